@@ -1,0 +1,34 @@
+"""``openmm-cgaa COMMAND``: one module a command, imported only when it is asked for."""
+
+import argparse
+import importlib
+import sys
+
+from ..errors import CGAAError
+
+COMMANDS = {
+    "info": "what a topology's grains are, or what a model file holds",
+    "train": "distil a teacher's labels into a model",
+    "evaluate": "error of a model on labelled frames",
+    "simulate": "molecular dynamics with a model",
+    "analyze": "radial distributions, drift, temperatures and errors of a run",
+    "benchmark": "time per step beside the teacher and a classical force field",
+}
+
+
+def main(argv=None) -> int:
+    """Run one command; returns its exit status."""
+    argv = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(prog="openmm-cgaa", description="Coarse-grained all-atom force fields in OpenMM.")
+    subparsers = parser.add_subparsers(dest="command", required=True)
+    for name, text in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        if argv[:1] == [name]:
+            command = importlib.import_module(f"{__name__}.{name}")
+            command.add_arguments(subparser)
+    args = parser.parse_args(argv)
+    try:
+        return command.run(args) or 0
+    except CGAAError as error:
+        print(f"openmm-cgaa {args.command}: {error}", file=sys.stderr)
+        return 2

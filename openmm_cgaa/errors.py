@@ -1,0 +1,29 @@
+"""Errors that a user can act on. Each message says what was wrong, where, what was expected and what to do."""
+
+
+class CGAAError(ValueError):
+    """Base of every error that openmm_cgaa raises on bad input."""
+
+
+class GrainError(CGAAError):
+    """A topology cannot be cut into grains, or a grain is not known to a model."""
+
+
+class GeometryError(CGAAError):
+    """Positions or box cannot be used (not finite, wrong shape, zero volume, too small)."""
+
+
+class ModelFileError(CGAAError):
+    """A model file is missing, truncated, altered, foreign or too new."""
+
+
+class DatasetError(CGAAError):
+    """A set of labelled frames is incomplete or inconsistent."""
+
+
+class EngineError(CGAAError):
+    """An engine is missing, or was asked for something that the model cannot give."""
+
+
+class SimulationError(CGAAError):
+    """A run left the region where its numbers mean something."""

@@ -1,0 +1,115 @@
+"""The one input of every network: whole grains, sorted by type, and their neighbours."""
+
+from typing import List, NamedTuple, Tuple
+
+import torch
+from torch import Tensor
+
+
+class Graph(NamedTuple):
+    """One or several frames as the networks see them.
+
+    Grains are sorted by type, then by frame; the atoms of a grain follow each other in slot order. So the atoms of
+    type t are one contiguous block that views as [counts[t], slots of t]. An edge longer than the cutoff adds exactly
+    nothing, hence edge lists may be padded with such edges to keep their shape.
+
+    Attributes
+    ----------
+    positions : Tensor, [atoms, 3], Å
+        Unwrapped: every grain is whole.
+    counts : list of int
+        Number of grains of each of the model's types (0 where a type is absent).
+    atom_grain : Tensor of int64, [atoms]
+    grain_frame : Tensor of int64, [grains]
+    num_frames : int
+    pair_index : Tensor of int64, [2, pairs]
+        Directed atom pairs (receiver i, sender j) of different grains, or of a grain and its periodic image; both
+        directions are listed.
+    pair_shift : Tensor, [pairs, 3], Å
+        The vector from i to j is ``positions[j] + pair_shift - positions[i]``.
+    edge_index, edge_shift
+        The same for grains and their centers (unweighted means of their atoms).
+    """
+
+    positions: Tensor
+    counts: List[int]
+    atom_grain: Tensor
+    grain_frame: Tensor
+    num_frames: int
+    pair_index: Tensor
+    pair_shift: Tensor
+    edge_index: Tensor
+    edge_shift: Tensor
+
+
+def grain_sum(values: Tensor, graph: Graph) -> Tensor:
+    """Sum per grain of a per-atom quantity: [atoms, ...] -> [grains, ...]."""
+    out = torch.zeros(
+        [graph.grain_frame.size(0)] + list(values.shape[1:]), dtype=values.dtype, device=values.device
+    )
+    return out.index_add(0, graph.atom_grain, values)
+
+
+def grain_sizes(graph: Graph) -> Tensor:
+    """Atoms in each grain, [grains], in the dtype of the positions."""
+    return grain_sum(torch.ones_like(graph.positions[:, 0]), graph)
+
+
+def grain_centers(graph: Graph) -> Tensor:
+    """R_J of paper 001, eq. 2: unweighted mean of a grain's atoms, [grains, 3], Å."""
+    return grain_sum(graph.positions, graph) / grain_sizes(graph).unsqueeze(1)
+
+
+def frame_sum(values: Tensor, graph: Graph) -> Tensor:
+    """Sum per frame of a per-grain quantity: [grains, ...] -> [frames, ...]."""
+    out = torch.zeros([graph.num_frames] + list(values.shape[1:]), dtype=values.dtype, device=values.device)
+    return out.index_add(0, graph.grain_frame, values)
+
+
+def batch_graphs(graphs: List[Graph], slots: List[int]) -> Tuple[Graph, Tensor]:
+    """Join graphs of single frames into one, sorted by type and then by frame.
+
+    Parameters
+    ----------
+    graphs : list of Graph
+    slots : list of int
+        Atoms per grain of each type.
+
+    Returns
+    -------
+    graph : Graph
+    order : Tensor of int64, [atoms]
+        ``labels_joined = torch.cat(labels)[order]`` puts per-atom labels (frame after frame, each in network order)
+        into the order of the joined graph.
+    """
+    counts = [sum(g.counts[t] for g in graphs) for t in range(len(slots))]
+    atom_blocks: List[List[Tensor]] = [[] for _ in slots]
+    grain_blocks: List[List[Tensor]] = [[] for _ in slots]
+    atom_start = grain_start = 0
+    for g in graphs:
+        for t, count in enumerate(g.counts):
+            atom_blocks[t].append(torch.arange(count * slots[t]) + atom_start)
+            grain_blocks[t].append(torch.arange(count) + grain_start)
+            atom_start += count * slots[t]
+            grain_start += count
+    order = torch.cat([block for blocks in atom_blocks for block in blocks])
+    grain_order = torch.cat([block for blocks in grain_blocks for block in blocks])
+    atom_new = torch.empty_like(order)
+    atom_new[order] = torch.arange(len(order))
+    grain_new = torch.empty_like(grain_order)
+    grain_new[grain_order] = torch.arange(len(grain_order))
+
+    atom_offsets = torch.tensor([0] + [len(g.atom_grain) for g in graphs]).cumsum(0)
+    grain_offsets = torch.tensor([0] + [len(g.grain_frame) for g in graphs]).cumsum(0)
+    joined = Graph(
+        positions=torch.cat([g.positions for g in graphs])[order],
+        counts=counts,
+        atom_grain=grain_new[torch.cat([g.atom_grain + o for g, o in zip(graphs, grain_offsets)])[order]],
+        grain_frame=torch.cat([torch.full_like(g.grain_frame, f) for f, g in enumerate(graphs)])[grain_order],
+        num_frames=len(graphs),
+        pair_index=atom_new[torch.cat([g.pair_index + o for g, o in zip(graphs, atom_offsets)], 1)],
+        pair_shift=torch.cat([g.pair_shift for g in graphs]),
+        edge_index=grain_new[torch.cat([g.edge_index + o for g, o in zip(graphs, grain_offsets)], 1)],
+        edge_shift=torch.cat([g.edge_shift for g in graphs]),
+    )
+    return joined, order
