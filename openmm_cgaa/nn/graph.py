@@ -23,12 +23,13 @@ class Graph(NamedTuple):
     grain_frame : Tensor of int64, [grains]
     num_frames : int
     pair_index : Tensor of int64, [2, pairs]
-        Directed atom pairs (receiver i, sender j) of different grains, or of a grain and its periodic image; both
-        directions are listed.
+        Atom pairs (i, j) of different grains, or of a grain and its periodic image; each pair is listed once.
     pair_shift : Tensor, [pairs, 3], Å
         The vector from i to j is ``positions[j] + pair_shift - positions[i]``.
-    edge_index, edge_shift
-        The same for grains and their centers (unweighted means of their atoms).
+    edge_index : Tensor of int64, [2, edges]
+        Directed grain edges (receiver J, sender K); both directions are listed.
+    edge_shift : Tensor, [edges, 3], Å
+        The same for grain centers (unweighted means of their atoms).
     """
 
     positions: Tensor
@@ -44,9 +45,7 @@ class Graph(NamedTuple):
 
 def grain_sum(values: Tensor, graph: Graph) -> Tensor:
     """Sum per grain of a per-atom quantity: [atoms, ...] -> [grains, ...]."""
-    out = torch.zeros(
-        [graph.grain_frame.size(0)] + list(values.shape[1:]), dtype=values.dtype, device=values.device
-    )
+    out = torch.zeros([graph.grain_frame.size(0)] + list(values.shape[1:]), dtype=values.dtype, device=values.device)
     return out.index_add(0, graph.atom_grain, values)
 
 

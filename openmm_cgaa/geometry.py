@@ -1,0 +1,104 @@
+"""From a topology's atoms to whole grains in network order."""
+
+import math
+from typing import List, NamedTuple, Optional
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Layout(NamedTuple):
+    """The fixed part of a `Graph`: where the atoms of a topology go.
+
+    Attributes
+    ----------
+    atom_index : Tensor of int64, [atoms]
+        ``positions[atom_index]`` is in network order (grains sorted by type, slots in order).
+    parent : Tensor of int64, [atoms]
+        The atom before this one in its grain's bond tree (network order); the first atom is its own parent.
+    atom_grain : Tensor of int64, [atoms]
+    grain_atoms : Tensor of int64, [grains, slots of the largest grain]
+        Atoms of each grain in network order, padded with -1.
+    counts : list of int
+        Grains of each type.
+    """
+
+    atom_index: Tensor
+    parent: Tensor
+    atom_grain: Tensor
+    grain_atoms: Tensor
+    counts: List[int]
+
+
+def layout_of(grain_map) -> Layout:
+    """The layout of a `GrainMap` that is matched to a model's types."""
+    atom_index, counts = grain_map.network_order()
+    counts = [int(count) for count in counts]
+    parent, atom_grain, rows = [], [], []
+    largest = max((t.num_slots for t, count in zip(grain_map.types, counts) if count), default=1)
+    atom = 0
+    for grain_type, count in zip(grain_map.types, counts):
+        parents = list(range(grain_type.num_slots))
+        for above, below in grain_type.tree:
+            parents[below] = above
+        for _ in range(count):
+            parent.extend(atom + p for p in parents)
+            atom_grain.extend([len(rows)] * grain_type.num_slots)
+            rows.append([atom + s if s < grain_type.num_slots else -1 for s in range(largest)])
+            atom += grain_type.num_slots
+    return Layout(
+        torch.as_tensor(np.asarray(atom_index), dtype=torch.int64),
+        torch.tensor(parent, dtype=torch.int64),
+        torch.tensor(atom_grain, dtype=torch.int64),
+        torch.tensor(rows, dtype=torch.int64),
+        counts,
+    )
+
+
+def make_whole(positions: Tensor, box: Tensor, parent: Tensor, max_size: int) -> Tensor:
+    """Move the atoms of each grain by lattice vectors until every bond is as short as possible.
+
+    Parameters
+    ----------
+    positions : Tensor, [atoms, 3]
+    box : Tensor, [3, 3]
+        Rows are the box vectors; bonds must be shorter than half the smallest height of the box.
+    parent : Tensor of int64, [atoms]
+    max_size : int
+        Atoms of the largest grain, an upper bound to the length of a path along bonds.
+    """
+    bonds = positions - positions[parent]
+    steps = -torch.round(bonds @ torch.linalg.inv_ex(box)[0])  # lattice steps of one bond
+    # sum the steps over the path to the first atom, doubling the length of the path each time
+    above = parent
+    for _ in range(math.ceil(math.log2(max(max_size, 2)))):
+        steps, above = steps + steps[above], above[above]
+    return positions + steps @ box
+
+
+def wrap_grains(positions: Tensor, box: Tensor, atom_grain: Tensor, num_grains: int) -> Tensor:
+    """Move whole grains by lattice vectors so that their centers lie in the cell, [atoms, 3]."""
+    centers = torch.zeros(num_grains, 4, dtype=positions.dtype, device=positions.device).index_add(
+        0, atom_grain, torch.cat([positions, torch.ones_like(positions[:, :1])], 1)
+    )
+    cells = torch.floor((centers[:, :3] / centers[:, 3:]) @ torch.linalg.inv_ex(box)[0])
+    return positions - (cells @ box)[atom_grain]
+
+
+def whole_grains(positions: Tensor, box: Optional[Tensor], layout: Layout) -> Tensor:
+    """Positions in network order, every grain whole and its center inside the cell.
+
+    Parameters
+    ----------
+    positions : Tensor, [atoms, 3]
+        In the topology's order; grains may be broken across the boundary and may lie anywhere.
+    box : Tensor, [3, 3], or None
+        Rows are the box vectors, in the unit of the positions; None: not periodic, nothing is moved.
+    layout : Layout
+    """
+    positions = positions[layout.atom_index]
+    if box is None:
+        return positions
+    positions = make_whole(positions, box, layout.parent, layout.grain_atoms.size(1))
+    return wrap_grains(positions, box, layout.atom_grain, layout.grain_atoms.size(0))

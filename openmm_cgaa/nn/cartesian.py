@@ -1,0 +1,67 @@
+"""Equivariant layers on scalars (0e) and vectors (1o), written in Cartesian components.
+
+Scalars are [..., channels], vectors [..., 3, channels]. Weights are drawn with unit variance and normalised in the
+forward pass, as e3nn does ("component" and "element" normalisation), so that weights can be exchanged with it.
+"""
+
+import math
+from typing import List, Tuple
+
+import torch
+from torch import Tensor, nn
+
+SILU_GAIN = 1.6765324703310907  # 1 / sqrt(E[silu(z)^2]), z standard normal
+SIGMOID_GAIN = 1.8462285453396116
+
+
+class Linear(nn.Module):
+    """e3nn's `o3.Linear`: scalars mix with scalars, vectors with vectors, without bias.
+
+    ([..., scalars_in], [..., 3, vectors_in]) -> ([..., scalars_out], [..., 3, vectors_out])
+    """
+
+    def __init__(self, scalars_in: int, vectors_in: int, scalars_out: int, vectors_out: int):
+        super().__init__()
+        self.scalar_weight = nn.Parameter(torch.randn(scalars_in, scalars_out))
+        self.vector_weight = nn.Parameter(torch.randn(vectors_in, vectors_out))
+        self.scalar_norm = 1.0 / math.sqrt(scalars_in)
+        self.vector_norm = 1.0 / math.sqrt(vectors_in)
+
+    def forward(self, scalars: Tensor, vectors: Tensor) -> Tuple[Tensor, Tensor]:
+        return (scalars * self.scalar_norm) @ self.scalar_weight, (vectors * self.vector_norm) @ self.vector_weight
+
+
+class Gate(nn.Module):
+    """e3nn's `Gate`: silu on scalars, and on each vector a factor, the sigmoid of one of the last ``vectors`` scalars.
+
+    A silu there, as NequIP has it, is not bounded: with the pair product it multiplies up from block to block.
+
+    ([..., scalars + vectors], [..., 3, vectors]) -> ([..., scalars], [..., 3, vectors])
+    """
+
+    def __init__(self, scalars: int, vectors: int):
+        super().__init__()
+        self.sizes = [scalars, vectors]
+        self.silu_gain = SILU_GAIN
+        self.sigmoid_gain = SIGMOID_GAIN
+
+    def forward(self, scalars: Tensor, vectors: Tensor) -> Tuple[Tensor, Tensor]:
+        passed, gates = scalars.split(self.sizes, dim=-1)
+        factors = torch.sigmoid(gates) * self.sigmoid_gain
+        return nn.functional.silu(passed) * self.silu_gain, vectors * factors.unsqueeze(-2)
+
+
+class RadialNetwork(nn.Module):
+    """Bias-free perceptron with silu: what is zero at the cutoff stays exactly zero. Sizes of all layers."""
+
+    def __init__(self, sizes: List[int]):
+        super().__init__()
+        self.gain = SILU_GAIN
+        self.weights = nn.ParameterList(torch.randn(a, b) / math.sqrt(a) for a, b in zip(sizes, sizes[1:]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for i, weight in enumerate(self.weights):
+            if i > 0:
+                x = nn.functional.silu(x) * self.gain
+            x = x @ weight
+        return x

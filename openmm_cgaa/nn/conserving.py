@@ -1,0 +1,317 @@
+"""The energy-conserving grain network: one energy, one backward pass, forces that are exactly -grad E."""
+
+from typing import Final, List, Optional, Tuple
+
+import torch
+from torch import Tensor, nn
+
+from .graph import Graph, frame_sum, grain_sum
+from .intra import IntraDensity
+from .radial import BesselBasis
+
+
+def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.SiLU(), nn.Linear(hidden, outputs))
+
+
+def dots(a: Tensor, b: Tensor) -> Tensor:
+    """Scalar product of vectors, channel by channel: [n, 3, c], [n, 3, c] -> [n, c]."""
+    return (a * b).sum(1)
+
+
+def radial_weight(num_basis: int, channels: int) -> nn.Parameter:
+    return nn.Parameter(torch.randn(num_basis, channels) * num_basis**-0.5)
+
+
+def gather_scalars(radial: Tensor, features: Tensor, i: Tensor, j: Tensor) -> Tensor:
+    """Sum over neighbours of a radial function times the neighbour's feature, [atoms, c].
+
+    Parameters
+    ----------
+    radial : Tensor, [pairs, c]
+    features : Tensor, [atoms, c]
+    i, j : Tensor, [pairs]
+        Each pair stands once and gives to both ends.
+    """
+    out = torch.zeros_like(features).index_add(0, i, radial * features.index_select(0, j))
+    return out.index_add(0, j, radial * features.index_select(0, i))
+
+
+def gather_vectors(radial: Tensor, features: Tensor, unit: Tensor, i: Tensor, j: Tensor) -> Tensor:
+    """The same times the unit vector to the neighbour, [atoms, 3, c]; `unit` [pairs, 3] points from i to j."""
+    to_i = radial * features.index_select(0, j)
+    to_j = radial * features.index_select(0, i)
+    out: List[Tensor] = []
+    for x in range(3):  # a third of the memory at a time stays in the cache of a CPU
+        u = unit[:, x : x + 1]
+        out.append(torch.zeros_like(features).index_add(0, i, to_i * u).index_add(0, j, to_j * -u))
+    return torch.stack(out, 1)
+
+
+class GrainMessages(nn.Module):
+    """One layer of messages between grains, 0e and 1o channels -> the same, cutoff in Å.
+
+    Linear radial functions on the Bessel basis, the convolution of paper 001, eq. 10, in Cartesian form.
+    """
+
+    def __init__(self, scalars: int, vectors: int, num_basis: int, neighbors: float):
+        super().__init__()
+        self.split = [scalars, vectors, vectors, vectors]
+        self.radial = nn.Linear(num_basis, scalars + 3 * vectors, bias=False)
+        self.send = nn.Linear(scalars, scalars + vectors)
+        self.send_vectors = nn.Linear(vectors, 2 * vectors, bias=False)
+        self.update = mlp(2 * scalars + 3 * vectors, scalars, scalars + vectors)
+        self.mix = nn.Linear(2 * vectors, vectors, bias=False)
+        self.norm = neighbors**-0.5
+
+    def forward(self, s: Tensor, v: Tensor, basis: Tensor, unit: Tensor, edge_index: Tensor) -> Tuple[Tensor, Tensor]:
+        receiver, sender = edge_index[0], edge_index[1]
+        r0, r1, r2, r3 = self.radial(basis).split(self.split, 1)
+        sent, sent_along = self.send(s).index_select(0, sender).split([self.split[0], self.split[1]], 1)
+        sent_v, sent_dot = self.send_vectors(v).index_select(0, sender).chunk(2, 2)
+        message_s = torch.cat([r0 * sent, r1 * (sent_dot * unit.unsqueeze(2)).sum(1)], 1)
+        message_v = (r2 * sent_along).unsqueeze(1) * unit.unsqueeze(2) + r3.unsqueeze(1) * sent_v
+        got_s = torch.zeros(s.size(0), message_s.size(1), dtype=s.dtype, device=s.device)
+        got_s = got_s.index_add(0, receiver, message_s) * self.norm
+        got_v = torch.zeros_like(v).index_add(0, receiver, message_v) * self.norm
+        new_s, gate = self.update(torch.cat([s, got_s, dots(got_v, got_v), dots(v, got_v)], 1)).split(
+            [s.size(1), v.size(2)], 1
+        )
+        new_v = self.mix(torch.cat([v, got_v], 2)) * torch.sigmoid(gate).unsqueeze(1)
+        return s + new_s, v + new_v
+
+
+class ConservingNetwork(nn.Module):
+    """E = sum of grains' intra energies + sum of atoms' environment energies + sum of grain energies.
+
+    Every weight is shared over the symmetry classes of a grain type, so equivalent atoms may be exchanged. The way of
+    a pass: each atom gathers densities (scalars and vectors) of its own grain and, within `atom_cutoff`, of the atoms
+    of other grains; they are pooled into the grains; grains exchange messages within `grain_cutoff`; the atoms gather
+    once more, weighted by features that now know the grain's surroundings; energies are read from atoms and grains.
+
+    Parameters
+    ----------
+    slots : list of int
+        Atoms of each grain type.
+    classes : list of list of int
+        Symmetry class of each slot of each type.
+    pair_classes : list of list of list of int
+        Symmetry class of each ordered pair of slots of each type (`pair_classes_of`).
+    atom_cutoff, grain_cutoff : float, Å
+    num_basis, intra_basis : int
+        Radial functions between and inside grains.
+    scalars, vectors : int
+        Channels of an atom's densities.
+    hidden : int
+        Width of the atoms' networks.
+    grain_scalars, grain_vectors : int
+        Channels of a grain; messages carry both.
+    messages : int
+        Grain message layers; 0 for none.
+    pair_channels : int
+        Channels of the second gathering (as many scalars as vectors).
+    atom_neighbors, grain_neighbors : float
+        Typical neighbours, to bring sums to order one.
+    """
+
+    conserving: bool
+    permutation_invariant: bool
+    INTRA: Final[int] = 1  # values of `part`
+    REST: Final[int] = 2
+
+    def __init__(
+        self,
+        slots: List[int],
+        classes: List[List[int]],
+        pair_classes: List[List[List[int]]],
+        atom_cutoff: float = 4.5,
+        grain_cutoff: float = 10.0,
+        num_basis: int = 8,
+        intra_basis: int = 16,
+        scalars: int = 32,
+        vectors: int = 16,
+        hidden: int = 64,
+        grain_scalars: int = 64,
+        grain_vectors: int = 16,
+        messages: int = 1,
+        pair_channels: int = 16,
+        atom_neighbors: float = 30.0,
+        grain_neighbors: float = 30.0,
+    ):
+        super().__init__()
+        self.conserving = True
+        self.permutation_invariant = True
+        self.atom_cutoff = atom_cutoff
+        self.grain_cutoff = grain_cutoff if messages > 0 else 0.0
+        self.slots = slots
+        self.norm = atom_neighbors**-0.5
+
+        offsets = [sum(max(c) + 1 for c in classes[:t]) for t in range(len(classes))]
+        num_classes = sum(max(c) + 1 for c in classes)
+        slot_class = [c + offset for own, offset in zip(classes, offsets) for c in own]
+        self.register_buffer("slot_class", torch.tensor(slot_class), persistent=False)
+        self.register_buffer("type_energy", torch.zeros(len(slots), dtype=torch.float64))
+
+        self.intra = nn.ModuleList(IntraDensity(pairs, intra_basis, scalars, vectors) for pairs in pair_classes)
+        self.intra_in = nn.Parameter(torch.randn(num_classes, scalars + vectors, hidden) * (scalars + vectors) ** -0.5)
+        self.intra_bias = nn.Parameter(torch.zeros(num_classes, hidden))
+        self.intra_out = mlp(hidden, hidden, 1)
+
+        self.atom_basis = BesselBasis(atom_cutoff, num_basis)
+        self.radial_s = radial_weight(num_basis, scalars)
+        self.radial_v = radial_weight(num_basis, vectors)
+        self.second_s = radial_weight(num_basis, pair_channels)
+        self.second_v = radial_weight(num_basis, pair_channels)
+        self.send_s = nn.Parameter(torch.randn(num_classes, scalars))
+        self.send_v = nn.Parameter(torch.randn(num_classes, vectors))
+        self.receive = nn.Parameter(torch.ones(num_classes, 2 * scalars + 2 * vectors))
+        self.class_bias = nn.Parameter(torch.randn(num_classes, hidden) * 0.5)
+        self.mix = nn.Linear(2 * vectors, 4 * vectors, bias=False)
+        self.atom_in = nn.Linear(2 * scalars + 2 * vectors, hidden)
+        self.atom_hidden = nn.Linear(hidden, hidden)
+
+        self.pool_weight = nn.Parameter(torch.randn(num_classes, hidden))
+        self.pool = nn.Linear(hidden, grain_scalars)
+        self.pool_dipole = nn.Linear(hidden, grain_vectors, bias=False)
+        self.pool_vectors = nn.Linear(2 * vectors, grain_vectors, bias=False)
+        self.grain_basis = BesselBasis(grain_cutoff, num_basis)
+        self.messages = nn.ModuleList(
+            GrainMessages(grain_scalars, grain_vectors, num_basis, grain_neighbors) for _ in range(messages)
+        )
+        self.grain_out = mlp(grain_scalars, grain_scalars, 1)
+
+        self.down = nn.Linear(grain_scalars, hidden, bias=False)
+        self.down_vectors = nn.Linear(2 * vectors, grain_vectors, bias=False)
+        self.down_in = nn.Linear(hidden + 2 * grain_vectors, hidden)
+        self.emit = nn.Linear(hidden, 2 * pair_channels)
+        self.second_mix = nn.Linear(2 * vectors, pair_channels, bias=False)
+        self.atom_out = mlp(hidden + 3 * pair_channels, hidden, 1)
+
+    def set_reference(self, type_energies: Tensor) -> None:
+        """Energy of each grain type that the total starts from, [types], eV."""
+        self.type_energy.copy_(type_energies)
+
+    def atom_classes(self, counts: List[int]) -> Tensor:
+        """Symmetry class of every atom in network order, [atoms]."""
+        blocks: List[Tensor] = []
+        start = 0
+        for t, size in enumerate(self.slots):
+            blocks.append(self.slot_class[start : start + size].repeat(counts[t]))
+            start += size
+        return torch.cat(blocks)
+
+    def intra_features(self, positions: Tensor, counts: List[int]) -> Tuple[Tensor, Tensor, Tensor]:
+        """Densities of each atom's own grain, [atoms, c] and [atoms, 3, c], and its intra energy, [atoms]."""
+        scalars: List[Tensor] = []
+        vectors: List[Tensor] = []
+        energies: List[Tensor] = []
+        start = 0
+        slot = 0
+        for t, density in enumerate(self.intra):
+            count, size = counts[t], self.slots[t]
+            if count > 0:
+                s, v = density(positions[start : start + count * size].view(count, size, 3))
+                own = self.slot_class[slot : slot + size]
+                x = torch.cat([s, v.square().sum(2)], 2)  # [grain, slot, channel]
+                x = torch.einsum("gsi,sih->gsh", x, self.intra_in[own]) + self.intra_bias[own]
+                energies.append(self.intra_out(torch.nn.functional.silu(x)).flatten())
+                scalars.append(s.flatten(0, 1))
+                vectors.append(v.flatten(0, 1))
+            start += count * size
+            slot += size
+        return torch.cat(scalars), torch.cat(vectors), torch.cat(energies)
+
+    def environment_energy(
+        self, positions: Tensor, pair_shift: Tensor, edge_shift: Tensor, graph: Graph, s_in: Tensor, v_in: Tensor
+    ) -> Tensor:
+        """What is left when the intra energies are taken off, one energy per grain, [grains]."""
+        atom_grain = graph.atom_grain
+        kind = self.atom_classes(graph.counts)
+        i, j = graph.pair_index[0], graph.pair_index[1]
+        delta = positions.index_select(0, j) + pair_shift - positions.index_select(0, i)
+        r = torch.linalg.norm(delta, dim=1)
+        unit = delta / r.unsqueeze(1)
+        basis = self.atom_basis(r) * self.norm
+
+        # first gathering: densities of other grains' atoms, by class of the sender
+        s_out = gather_scalars(basis @ self.radial_s, self.send_s.index_select(0, kind), i, j)
+        v_out = gather_vectors(basis @ self.radial_v, self.send_v.index_select(0, kind), unit, i, j)
+        v = torch.cat([v_in, v_out], 2)
+        left, right = self.mix(v).chunk(2, 2)
+        x = torch.cat([s_in, s_out, dots(left, right)], 1) * self.receive.index_select(0, kind)
+        h = torch.nn.functional.silu(self.atom_in(x) + self.class_bias.index_select(0, kind))
+        h = torch.nn.functional.silu(self.atom_hidden(h))
+
+        # up into the grains, messages, and down again
+        sizes = grain_sum(torch.ones_like(h[:, :1]), graph)
+        centers = grain_sum(positions, graph) / sizes
+        relative = (positions - centers.index_select(0, atom_grain)).unsqueeze(2)
+        share = sizes.rsqrt()
+        s_grain = self.pool(grain_sum(h * self.pool_weight.index_select(0, kind), graph) * share)
+        v_grain = grain_sum(self.pool_vectors(v) + self.pool_dipole(h).unsqueeze(1) * relative, graph)
+        v_grain = v_grain * share.unsqueeze(2)
+        if self.grain_cutoff > 0.0:
+            delta = (
+                centers.index_select(0, graph.edge_index[1]) + edge_shift - centers.index_select(0, graph.edge_index[0])
+            )
+            r = torch.linalg.norm(delta, dim=1)
+            grain_basis = self.grain_basis(r)
+            direction = delta / r.unsqueeze(1)
+            for layer in self.messages:
+                s_grain, v_grain = layer(s_grain, v_grain, grain_basis, direction, graph.edge_index)
+        v_here = v_grain.index_select(0, atom_grain)
+        x = torch.cat([h, dots(self.down_vectors(v), v_here), dots(relative, v_here)], 1)
+        h = torch.nn.functional.silu(self.down_in(x) + self.down(s_grain).index_select(0, atom_grain))
+
+        # second gathering: pair functions modulated by features of both ends
+        emit_s, emit_v = self.emit(h).chunk(2, 1)
+        s_out = gather_scalars(basis @ self.second_s, emit_s, i, j)
+        v_out = gather_vectors(basis @ self.second_v, emit_v, unit, i, j)
+        x = torch.cat([h, s_out, dots(v_out, v_out), dots(v_out, self.second_mix(v))], 1)
+        return grain_sum(self.atom_out(x), graph).squeeze(1) + self.grain_out(s_grain).squeeze(1)
+
+    def grain_energies(
+        self, positions: Tensor, pair_shift: Tensor, edge_shift: Tensor, graph: Graph, part: int
+    ) -> Tensor:
+        """Energy of each grain without the reference, [grains], eV."""
+        s, v, intra = self.intra_features(positions, graph.counts)
+        if part == self.INTRA:
+            return grain_sum(intra, graph)
+        rest = self.environment_energy(positions, pair_shift, edge_shift, graph, s, v)
+        return rest if part == self.REST else rest + grain_sum(intra, graph)
+
+    def forward(self, graph: Graph, part: int = 0) -> Tuple[Tensor, Tensor, Tensor]:
+        """Energy [frames] eV (float64), forces [atoms, 3] eV/Å, virial -dE/dstrain [frames, 3, 3] eV.
+
+        `part` 1 is the intra-grain term with the reference energies, 2 the rest, 0 both. In training mode the forces
+        keep their graph. Gradient mode must be on (TorchScript cannot switch it on from inside).
+        """
+        positions = graph.positions.detach().requires_grad_(True)
+        pair_shift = graph.pair_shift.detach().requires_grad_(True)
+        edge_shift = graph.edge_shift.detach().requires_grad_(True)
+        grains = self.grain_energies(positions, pair_shift, edge_shift, graph, part)
+        energy = frame_sum(grains.double(), graph)
+        grads = torch.autograd.grad(
+            [energy.sum()], [positions, pair_shift, edge_shift], create_graph=self.training, allow_unused=True
+        )
+        gradient = present(grads[0], positions)
+        # dE/dstrain: positions and lattice vectors stretch together
+        virial = -frame_sum(grain_sum(positions.unsqueeze(2) * gradient.unsqueeze(1), graph), graph)
+        pair_frame = graph.grain_frame[graph.atom_grain[graph.pair_index[0]]]
+        edge_frame = graph.grain_frame[graph.edge_index[0]]
+        virial = virial.index_add(0, pair_frame, -pair_shift.unsqueeze(2) * present(grads[1], pair_shift).unsqueeze(1))
+        virial = virial.index_add(0, edge_frame, -edge_shift.unsqueeze(2) * present(grads[2], edge_shift).unsqueeze(1))
+        if part != self.REST:
+            energy = energy + self.reference(graph)
+        if not self.training:
+            energy, gradient, virial = energy.detach(), gradient.detach(), virial.detach()
+        return energy, -gradient, virial
+
+    def reference(self, graph: Graph) -> Tensor:
+        """Sum of the reference energies, [frames], eV."""
+        per_grain = torch.cat([self.type_energy[t].repeat(count) for t, count in enumerate(graph.counts)])
+        return frame_sum(per_grain, graph)
+
+
+def present(gradient: Optional[Tensor], like: Tensor) -> Tensor:
+    return torch.zeros_like(like) if gradient is None else gradient

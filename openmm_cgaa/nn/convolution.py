@@ -1,0 +1,149 @@
+"""Convolutions over the neighbours of a grain: the paper's pair convolution, NequIP's, and the registry of both.
+
+Neighbours stand in padded rows, [grains, rows], so that everything that belongs to a receiver is one batched matrix
+product. A convolution takes ``(scalars [grains, S], vectors [grains, 3, V], neighbors [grains, rows], basis [grains,
+rows, num_basis], direction [grains, rows, 3])`` and gives ``([grains, S + V], [grains, 3, S + V])``; ``basis`` is zero
+in the padding. Add another one to `CONVOLUTIONS`, with the same signature.
+"""
+
+import math
+from typing import List, Tuple
+
+import torch
+from torch import Tensor, nn
+
+from .cartesian import Gate, RadialNetwork
+
+
+def neighbor_rows(edge_index: Tensor, num_grains: int) -> Tuple[Tensor, Tensor]:
+    """Edges in any order as padded rows, one row a receiver.
+
+    Returns
+    -------
+    neighbors : Tensor of int64, [grains, rows]
+        Senders; 0 in the padding.
+    edges : Tensor of int64, [grains, rows]
+        Which edge; the number of edges in the padding.
+    """
+    num_edges = edge_index.size(1)
+    receiver, order = torch.sort(edge_index[0], stable=True)
+    counts = torch.bincount(receiver, minlength=num_grains)
+    rank = torch.arange(num_edges, device=receiver.device) - (counts.cumsum(0) - counts)[receiver]
+    edges = torch.full([num_grains, int(counts.max())], num_edges, dtype=torch.int64, device=receiver.device)
+    edges[receiver, rank] = order
+    sender = torch.cat([edge_index[1], torch.zeros_like(edge_index[1][:1])])
+    if num_edges == 0:
+        return edges, edges
+    return sender[edges], edges
+
+
+def gather(values: Tensor, neighbors: Tensor) -> Tensor:
+    """Rows of ``values`` [grains, ...] at the neighbours: [grains, rows, ...]."""
+    picked = values.flatten(1).index_select(0, neighbors.flatten())
+    return picked.view(list(neighbors.shape) + list(values.shape[1:]))
+
+
+class PairProduct(nn.Module):
+    """V_J x V_K mixed to new channels, for all neighbours K of each J: paper 001, eq. 9, without its gate.
+
+    The same numbers as e3nn's `FullyConnectedTensorProduct` of ``S x 0e + V x 1o`` with itself. It is bilinear: the
+    weights are contracted with V_J once a grain, and what is left is one matrix for each receiver.
+
+    ([grains, S], [grains, 3, V], [grains, rows]) -> ([grains, rows, scalars_out], [grains, rows, 3, vectors_out])
+
+    Parameters
+    ----------
+    factorised : bool
+        False forms all products of channels for each edge first: the plain form, slow, for comparison.
+    """
+
+    def __init__(self, scalars: int, vectors: int, scalars_out: int, vectors_out: int, factorised: bool = True):
+        super().__init__()
+        self.scalars_out = scalars_out
+        self.vectors_out = vectors_out
+        self.factorised = factorised
+        self.weight_ss = nn.Parameter(torch.randn(scalars, scalars, scalars_out))  # 0e x 0e -> 0e
+        self.weight_vv = nn.Parameter(torch.randn(vectors, vectors, scalars_out))  # 1o x 1o -> 0e
+        self.weight_sv = nn.Parameter(torch.randn(scalars, vectors, vectors_out))  # 0e x 1o -> 1o
+        self.weight_vs = nn.Parameter(torch.randn(vectors, scalars, vectors_out))  # 1o x 0e -> 1o
+        self.scalar_norm = 1.0 / math.sqrt(scalars * scalars + vectors * vectors)
+        self.dot_norm = self.scalar_norm / math.sqrt(3.0)
+        self.vector_norm = 1.0 / math.sqrt(2 * scalars * vectors)
+
+    def forward(self, scalars: Tensor, vectors: Tensor, neighbors: Tensor) -> Tuple[Tensor, Tensor]:
+        s, v = gather(scalars, neighbors), gather(vectors, neighbors)
+        return self.contracted(scalars, vectors, s, v) if self.factorised else self.plain(scalars, vectors, s, v)
+
+    def contracted(self, scalars: Tensor, vectors: Tensor, s: Tensor, v: Tensor) -> Tuple[Tensor, Tensor]:
+        """Scalars [g, S] and vectors [g, 3, V] of the receivers, s [g, k, S] and v [g, k, 3, V] of the senders."""
+        (g, k, m), n, p = s.shape, vectors.size(2), self.vectors_out
+        ss = ((scalars * self.scalar_norm) @ self.weight_ss.flatten(1)).view(g, m, self.scalars_out)
+        vv = ((vectors * self.dot_norm) @ self.weight_vv.flatten(1)).view(g, 3 * n, self.scalars_out)
+        sv = ((scalars * self.vector_norm) @ self.weight_sv.flatten(1)).view(g, n, p)
+        vs = ((vectors * self.vector_norm) @ self.weight_vs.flatten(1)).view(g, 3, m, p)
+        out_scalars = torch.baddbmm(s @ ss, v.flatten(2), vv)
+        out_vectors = (v.view(g, k * 3, n) @ sv).view(g, k, 3, p)
+        return out_scalars, out_vectors + (s.unsqueeze(1) @ vs).transpose(1, 2)
+
+    def plain(self, scalars: Tensor, vectors: Tensor, s: Tensor, v: Tensor) -> Tuple[Tensor, Tensor]:
+        """The same as `contracted`, edge by edge."""
+        ss = torch.einsum("ga,gkb->gkab", scalars * self.scalar_norm, s).flatten(2)
+        vv = torch.einsum("gxa,gkxb->gkab", vectors * self.dot_norm, v).flatten(2)
+        sv = torch.einsum("ga,gkxb->gkxab", scalars * self.vector_norm, v).flatten(3)
+        vs = torch.einsum("gxa,gkb->gkxab", vectors * self.vector_norm, s).flatten(3)
+        return (
+            ss @ self.weight_ss.flatten(0, 1) + vv @ self.weight_vv.flatten(0, 1),
+            sv @ self.weight_sv.flatten(0, 1) + vs @ self.weight_vs.flatten(0, 1),
+        )
+
+
+class Filter(nn.Module):
+    """Sum over neighbours of R(r) Y(direction) x message, l <= 1, channel by channel: paper 001, eq. 10.
+
+    The four paths 0e x Y0 -> 0e, 1o x Y1 -> 0e, 0e x Y1 -> 1o, 1o x Y0 -> 1o with their own radial functions.
+    """
+
+    def __init__(self, scalars: int, vectors: int, num_basis: int, hidden: List[int]):
+        super().__init__()
+        self.sizes = [scalars, vectors, scalars, vectors]
+        self.radial = RadialNetwork([num_basis] + hidden + [sum(self.sizes)])
+
+    def forward(self, s: Tensor, v: Tensor, basis: Tensor, direction: Tensor) -> Tuple[Tensor, Tensor]:
+        w_ss, w_vs, w_sv, w_vv = self.radial(basis).split(self.sizes, dim=-1)
+        along = (v * direction.unsqueeze(-1)).sum(2)
+        scalars = torch.cat([(w_ss * s).sum(1), (w_vs * along).sum(1)], 1)
+        turned = math.sqrt(3.0) * direction.transpose(1, 2) @ (w_sv * s)
+        return scalars, torch.cat([turned, (w_vv.unsqueeze(2) * v).sum(1)], 2)
+
+
+class PairConvolution(nn.Module):
+    """The message is V_JK = gate(self(V_J x V_K)): paper 001, eqs. 9 and 10."""
+
+    def __init__(self, scalars: int, vectors: int, num_basis: int, hidden: List[int], factorised: bool = True):
+        super().__init__()
+        self.product = PairProduct(scalars, vectors, scalars + vectors, vectors, factorised)
+        self.gate = Gate(scalars, vectors)
+        self.filter = Filter(scalars, vectors, num_basis, hidden)
+
+    def forward(
+        self, scalars: Tensor, vectors: Tensor, neighbors: Tensor, basis: Tensor, direction: Tensor
+    ) -> Tuple[Tensor, Tensor]:
+        s, v = self.product(scalars, vectors, neighbors)
+        s, v = self.gate(s, v)
+        return self.filter(s, v, basis, direction)
+
+
+class NequIPConvolution(nn.Module):
+    """The message is V_K itself: Batzner et al., NequIP (2022)."""
+
+    def __init__(self, scalars: int, vectors: int, num_basis: int, hidden: List[int], factorised: bool = True):
+        super().__init__()
+        self.filter = Filter(scalars, vectors, num_basis, hidden)
+
+    def forward(
+        self, scalars: Tensor, vectors: Tensor, neighbors: Tensor, basis: Tensor, direction: Tensor
+    ) -> Tuple[Tensor, Tensor]:
+        return self.filter(gather(scalars, neighbors), gather(vectors, neighbors), basis, direction)
+
+
+CONVOLUTIONS = {"pair": PairConvolution, "nequip": NequIPConvolution}

@@ -1,0 +1,125 @@
+"""Grain embedding and its inverse: between the atoms of a grain and irreps on its center (paper 001, fig. 1b)."""
+
+import math
+from typing import Final, List, Tuple
+
+import torch
+from torch import Tensor, nn
+
+from .cartesian import Gate, Linear
+
+
+class GrainEmbedding(nn.Module):
+    """Slots of all types side by side, r' as 1o and a mask as 0e in each, then linear and gate.
+
+    Slots of other types hold zeros, so that each type only meets its own rows of the weights.
+
+    Parameters
+    ----------
+    slots : list of int
+        Atoms per grain of each type.
+    scalars, vectors : int
+        Channels of the result, [grains, scalars] and [grains, 3, vectors].
+    """
+
+    def __init__(self, slots: List[int], scalars: int, vectors: int):
+        super().__init__()
+        self.slots = list(slots)
+        self.mask_weight = nn.Parameter(torch.randn(sum(slots), scalars + vectors))
+        self.relative_weight = nn.Parameter(torch.randn(sum(slots), vectors))
+        self.norm = 1.0 / math.sqrt(sum(slots))
+        self.gate = Gate(scalars, vectors)
+
+    def forward(self, relative: Tensor, counts: List[int]) -> Tuple[Tensor, Tensor]:
+        """``relative`` [atoms, 3] in Å, atoms of ``counts`` grains of each type in slot order."""
+        scalars: List[Tensor] = []
+        vectors: List[Tensor] = []
+        atom, slot = 0, 0
+        for t, size in enumerate(self.slots):
+            block = relative.narrow(0, atom, counts[t] * size).view(counts[t], size, 3)
+            weight = self.relative_weight.narrow(0, slot, size)
+            mask = self.mask_weight.narrow(0, slot, size).sum(0)
+            vectors.append(block.transpose(1, 2) @ weight)
+            scalars.append(mask.expand(counts[t], mask.size(0)))
+            atom += counts[t] * size
+            slot += size
+        return self.gate(torch.cat(scalars) * self.norm, torch.cat(vectors) * self.norm)
+
+
+class AttributeProduct(nn.Module):
+    """V_J with the raw embedding of its own type as node attributes, a fully connected tensor product.
+
+    ([grains, S], [grains, 3, V], [grains, slots, 3] in Å) -> ([grains, scalars_out], [grains, 3, vectors_out])
+
+    All masks are 1 here, so one weight stands for their sum. With ``geometry`` false the r' are left out, and a linear
+    map remains.
+    """
+
+    geometry: Final[bool]
+
+    def __init__(self, slots: int, scalars: int, vectors: int, scalars_out: int, vectors_out: int, geometry: bool):
+        super().__init__()
+        self.geometry = geometry
+        self.vectors_out = vectors_out
+        self.mask = Linear(scalars, vectors, scalars_out, vectors_out)
+        if geometry:
+            self.dot_weight = nn.Parameter(torch.randn(slots * vectors, scalars_out))  # 1o x 1o -> 0e
+            self.scale_weight = nn.Parameter(torch.randn(scalars, slots * vectors_out))  # 0e x 1o -> 1o
+        self.dot_norm = 1.0 / math.sqrt(3 * slots * vectors)
+        self.scale_norm = 1.0 / math.sqrt(slots * scalars)
+
+    def forward(self, scalars: Tensor, vectors: Tensor, relative: Tensor) -> Tuple[Tensor, Tensor]:
+        s, v = self.mask(scalars, vectors)
+        if self.geometry:
+            dots = (relative @ vectors).flatten(1) * self.dot_norm
+            scales = ((scalars * self.scale_norm) @ self.scale_weight).view(s.size(0), -1, self.vectors_out)
+            s = s + dots @ self.dot_weight
+            v = v + relative.transpose(1, 2) @ scales
+        return s, v
+
+
+class SelfConnection(nn.Module):
+    """NequIP's self-connection, whose node attributes are the raw embedding: an `AttributeProduct` for each type."""
+
+    def __init__(
+        self, slots: List[int], scalars: int, vectors: int, scalars_out: int, vectors_out: int, geometry: bool = True
+    ):
+        super().__init__()
+        self.slots = list(slots)
+        self.products = nn.ModuleList(
+            AttributeProduct(size, scalars, vectors, scalars_out, vectors_out, geometry) for size in slots
+        )
+
+    def forward(self, scalars: Tensor, vectors: Tensor, relative: Tensor, counts: List[int]) -> Tuple[Tensor, Tensor]:
+        out_scalars: List[Tensor] = []
+        out_vectors: List[Tensor] = []
+        grain, atom = 0, 0
+        for t, product in enumerate(self.products):
+            count, size = counts[t], self.slots[t]
+            block = relative.narrow(0, atom, count * size).view(count, size, 3)
+            s, v = product(scalars.narrow(0, grain, count), vectors.narrow(0, grain, count), block)
+            out_scalars.append(s)
+            out_vectors.append(v)
+            grain += count
+            atom += count * size
+        return torch.cat(out_scalars), torch.cat(out_vectors)
+
+
+class SlotVectors(nn.Module):
+    """One 1o per slot from a grain's vectors: [grains, 3, vectors] -> [atoms, 3]; other types' slots are not made."""
+
+    def __init__(self, slots: List[int], vectors: int):
+        super().__init__()
+        self.slots = list(slots)
+        self.weight = nn.Parameter(torch.randn(vectors, sum(slots)))
+        self.norm = 1.0 / math.sqrt(vectors)
+
+    def forward(self, vectors: Tensor, counts: List[int]) -> Tensor:
+        atoms: List[Tensor] = []
+        grain, slot = 0, 0
+        for t, size in enumerate(self.slots):
+            block = (vectors.narrow(0, grain, counts[t]) * self.norm) @ self.weight.narrow(1, slot, size)
+            atoms.append(block.transpose(1, 2).reshape(-1, 3))
+            grain += counts[t]
+            slot += size
+        return torch.cat(atoms)

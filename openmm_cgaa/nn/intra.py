@@ -1,0 +1,57 @@
+"""What an atom sees of its own grain."""
+
+from typing import List, Tuple
+
+import torch
+from torch import Tensor, nn
+
+from .radial import DistanceGaussians
+
+
+def pair_classes_of(classes: List[int], bonds: List[Tuple[int, int]]) -> List[List[int]]:
+    """Class of each ordered pair of slots: classes of both atoms and bonds between them, [slots, slots], 0 if i = j.
+
+    No automorphism of the bond graph changes it, so a sum over pairs with one function per class is invariant under
+    exchange of equivalent atoms.
+    """
+    size = len(classes)
+    apart = [[0 if i == j else size for j in range(size)] for i in range(size)]
+    for i, j in bonds:
+        apart[i][j] = apart[j][i] = 1
+    for k in range(size):
+        for i in range(size):
+            for j in range(size):
+                apart[i][j] = min(apart[i][j], apart[i][k] + apart[k][j])
+    seen: dict = {}
+    return [
+        [seen.setdefault((classes[i], classes[j], apart[i][j]), len(seen)) if i != j else 0 for j in range(size)]
+        for i in range(size)
+    ]
+
+
+class IntraDensity(nn.Module):
+    """Scalar and vector densities of the other atoms of a grain, with one radial function per class of pair.
+
+    positions [grains, slots, 3] Å -> [grains, slots, scalars], [grains, slots, 3, vectors].
+    """
+
+    def __init__(self, pair_classes: List[List[int]], num_basis: int, scalars: int, vectors: int):
+        super().__init__()
+        size = len(pair_classes)
+        pairs = torch.tensor(pair_classes)
+        self.register_buffer("pairs", pairs, persistent=False)
+        self.register_buffer("others", 1.0 - torch.eye(size), persistent=False)
+        self.basis = DistanceGaussians(num_basis)
+        num_classes = int(pairs.max()) + 1
+        scale = (2.0 / max(size - 1, 1)) ** 0.5
+        self.scalar_weight = nn.Parameter(torch.randn(num_classes, num_basis, scalars) * scale)
+        self.vector_weight = nn.Parameter(torch.randn(num_classes, num_basis, vectors) * scale)
+
+    def forward(self, positions: Tensor) -> Tuple[Tensor, Tensor]:
+        delta = positions.unsqueeze(1) - positions.unsqueeze(2)  # [grain, i, j, xyz], from i to j
+        r = torch.sqrt(delta.square().sum(3) + (1.0 - self.others))
+        basis = self.basis(r) * self.others.unsqueeze(2)  # [grain, i, j, k]
+        s = torch.einsum("gijk,ijkc->gic", basis, self.scalar_weight[self.pairs])
+        radial = torch.einsum("gijk,ijkc->gijc", basis, self.vector_weight[self.pairs])
+        v = torch.einsum("gijx,gijc->gixc", delta / r.unsqueeze(3), radial)
+        return s, v

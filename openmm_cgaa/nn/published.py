@@ -1,0 +1,196 @@
+"""The network of paper 001: grain energies, inter-grain forces by differentiation, intra-grain forces read out."""
+
+import math
+from typing import List, Tuple
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import CGAAError
+from .cartesian import Gate, Linear
+from .convolution import CONVOLUTIONS, neighbor_rows
+from .embedding import GrainEmbedding, SelfConnection, SlotVectors
+from .graph import Graph, frame_sum, grain_centers, grain_sizes, grain_sum
+from .radial import BesselBasis
+
+
+class Interaction(nn.Module):
+    """Self-interaction, convolution, self-interaction, plus self-connection, gate: paper 001, fig. 1d."""
+
+    def __init__(
+        self,
+        scalars: int,
+        vectors: int,
+        convolution: nn.Module,
+        connection: SelfConnection,
+        average_neighbors: float,
+    ):
+        super().__init__()
+        self.before = Linear(scalars, vectors, scalars, vectors)
+        self.convolution = convolution
+        self.norm = 1.0 / math.sqrt(average_neighbors)
+        self.after = Linear(scalars + vectors, scalars + vectors, scalars + vectors, vectors)
+        self.connection = connection
+        self.gate = Gate(scalars, vectors)
+
+    def forward(
+        self,
+        scalars: Tensor,
+        vectors: Tensor,
+        relative: Tensor,
+        counts: List[int],
+        neighbors: Tensor,
+        basis: Tensor,
+        direction: Tensor,
+    ) -> Tuple[Tensor, Tensor]:
+        s, v = self.before(scalars, vectors)
+        s, v = self.convolution(s, v, neighbors, basis, direction)
+        s, v = self.after(s * self.norm, v * self.norm)
+        own_s, own_v = self.connection(scalars, vectors, relative, counts)
+        return self.gate(s + own_s, v + own_v)
+
+
+class PublishedNetwork(nn.Module):
+    """CGAA-FF as published: the energy is a sum over grains, the forces are not its gradient.
+
+    F_j = F_intra,j + F_inter,J / N_J (paper 001, eq. 6): F_inter = -dE/dR_J (eq. 8), with the relative positions held
+    fixed; F_intra is read from the vectors of the last block, less its mean over the grain.
+
+    Parameters
+    ----------
+    slots : list of int
+        Atoms per grain of each type.
+    scalars, vectors : int
+        Channels 0e and 1o of a grain.
+    blocks : int
+        Interaction blocks.
+    cutoff : float
+        Å, between centers.
+    num_basis : int
+        Bessel functions of the distance.
+    radial_hidden : list of int, optional
+        Hidden layers of the radial networks; [64, 64] if not given.
+    convolution : str
+        A name in `CONVOLUTIONS`: "pair" (paper 001, eqs. 9 and 10) or "nequip".
+    factorised : bool
+        Contract the pair product with the receiver first: the same numbers, faster.
+    self_geometry : bool
+        The self-connection multiplies V_J with the r' of its grain, as NequIP does with its node attributes; false
+        leaves a linear map for each type.
+    average_neighbors : float
+        Sums over neighbours are divided by its square root.
+    read_out : str
+        "intra" as above; "total" reads the whole force from the vectors and differentiates nothing.
+
+    Raises
+    ------
+    CGAAError
+        A convolution or read-out that does not exist.
+    """
+
+    def __init__(
+        self,
+        slots: List[int],
+        scalars: int = 64,
+        vectors: int = 64,
+        blocks: int = 2,
+        cutoff: float = 10.0,
+        num_basis: int = 8,
+        radial_hidden: Tuple[int, ...] = (64, 64),
+        convolution: str = "pair",
+        factorised: bool = True,
+        self_geometry: bool = True,
+        average_neighbors: float = 30.0,
+        read_out: str = "intra",
+    ):
+        super().__init__()
+        if convolution not in CONVOLUTIONS:
+            raise CGAAError(f"convolution {convolution!r} is not known; expected one of {', '.join(CONVOLUTIONS)}")
+        if read_out not in ("intra", "total"):
+            raise CGAAError(f"read_out {read_out!r} is not known; expected 'intra' or 'total'")
+        self.conserving = False
+        self.permutation_invariant = False
+        self.grain_cutoff = float(cutoff)
+        self.atom_cutoff = 0.0
+        self.differentiate = read_out == "intra"
+        self.radial = BesselBasis(cutoff, num_basis)
+        # 1 / root mean square of the radial basis over neighbours anywhere in the sphere
+        self.basis_norm = math.sqrt(cutoff**3 * 1001.0 / 1024.0)
+        self.embedding = GrainEmbedding(slots, scalars, vectors)
+        self.interactions = nn.ModuleList(
+            Interaction(
+                scalars,
+                vectors,
+                CONVOLUTIONS[convolution](scalars, vectors, num_basis, list(radial_hidden), factorised),
+                SelfConnection(slots, scalars, vectors, scalars + vectors, vectors, self_geometry),
+                average_neighbors,
+            )
+            for _ in range(blocks)
+        )
+        self.energy_weight = nn.Parameter(torch.randn(scalars) / math.sqrt(scalars))
+        self.atom_forces = SlotVectors(slots, vectors)
+        self.register_buffer("energy_scale", torch.tensor(1.0))
+        self.register_buffer("force_scale", torch.tensor(1.0))
+        self.register_buffer("type_energy", torch.zeros(len(slots), dtype=torch.float64))
+
+    @torch.jit.unused
+    def set_scale(self, energy: float, force: float):
+        """Natural size of a grain's energy (eV) and of an atom's intra-grain force (eV/Å)."""
+        self.energy_scale.fill_(energy)
+        self.force_scale.fill_(force)
+
+    @torch.jit.unused
+    def set_reference(self, type_energies):
+        """One energy (eV) for each grain type, added in float64."""
+        self.type_energy.copy_(torch.as_tensor(type_energies, dtype=torch.float64))
+
+    def forward(self, graph: Graph, part: int = 0) -> Tuple[Tensor, Tensor, Tensor]:
+        """Energy [frames] (eV, float64), forces [atoms, 3] (eV/Å), virial [frames, 3, 3]: zeros, it is not defined.
+
+        Gradient mode must be on (TorchScript cannot switch it on from inside).
+
+        Raises
+        ------
+        ValueError
+            ``part`` is not 0: without a common energy there is no intra-grain term to take alone.
+        """
+        if part != 0:
+            raise ValueError("a model that does not conserve energy has no separate intra-grain part; use part 0")
+        energy, forces = self.evaluate(graph)
+        if not self.training:
+            energy, forces = energy.detach(), forces.detach()
+        virial = torch.zeros([graph.num_frames, 3, 3], dtype=forces.dtype, device=forces.device)
+        return energy, forces, virial
+
+    def evaluate(self, graph: Graph) -> Tuple[Tensor, Tensor]:
+        """Energy [frames] and forces [atoms, 3], with their graph."""
+        centers = grain_centers(graph).detach().requires_grad_(self.differentiate)
+        relative = graph.positions - centers.detach()[graph.atom_grain]
+        neighbors, basis, direction = self.edges(centers, graph)
+        scalars, vectors = self.embedding(relative, graph.counts)
+        for interaction in self.interactions:
+            scalars, vectors = interaction(scalars, vectors, relative, graph.counts, neighbors, basis, direction)
+
+        grain_energy = (scalars @ self.energy_weight) * self.energy_scale
+        forces = self.atom_forces(vectors, graph.counts) * self.force_scale
+        if self.differentiate:
+            sizes = grain_sizes(graph).unsqueeze(1)
+            gradient = torch.autograd.grad([grain_energy.sum()], [centers], create_graph=self.training)[0]
+            assert gradient is not None
+            forces = forces - ((grain_sum(forces, graph) + gradient) / sizes)[graph.atom_grain]
+        return frame_sum(grain_energy.double() + self.reference(graph), graph), forces
+
+    def edges(self, centers: Tensor, graph: Graph) -> Tuple[Tensor, Tensor, Tensor]:
+        """Senders [grains, rows], radial basis [grains, rows, num_basis] and unit vectors [grains, rows, 3]."""
+        receiver, sender = graph.edge_index[0], graph.edge_index[1]
+        relative = centers.index_select(0, sender) + graph.edge_shift - centers.index_select(0, receiver)
+        neighbors, edges = neighbor_rows(graph.edge_index, centers.size(0))
+        beyond = torch.full_like(centers[:1], 2.0 * self.grain_cutoff)  # the padding: too far to count
+        rows = torch.cat([relative, beyond]).index_select(0, edges.flatten()).view(edges.size(0), edges.size(1), 3)
+        distance = torch.linalg.norm(rows, dim=2)
+        return neighbors, self.radial(distance) * self.basis_norm, rows / distance.unsqueeze(2)
+
+    def reference(self, graph: Graph) -> Tensor:
+        """Energy of each grain's type, [grains], float64."""
+        counts = torch.tensor(graph.counts, device=self.type_energy.device)
+        return torch.repeat_interleave(self.type_energy, counts)

@@ -1,0 +1,233 @@
+"""The laws that a conserving model obeys, in float64 and with random weights."""
+
+import pytest
+import torch
+
+from openmm_cgaa.geometry import layout_of
+from openmm_cgaa.grains import GrainMap
+from openmm_cgaa.neighbors import build_graph
+from openmm_cgaa.nn import batch_graphs, build_network
+from tests.conftest import TINY_CONSERVING
+
+BOX_SMALLER_THAN_CUTOFFS = dict(TINY_CONSERVING, grain_cutoff=16.0, messages=2)
+
+
+class Bound:
+    """A network with random weights on one topology."""
+
+    def __init__(self, grain_map, config=TINY_CONSERVING):
+        torch.manual_seed(3)
+        self.network = build_network(config, grain_map.types).double().eval()
+        self.layout = layout_of(grain_map)
+        self.back = torch.argsort(self.layout.atom_index)
+
+    def graph(self, positions, box):
+        cutoffs = self.network.grain_cutoff, self.network.atom_cutoff
+        return build_graph(positions, box, self.layout, *cutoffs, torch.float64)
+
+    def __call__(self, positions, box, part=0):
+        energy, forces, virial = self.network(self.graph(positions, box), part)
+        return energy[0], forces[self.back], virial[0]
+
+
+@pytest.fixture(params=["periodic", "small box", "no box", "no messages"])
+def case(request, liquid):
+    config = {
+        "small box": BOX_SMALLER_THAN_CUTOFFS,
+        "no messages": dict(TINY_CONSERVING, messages=0),
+    }.get(request.param, TINY_CONSERVING)
+    positions, box = torch.tensor(liquid.positions[0]).double(), torch.tensor(liquid.cell[0])
+    model = Bound(liquid.grain_map(), config)
+    if request.param == "no box":
+        return model, model.graph(positions, box).positions[model.back], None
+    return model, positions, box
+
+
+def close(a, b, tolerance=1e-9):
+    assert torch.allclose(a, b, rtol=tolerance, atol=tolerance), (a - b).abs().max()
+
+
+def random_rotation():
+    q = torch.linalg.qr(torch.randn(3, 3, dtype=torch.float64))[0]
+    return q * torch.det(q)
+
+
+def test_forces_are_minus_the_gradient(case):
+    model, positions, box = case
+    energy, forces, _ = model(positions, box)
+    h = 1e-4
+    for atom, x in [(0, 0), (59, 1), (100, 2), (239, 0)]:
+        step = torch.zeros_like(positions)
+        step[atom, x] = h
+        e = [model(positions + k * step, box)[0] for k in (-2, -1, 1, 2)]
+        slope = (e[0] - 8 * e[1] + 8 * e[2] - e[3]) / (12 * h)
+        close(-slope, forces[atom, x], 1e-6)
+
+
+def test_virial_is_minus_the_strain_derivative(case):
+    model, positions, box = case
+    virial = model(positions, box)[2]
+    close(virial, virial.T, 1e-8)
+    h = 1e-5
+    for a, b in [(0, 0), (1, 2), (2, 2)]:
+        strain = torch.zeros(3, 3, dtype=torch.float64)
+        strain[a, b] = h
+        e = []
+        for sign in (-1, 1):
+            stretch = torch.eye(3, dtype=torch.float64) + sign * strain
+            e.append(model(positions @ stretch, box if box is None else box @ stretch)[0])
+        close(-(e[1] - e[0]) / (2 * h), virial[a, b], 1e-6)
+
+
+def test_rotation_reflection_translation(case):
+    model, positions, box = case
+    energy, forces, _ = model(positions, box)
+    for turn in (random_rotation(), -random_rotation()):
+        moved = positions @ turn + torch.randn(3, dtype=torch.float64)
+        turned = model(moved, box if box is None else box @ turn)
+        close(turned[0], energy)
+        close(turned[1], forces @ turn)
+    close(forces.sum(0), torch.zeros(3, dtype=torch.float64))
+
+
+def test_lattice_shift_of_one_atom(case):
+    model, positions, box = case
+    if box is None:
+        return
+    energy, forces, _ = model(positions, box)
+    moved = positions.clone()
+    moved[17] += box[0] - 2 * box[2]
+    moved[100:150] += 3 * box[1]
+    shifted = model(moved, box)
+    close(shifted[0], energy)
+    close(shifted[1], forces)
+
+
+def test_no_torque_without_a_box(liquid):
+    model = Bound(liquid.grain_map())
+    whole = model.graph(torch.tensor(liquid.positions[0]).double(), torch.tensor(liquid.cell[0])).positions[model.back]
+    forces = model(whole, None)[1]
+    close(torch.linalg.cross(whole, forces).sum(0), torch.zeros(3, dtype=torch.float64))
+
+
+def test_permutation_of_grains_of_equivalent_atoms_and_of_the_input(liquid):
+    model = Bound(liquid.grain_map())
+    positions, box = torch.tensor(liquid.positions[0]).double(), torch.tensor(liquid.cell[0])
+    energy, forces, _ = model(positions, box)
+
+    swapped = torch.arange(240)
+    swapped[0:10], swapped[10:20] = torch.arange(10, 20), torch.arange(0, 10)  # two EC
+    again = model(positions[swapped], box)
+    close(again[0], energy)
+    close(again[1], forces[swapped])
+
+    # every exchange of two equivalent slots of one molecule, one at a time: methyl H, ring C-H, carbonyl side
+    grain_map = liquid.grain_map()
+    for grain in (0, 6):
+        kind = grain_map.types[grain_map.type_index[grain]]
+        hydrogens = [s for s in range(kind.num_slots) if kind.elements[s] == "H"]
+        for a in hydrogens:
+            for b in hydrogens:
+                neighbours = {s: {p for pair in kind.bonds for p in pair if s in pair and p != s} for s in (a, b)}
+                if a < b and neighbours[a] == neighbours[b]:
+                    swapped = torch.arange(240)
+                    i, j = grain_map.slots[grain][a], grain_map.slots[grain][b]
+                    swapped[i], swapped[j] = j, i
+                    again = model(positions[swapped], box)
+                    close(again[0], energy)
+                    close(again[1], forces[swapped])
+
+    order = torch.randperm(240)
+    rank = torch.argsort(order)
+    shuffled = GrainMap.from_arrays(
+        [liquid.elements[a] for a in order],
+        [(rank[i].item(), rank[j].item()) for i, j in liquid.bonds],
+        [int(liquid.residues[a]) for a in order],
+        liquid.residue_names,
+    ).match(grain_map.types)
+    again = Bound(shuffled)(positions[order], box)
+    close(again[0], energy)
+    close(again[1], forces[order])
+
+
+def test_extensive(liquid):
+    grain_map = liquid.grain_map()
+    model = Bound(grain_map, BOX_SMALLER_THAN_CUTOFFS)
+    positions, box = torch.tensor(liquid.positions[0]).double(), torch.tensor(liquid.cell[0])
+    energy, forces, _ = model(positions, box)
+    cells = [(i, j, k) for i in range(2) for j in range(2) for k in range(2)]
+    eightfold = GrainMap.from_arrays(
+        liquid.elements * 8,
+        [(i + 240 * c, j + 240 * c) for c in range(8) for i, j in liquid.bonds],
+        [r + 18 * c for c in range(8) for r in liquid.residues],
+        liquid.residue_names * 8,
+    ).match(grain_map.types)
+    copies = torch.cat([positions + torch.tensor(c, dtype=torch.float64) @ box for c in cells])
+    big = Bound(eightfold, BOX_SMALLER_THAN_CUTOFFS)(copies, 2 * box)
+    close(big[0], 8 * energy)
+    close(big[1], forces.repeat(8, 1))
+
+
+def test_nothing_jumps_at_the_cutoffs(liquid):
+    """Energy of two molecules drawn apart: third differences stay small where edges end."""
+    grain_map = liquid.grain_map()
+    positions = Bound(grain_map).graph(torch.tensor(liquid.positions[0]).double(), torch.tensor(liquid.cell[0]))
+    molecule = positions.positions[60:75]
+    pair = GrainMap.from_arrays(
+        [liquid.elements[a] for a in range(60, 75)] * 2,
+        [(i - 60 + 15 * c, j - 60 + 15 * c) for c in range(2) for i, j in liquid.bonds if 60 <= i < 75],
+        [0] * 15 + [1] * 15,
+        ["EMC", "EMC"],
+    ).match(grain_map.types)
+    model = Bound(pair)
+    order = torch.argsort(torch.tensor(grain_map.slots[6])) if grain_map.slots[6][0] >= 60 else torch.arange(15)
+    molecule = molecule[order]
+    h = 1e-3
+    for start in (5.99, 3.99):  # grain cutoff 6 Å between centers; the atoms' cutoff is met all along the way
+        separations = start + h * torch.arange(21, dtype=torch.float64)
+        away = torch.tensor([1.0, 0.0, 0.0], dtype=torch.float64)
+        e = torch.stack([model(torch.cat([molecule, molecule + d * away]), None)[0] for d in separations])
+        second = (e[2:] - 2 * e[1:-1] + e[:-2]) / h**2
+        assert second.diff().abs().max() < 0.02 * second.abs().max() + 1e-3
+
+
+def test_parts_add_up_and_the_intra_part_sees_one_grain(liquid):
+    model = Bound(liquid.grain_map())
+    positions, box = torch.tensor(liquid.positions[0]).double(), torch.tensor(liquid.cell[0])
+    total, intra, rest = (model(positions, box, part) for part in (0, 1, 2))
+    close(intra[0] + rest[0], total[0])
+    close(intra[1] + rest[1], total[1])
+    moved = positions.clone()
+    moved[:10] += 0.7
+    close(model(moved, box, 1)[1], intra[1])
+
+
+def test_scripted_equals_eager_and_single_equals_double(liquid):
+    model = Bound(liquid.grain_map())
+    positions, box = torch.tensor(liquid.positions[0]).double(), torch.tensor(liquid.cell[0])
+    graph = model.graph(positions, box)
+    eager = model.network(graph)
+    for scripted, exact in zip(torch.jit.script(model.network)(graph), eager):
+        close(scripted, exact)
+    single = model.network.float()(build_graph(positions, box, model.layout, 6.0, 4.0, torch.float32))
+    close(single[0], eager[0], 1e-5)
+    close(single[1].double(), eager[1], 2e-4)
+
+
+def test_a_batch_is_its_frames(liquid):
+    model = Bound(liquid.grain_map())
+    graphs = [model.graph(torch.tensor(liquid.positions[f]).double(), torch.tensor(liquid.cell[f])) for f in (0, 90)]
+    joined, order = batch_graphs(graphs, model.network.slots)
+    energy, forces, virial = model.network(joined)
+    singles = [model.network(graph) for graph in graphs]
+    close(energy, torch.cat([s[0] for s in singles]))
+    close(forces, torch.cat([s[1] for s in singles])[order])
+    close(virial, torch.cat([s[2] for s in singles]))
+
+
+def test_training_reaches_every_weight(liquid):
+    model = Bound(liquid.grain_map())
+    network = model.network.train()
+    energy, forces, _ = network(model.graph(torch.tensor(liquid.positions[0]).double(), torch.tensor(liquid.cell[0])))
+    (energy.sum() + forces.square().sum()).backward()
+    assert [name for name, p in network.named_parameters() if p.grad is None] == []
