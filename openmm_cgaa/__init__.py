@@ -1,7 +1,15 @@
 """All-atom molecular dynamics in OpenMM by message passing between grains (CGAA-FF)."""
 
-from .grains import GrainMap, GrainType
-from .potential import CGAAPotential
+import importlib
 
 __all__ = ["CGAAPotential", "GrainMap", "GrainType"]
 __version__ = "0.1.0"
+
+_HOMES = {"CGAAPotential": "potential", "GrainMap": "grains", "GrainType": "grains"}
+
+
+def __getattr__(name):
+    # on demand: OpenMM-ML imports this package at each `import openmmml`, which must not cost an import of torch
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -27,3 +27,7 @@ class EngineError(CGAAError):
 
 class SimulationError(CGAAError):
     """A run left the region where its numbers mean something."""
+
+
+class CGAADomainWarning(UserWarning):
+    """A model is used outside of what it was trained on."""

@@ -33,6 +33,8 @@ class Evaluator(nn.Module):
         self.atom_cutoff = float(network.atom_cutoff) if part != 1 else 0.0
         dtypes = {p.dtype for p in network.parameters()}
         self.dtype: torch.dtype = torch.float64 if torch.float64 in dtypes else torch.float32
+        # attributes, because TorchScript sees no globals
+        self.angstrom, self.kjmol, self.kjmol_per_nm = ANGSTROM_PER_NM, KJMOL_PER_EV, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
         layout = layout_of(grain_map)
         self.counts = layout.counts
         self.register_buffer("atom_index", layout.atom_index)
@@ -53,11 +55,11 @@ class Evaluator(nn.Module):
         cell: Optional[Tensor] = None
         if self.periodic:
             assert box is not None, "this model was bound to a periodic topology: a box is needed at each call"
-            cell = box.double() * ANGSTROM_PER_NM
+            cell = box.double() * self.angstrom
         layout = Layout(self.atom_index, self.parent, self.atom_grain, self.grain_atoms, self.counts)
         with torch.no_grad():
             graph = build_graph(
-                positions.double() * ANGSTROM_PER_NM, cell, layout, self.grain_cutoff, self.atom_cutoff, self.dtype
+                positions.double() * self.angstrom, cell, layout, self.grain_cutoff, self.atom_cutoff, self.dtype
             )
         energy, forces, _ = self.network(graph, self.part)
-        return energy[0] * KJMOL_PER_EV, forces[self.back] * KJMOL_PER_NM_PER_EV_PER_ANGSTROM
+        return energy[0] * self.kjmol, forces[self.back] * self.kjmol_per_nm

@@ -1,6 +1,5 @@
 """From a topology's atoms to whole grains in network order."""
 
-import math
 from typing import List, NamedTuple, Optional
 
 import numpy as np
@@ -72,8 +71,10 @@ def make_whole(positions: Tensor, box: Tensor, parent: Tensor, max_size: int) ->
     steps = -torch.round(bonds @ torch.linalg.inv_ex(box)[0])  # lattice steps of one bond
     # sum the steps over the path to the first atom, doubling the length of the path each time
     above = parent
-    for _ in range(math.ceil(math.log2(max(max_size, 2)))):
+    length = 1
+    while length < max_size:
         steps, above = steps + steps[above], above[above]
+        length *= 2
     return positions + steps @ box
 
 

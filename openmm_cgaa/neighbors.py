@@ -66,7 +66,9 @@ def binned_pairs(centers: Tensor, box: Tensor, bins: Tensor, reach: Tensor) -> T
     return j[near], k[near], shift[near]
 
 
-def center_pairs(centers: Tensor, box: Optional[Tensor], reach: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
+def center_pairs(
+    centers: Tensor, box: Optional[Tensor], reach: Tensor, all_pairs_below: int = ALL_PAIRS_BELOW
+) -> Tuple[Tensor, Tensor, Tensor]:
     """Pairs of centers closer than the sum of their reaches.
 
     Parameters
@@ -85,7 +87,7 @@ def center_pairs(centers: Tensor, box: Optional[Tensor], reach: Tensor) -> Tuple
     if box is None:
         return all_pairs(centers, torch.zeros(1, 3, dtype=centers.dtype, device=centers.device), reach)
     longest = 2.0 * float(reach.max().item())
-    if centers.size(0) > ALL_PAIRS_BELOW:
+    if centers.size(0) > all_pairs_below:
         inverse_heights = torch.linalg.norm(torch.linalg.inv_ex(box)[0], dim=0)
         bins = torch.floor(1.0 / (longest * inverse_heights)).long()
         if int(bins.min().item()) >= 3:
@@ -96,7 +98,7 @@ def center_pairs(centers: Tensor, box: Optional[Tensor], reach: Tensor) -> Tuple
 def atom_pairs(
     positions: Tensor, centers: Tensor, box: Optional[Tensor], layout: Layout, cutoff: float
 ) -> Tuple[Tensor, Tensor]:
-    """Atom pairs of different grains (or images) closer than `cutoff`, each once: index [2, pairs], shift [pairs, 3]."""
+    """Atom pairs of different grains (or images) below `cutoff`, each once: index [2, pairs], shift [pairs, 3]."""
     away = torch.linalg.norm(positions - centers[layout.atom_grain], dim=1)
     radius = torch.zeros_like(centers[:, 0]).scatter_reduce(0, layout.atom_grain, away, "amax")
     j, k, shift = center_pairs(centers, box, radius + 0.5 * cutoff)

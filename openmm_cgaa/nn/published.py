@@ -164,8 +164,9 @@ class PublishedNetwork(nn.Module):
 
     def evaluate(self, graph: Graph) -> Tuple[Tensor, Tensor]:
         """Energy [frames] and forces [atoms, 3], with their graph."""
-        centers = grain_centers(graph).detach().requires_grad_(self.differentiate)
-        relative = graph.positions - centers.detach()[graph.atom_grain]
+        fixed = grain_centers(graph)
+        relative = graph.positions - fixed[graph.atom_grain]
+        centers = fixed.clone().requires_grad_(self.differentiate)  # no detach(): torch.jit.freeze drops it
         neighbors, basis, direction = self.edges(centers, graph)
         scalars, vectors = self.embedding(relative, graph.counts)
         for interaction in self.interactions:

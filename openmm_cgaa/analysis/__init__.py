@@ -1,0 +1,1 @@
+"""What a run tells: structure, drift, temperatures, bonds, and the error against the teacher."""

@@ -1,0 +1,131 @@
+"""Errors of a model against its teacher, and what they are made of: translation, rotation, vibration of grains."""
+
+import numpy as np
+
+# EC 10, EMC 15, Li 1, PF6 7: the slots over which the authors of paper 001 pad every grain
+PAPER_SLOTS = 33
+
+
+def grain_sums(values, grain_index) -> np.ndarray:
+    """Sum per grain of per-atom values: [frames, atoms, ...] -> [frames, grains, ...]."""
+    values, grain_index = np.asarray(values, dtype=float), np.asarray(grain_index)
+    out = np.zeros((values.shape[0], grain_index.max() + 1, *values.shape[2:]))
+    np.add.at(out, (slice(None), grain_index), values)
+    return out
+
+
+def relative_positions(positions, grain_index) -> np.ndarray:
+    """r' = r - R_J with the unweighted center of each grain, [frames, atoms, 3]; grains must be whole."""
+    centers = grain_sums(positions, grain_index) / np.bincount(grain_index)[None, :, None]
+    return np.asarray(positions, dtype=float) - centers[:, grain_index]
+
+
+def net_force_and_torque(forces, relative, grain_index) -> tuple:
+    """Net force (eV/Å) on each grain and torque (eV) about its center, both [frames, grains, 3]."""
+    return grain_sums(forces, grain_index), grain_sums(np.cross(relative, forces), grain_index)
+
+
+def split_forces(forces, relative, grain_index) -> tuple:
+    """Forces as translation + rotation + vibration of their grains, each [frames, atoms, 3], orthogonal to each other.
+
+    Translation is the mean force of the grain on each of its atoms. Rotation is omega x r' with the omega that carries
+    the whole torque: sum r' x (omega x r') = torque, all atoms weighing the same. Vibration is the rest.
+    """
+    net, torque = net_force_and_torque(forces, relative, grain_index)
+    translation = (net / np.bincount(grain_index)[None, :, None])[:, grain_index]
+    square = np.square(relative).sum(-1)[..., None, None] * np.eye(3)
+    inertia = grain_sums(square - relative[..., :, None] * relative[..., None, :], grain_index)
+    omega = np.einsum("fgxy,fgy->fgx", np.linalg.pinv(inertia, rcond=1e-10, hermitian=True), torque)
+    rotation = np.cross(omega[:, grain_index], relative)
+    return translation, rotation, np.asarray(forces, dtype=float) - translation - rotation
+
+
+def force_errors(reference, predicted, positions, grain_index, padded_slots: int = PAPER_SLOTS) -> dict:
+    """Force errors over all frames, eV/Å.
+
+    Parameters
+    ----------
+    reference, predicted : array, [frames, atoms, 3], eV/Å
+    positions : array, [frames, atoms, 3], Å
+        Every grain whole.
+    grain_index : int array, [atoms]
+    padded_slots : int
+        Slots to which the authors of paper 001 pad each grain.
+
+    Returns
+    -------
+    dict
+        ``component``: rmse per Cartesian component over real atoms, and ``reference_component``, the rms force.
+        ``vector_mean``, ``vector_rms``: mean and rms norm of an atom's error vector.
+        ``vector_padded``: rms norm over grains x `padded_slots`, the empty ones counting as zero error: what the
+        authors' program reports.
+        ``translation``, ``rotation``, ``vibration``: rmse per component of these parts; their squares add up to that
+        of ``component``. ``reference_*``: the rms of the same part of the reference.
+        ``net_force``, ``torque``: rms error over rms reference (grains of one atom have no torque).
+    """
+    grain_index = np.asarray(grain_index)
+    error = np.asarray(predicted, dtype=float) - np.asarray(reference, dtype=float)
+    relative = relative_positions(positions, grain_index)
+    norm = np.linalg.norm(error, axis=-1)
+    grains = len(error) * (grain_index.max() + 1)
+    out = {
+        "component": _rms(error),
+        "reference_component": _rms(reference),
+        "vector_mean": float(norm.mean()),
+        "vector_rms": _rms(norm),
+        "vector_padded": float(np.sqrt(np.square(norm).sum() / (grains * padded_slots))),
+    }
+    parts = zip(split_forces(error, relative, grain_index), split_forces(reference, relative, grain_index))
+    for name, (wrong, right) in zip(("translation", "rotation", "vibration"), parts):
+        out |= {name: _rms(wrong), f"reference_{name}": _rms(right)}
+    wrong, right = (net_force_and_torque(f, relative, grain_index) for f in (error, reference))
+    extended = np.bincount(grain_index) > 1
+    out["net_force"] = _ratio(wrong[0], right[0])
+    out["torque"] = _ratio(wrong[1][:, extended], right[1][:, extended])
+    return out
+
+
+def energy_errors(reference, predicted, num_atoms: int, temperature) -> dict:
+    """Energy errors, meV per atom.
+
+    Parameters
+    ----------
+    reference, predicted : array, [frames], eV
+    num_atoms : int
+        Atoms in a frame; every per-atom value is divided by it, never by the number of grains.
+    temperature : array, [frames], K
+
+    Returns
+    -------
+    dict
+        ``rmse``, ``mean`` (of the error) and ``rmse_about_mean``; ``temperatures``: for each temperature ``frames``,
+        ``rmse``, ``spread`` (standard deviation of the reference: the rmse of the best constant) and ``r2`` = 1 - sum
+        of squared errors / sum of squared deviations of the reference from its mean at this temperature.
+    """
+    reference, predicted = (1000 * np.asarray(e, dtype=float) / num_atoms for e in (reference, predicted))
+    error, temperature = predicted - reference, np.asarray(temperature)
+    rows = {}
+    for value in np.unique(temperature):
+        here = temperature == value
+        spread = reference[here].std()
+        rows[f"{value:g}"] = {
+            "frames": int(here.sum()),
+            "rmse": _rms(error[here]),
+            "spread": float(spread),
+            "r2": float(1 - np.square(error[here]).mean() / spread**2) if spread > 0 else None,
+        }
+    return {
+        "rmse": _rms(error),
+        "mean": float(error.mean()),
+        "rmse_about_mean": float(error.std()),
+        "temperatures": rows,
+    }
+
+
+def _rms(values) -> float:
+    return float(np.sqrt(np.square(np.asarray(values, dtype=float)).mean()))
+
+
+def _ratio(error, reference):
+    scale = _rms(reference) if np.size(reference) else 0.0
+    return _rms(error) / scale if scale > 0 else None

@@ -1,0 +1,125 @@
+"""One figure for each question; each function draws one and writes it to a file (PNG)."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ..runfiles import write_bytes
+from ..units import KJMOL_PER_EV
+
+
+def _axes(columns=1, height=3.4):
+    figure = Figure(figsize=(min(4.6 * columns, 13.0), height), layout="constrained")
+    axes = figure.subplots(1, columns, squeeze=False)[0]
+    for ax in axes:
+        ax.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _save(figure, path) -> Path:
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=150)
+    write_bytes(path, picture.getvalue())
+    return Path(path)
+
+
+def rdf_figure(curves, path, reference=None, reference_name="reference") -> Path:
+    """Radial distributions, a panel each.
+
+    Parameters
+    ----------
+    curves, reference : dict of name to RDF
+    reference_name : str
+        What the dashed lines are.
+    """
+    figure, axes = _axes(len(curves))
+    for ax, (name, (r, g)) in zip(axes, curves.items()):
+        ax.axhline(1.0, color="0.8", linewidth=0.8)
+        if reference and name in reference:
+            ax.plot(*reference[name], color="0.45", linestyle="--", linewidth=1.2, label=reference_name)
+        ax.plot(r, g, color="tab:blue", linewidth=1.4, label="this run")
+        ax.set(title=name, xlabel="r (nm)", ylabel="g(r)", xlim=(0.0, r[-1]), ylim=(0.0, None))
+    if reference:
+        axes[0].legend(frameon=False)
+    return _save(figure, path)
+
+
+def drift_figure(time, energy, estimate, num_atoms, path) -> Path:
+    """Total energy of the NVE run and its slope.
+
+    Parameters
+    ----------
+    time : array [samples], ps
+    energy : array [samples], kJ/mol
+    estimate : Estimate, meV/atom/ps
+    """
+    figure, (ax,) = _axes()
+    change = 1000.0 / KJMOL_PER_EV / num_atoms * (np.asarray(energy) - np.mean(energy))
+    ax.plot(time, change, color="tab:blue", linewidth=0.8, label="total energy")
+    line = estimate.value * (np.asarray(time) - np.mean(time))
+    slope = f"{estimate.value:.3g} ± {estimate.error:.1g} meV/atom/ps"
+    ax.plot(time, line, color="tab:red", linewidth=1.4, label=slope)
+    ax.set(title="NVE: is energy conserved?", xlabel="time (ps)", ylabel="E − mean (meV/atom)")
+    ax.legend(frameon=False)
+    return _save(figure, path)
+
+
+def temperature_figure(time, series, means, path, target=None) -> Path:
+    """Temperatures over time and their means.
+
+    Parameters
+    ----------
+    time : array [samples], ps
+    series : dict of name to array [samples], K
+    means : dict of name to Estimate, K
+    target : float, optional
+        The thermostat's temperature, K.
+    """
+    figure, (ax,) = _axes()
+    if target is not None:
+        ax.axhline(target, color="0.6", linewidth=0.8, linestyle="--")
+    for number, (name, values) in enumerate(series.items()):
+        mean, error = means[name]
+        label = f"{name} {mean:.0f} ± {error:.0f} K"
+        ax.plot(time, values, color=f"C{number}", linewidth=0.8, alpha=0.8, label=label)
+    ax.set(title="Temperature by kind of motion", xlabel="time (ps)", ylabel="temperature (K)")
+    ax.set_ylim(top=1.25 * max(np.max(values) for values in series.values()))
+    ax.legend(frameon=False, fontsize="small", ncols=2, loc="upper center")
+    return _save(figure, path)
+
+
+def bond_figure(kinds, path) -> Path:
+    """Spread and largest deviation of each kind of bond, a list of `BondKind`."""
+    figure, (ax,) = _axes(height=0.8 + 0.25 * len(kinds))
+    rows = np.arange(len(kinds))[::-1]
+    ax.barh(rows, [kind.largest for kind in kinds], color="tab:blue", alpha=0.35, label="largest deviation")
+    ax.barh(rows, [kind.spread for kind in kinds], color="tab:blue", label="standard deviation")
+    ax.set_yticks(rows, [f"{kind.name}  {kind.mean:.2f} Å" for kind in kinds], fontsize="small")
+    ax.set(title="Bonds, from the mean of their kind", xlabel="deviation (Å)")
+    ax.legend(frameon=False, fontsize="small")
+    return _save(figure, path)
+
+
+def teacher_figure(error, time, path) -> Path:
+    """Forces of the model over those of the teacher, and both errors along the run.
+
+    Parameters
+    ----------
+    error : TeacherError
+    time : array [labelled], ps
+    """
+    figure, (scatter, ax) = _axes(2)
+    x, y = error.teacher_forces.ravel(), error.forces.ravel()
+    limit = 1.05 * max(np.abs(x).max(), np.abs(y).max())
+    scatter.plot([-limit, limit], [-limit, limit], color="0.7", linewidth=0.8)
+    scatter.plot(x, y, ".", markersize=1.5, color="tab:blue", alpha=0.3, rasterized=True)
+    scatter.set(title="Force components", xlabel="teacher (eV/Å)", ylabel="model (eV/Å)", aspect="equal")
+    ax.plot(time, error.force_rmse, "o-", markersize=3, color="tab:blue")
+    ax.set(title="Error along the run", xlabel="time (ps)", ylim=(0.0, None))
+    ax.set_ylabel("force RMSE (eV/Å per component)", color="tab:blue")
+    right = ax.twinx()
+    right.plot(time, error.energy, "s-", markersize=3, color="tab:red")
+    right.set_ylabel("energy, model − teacher (meV/atom)", color="tab:red")
+    return _save(figure, path)

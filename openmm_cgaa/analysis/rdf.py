@@ -1,0 +1,129 @@
+"""Radial distributions between grain centers and between chosen atoms."""
+
+from itertools import combinations_with_replacement
+from typing import NamedTuple
+
+import mdtraj
+import numpy as np
+
+from ..errors import GeometryError
+from ..matching import unwrap
+
+CHUNK = 5_000_000  # distances in memory at a time
+
+
+class RDF(NamedTuple):
+    """A radial distribution: middles of the bins ``r`` [bins] in nm, and ``g`` [bins]."""
+
+    r: np.ndarray
+    g: np.ndarray
+
+
+def radial_distribution(trajectory, pairs, bin_width=0.01) -> RDF:
+    """Density of pairs at a distance over that of an ideal gas, up to half the smallest height of the box.
+
+    Parameters
+    ----------
+    trajectory : mdtraj.Trajectory
+        Periodic; the box may change from frame to frame.
+    pairs : int array [pairs, 2]
+        Each pair once.
+    bin_width : float
+        nm
+
+    Raises
+    ------
+    GeometryError
+        If the trajectory is not periodic, or there are no pairs.
+    """
+    pairs = np.asarray(pairs, dtype=int).reshape(-1, 2)
+    if len(pairs) == 0:
+        raise GeometryError("a radial distribution needs at least one pair, but none was chosen")
+    r_max = half_height(trajectory)
+    edges = np.arange(0.0, r_max + 1e-9, bin_width)
+    total, weight = 0.0, 0.0
+    frames = max(1, CHUNK // len(pairs))
+    for start in range(0, trajectory.n_frames, frames):
+        part = trajectory[start : start + frames]
+        r, g = mdtraj.compute_rdf(part, pairs, r_range=(0.0, edges[-1]), n_bins=len(edges) - 1, opt=True)
+        ideal = (1.0 / part.unitcell_volumes).sum()
+        total, weight = total + g * ideal, weight + ideal
+    return RDF(r, total / weight)
+
+
+def half_height(trajectory) -> float:
+    """Half the smallest distance between opposite faces of the box over all frames, nm."""
+    boxes = trajectory.unitcell_vectors
+    if boxes is None:
+        raise GeometryError("a radial distribution needs a periodic trajectory, but this one has no box")
+    volumes = np.abs(np.linalg.det(boxes))  # [frame]
+    faces = np.cross(boxes[:, [1, 2, 0]], boxes[:, [2, 0, 1]])  # [frame, vector, xyz]
+    return 0.5 * float((volumes[:, None] / np.linalg.norm(faces, axis=-1)).min())
+
+
+def whole_grains(trajectory, grain_map) -> np.ndarray:
+    """Positions with every grain in one piece, [frames, atoms, 3], nm."""
+    whole, boxes = trajectory.xyz.astype(float), trajectory.unitcell_vectors
+    for t, kind in enumerate(grain_map.types):
+        atoms = np.array([slots for slots, u in zip(grain_map.slots, grain_map.type_index) if u == t], dtype=int)
+        if boxes is None or len(atoms) == 0:
+            continue
+        for frame, box in enumerate(boxes.astype(float)):
+            whole[frame, atoms] = unwrap(whole[frame, atoms], kind.tree, box)
+    return whole
+
+
+def grain_centers(trajectory, grain_map) -> mdtraj.Trajectory:
+    """Trajectory of the unweighted means of the atoms of each grain, one atom a grain, named after its type."""
+    whole = whole_grains(trajectory, grain_map)
+    centers = np.stack([whole[:, slots].mean(axis=1) for slots in grain_map.slots], axis=1)  # [frame, grain, xyz]
+    topology = mdtraj.Topology()
+    chain = topology.add_chain()
+    for t in grain_map.type_index:
+        name = grain_map.types[t].name
+        topology.add_atom(name, mdtraj.element.virtual, topology.add_residue(name, chain))
+    out = mdtraj.Trajectory(centers, topology, time=trajectory.time)
+    out.unitcell_vectors = trajectory.unitcell_vectors
+    return out
+
+
+def center_pairs(grain_map) -> dict:
+    """Pairs of grains for each pair of types that occurs: ``{"EC-EMC": int array [pairs, 2]}``."""
+    members = {kind.name: np.flatnonzero(grain_map.type_index == t) for t, kind in enumerate(grain_map.types)}
+    out = {f"{a}-{b}": _pairs(members[a], members[b]) for a, b in combinations_with_replacement(members, 2)}
+    return {name: pairs for name, pairs in out.items() if len(pairs)}
+
+
+def atom_pairs(topology, first, second) -> np.ndarray:
+    """Pairs of atoms of different residues, each once, [pairs, 2].
+
+    Parameters
+    ----------
+    topology : mdtraj.Topology
+    first, second : int arrays
+        Atom indices; they may overlap.
+    """
+    residue = np.array([atom.residue.index for atom in topology.atoms])
+    pairs = _pairs(np.asarray(first, dtype=int), np.asarray(second, dtype=int))
+    return pairs[residue[pairs[:, 0]] != residue[pairs[:, 1]]]
+
+
+def carbonyl_oxygens(topology) -> np.ndarray:
+    """Oxygens with one bond, which leads to a carbon: atom indices."""
+    neighbors = {atom.index: [] for atom in topology.atoms}
+    for a, b in topology.bonds:
+        neighbors[a.index].append(b)
+        neighbors[b.index].append(a)
+    return np.array(
+        [
+            atom.index
+            for atom in topology.atoms
+            if atom.element.symbol == "O" and [n.element.symbol for n in neighbors[atom.index]] == ["C"]
+        ],
+        dtype=int,
+    )
+
+
+def _pairs(first, second) -> np.ndarray:
+    pairs = np.stack(np.meshgrid(first, second, indexing="ij"), axis=-1).reshape(-1, 2)
+    return np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1), axis=0)

@@ -1,0 +1,251 @@
+"""All of the analysis of a run: numbers, figures and one summary, as JSON and as text."""
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import CGAAError
+from ..runfiles import write_bytes
+from .bonds import bond_stability
+from .drift import energy_drift, mean
+from .rdf import atom_pairs, carbonyl_oxygens, center_pairs, grain_centers, radial_distribution
+from .runs import read_reference, read_run
+
+MOTIONS = ("translation", "rotation", "vibration")
+
+
+class Report:
+    """Collects the sections of a summary, the figures, and what could not be done.
+
+    Parameters
+    ----------
+    out : path
+        Folder of all files.
+    tell : callable
+        Takes a line of progress.
+    """
+
+    def __init__(self, out, tell=print):
+        self.out, self.tell = Path(out), tell
+        self.out.mkdir(parents=True, exist_ok=True)
+        self.summary, self.lines, self.figures, self.skipped = {}, [], [], []
+        self.draws = find_spec("matplotlib") is not None
+        if not self.draws:
+            self.skip("figures: matplotlib is not installed; pip install 'openmm-cgaa[plot]'")
+
+    def add(self, name, numbers, *lines):
+        """One section: numbers for the JSON, lines for the text."""
+        self.summary[name] = numbers
+        self.lines += [f"{name if i == 0 else '':<13}{line}" for i, line in enumerate(lines)]
+        self.tell(f"{name}: done")
+
+    def skip(self, why):
+        """Something that is not there."""
+        self.skipped.append(why)
+        self.tell(f"left out: {why}")
+
+    def draw(self, function, file, *arguments, **options):
+        """Call a function of `figures` by name, where matplotlib is installed."""
+        if self.draws:
+            from . import figures
+
+            self.figures.append(str(getattr(figures, function)(*arguments, self.out / file, **options)))
+
+    def write(self) -> dict:
+        """Write ``summary.json`` and ``summary.txt``; returns the former's content."""
+        data = {**self.summary, "figures": self.figures, "left_out": self.skipped}
+        lines = [*self.lines, *(f"{'left out':<13}{why}" for why in self.skipped)]
+        lines += [f"{'figure':<13}{path}" for path in self.figures]
+        write_bytes(self.out / "summary.json", (json.dumps(data, indent=2) + "\n").encode())
+        write_bytes(self.out / "summary.txt", ("\n".join(lines) + "\n").encode())
+        return data
+
+
+def analyze(folder, out=None, reference=None, model=None, teacher_frames=20, pairs=(), begin=0.0, tell=print) -> Report:
+    """Analyse a run; what is missing is told and left out.
+
+    Parameters
+    ----------
+    folder : path
+        Output of `simulation.run`.
+    out : path, optional
+        ``FOLDER/analysis`` by default.
+    reference : path, optional
+        Trajectory or labelled frames (npz) of the same atoms, whose radial distributions are drawn as well.
+    model : str, optional
+        Bundled name or model file to hold against the teacher; by default the one that made the run.
+    teacher_frames : int
+        How many frames the teacher labels, evenly spaced; 0: none.
+    pairs : list of (str, str)
+        MDTraj selections of atoms for further radial distributions; by default carbonyl O and H of other grains.
+    begin : float
+        ps; what comes before is left out, but for the NVE run.
+    tell : callable
+        Takes a line of progress.
+
+    Returns
+    -------
+    Report
+        Written to `out`.
+    """
+    run = read_run(folder, begin)
+    report = Report(out or Path(folder) / "analysis", tell)
+    topology, time = run.trajectory.topology, run.trajectory.time
+    counts = ", ".join(
+        f"{count} {kind.name}" for kind, count in zip(run.grain_map.types, run.grain_map.network_order()[1])
+    )
+    report.add(
+        "run",
+        {"folder": str(folder), "frames": len(time), "picoseconds": [float(time[0]), float(time[-1])]}
+        | {"atoms": topology.n_atoms, "provenance": run.provenance, "settings": run.settings},
+        f"{folder}: {len(time)} frames, {time[0]:.2f} to {time[-1]:.2f} ps",
+        f"{topology.n_atoms} atoms, {run.grain_map.num_grains} grains ({counts})",
+    )
+    _temperatures(run, report)
+    _drift(run, report)
+    _bonds(run, report)
+    _distributions(run, report, reference, pairs)
+    _teacher(run, report, model, teacher_frames)
+    report.write()
+    return report
+
+
+def _temperatures(run, report):
+    if run.state is None:
+        return report.skip("temperatures: the run has no state.csv, or no row after the beginning that was asked for")
+    series = {name: run.state[f"{name}_K"] for name in MOTIONS} | {"all": run.state["temperature_K"]}
+    series = {name: values for name, values in series.items() if np.isfinite(values).all()}
+    means = {name: mean(values) for name, values in series.items()}
+    text = ", ".join(f"{name} {value:.0f} ± {error:.0f}" for name, (value, error) in means.items())
+    numbers = {name: {"mean_K": value, "error_K": error} for name, (value, error) in means.items()}
+    report.add("temperature", numbers, f"{text} K")
+    target = run.settings.get("temperature")
+    report.draw("temperature_figure", "temperatures.png", run.state["time_ps"], series, means, target=target)
+
+
+def _drift(run, report):
+    if run.nve is None:
+        return report.skip("drift: the run has no NVE part (nve.csv); simulate with one")
+    if len(run.nve) < 10:
+        return report.skip(f"drift: nve.csv has {len(run.nve)} rows, at least 10 are needed")
+    time, energy, atoms = run.nve["time_ps"], run.nve["total_kjmol"], run.trajectory.n_atoms
+    estimate = energy_drift(time, energy, atoms)
+    length = float(time[-1] - time[0])
+    report.add(
+        "drift",
+        {"meV_per_atom_per_ps": estimate.value, "error": estimate.error, "picoseconds": length},
+        f"{estimate.value:.2g} ± {estimate.error:.1g} meV/atom/ps of the total energy over {length:.1f} ps of NVE",
+    )
+    report.draw("drift_figure", "drift.png", time, energy, estimate, atoms)
+
+
+def _bonds(run, report):
+    kinds = bond_stability(run.trajectory, run.grain_map)
+    if not kinds:
+        return report.skip("bonds: the topology has none")
+    worst = kinds[0]
+    report.add(
+        "bonds",
+        {"largest_deviation_A": worst.largest, "worst": worst.worst, "kinds": [kind._asdict() for kind in kinds]},
+        f"largest deviation {worst.largest:.3f} Å: {worst.worst} at {run.trajectory.time[worst.frame]:.2f} ps",
+    )
+    report.draw("bond_figure", "bonds.png", kinds)
+
+
+def _distributions(run, report, reference, pairs):
+    if run.trajectory.unitcell_vectors is None:
+        return report.skip("radial distributions: the run is not periodic")
+    other = None if reference is None else read_reference(reference, run.trajectory.topology)
+    wanted = {"centers": (center_pairs(run.grain_map), lambda trajectory: grain_centers(trajectory, run.grain_map))}
+    wanted["atoms"] = (_chosen_pairs(run.trajectory.topology, pairs), lambda trajectory: trajectory)
+    numbers, lines = {}, []
+    for kind, (chosen, points) in wanted.items():
+        curves = _curves(points(run.trajectory), chosen)
+        if not curves:
+            report.skip(f"radial distributions of {kind}: there are no such pairs")
+            continue
+        context = None if other is None else _curves(points(other), chosen)
+        for name, (r, g) in curves.items():
+            top = int(np.argmax(g))
+            numbers[name] = {"pairs": kind, "highest_at_nm": float(r[top]), "highest": float(g[top])}
+            lines.append(f"{name}: highest at {r[top]:.3f} nm, g = {g[top]:.2f}")
+            if context:
+                shared = min(len(g), len(context[name].g))
+                difference = float(np.abs(g[:shared] - context[name].g[:shared]).mean())
+                numbers[name]["mean_difference_from_reference"] = difference
+                lines[-1] += f", mean difference from the reference {difference:.2f}"
+        label = None if reference is None else "/".join(Path(reference).parts[-2:])
+        report.draw("rdf_figure", f"rdf_{kind}.png", curves, reference=context, reference_name=label)
+        _write_curves(report.out / f"rdf_{kind}.csv", curves)
+    if numbers:
+        report.add("rdf", numbers, *lines)
+
+
+def _curves(trajectory, chosen):
+    return {name: radial_distribution(trajectory, pairs) for name, pairs in chosen.items()}
+
+
+def _chosen_pairs(topology, selections):
+    if not selections:
+        oxygens, hydrogens = carbonyl_oxygens(topology), topology.select("element H")
+        chosen = {"carbonyl O - H of other grains": atom_pairs(topology, oxygens, hydrogens)}
+    else:
+        chosen = {
+            f"{first} - {second}": atom_pairs(topology, _select(topology, first), _select(topology, second))
+            for first, second in selections
+        }
+    return {name: pairs for name, pairs in chosen.items() if len(pairs)}
+
+
+def _select(topology, selection):
+    try:
+        atoms = topology.select(selection)
+    except Exception as error:
+        raise CGAAError(f"--pairs {selection!r}: not a selection of MDTraj ({error}); for example 'name O1'") from None
+    if len(atoms) == 0:
+        raise CGAAError(f"--pairs {selection!r}: selects no atom of this run")
+    return atoms
+
+
+def _write_curves(path, curves):
+    r = next(iter(curves.values())).r
+    table = np.column_stack([r, *(curve.g for curve in curves.values())])
+    rows = [",".join(["r_nm", *curves]), *(",".join(f"{x:.5f}" for x in row) for row in table)]
+    write_bytes(path, ("\n".join(rows) + "\n").encode())
+
+
+def _teacher(run, report, model, frames):
+    if frames <= 0:
+        return report.skip("error against the teacher: no frames asked for")
+    model = model or run.provenance.get("model")
+    if model is None:
+        return report.skip("error against the teacher: run.json names no model; give --model")
+    missing = [name for name in ("ase", "sevenn", "dftd3") if find_spec(name) is None]
+    if missing:
+        return report.skip(f"error against the teacher: no {', '.join(missing)}; pip install 'openmm-cgaa[teacher]'")
+    from ..potential import CGAAPotential
+    from ..reference.teacher import sevennet_0_d3
+    from .teacher_error import teacher_error
+
+    potential, trajectory = CGAAPotential(model), run.trajectory
+    span = f"{trajectory.n_frames}-from-{trajectory.time[0]:g}ps"
+    path = report.out / f"teacher-{frames}-of-{span}.npz"
+
+    def progress(done):
+        report.tell(f"the teacher has labelled {done} of {min(frames, trajectory.n_frames)} frames")
+
+    error = teacher_error(trajectory, run.grain_map, potential, sevennet_0_d3(), path, frames, progress)
+    numbers = error.summary()
+    force, energy = numbers["force_eV_per_A"], numbers["energy_meV_per_atom"]
+    report.add(
+        "teacher",
+        {"model": str(model), **numbers},
+        f"force RMSE {force['component']:.3f} eV/Å per component over {numbers['frames']} frames "
+        f"(rms force {numbers['teacher_force_eV_per_A']['component']:.3f})",
+        "of it " + ", ".join(f"{name} {force[name]:.3f}" for name in MOTIONS),
+        f"energy RMSE {energy['rmse']:.2f} meV/atom, about its mean of {energy['mean']:+.2f}: "
+        f"{energy['rmse_about_mean']:.2f}",
+    )
+    report.draw("teacher_figure", "teacher.png", error, trajectory.time[error.frames])

@@ -1,0 +1,125 @@
+"""Read what a run, or a reference for it, has left on the disk."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import mdtraj
+import numpy as np
+from openmm import app
+
+from ..errors import SimulationError
+from ..grains import GrainMap
+from ..reference.dataset import Dataset
+from ..units import ANGSTROM_PER_NM
+
+
+@dataclass(frozen=True)
+class Run:
+    """A folder of `simulation.run`.
+
+    Attributes
+    ----------
+    trajectory : mdtraj.Trajectory
+        Times in ps.
+    grain_map : GrainMap
+    settings, provenance : dict
+        As in ``run.json``.
+    state, nve : numpy structured arrays, or None where the part was not run
+        Rows of ``state.csv`` and ``nve.csv``.
+    """
+
+    trajectory: mdtraj.Trajectory
+    grain_map: GrainMap
+    settings: dict
+    provenance: dict
+    state: np.ndarray | None
+    nve: np.ndarray | None
+
+
+def read_run(folder, begin=0.0) -> Run:
+    """Read a run's folder.
+
+    Parameters
+    ----------
+    folder : path
+    begin : float
+        ps; frames and rows of ``state.csv`` before it are left out.
+
+    Raises
+    ------
+    SimulationError
+        A file is missing or cannot be read, or nothing is left after `begin`.
+    """
+    folder = Path(folder)
+    if not (folder / "run.json").is_file():
+        raise SimulationError(f"{folder}: holds no run (no run.json); give the output folder of openmm-cgaa simulate")
+    record = _read(folder / "run.json", lambda path: json.loads(path.read_text()))
+    settings = record["settings"]
+    file = _read(folder / "topology.cif", lambda path: app.PDBxFile(str(path)))
+    topology = mdtraj.Topology.from_openmm(file.topology)
+    path = folder / "trajectory.dcd"
+    trajectory = _read(path, lambda path: mdtraj.load_dcd(str(path), top=topology))
+    interval = settings["report_interval"] * settings["timestep"] / 1000.0
+    trajectory.time = interval * np.arange(1, trajectory.n_frames + 1)
+    trajectory = trajectory[trajectory.time >= begin - 1e-9]
+    if trajectory.n_frames == 0:
+        raise SimulationError(f"{path}: no frame at or after {begin} ps; begin earlier, or run longer")
+    bad = np.flatnonzero(~np.isfinite(trajectory.xyz).all(axis=(1, 2)))
+    if len(bad):
+        raise SimulationError(f"{path}: positions at {trajectory.time[bad[0]]:.3f} ps are not finite")
+    state = _table(folder / "state.csv")
+    if state is not None:
+        state = state[state["time_ps"] >= begin - 1e-9]
+    return Run(
+        trajectory=trajectory,
+        grain_map=GrainMap.from_mdtraj(topology),
+        settings=settings,
+        provenance=record["provenance"],
+        state=state if state is not None and len(state) else None,
+        nve=_table(folder / "nve.csv"),
+    )
+
+
+def read_reference(path, topology) -> mdtraj.Trajectory:
+    """A trajectory of the same atoms: any file of MDTraj, or labelled frames (npz).
+
+    Parameters
+    ----------
+    path : path
+    topology : mdtraj.Topology
+        Of the run.
+
+    Raises
+    ------
+    SimulationError
+        The file cannot be read, or holds other atoms.
+    """
+    path, elements = Path(path), [atom.element.symbol for atom in topology.atoms]
+    if path.suffix == ".npz":
+        dataset = Dataset.load(path)
+        if list(dataset.elements) != elements:
+            raise SimulationError(f"{path}: its atoms are not those of the run, in the same order")
+        trajectory = mdtraj.Trajectory(dataset.positions / ANGSTROM_PER_NM, topology)
+        trajectory.unitcell_vectors = dataset.cell / ANGSTROM_PER_NM
+        return trajectory
+    return _read(path, lambda path: mdtraj.load(str(path), top=topology))
+
+
+def _read(path, reader):
+    if not path.is_file():
+        raise SimulationError(f"{path}: no such file")
+    try:
+        return reader(path)
+    except Exception as error:
+        raise SimulationError(f"{path}: cannot be read ({error}); is it truncated, or of another system?") from error
+
+
+def _table(path):
+    """Rows of a CSV file with a header, or None where there is none."""
+    if not path.is_file():
+        return None
+    rows = _read(path, lambda path: np.atleast_1d(np.genfromtxt(path, delimiter=",", names=True)))
+    if rows.dtype.names is None or "time_ps" not in rows.dtype.names:
+        raise SimulationError(f"{path}: has no column time_ps; is it of openmm-cgaa simulate?")
+    return rows if rows.size else None

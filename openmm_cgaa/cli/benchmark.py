@@ -1,0 +1,104 @@
+"""``openmm-cgaa benchmark [TOPOLOGY] --model NAME``: time per step beside the teacher and a classical force field."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from ..errors import CGAAError
+from ..runfiles import write_bytes
+from .simulate import _load as load_structure
+
+SYSTEM = Path(__file__).parents[2] / "systems/ec_emc"
+BUILD = SYSTEM / "build.py"
+SOLVENT = ["--ec", "24", "--emc", "49", "--picoseconds", "1"]  # the test box of paper 001 without its one LiPF6
+
+
+def add_arguments(parser):
+    parser.add_argument(
+        "topology", nargs="?", help="PDB or mmCIF with a box; by default 24 EC + 49 EMC (975 atoms), packed and relaxed"
+    )
+    parser.add_argument("--model", default="ec-emc", help="bundled name or model file (default: %(default)s)")
+    parser.add_argument("--forcefield", help="OpenMM force field (XML) of the classical peer (default: that of EC/EMC)")
+    parser.add_argument("--teacher", action="store_true", help="time SevenNet-0 through ASE as well (needs some GB)")
+    parser.add_argument("--threads", type=int, default=2, help="for all of them (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=50, help="steps of the model to time (default: %(default)s)")
+    parser.add_argument("--teacher-calls", type=int, default=3, help="teacher calls to time (default: %(default)s)")
+    parser.add_argument("--json", help="also write the numbers to this file")
+
+
+def run(args):
+    if args.threads < 1:
+        raise CGAAError(f"--threads {args.threads}: at least one thread is needed")
+    # OpenMP reads these when the libraries that use it are loaded, below
+    os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(args.threads)
+    import torch
+    from openmm import app
+    from rich.console import Console
+
+    from .. import benchmark
+    from ..potential import CGAAPotential
+
+    torch.set_num_threads(args.threads)
+    console = Console()
+    potential = CGAAPotential(args.model)
+    forcefield = args.forcefield or SYSTEM / "forcefield.xml"
+    if not Path(forcefield).is_file():
+        raise CGAAError(f"{forcefield}: no such force field; name one with --forcefield")
+    with console.status("preparing the box"):
+        topology, positions = _read(args.topology)
+    rows = []
+    with console.status(f"timing {args.model}"):
+        rows += benchmark.time_model(potential, Path(args.model).stem, topology, positions, args.threads, args.steps)
+    with console.status("timing the classical force field"):
+        try:
+            peer = app.ForceField(str(forcefield))
+            rows.append(benchmark.time_classical(peer, topology, positions, args.threads, 4 * args.steps))
+        except ValueError as error:
+            raise CGAAError(f"{forcefield}: does not fit the topology ({error}); see --forcefield") from None
+    if args.teacher:
+        with console.status("timing the teacher; a call may take half a minute"):
+            rows += benchmark.time_teacher(topology, positions, args.teacher_calls)
+    result = {"atoms": topology.getNumAtoms(), "model": args.model, **benchmark.machine(args.threads)}
+    result["timings"] = [row._asdict() for row in rows]
+    _print(console, result, rows)
+    if args.json:
+        write_bytes(args.json, (json.dumps(result, indent=2) + "\n").encode())
+
+
+def _read(path):
+    """Topology and positions of a periodic system; without a path those of the solvent box, built for it."""
+    if path is None:
+        if not BUILD.is_file():
+            raise CGAAError(f"{BUILD}: not there, for this is no checkout; name a topology with a box")
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "box.cif")
+            command = [sys.executable, str(BUILD), str(path), *SOLVENT]
+            built = subprocess.run(command, capture_output=True, text=True)
+            if built.returncode:
+                raise CGAAError(f"the solvent box could not be built: {built.stderr.strip()}")
+            return load_structure(path)
+    topology, positions = load_structure(path)
+    if topology.getPeriodicBoxVectors() is None:
+        raise CGAAError(f"{path}: has no periodic box; the benchmark compares periodic systems")
+    return topology, positions
+
+
+def _print(console, result, rows):
+    from rich.table import Table
+
+    machine = result["gpu"] or result["processor"]
+    title = f"{result['atoms']} atoms, {result['threads']} threads, {machine}; steps of 0.5 fs"
+    table = Table(title=title)
+    table.add_column("", no_wrap=True)
+    table.add_column("on")
+    on_gpu = any(row.peak_mib is not None for row in rows)
+    for heading in ("ms/step", "ns/day", "times the first", "steps timed", *(["peak MiB (torch)"] if on_gpu else [])):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        speed, ratio = 86400 * 0.5e-6 / (row.ms * 1e-3), row.ms / rows[0].ms
+        cells = [row.what, row.where, f"{row.ms:.2f}", f"{speed:.3g}", f"{ratio:.3g}", str(row.steps)]
+        table.add_row(*cells, *([f"{row.peak_mib:.0f}"] if row.peak_mib is not None else []))
+    console.print(table)

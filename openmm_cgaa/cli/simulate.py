@@ -1,0 +1,70 @@
+"""``openmm-cgaa simulate TOPOLOGY --model NAME --out RUN``: NVT and NVE dynamics with a model."""
+
+from ..errors import SimulationError
+
+
+def add_arguments(parser):
+    parser.add_argument("topology", help="topology and coordinates, PDBx/mmCIF or PDB, bonds included")
+    parser.add_argument("--model", required=True, help="name of a bundled model, or a model file")
+    parser.add_argument("--out", required=True, help="folder of the run")
+    parser.add_argument("--picoseconds", type=float, default=5.0, help="length of the NVT part (default: 5)")
+    parser.add_argument("--nve-picoseconds", type=float, default=0.0, help="length of an NVE continuation (default: 0)")
+    parser.add_argument("--temperature", type=float, default=300.0, help="K (default: 300)")
+    parser.add_argument("--friction", type=float, default=1.0, help="1/ps (default: 1)")
+    parser.add_argument("--timestep", type=float, default=0.5, help="fs (default: 0.5)")
+    parser.add_argument("--report-interval", type=int, default=100, help="steps between frames (default: 100)")
+    parser.add_argument("--checkpoint-interval", type=int, default=1000, help="steps (default: 1000)")
+    parser.add_argument("--max-stretch", type=float, default=0.5, help="Å a bond may be off its start (default: 0.5)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, help="CPU threads of the model and of OpenMM")
+    parser.add_argument("--backend", choices=["auto", "torch", "python"], default="auto")
+    parser.add_argument("--precision", choices=["single", "double"], default="single")
+    parser.add_argument("--platform", help="OpenMM platform (default: the fastest one)")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in the folder")
+
+
+def run(args):
+    import hashlib
+    from dataclasses import fields
+
+    import torch
+
+    from ..potential import CGAAPotential
+    from ..simulation import Settings
+    from ..simulation import run as simulate
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    settings = Settings(**{field.name: getattr(args, field.name) for field in fields(Settings)})
+    topology, positions = _load(args.topology)
+    potential = CGAAPotential(args.model, precision=args.precision)
+    system = potential.createSystem(topology, backend=args.backend, positions=positions)
+    provenance = {
+        "topology": str(args.topology),
+        "model": str(args.model),
+        "model_sha256": hashlib.sha256(potential.data).hexdigest(),
+        "precision": args.precision,
+        "backend": args.backend,
+    }
+    if simulate(system, topology, positions, args.out, settings, args.resume, provenance):
+        print(f"done: {args.out}; look at it with: openmm-cgaa analyze {args.out}")
+        return 0
+    print(f"interrupted: {args.out} holds a checkpoint; go on with the same command and --resume")
+    return 130
+
+
+def _load(path):
+    """Topology and positions of a structure file."""
+    from openmm import app
+
+    readers = {".cif": app.PDBxFile, ".mmcif": app.PDBxFile, ".pdbx": app.PDBxFile, ".pdb": app.PDBFile}
+    suffix = "." + str(path).rsplit(".", 1)[-1].lower()
+    if suffix not in readers:
+        raise SimulationError(f"{path}: coordinates are read from {', '.join(readers)}, not from {suffix}")
+    try:
+        structure = readers[suffix](str(path))
+    except OSError as error:
+        raise SimulationError(f"{path} cannot be read: {error.strerror}") from error
+    except Exception as error:  # OpenMM's parsers raise all kinds
+        raise SimulationError(f"{path} is not a file of the kind {suffix}: {error}") from error
+    return structure.topology, structure.getPositions(asNumpy=True)

@@ -1,0 +1,31 @@
+"""``openmm-cgaa train CONFIG.yaml``: distil a teacher's labels into a model."""
+
+from ..errors import CGAAError
+
+
+def add_arguments(parser):
+    parser.add_argument("config", help="training configuration (YAML); paths in it are relative to it")
+    parser.add_argument("--restart", action="store_true", help="start over, although the output folder holds a run")
+    parser.add_argument("--output", help="output folder, instead of the configuration's (relative to where you are)")
+    parser.add_argument("--minutes", type=float, help="time budget, instead of the configuration's max_minutes")
+
+
+def run(args):
+    try:
+        import lightning  # noqa: F401
+    except ImportError:
+        raise CGAAError("training needs lightning: pip install 'openmm-cgaa[train]'") from None
+    from dataclasses import replace
+    from pathlib import Path
+
+    from ..training.config import load_config
+    from ..training.run import train
+
+    config = load_config(args.config)
+    if args.output:
+        config = replace(config, output=str(Path(args.output).resolve()))
+    if args.minutes:
+        config = replace(config, max_minutes=args.minutes)
+    path = train(config, restart=args.restart)
+    print(f"model: {path}")
+    print(f"errors on the test block: openmm-cgaa evaluate {path} {config.data.path} --block test")

@@ -1,0 +1,135 @@
+"""Adapters: each knows the model and one engine."""
+
+import functools
+import importlib
+import logging
+from pathlib import Path
+
+import openmm
+
+from ..errors import EngineError
+
+log = logging.getLogger("openmm_cgaa")
+
+BAROSTATS = (
+    openmm.MonteCarloBarostat,
+    openmm.MonteCarloAnisotropicBarostat,
+    openmm.MonteCarloMembraneBarostat,
+    openmm.MonteCarloFlexibleBarostat,
+)
+NOT_CONSERVING = (
+    "the forces of this model are not minus the gradient of its energy (a direct force network), so that {what} would "
+    "follow a wrong energy without a sign of it; use a conserving model"
+)
+
+
+def missing_torchforce() -> str | None:
+    """Why the torch backend cannot be used here, or None if it can."""
+    import torch
+
+    try:
+        importlib.import_module("openmmtorch")
+    except ImportError as error:
+        return f"openmmtorch does not import ({error})"
+    if torch.__version__.split(".")[:2] != ["2", "9"]:
+        return f"openmmtorch 1.5 is built for torch 2.9, here is {torch.__version__}"
+    if not load_torch_plugins():
+        return f"OpenMM cannot load its plugin ({'; '.join(openmm.Platform.getPluginLoadFailures())})"
+    return None
+
+
+@functools.cache
+def load_torch_plugins() -> bool:
+    """Load what OpenMM could not load if it was imported before torch, whose libraries its torch plugins need."""
+    loaded = [Path(name).name for name in openmm.pluginLoadedLibNames]
+    for path in (Path(openmm.version.openmm_library_path) / "plugins").glob("*OpenMMTorch*"):
+        if path.name not in loaded:
+            try:
+                openmm.Platform.loadPluginLibrary(str(path))
+            except openmm.OpenMMException as error:
+                log.debug("%s", error)  # a platform that this machine does not have
+            else:
+                loaded.append(path.name)
+    return any("OpenMMTorch" in name for name in loaded)
+
+
+def choose_backend(backend: str) -> str:
+    """``"torch"`` or ``"python"``; says in one log line which one ``"auto"`` took.
+
+    Raises
+    ------
+    EngineError
+        The name is not known, or the torch backend is asked for in vain.
+    """
+    if backend not in ("auto", "torch", "python"):
+        raise EngineError(f"backend {backend!r} is not known; give 'auto', 'torch' or 'python'")
+    if backend == "python":
+        return backend
+    missing = missing_torchforce()
+    if missing and backend == "torch":
+        raise EngineError(
+            f"backend 'torch': {missing}; install it with `pip install openmm_cgaa[torchforce]` (openmmtorch 1.5 and "
+            "torch 2.9.x), or use backend='python'"
+        )
+    if backend == "auto":
+        log.info("backend 'auto': %s", f"PythonForce, because {missing}" if missing else "TorchForce (openmmtorch)")
+    return "python" if missing else "torch"
+
+
+def add_forces(potential, system, grain_map, box, particles, groups, backend, use_cuda_graphs, positions) -> None:
+    """Add a potential to a System; called by `CGAAPotential.addForces`, which has checked the input.
+
+    Parameters
+    ----------
+    potential : CGAAPotential
+    system : openmm.System
+    grain_map : GrainMap
+        Of the chosen particles, matched to the potential's types.
+    box : array [3, 3], nm, or None
+    particles : list of int
+        Particles of the system that the grain map is about; empty: all of them.
+    groups : (int, int or None)
+        Force group of the model, and of its intra-grain part where that is apart.
+    backend : str
+    use_cuda_graphs : bool
+    positions : array [atoms, 3], nm, or None
+        Of the chosen particles.
+    """
+    from . import pythonforce
+
+    if not potential.conserving:
+        found = [force.getName() for force in system.getForces() if isinstance(force, BAROSTATS)]
+        if found:
+            raise EngineError(f"the system has a barostat ({found[0]}): " + NOT_CONSERVING.format(what="a barostat"))
+    if groups[1] is not None and not potential.conserving:
+        raise EngineError("intraForceGroup: " + NOT_CONSERVING.format(what="a split of the energy for RESPA"))
+    if use_cuda_graphs and not potential.conserving:
+        raise EngineError("useCUDAGraphs is for conserving models; this one has direct forces")
+    module = pythonforce
+    if choose_backend(backend) == "torch":
+        from . import torchforce as module
+    elif use_cuda_graphs:
+        raise EngineError("useCUDAGraphs is a property of the torch backend, but backend is 'python'")
+    parts = [(0, groups[0], "CGAA")]
+    if groups[1] is not None:
+        parts = [(1, groups[1], "CGAA intra-grain"), (2, groups[0], "CGAA inter-grain")]
+    for part, group, name in parts:
+        for force in module.make_forces(potential, grain_map, box, particles, part, positions, use_cuda_graphs):
+            force.setForceGroup(group)
+            force.setName(name if force.getName() in ("PythonForce", "TorchForce") else force.getName())
+            system.addForce(force)
+    bonds = molecule_bonds(grain_map, particles, box is not None)
+    bonds.setForceGroup(groups[0])
+    system.addForce(bonds)
+
+
+def molecule_bonds(grain_map, particles: list, periodic: bool) -> openmm.Force:
+    """Bonds without energy: they tell OpenMM which atoms are one molecule, for barostats and wrapped output."""
+    force = openmm.CustomBondForce("0")
+    force.setName("CGAA molecules")
+    force.setUsesPeriodicBoundaryConditions(periodic)
+    for t, slots in zip(grain_map.type_index, grain_map.slots):
+        for i, j in grain_map.types[t].bonds:
+            first, second = int(slots[i]), int(slots[j])
+            force.addBond(*((particles[first], particles[second]) if particles else (first, second)))
+    return force

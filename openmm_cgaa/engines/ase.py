@@ -1,0 +1,131 @@
+"""ASE calculator: energy in eV, forces in eV/Å, stress in eV/Å^3."""
+
+import sys
+
+import numpy as np
+import torch
+from ase.calculators.calculator import Calculator, all_changes
+from ase.neighborlist import build_neighbor_list, natural_cutoffs
+from ase.optimize.optimize import Optimizer
+from ase.stress import full_3x3_to_voigt_6_stress
+from scipy.sparse.csgraph import connected_components
+
+from .. import validation
+from ..errors import EngineError, GeometryError
+from ..geometry import layout_of
+from ..grains import GrainMap
+from ..neighbors import build_graph
+from ..potential import CGAAPotential
+from ..units import ANGSTROM_PER_NM
+from . import NOT_CONSERVING
+
+
+class CGAACalculator(Calculator):
+    """A CGAA model in ASE.
+
+    Parameters
+    ----------
+    model : CGAAPotential, str, path-like or bytes
+        A potential, or what makes one.
+    topology : openmm.app.Topology or GrainMap, optional
+        Without it molecules are found by distance: atoms closer than the sum of their covalent radii are bonded
+        (`ase.neighborlist.natural_cutoffs`), bonded atoms are one grain. Ions that touch a solvent molecule are
+        better told apart by a topology.
+    precision : str
+    device : str, optional
+
+    Notes
+    -----
+    Stress is there for conserving models alone. For the others equivalent atoms are settled by the first geometry that
+    is seen, and ASE's optimizers are refused.
+    """
+
+    def __init__(self, model, topology=None, precision: str = "double", device=None, **kwargs):
+        super().__init__(**kwargs)
+        self.potential = model if isinstance(model, CGAAPotential) else CGAAPotential(model, precision, device)
+        self.implemented_properties = ["energy", "forces"]
+        if self.potential.conserving:
+            self.implemented_properties += ["free_energy", "stress"]
+        self.grain_map = None if topology is None else self.potential.grain_map(topology)
+        self.bound = None  # (what it is valid for, grain map, layout)
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
+        """Called by ASE.
+
+        Raises
+        ------
+        GeometryError, GrainError, SimulationError
+            The atoms cannot be used.
+        EngineError
+            An optimizer is used with a model whose forces are not the gradient of its energy.
+        """
+        super().calculate(atoms, properties, system_changes)
+        if not self.potential.conserving and _optimizing():
+            raise EngineError("optimisation: " + NOT_CONSERVING.format(what="the optimizer"))
+        periodic = bool(self.atoms.pbc.any())
+        if periodic and not self.atoms.pbc.all():
+            raise GeometryError(f"pbc is {self.atoms.pbc.tolist()}; give a box in all three directions, or in none")
+        box = validation.check_box(self.atoms.cell.array / ANGSTROM_PER_NM) if periodic else None
+        grain_map, layout = self._bind(box)
+        network, device = self.potential.network, self.potential.device
+        graph = build_graph(
+            self.potential.tensor(self.atoms.positions),
+            self.potential.tensor(self.atoms.cell.array) if periodic else None,
+            layout,
+            float(network.grain_cutoff),
+            float(network.atom_cutoff),
+            next(network.parameters()).dtype,
+        )
+        with torch.enable_grad():
+            energy, ordered, virial = network(graph)
+        forces = torch.empty_like(ordered)
+        forces[layout.atom_index.to(device)] = ordered
+        energy, forces = float(energy[0]), forces.double().cpu().numpy()
+        validation.check_finite(energy, forces, grain_map)
+        self.results = {"energy": energy, "forces": forces}
+        if self.potential.conserving:
+            self.results["free_energy"] = energy
+            if periodic:
+                stress = -virial[0].double().cpu().numpy() / self.atoms.get_volume()
+                self.results["stress"] = full_3x3_to_voigt_6_stress(stress)
+
+    def _bind(self, box) -> tuple:
+        """Grain map and layout of the current atoms; made anew when their elements change."""
+        elements = self.atoms.get_chemical_symbols()
+        if self.bound is None or self.bound[0] != elements:
+            grain_map = self.grain_map
+            if grain_map is None:
+                grain_map = self.potential.grain_map(infer_grains(self.atoms))
+            positions = validation.check_positions(self.atoms.positions / ANGSTROM_PER_NM, grain_map.num_atoms)
+            validation.check_extent(grain_map, positions, box)
+            for t, slots in zip(grain_map.type_index, grain_map.slots):
+                if any(elements[atom] != element for atom, element in zip(slots, grain_map.types[t].elements)):
+                    raise GeometryError(
+                        f"atoms {slots.tolist()} are {[elements[a] for a in slots]}, but the topology has "
+                        f"{list(grain_map.types[t].elements)} there; are both in the same order?"
+                    )
+            grain_map = self.potential.aligned(grain_map, positions, box)
+            layout = layout_of(grain_map)
+            layout = layout._replace(
+                **{k: v.to(self.potential.device) for k, v in layout._asdict().items() if isinstance(v, torch.Tensor)}
+            )
+            self.bound = elements, grain_map, layout
+        return self.bound[1:]
+
+
+def infer_grains(atoms) -> GrainMap:
+    """Molecules of an ``ase.Atoms`` by covalent radii."""
+    neighbors = build_neighbor_list(atoms, natural_cutoffs(atoms), self_interaction=False, bothways=False, skin=0.0)
+    matrix = neighbors.get_connectivity_matrix(sparse=True)
+    _, residues = connected_components(matrix, directed=False)
+    return GrainMap.from_arrays(atoms.get_chemical_symbols(), np.transpose(matrix.nonzero()), residues)
+
+
+def _optimizing() -> bool:
+    """Whether one of ASE's optimizers waits for this call."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        if isinstance(frame.f_locals.get("self"), Optimizer):
+            return True
+        frame = frame.f_back
+    return False

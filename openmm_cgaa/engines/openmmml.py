@@ -1,0 +1,45 @@
+"""OpenMM-ML finds CGAA models here, by the entry points in setup.cfg.
+
+`import openmmml` imports this module, so it must not import torch.
+"""
+
+from openmmml.mlpotential import MLPotentialImpl, MLPotentialImplFactory
+
+from ..errors import EngineError
+
+OPTIONS = {"intraForceGroup", "backend", "useCUDAGraphs", "positions"}
+
+
+class CGAAImplFactory(MLPotentialImplFactory):
+    """Makes ``MLPotential("cgaa", modelPath=...)`` and ``MLPotential("cgaa-NAME")`` of a bundled model NAME."""
+
+    def createImpl(self, name: str, modelPath=None, precision="single", device=None, **args) -> "CGAAImpl":
+        """Keywords as of `CGAAPotential`; ``modelPath`` is for the name ``cgaa`` alone."""
+        if args:
+            raise EngineError(f"MLPotential({name!r}): unknown {', '.join(args)}; known: modelPath, precision, device")
+        bundled = name.removeprefix("cgaa-")
+        if (modelPath is None) == (bundled == name):
+            raise EngineError(
+                f"MLPotential({name!r}): give either 'cgaa' with modelPath=, or 'cgaa-' and the name of a bundled model"
+            )
+        return CGAAImpl(modelPath if bundled == name else bundled, precision, device)
+
+
+class CGAAImpl(MLPotentialImpl):
+    """One model in OpenMM-ML; ``createSystem`` and ``createMixedSystem`` take the options of `addForces`."""
+
+    def __init__(self, model, precision: str, device):
+        from ..potential import CGAAPotential
+
+        self.potential = CGAAPotential(model, precision, device)
+
+    def addForces(self, topology, system, atoms, forceGroup, **args):
+        """As `CGAAPotential.addForces`; ``atoms`` must be whole residues."""
+        if unknown := sorted(set(args) - OPTIONS):
+            raise EngineError(
+                f"CGAA models have no option {', '.join(unknown)}; they have {', '.join(sorted(OPTIONS))}"
+            )
+        self.potential.addForces(topology, system, atoms=atoms, forceGroup=forceGroup, **args)
+
+    def getMLLongRange(self) -> bool:
+        return False  # everything ends at the model's cutoffs

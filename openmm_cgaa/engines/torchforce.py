@@ -1,0 +1,83 @@
+"""OpenMM calls libtorch: `openmmtorch.TorchForce` with the model as TorchScript. No Python at a step."""
+
+from typing import Tuple
+
+import openmm
+import torch
+from torch import Tensor, nn
+
+from ..errors import EngineError
+from .pythonforce import Guard
+
+
+class Scattered(nn.Module):
+    """An evaluator on some of the particles of a System; the forces on the others are zero.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+    particles : list of int
+        Empty: all of them.
+    """
+
+    def __init__(self, evaluator: nn.Module, particles: list):
+        super().__init__()
+        self.evaluator = evaluator
+        self.everything = not particles
+        self.register_buffer("particles", torch.tensor(particles, dtype=torch.int64))
+
+    def run(self, positions: Tensor, box: Tensor) -> Tuple[Tensor, Tensor]:
+        """Energy and forces [particles, 3] in the dtype of the positions."""
+        chosen = positions if self.everything else positions[self.particles]
+        energy, forces = self.evaluator(chosen, box)
+        if not bool(torch.isfinite(energy)):
+            raise ValueError(
+                "the model's energy is not finite; atoms overlap or the run has left what the model knows: go back to "
+                "the last good frame, and relax it or use a shorter time step"
+            )
+        forces = forces.to(positions.dtype)
+        if not self.everything:
+            forces = torch.zeros_like(positions).index_copy(0, self.particles, forces)
+        return energy, forces
+
+
+class PeriodicModule(Scattered):
+    def forward(self, positions: Tensor, box: Tensor) -> Tuple[Tensor, Tensor]:
+        return self.run(positions, box)
+
+
+class FreeModule(Scattered):
+    def forward(self, positions: Tensor) -> Tuple[Tensor, Tensor]:
+        return self.run(positions, torch.zeros(3, 3, dtype=positions.dtype, device=positions.device))
+
+
+def make_forces(potential, grain_map, box, particles, part, positions, use_cuda_graphs) -> list:
+    """A TorchForce, and a `Guard` beside it for a model without an energy; parameters as in `add_forces`.
+
+    Raises
+    ------
+    EngineError
+        The model must tell equivalent atoms apart, and no positions are given.
+    """
+    import openmmtorch  # after torch, whose libraries it needs
+
+    if not potential.permutation_invariant:
+        if positions is None:
+            raise EngineError(
+                "this model tells equivalent atoms (such as the hydrogens of a methyl group) by the geometry of the "
+                "start, which TorchForce cannot see: give positions=, or use backend='python'"
+            )
+        grain_map = potential.aligned(grain_map, positions, box)
+    evaluator = potential.evaluator(grain_map, box is not None, part)
+    module = torch.jit.script((FreeModule if box is None else PeriodicModule)(evaluator, particles).eval())
+    force = openmmtorch.TorchForce(module)
+    force.setOutputsForces(True)
+    force.setUsesPeriodicBoundaryConditions(box is not None)
+    if use_cuda_graphs:
+        force.setProperty("useCUDAGraphs", "true")
+    if potential.conserving:
+        return [force]
+    guard = openmm.PythonForce(Guard(box), {}, particles[:1] or [0])
+    guard.setName("CGAA guard")
+    guard.setUsesPeriodicBoundaryConditions(box is not None)
+    return [force, guard]

@@ -1,0 +1,170 @@
+"""One model is one safetensors file: weights, and as JSON its configuration, grain types, provenance and checksum.
+
+Nothing in a model file is ever unpickled: tensors are plain bytes, all else is JSON.
+"""
+
+import hashlib
+import json
+import os
+import struct
+from pathlib import Path
+
+import safetensors.torch
+from safetensors import SafetensorError
+
+from .errors import CGAAError, ModelFileError
+from .grains import GrainType
+from .nn import build_network
+
+FORMAT = 1
+HEADER = "openmm_cgaa"
+UNITS = {"length": "angstrom", "energy": "eV"}
+BUNDLED = Path(__file__).parent / "models"
+
+
+def bundled_models() -> list:
+    """Names of the models that come with the package."""
+    return sorted(path.stem for path in BUNDLED.glob("*.safetensors"))
+
+
+def find_model(model) -> Path:
+    """The file of a bundled name or of a path; an existing file comes before a bundled name."""
+    path = Path(model)
+    if path.is_file():
+        return path
+    if (BUNDLED / f"{path}.safetensors").is_file():
+        return BUNDLED / f"{path}.safetensors"
+    raise ModelFileError(
+        f"model {str(model)!r}: neither a file nor a bundled model ({', '.join(bundled_models()) or 'none is bundled'})"
+    )
+
+
+def save_model(path, network, metadata: dict) -> None:
+    """Write a network to one file; an existing file is replaced only once the new one is complete.
+
+    Parameters
+    ----------
+    path : path-like
+    network : nn.Module
+        Built by `build_network(metadata["config"], types)`.
+    metadata : dict
+        ``config`` (dict) and ``types`` (list of ``GrainType.to_dict()``); also ``provenance`` (data, seed, versions),
+        ``domain`` (what it was trained on, see `validation.check_domain`) and ``errors`` (on validation frames).
+
+    Raises
+    ------
+    ModelFileError
+        If the metadata lacks a part or is not JSON.
+    OSError
+        If the file cannot be written.
+    """
+    missing = {"config", "types"} - metadata.keys()
+    if missing:
+        raise ModelFileError(f"metadata for {path}: no {' and no '.join(sorted(missing))}; a model needs both")
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    try:
+        header = json.loads(_canonical({"provenance": {}, "domain": {}, "errors": {}, **metadata}))
+    except (TypeError, ValueError) as error:
+        raise ModelFileError(f"metadata for {path}: {error}; only finite numbers, text, lists and dicts fit") from None
+    header.update(format=FORMAT, units=UNITS)
+    header["sha256"] = _digest(header, tensors)
+    write_atomically(path, safetensors.torch.save(tensors, {HEADER: _canonical(header)}))
+
+
+def model_bytes(model) -> bytes:
+    """The whole file of a bundled name or a path."""
+    return find_model(model).read_bytes()
+
+
+def load_model(model) -> tuple:
+    """Load a model by bundled name, path, or from the bytes of a file.
+
+    Returns
+    -------
+    network : nn.Module
+        In eval mode, in the dtypes of the file.
+    metadata : dict
+        ``config``, ``types``, ``provenance``, ``domain``, ``errors``, ``format``, ``units``, ``sha256``.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is missing, truncated, altered, foreign, of a newer format, or of an unknown network.
+    """
+    if isinstance(model, bytes):
+        return load_model_bytes(model)
+    path = find_model(model)
+    return load_model_bytes(path.read_bytes(), str(path))
+
+
+def load_model_bytes(data: bytes, source: str = "model from memory") -> tuple:
+    """As `load_model`; ``source`` names the file in errors."""
+    metadata = read_metadata(data, source)
+    tensors = safetensors.torch.load(data)
+    if metadata.get("sha256") != _digest(metadata, tensors):
+        raise ModelFileError(
+            f"{source}: the checksum does not match, the file was altered or damaged; get a fresh copy of it"
+        )
+    try:
+        types = [GrainType.from_dict(entry) for entry in metadata["types"]]
+        network = build_network(metadata["config"], types)
+        network.load_state_dict(tensors)
+    except (CGAAError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = f"no {error} in its metadata" if isinstance(error, KeyError) else str(error)
+        raise ModelFileError(
+            f"{source}: cannot build its network from config {metadata.get('config')}: {reason}"
+        ) from error
+    return network.eval(), metadata
+
+
+def read_metadata(data: bytes, source: str = "model from memory") -> dict:
+    """The JSON part of a model file, without building the network and without checking the tensors' checksum."""
+    try:
+        safetensors.deserialize(data)
+    except SafetensorError as error:
+        raise ModelFileError(
+            f"{source}: not a whole safetensors file ({error}); it is truncated, or not a model of openmm_cgaa"
+        ) from None
+    (length,) = struct.unpack_from("<Q", data)
+    text = json.loads(data[8 : 8 + length]).get("__metadata__", {}).get(HEADER)
+    if text is None:
+        raise ModelFileError(f"{source}: a safetensors file, but not a model of openmm_cgaa (no {HEADER!r} header)")
+    try:
+        metadata = json.loads(text)
+        version = int(metadata["format"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(f"{source}: its {HEADER!r} header cannot be read ({error}); get a fresh copy") from None
+    if version > FORMAT:
+        raise ModelFileError(
+            f"{source}: model format {version}, but this version of openmm_cgaa reads up to {FORMAT}; update it"
+        )
+    return metadata
+
+
+def write_atomically(path, data: bytes) -> None:
+    """Write to a temporary file in the same folder, then rename: no reader ever sees half a file."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _canonical(metadata: dict) -> str:
+    return json.dumps(metadata, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _digest(metadata: dict, tensors: dict) -> str:
+    """SHA-256 over the metadata (less its checksum) and every tensor's name, dtype, shape and bytes."""
+    sha = hashlib.sha256(_canonical({k: v for k, v in metadata.items() if k != "sha256"}).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        sha.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        sha.update(tensor.numpy().tobytes())
+    return sha.hexdigest()

@@ -1,0 +1,254 @@
+"""The public face: a CGAA model, ready for OpenMM or for a call without any engine."""
+
+import numpy as np
+import openmm
+import torch
+from openmm import unit
+
+from . import validation
+from .errors import EngineError
+from .evaluator import Evaluator
+from .grains import GrainMap, GrainType
+from .modelfile import load_model_bytes, model_bytes
+from .units import ANGSTROM_PER_NM
+
+DTYPES = {"single": torch.float32, "double": torch.float64}
+
+
+class CGAAPotential:
+    """A trained model.
+
+    Parameters
+    ----------
+    model : str, path-like or bytes
+        Name of a bundled model, path of a model file, or the contents of one.
+    precision : str
+        ``"single"`` or ``"double"``; positions are unwrapped and energies summed in double precision in both.
+    device : str or torch.device, optional
+        Where the network runs; by default CUDA where torch has it, else the CPU.
+
+    Attributes
+    ----------
+    types : list of GrainType
+        The grains that the model knows.
+    conserving : bool
+        Whether the forces are exactly minus the gradient of the energy. A model of which they are not refuses
+        minimisation, barostats and changed boxes.
+    metadata : dict
+        Configuration, provenance, domain and errors, as in the model file.
+
+    Raises
+    ------
+    ModelFileError
+        The model cannot be found or read.
+    EngineError
+        The precision or the device is not to be had.
+    """
+
+    def __init__(self, model, precision: str = "single", device=None):
+        if precision not in DTYPES:
+            raise EngineError(f"precision {precision!r} is not known; give 'single' or 'double'")
+        if isinstance(model, bytes):
+            self.data, self.source = model, "from memory"
+        else:
+            self.data, self.source = model_bytes(model), str(model)
+        network, self.metadata = load_model_bytes(self.data, self.source)
+        self.precision = precision
+        self.device = _device(device)
+        self.types = [GrainType.from_dict(entry) for entry in self.metadata["types"]]
+        energies = network.type_energy.clone()
+        self.network = network.requires_grad_(False).to(self.device, DTYPES[precision])
+        # absolute totals of thousands of eV: stay in double precision, as the file has them
+        self.network.type_energy = energies.to(self.device)
+        self.conserving = bool(network.conserving)
+        # without this invariance equal atoms must sit in the slots that the reference geometry gives them
+        self.permutation_invariant = bool(getattr(network, "permutation_invariant", self.conserving))
+
+    def __repr__(self):
+        kinds = ", ".join(kind.name for kind in self.types)
+        forces = "conserving" if self.conserving else "direct forces"
+        return f"CGAAPotential({self.source!r}, {self.precision}, {self.device}): {forces}, knows {kinds}"
+
+    def grain_map(self, topology) -> GrainMap:
+        """The grains of a Topology or GrainMap on the model's types and slots; `GrainError` if one is not known."""
+        grain_map = topology if isinstance(topology, GrainMap) else GrainMap.from_topology(topology)
+        return grain_map.match(self.types)
+
+    def evaluator(self, topology, periodic: bool, part: int = 0) -> Evaluator:
+        """The model bound to one Topology or GrainMap, in the potential's precision and on its device.
+
+        Parameters
+        ----------
+        topology : openmm.app.Topology or GrainMap
+            Slots of equivalent atoms are taken as they come: for a model that is not `permutation_invariant`, give a
+            map from ``grain_map(topology).align(positions, box)``.
+        periodic : bool
+        part : int
+            0 the total, 1 the intra-grain term with the reference energies, 2 the rest.
+        """
+        if part and not self.conserving:
+            raise EngineError(
+                f"model {self.source}: forces of a direct model are not split into an intra-grain energy and a rest; "
+                "only a conserving model has these parts (intraForceGroup, RESPA)"
+            )
+        return Evaluator(self.network, self.grain_map(topology), periodic, part).to(self.device)
+
+    def evaluate(self, topology, positions, box=None) -> tuple:
+        """Energy and forces of one configuration, without any Context.
+
+        Parameters
+        ----------
+        topology : openmm.app.Topology or GrainMap
+            A GrainMap is the faster one to call many times.
+        positions : array [atoms, 3], nm, or Quantity
+        box : array [3, 3], nm, or Quantity, optional
+            Rows are the box vectors; None: not periodic.
+
+        Returns
+        -------
+        energy : float
+            kJ/mol, the teacher's absolute total.
+        forces : float64 array [atoms, 3]
+            kJ/mol/nm.
+
+        Raises
+        ------
+        GeometryError, GrainError
+        """
+        box = validation.check_box(box)
+        if not isinstance(topology, GrainMap):
+            validation.check_periodicity(topology, box)
+        grain_map = self.grain_map(topology)
+        positions = validation.check_positions(positions, grain_map.num_atoms)
+        validation.check_extent(grain_map, positions, box)
+        evaluator = self.evaluator(self.aligned(grain_map, positions, box), box is not None)
+        energy, forces = evaluator(self.tensor(positions), None if box is None else self.tensor(box))
+        energy, forces = float(energy), forces.detach().double().cpu().numpy()
+        validation.check_finite(energy, forces, grain_map)
+        return energy, forces
+
+    def aligned(self, grain_map: GrainMap, positions: np.ndarray, box: np.ndarray | None) -> GrainMap:
+        """The map with equivalent atoms in the slots that this geometry (nm) gives them, where the model needs it."""
+        if self.permutation_invariant:
+            return grain_map
+        return grain_map.align(positions * ANGSTROM_PER_NM, None if box is None else box * ANGSTROM_PER_NM)
+
+    def tensor(self, values: np.ndarray) -> torch.Tensor:
+        """float64, on the potential's device: wrapping in single precision would lose digits."""
+        return torch.as_tensor(values, dtype=torch.float64, device=self.device)
+
+    def createSystem(self, topology, removeCMMotion: bool = True, hydrogenMass=None, **options) -> openmm.System:
+        """An OpenMM System, ready for ``app.Simulation``.
+
+        Parameters
+        ----------
+        topology : openmm.app.Topology
+        removeCMMotion : bool
+            Add a CMMotionRemover.
+        hydrogenMass : float (Da) or Quantity, optional
+            Mass of every hydrogen bound to a heavy atom, taken from that atom.
+        **options
+            For `addForces`.
+        """
+        system = openmm.System()
+        for atom in topology.atoms():
+            system.addParticle(0.0 if atom.element is None else atom.element.mass)
+        if topology.getPeriodicBoxVectors() is not None:
+            system.setDefaultPeriodicBoxVectors(*topology.getPeriodicBoxVectors())
+        self.addForces(topology, system, **options)
+        if hydrogenMass is not None:
+            _move_mass(topology, system, hydrogenMass)
+        if removeCMMotion:
+            system.addForce(openmm.CMMotionRemover())
+        return system
+
+    def addForces(
+        self,
+        topology,
+        system: openmm.System,
+        atoms=None,
+        forceGroup: int = 0,
+        intraForceGroup: int | None = None,
+        backend: str = "auto",
+        useCUDAGraphs: bool = False,
+        positions=None,
+    ) -> None:
+        """Add the model to a System.
+
+        Parameters
+        ----------
+        topology : openmm.app.Topology
+        system : openmm.System
+        atoms : iterable of int, optional
+            Whole residues that the model takes; all by default.
+        forceGroup : int
+        intraForceGroup : int, optional
+            Own force group of the intra-grain term, for RESPA (conserving models only).
+        backend : str
+            ``"torch"`` (OpenMM-Torch), ``"python"`` (PythonForce), or ``"auto"``: the first one that is installed.
+        useCUDAGraphs : bool
+            For the torch backend and conserving models.
+        positions : array [atoms of the topology, 3], nm, or Quantity, optional
+            Needed for the torch backend and a model that is not `permutation_invariant`, to tell equivalent atoms.
+
+        Raises
+        ------
+        EngineError, GrainError, GeometryError
+        """
+        from .engines import add_forces
+
+        num_atoms = topology.getNumAtoms()
+        if system.getNumParticles() < num_atoms:
+            raise EngineError(
+                f"the system has {system.getNumParticles()} particles, but the topology has {num_atoms} atoms; "
+                "make both from the same topology"
+            )
+        whole_map = GrainMap.from_topology(topology)
+        chosen = np.arange(num_atoms) if atoms is None else validation.check_subset(atoms, num_atoms)
+        grain_map = self.grain_map(validation.take_grains(whole_map, chosen))
+        vectors = topology.getPeriodicBoxVectors()
+        box = None if vectors is None else validation.check_box(vectors)
+        if positions is not None:
+            positions = validation.check_positions(positions, num_atoms)[chosen]
+            validation.check_extent(grain_map, positions, box)
+        if atoms is None:
+            masses = np.array([system.getParticleMass(i).value_in_unit(unit.dalton) for i in range(num_atoms)])
+            outside = validation.check_domain(self.metadata["domain"], self.types, grain_map, masses, box)
+            validation.warn_domain(self.source, outside)
+        add_forces(
+            self,
+            system,
+            grain_map,
+            box,
+            particles=chosen.tolist() if len(chosen) < system.getNumParticles() or atoms is not None else [],
+            groups=(forceGroup, intraForceGroup),
+            backend=backend,
+            use_cuda_graphs=useCUDAGraphs,
+            positions=positions,
+        )
+
+
+def _device(device) -> torch.device:
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(device)
+    except RuntimeError as error:
+        raise EngineError(f"device {device!r}: {error}") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise EngineError(f"device {str(device)!r}: this torch ({torch.__version__}) finds no CUDA device; use 'cpu'")
+    return device
+
+
+def _move_mass(topology, system, hydrogen_mass) -> None:
+    """Give every bound hydrogen the mass, at the cost of its heavy atom, as `ForceField.createSystem` does."""
+    mass = hydrogen_mass.value_in_unit(unit.dalton) if unit.is_quantity(hydrogen_mass) else float(hydrogen_mass)
+    for bond in topology.bonds():
+        light, heavy = sorted(bond, key=lambda atom: atom.element.atomic_number)
+        if light.element.atomic_number == 1 and heavy.element.atomic_number > 1:
+            moved = mass - system.getParticleMass(light.index).value_in_unit(unit.dalton)
+            rest = system.getParticleMass(heavy.index).value_in_unit(unit.dalton) - moved
+            if rest <= 0.0:
+                raise EngineError(f"hydrogenMass {mass} Da leaves {rest:.2f} Da for atom {heavy.index} ({heavy.name})")
+            system.setParticleMass(light.index, mass)
+            system.setParticleMass(heavy.index, rest)

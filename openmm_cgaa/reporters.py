@@ -1,0 +1,178 @@
+"""What a run writes down, and what stops it: reporters for ``openmm.app.Simulation``."""
+
+import csv
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+from openmm import CMMotionRemover, app, unit
+
+from .analysis.temperature import kinetic_temperatures
+from .errors import SimulationError
+from .units import ANGSTROM_PER_NM
+
+COLUMNS = (
+    "step,time_ps,potential_kjmol,kinetic_kjmol,total_kjmol,"
+    "temperature_K,translation_K,rotation_K,vibration_K,volume_nm3,density_gml,ns_per_day"
+).split(",")
+
+
+class GrainStateReporter:
+    """One CSV row a report: energies, temperatures of the grains' motions, volume, density, speed.
+
+    Temperatures come from the velocities that OpenMM's leapfrog integrators keep, those of the half step before: for
+    `LangevinMiddleIntegrator` they sample the set temperature whatever the time step, while velocities at the full
+    step read stiff bonds too cold. The kinetic energy is OpenMM's own ``state.getKineticEnergy()``: for
+    `VerletIntegrator` it is shifted to the time of the positions, so ``total_kjmol`` is what NVE conserves; for
+    `LangevinMiddleIntegrator` it is that of the half step. Volume and density are empty without a box.
+
+    Parameters
+    ----------
+    path : path
+        Appended to if it exists and is not empty.
+    interval : int
+        Steps between rows.
+    grain_map : GrainMap
+    """
+
+    def __init__(self, path, interval, grain_map):
+        self.interval, self.grain_map = interval, grain_map
+        new = not (os.path.exists(path) and os.path.getsize(path))
+        self._file = open(path, "a", newline="")  # open for as long as the run lasts
+        self._rows = csv.writer(self._file)
+        if new:
+            self._rows.writerow(COLUMNS)
+        self._clock = self._masses = None
+
+    def describeNextReport(self, simulation):
+        if self._clock is None:
+            self._clock, self._start = time.perf_counter(), simulation.context.getTime()
+            system = simulation.system
+            self._masses = np.array(
+                [system.getParticleMass(i).value_in_unit(unit.dalton) for i in range(system.getNumParticles())]
+            )
+            self._com_removed = any(isinstance(force, CMMotionRemover) for force in system.getForces())
+        steps = self.interval - simulation.currentStep % self.interval
+        return {"steps": steps, "periodic": False, "include": ["positions", "velocities", "forces", "energy"]}
+
+    def report(self, simulation, state):
+        potential = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
+        kinetic = state.getKineticEnergy().value_in_unit(unit.kilojoule_per_mole)
+        kelvin = kinetic_temperatures(
+            state.getVelocities(asNumpy=True).value_in_unit(unit.nanometer / unit.picosecond),
+            self._masses,
+            state.getPositions(asNumpy=True).value_in_unit(unit.nanometer),
+            self.grain_map,
+            self._com_removed,
+        )
+        volume = density = ""
+        if simulation.topology.getPeriodicBoxVectors() is not None:
+            volume = state.getPeriodicBoxVolume()
+            density = self._masses.sum() * unit.dalton / volume
+            volume = f"{volume.value_in_unit(unit.nanometer**3):.6f}"
+            density = f"{density.value_in_unit(unit.gram / unit.item / unit.milliliter):.5f}"
+        now = state.getTime()
+        days = (time.perf_counter() - self._clock) / 86400
+        speed = (now - self._start).value_in_unit(unit.nanosecond) / days
+        energies = [f"{energy:.6f}" for energy in (potential, kinetic, potential + kinetic)]
+        temperatures = [f"{t:.3f}" for t in (kelvin.total, kelvin.translation, kelvin.rotation, kelvin.vibration)]
+        clock = f"{now.value_in_unit(unit.picosecond):.6f}"
+        self._rows.writerow([simulation.currentStep, clock, *energies, *temperatures, volume, density, f"{speed:.4f}"])
+        self._file.flush()
+
+    def close(self):
+        self._file.close()
+
+
+class Guard:
+    """Stop a run whose numbers mean nothing any more, and keep its last good frame.
+
+    Parameters
+    ----------
+    topology : openmm.app.Topology
+    positions : array [atoms, 3], nm
+        Whole grains; every bond is held against its length here.
+    interval : int
+        Steps between looks.
+    max_stretch : float
+        Å that a bond may be off its starting length.
+    """
+
+    def __init__(self, topology, positions, interval, max_stretch=0.5):
+        self.topology, self.interval, self.max_stretch = topology, interval, max_stretch
+        self.bonds = list(topology.bonds())
+        self._pairs = np.array([(a.index, b.index) for a, b in self.bonds], dtype=int).reshape(-1, 2)
+        self._lengths = self._measure(positions)
+        self._good = np.array(positions), topology.getPeriodicBoxVectors()
+
+    def describeNextReport(self, simulation):
+        steps = self.interval - simulation.currentStep % self.interval
+        return {"steps": steps, "periodic": False, "include": ["positions", "forces", "energy"]}
+
+    def report(self, simulation, state):
+        """Raises
+        ------
+        SimulationError
+            The energy, a force or a position is not finite, or a bond is too far off; names the first such place.
+        """
+        positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
+        forces = state.getForces(asNumpy=True).value_in_unit(unit.kilojoule_per_mole / unit.nanometer)
+        for name, values in (("position", positions), ("force", forces)):
+            bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
+            if len(bad):
+                atom = list(self.topology.atoms())[bad[0]]
+                raise SimulationError(
+                    f"the {name} of atom {atom.name} (index {atom.index}) of residue {atom.residue.name} "
+                    f"{atom.residue.id} is not finite ({len(bad)} atoms in all)"
+                )
+        energy = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
+        if not np.isfinite(energy):
+            raise SimulationError(f"the potential energy is {energy}")
+        self._check_bonds(positions)
+        self._good = positions.copy(), state.getPeriodicBoxVectors() if self._good[1] is not None else None
+
+    def save_last_good(self, path):
+        """Write the last frame that passed, PDBx/mmCIF."""
+        write_structure(path, self.topology, *self._good)
+
+    def _measure(self, positions):
+        return np.linalg.norm(positions[self._pairs[:, 1]] - positions[self._pairs[:, 0]], axis=1)
+
+    def _check_bonds(self, positions):
+        lengths = ANGSTROM_PER_NM * self._measure(positions)
+        start = ANGSTROM_PER_NM * self._lengths
+        off = np.abs(lengths - start)
+        if len(off) and off.max() > self.max_stretch:
+            worst = int(off.argmax())
+            a, b = self.bonds[worst]
+            raise SimulationError(
+                f"residue {a.residue.name} {a.residue.id} falls apart: its bond {a.name}-{b.name} is "
+                f"{lengths[worst]:.2f} Å long, it began with {start[worst]:.2f} Å, and {self.max_stretch} Å of change "
+                "are allowed"
+            )
+
+
+def write_structure(path, topology, positions, box=None):
+    """PDBx/mmCIF with bonds; an existing file stays as it was until the new one is complete.
+
+    Parameters
+    ----------
+    path : path
+    topology : openmm.app.Topology
+    positions : array [atoms, 3], nm
+    box : box vectors, optional
+        In place of the topology's.
+    """
+    path = Path(path)
+    own = topology.getPeriodicBoxVectors()
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        if box is not None:
+            topology.setPeriodicBoxVectors(box)
+        with open(temporary, "w") as file:
+            app.PDBxFile.writeFile(topology, positions * unit.nanometer, file, keepIds=True)
+        os.replace(temporary, path)
+    finally:
+        topology.setPeriodicBoxVectors(own)
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,247 @@
+"""Molecular dynamics in a folder: NVT, then NVE; it can be killed at any moment and goes on from its checkpoint."""
+
+import contextlib
+import signal
+import sys
+import threading
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import openmm
+from openmm import app
+from tqdm import tqdm
+
+from . import validation
+from .errors import SimulationError
+from .grains import GrainMap
+from .matching import unwrap
+from .reporters import GrainStateReporter, Guard, write_structure
+from .runfiles import open_folder, trim_csv, trim_dcd, write_bytes, writing
+
+CHUNK = 10  # steps between looks at the clock, the checkpoint and ctrl-C
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to run.
+
+    Attributes
+    ----------
+    temperature : float
+        K, of the NVT part and the first velocities.
+    friction : float
+        1/ps.
+    timestep : float
+        fs.
+    picoseconds, nve_picoseconds : float
+        Length of the NVT part (`LangevinMiddleIntegrator`) and of its NVE continuation (`VerletIntegrator`).
+    report_interval, checkpoint_interval : int
+        Steps between frames, rows and checks; steps between checkpoints.
+    seed : int
+    max_stretch : float
+        Å that a bond may be off its starting length.
+    threads : int, optional
+        Of OpenMM's CPU platform.
+    platform : str, optional
+        OpenMM platform; the fastest by default.
+    """
+
+    temperature: float = 300.0
+    friction: float = 1.0
+    timestep: float = 0.5
+    picoseconds: float = 5.0
+    nve_picoseconds: float = 0.0
+    report_interval: int = 100
+    checkpoint_interval: int = 1000
+    seed: int = 1
+    max_stretch: float = 0.5
+    threads: int | None = None
+    platform: str | None = None
+
+    def __post_init__(self):
+        for name in ("temperature", "timestep", "report_interval", "checkpoint_interval", "max_stretch"):
+            if not getattr(self, name) > 0:
+                raise SimulationError(f"{name} is {getattr(self, name)}; it must be positive")
+        for name in ("friction", "picoseconds", "nve_picoseconds"):
+            if not getattr(self, name) >= 0:
+                raise SimulationError(f"{name} is {getattr(self, name)}; it must not be negative")
+
+    def steps(self, picoseconds: float) -> int:
+        """Time steps in a length of time."""
+        return round(1000.0 * picoseconds / self.timestep)
+
+
+def run(system, topology, positions, out, settings=None, resume=False, provenance=None, progress=True) -> bool:
+    """Run NVT dynamics and then, if asked for, NVE dynamics.
+
+    The folder holds ``topology.cif`` (start, with bonds), ``trajectory.dcd`` (both parts, whole grains, never
+    wrapped), ``state.csv`` (NVT) and ``nve.csv`` (see `GrainStateReporter`), ``nvt.chk`` and ``nve.chk`` (OpenMM
+    checkpoints: the same machine, platform and version read them) and ``run.json`` (settings, versions, provenance).
+    Ctrl-C and SIGTERM end the run after the present steps, with a checkpoint.
+
+    Parameters
+    ----------
+    system : openmm.System
+        Of any force field, without barostat.
+    topology : openmm.app.Topology
+        Residues are grains.
+    positions : array [atoms, 3], nm, or Quantity
+        Grains may be broken across the boundary.
+    out : path
+    settings : Settings, optional
+    resume : bool
+        Go on with the run in the folder; only its lengths may have changed. Frames and rows after the checkpoint are
+        dropped, so that none is there twice.
+    provenance : dict, optional
+        What made the forces, for ``run.json``; must be the same when a run is resumed.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    bool
+        Whether the run came to its end; False if it was interrupted.
+
+    Raises
+    ------
+    SimulationError
+        The folder holds another run; energy or forces are not finite, or a grain fell apart (then the last good frame
+        is in ``last_good.cif``); a file cannot be written.
+    GeometryError, GrainError
+        Positions, box or topology cannot be used.
+    """
+    settings, out = settings or Settings(), Path(out)
+    grain_map = GrainMap.from_topology(topology)
+    positions = _whole(validation.check_positions(positions, grain_map.num_atoms), topology, grain_map)
+    with writing(out):
+        open_folder(out, asdict(settings), provenance or {}, topology.getNumAtoms(), resume)
+        if not (out / "topology.cif").exists():
+            write_structure(out / "topology.cif", topology, positions)
+
+    guard = Guard(topology, positions, settings.report_interval, settings.max_stretch)
+    nvt = openmm.LangevinMiddleIntegrator(settings.temperature, settings.friction, settings.timestep / 1000)
+    nvt.setRandomNumberSeed(settings.seed)
+    nvt_end = settings.steps(settings.picoseconds)
+    parts = [("nvt", nvt, nvt_end, "state.csv")]
+    if settings.nve_picoseconds:
+        nve_end = nvt_end + settings.steps(settings.nve_picoseconds)
+        parts.append(("nve", openmm.VerletIntegrator(settings.timestep / 1000), nve_end, "nve.csv"))
+    if (out / "nve.chk").exists():
+        parts = parts[1:]
+
+    last = None
+    with writing(out), _asked_to_stop() as stop:
+        for name, integrator, end, table in parts:
+            simulation = _simulation(topology, system, integrator, settings)
+            checkpoint = out / f"{name}.chk"
+            if checkpoint.exists():
+                _load(simulation, checkpoint)
+            elif last is None:
+                simulation.context.setPositions(positions)
+                simulation.context.setVelocitiesToTemperature(settings.temperature, settings.seed)
+            else:
+                # both integrators keep the velocities of half a step before the positions: they carry over as they are
+                simulation.context.setState(last.context.getState(positions=True, velocities=True))
+            step = simulation.currentStep
+            for file in ("state.csv", "nve.csv"):
+                trim_csv(out / file, step)
+            trim_dcd(out / "trajectory.dcd", step // settings.report_interval)
+            _advance(simulation, end, out, checkpoint, table, grain_map, guard, settings, stop, progress)
+            if simulation.currentStep < end:
+                return False
+            last = simulation
+    return True
+
+
+def _advance(simulation, end, out, checkpoint, table, grain_map, guard, settings, stop, progress):
+    """Step to the end, or until asked to stop; the checkpoint is written in either case."""
+    name, begin = checkpoint.stem.upper(), simulation.currentStep
+    pause = 0.2 if sys.stderr.isatty() else 10.0  # s; a log file needs fewer lines
+    bar = tqdm(total=end, initial=begin, desc=name, unit="step", disable=not progress, mininterval=pause)
+    rows = None
+    try:
+        rows = GrainStateReporter(out / table, settings.report_interval, grain_map)
+        trajectory = out / "trajectory.dcd"
+        old = trajectory.exists() and trajectory.stat().st_size > 0
+        frames = app.DCDReporter(str(trajectory), settings.report_interval, append=old, enforcePeriodicBox=False)
+        simulation.reporters = [guard, rows, frames]  # the guard first: what it refuses is not written
+        while simulation.currentStep < end and not stop.is_set():
+            to_checkpoint = settings.checkpoint_interval - simulation.currentStep % settings.checkpoint_interval
+            steps = min(CHUNK, end - simulation.currentStep, to_checkpoint)
+            simulation.step(steps)
+            bar.update(steps)
+            speed = (bar.n - begin) * settings.timestep * 1e-6 / max(bar.format_dict["elapsed"], 1e-9) * 86400
+            bar.set_postfix_str(f"{speed:.3g} ns/day", refresh=False)
+            if simulation.currentStep % settings.checkpoint_interval == 0:
+                write_bytes(checkpoint, simulation.context.createCheckpoint())
+        write_bytes(checkpoint, simulation.context.createCheckpoint())
+    except (SimulationError, openmm.OpenMMException) as error:
+        good = out / "last_good.cif"
+        guard.save_last_good(good)
+        raise SimulationError(
+            f"{name} stopped near step {simulation.currentStep}: {error}. The last good frame is {good}; take a "
+            "shorter time step, or relax the start"
+        ) from error
+    finally:
+        bar.close()
+        simulation.reporters = []
+        if rows is not None:
+            rows.close()
+
+
+def _simulation(topology, system, integrator, settings):
+    if settings.threads:
+        openmm.Platform.getPlatformByName("CPU").setPropertyDefaultValue("Threads", str(settings.threads))
+    chosen = []
+    if settings.platform:
+        try:
+            chosen = [openmm.Platform.getPlatformByName(settings.platform)]
+        except openmm.OpenMMException:
+            names = [openmm.Platform.getPlatform(i).getName() for i in range(openmm.Platform.getNumPlatforms())]
+            raise SimulationError(
+                f"OpenMM has no platform {settings.platform!r} here, only {', '.join(names)}"
+            ) from None
+    return app.Simulation(topology, system, integrator, *chosen)
+
+
+def _load(simulation, checkpoint):
+    try:
+        simulation.context.loadCheckpoint(checkpoint.read_bytes())
+    except openmm.OpenMMException as error:
+        raise SimulationError(
+            f"{checkpoint} cannot be loaded ({error}); it belongs to the machine, the platform and the OpenMM version "
+            "that wrote it"
+        ) from error
+
+
+def _whole(positions, topology, grain_map):
+    """Every grain in one piece, [atoms, 3], nm."""
+    box = validation.check_box(topology.getPeriodicBoxVectors())
+    validation.check_extent(grain_map, positions, box)
+    whole = positions.copy()
+    for t, kind in enumerate(grain_map.types):
+        atoms = np.array([s for s, u in zip(grain_map.slots, grain_map.type_index) if u == t])
+        whole[atoms] = unwrap(positions[atoms], kind.tree, box)
+    return whole
+
+
+@contextlib.contextmanager
+def _asked_to_stop():
+    """An event that ctrl-C and SIGTERM set; the second one interrupts at once."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def ask(number, frame):
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

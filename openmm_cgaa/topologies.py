@@ -1,0 +1,150 @@
+"""Residues of an OpenMM or mdtraj topology, or of plain arrays: checked, each with the bonds inside it."""
+
+from typing import List, NamedTuple, Tuple
+
+import numpy as np
+
+from .errors import GrainError
+from .matching import formula, is_connected
+
+
+class Residues(NamedTuple):
+    """What grains are made of; every list has one entry per residue.
+
+    Attributes
+    ----------
+    members : list of lists of int
+        Atoms of each residue.
+    elements : list of tuples of str
+        Of these atoms, in this order.
+    bonds : list of tuples of (int, int)
+        Between places in this order, sorted.
+    names : list of str
+    labels : list of str
+        Name and number, for messages.
+    """
+
+    members: List[List[int]]
+    elements: List[Tuple[str, ...]]
+    bonds: List[Tuple[Tuple[int, int], ...]]
+    names: List[str]
+    labels: List[str]
+
+
+def read_openmm(topology, templates=None) -> Residues:
+    """Residues of an openmm.app.Topology; `templates` as in `GrainMap.from_topology`."""
+    atoms, residues = list(topology.atoms()), list(topology.residues())
+    for atom in atoms:
+        if atom.element is None:
+            raise GrainError(
+                f"atom {atom.name} (index {atom.index}) of residue {atom.residue.name} {atom.residue.id} has no "
+                "element; every atom of a grain needs one, virtual sites and Drude particles are not supported"
+            )
+    bonds = [(bond[0].index, bond[1].index) for bond in topology.bonds()]
+    if templates is not None:
+        bonds += _template_bonds(residues, bonds, templates)
+    return _checked(
+        elements=[atom.element.symbol for atom in atoms],
+        bonds=bonds,
+        members=[[atom.index for atom in residue.atoms()] for residue in residues],
+        names=[residue.name for residue in residues],
+        labels=[f"{residue.name} {residue.id}" for residue in residues],
+        atom_names=[atom.name for atom in atoms],
+    )
+
+
+def read_mdtraj(topology) -> Residues:
+    """Residues of an mdtraj Topology."""
+    atoms, residues = list(topology.atoms), list(topology.residues)
+    for atom in atoms:
+        if atom.element is None or atom.element.atomic_number == 0:
+            raise GrainError(
+                f"atom {atom} (index {atom.index}) has no element; every atom of a grain needs one, virtual sites are "
+                "not supported"
+            )
+    return _checked(
+        elements=[atom.element.symbol for atom in atoms],
+        bonds=[(bond[0].index, bond[1].index) for bond in topology.bonds],
+        members=[[atom.index for atom in residue.atoms] for residue in residues],
+        names=[residue.name for residue in residues],
+        labels=[f"{residue.name} {residue.resSeq}" for residue in residues],
+        atom_names=[atom.name for atom in atoms],
+    )
+
+
+def read_arrays(elements, bonds, residues, names=None) -> Residues:
+    """Residues from plain arrays, as in `GrainMap.from_arrays`."""
+    elements = list(elements)
+    if len(elements) != len(residues):
+        raise GrainError(f"{len(elements)} elements, but {len(residues)} residue indices; give one each per atom")
+    for atom, element in enumerate(elements):
+        if not element:
+            raise GrainError(f"atom {atom} has no element; every atom of a grain needs one")
+    bonds = np.asarray(bonds, dtype=int).reshape(-1, 2)
+    if bonds.size and not 0 <= bonds.min() <= bonds.max() < len(elements):
+        raise GrainError(f"bonds name atoms {bonds.min()} to {bonds.max()}, but atoms are 0 to {len(elements) - 1}")
+    members = {}
+    for atom, residue in enumerate(residues):
+        members.setdefault(int(residue), []).append(atom)
+    members = list(members.values())
+    if names is None:
+        names = [formula([elements[a] for a in atoms]) for atoms in members]
+    if len(names) != len(members):
+        raise GrainError(f"{len(names)} names for {len(members)} residues; give one name per residue")
+    labels = [f"{name} {number}" for number, name in enumerate(names, start=1)]
+    return _checked(elements, bonds.tolist(), members, list(names), labels, elements)
+
+
+def _checked(elements, bonds, members, names, labels, atom_names) -> Residues:
+    """Bonds sorted into the residues; every residue must be whole, and bonded to no other."""
+    grain_of, place = np.empty(len(elements), dtype=int), np.empty(len(elements), dtype=int)
+    for g, atoms in enumerate(members):
+        grain_of[atoms], place[atoms] = g, range(len(atoms))
+    local = [set() for _ in members]
+    grain_of, place = grain_of.tolist(), place.tolist()
+    for i, j in bonds:
+        g, h = grain_of[i], grain_of[j]
+        if g != h:
+            raise GrainError(
+                f"atom {atom_names[i]} (index {i}) of residue {labels[g]} is bonded to atom {atom_names[j]} "
+                f"(index {j}) of residue {labels[h]}; bonds between grains, as in peptides, are not supported: put "
+                "bonded residues into one residue"
+            )
+        local[g].add((min(place[i], place[j]), max(place[i], place[j])))
+    inner = [tuple(sorted(pairs)) for pairs in local]
+    symbols = [tuple(elements[a] for a in atoms) for atoms in members]
+    for label, kinds, pairs in zip(labels, symbols, inner):
+        if not kinds:
+            raise GrainError(f"residue {label} has no atoms; leave it out of the topology")
+        if not is_connected(len(kinds), pairs):
+            raise GrainError(
+                f"residue {label} ({formula(kinds)}): {len(pairs) or 'no'} bonds; they must connect its "
+                f"{len(kinds)} atoms; use a file with bonds (PDB with CONECT records, mmCIF), give "
+                "templates= to GrainMap.from_topology, or make separate molecules separate residues"
+            )
+    return Residues(members, symbols, inner, names, labels)
+
+
+def _template_bonds(residues: list, bonds: list, templates) -> list:
+    """Bonds of the templates, for residues without a bond of their own."""
+    if not isinstance(templates, dict):
+        found = {}
+        for a, b in templates.bonds():
+            if a.residue is b.residue:
+                found.setdefault(a.residue.name, set()).add((a.name, b.name))
+        templates = found
+    bonded = {atom for bond in bonds for atom in bond}
+    added = []
+    for residue in residues:
+        index = {atom.name: atom.index for atom in residue.atoms()}
+        if residue.name not in templates or bonded & set(index.values()):
+            continue
+        for pair in templates[residue.name]:
+            for name in pair:
+                if name not in index:
+                    raise GrainError(
+                        f"residue {residue.name} {residue.id} has no atom {name}, which its template bonds; it has "
+                        f"{', '.join(index)}"
+                    )
+            added.append((index[pair[0]], index[pair[1]]))
+    return added

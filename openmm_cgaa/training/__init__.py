@@ -1,0 +1,1 @@
+"""Distilling a teacher's labels into a model; needs the extra `train`."""

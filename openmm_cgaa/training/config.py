@@ -1,0 +1,137 @@
+"""What a training run is: one YAML file, checked key by key."""
+
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+
+import yaml
+
+from ..errors import CGAAError
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which frames train, select and test.
+
+    `path` is split by time block within each temperature: the first `train` of its frames, the next `validation`, and
+    the rest as test. The sets in `extra` are used whole for training. `align` settles equivalent slots by a reference
+    geometry, which a network with ordered slots needs.
+    """
+
+    path: str
+    train: float = 0.75
+    validation: float = 0.125
+    extra: list = field(default_factory=list)
+    align: bool = False
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights of the loss terms; see `loss.py` for their definitions. Energies in eV, forces in eV/Å."""
+
+    energy: float = 1.0
+    forces: float = 1.0
+    net_force: float = 0.0
+    torque: float = 0.0
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """Adam, or AdamW where `weight_decay` > 0; linear warm-up, then `cosine` or `exponential` over the steps.
+
+    The rate ends at `final` times `lr` at `max_steps`. Gradients are clipped to the norm `clip`.
+    """
+
+    lr: float = 2e-3
+    final: float = 0.01
+    schedule: str = "cosine"
+    warmup_steps: int = 100
+    weight_decay: float = 0.0
+    clip: float = 10.0
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """One training run; paths are relative to the YAML file.
+
+    `model` goes to `build_network`. `validate_every` steps the averaged weights are validated and a checkpoint is
+    written. `score_energy` (Å) weighs the energy in the score that selects the best weights: force rmse per component
+    (eV/Å) + score_energy * energy rmse (eV/atom). `max_minutes` ends a run early; the learning rate follows the steps.
+    """
+
+    model: dict
+    data: DataConfig
+    output: str
+    max_steps: int
+    name: str = "model"
+    loss: LossConfig = field(default_factory=LossConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    batch_size: int = 4
+    ema_decay: float = 0.999
+    validate_every: int = 250
+    score_energy: float = 10.0
+    max_minutes: float | None = None
+    seed: int = 0
+    threads: int | None = None
+    accelerator: str = "auto"
+
+    def result_key(self) -> dict:
+        """All that decides about the weights; the machine and the time budget do not."""
+        return {k: v for k, v in asdict(self).items() if k not in ("max_minutes", "threads", "accelerator", "output")}
+
+
+def _build(kind, values, where):
+    if not isinstance(values, dict):
+        raise CGAAError(
+            f"{where}: expected a block of keys ({', '.join(f.name for f in fields(kind))}), got {values!r}"
+        )
+    known = {f.name: f for f in fields(kind)}
+    unknown = [str(key) for key in values if key not in known]
+    if unknown:
+        raise CGAAError(f"{where}: unknown key {', '.join(unknown)}; known are {', '.join(known)}")
+    arguments = {}
+    for key, value in values.items():
+        expected = known[key].type
+        if is_dataclass(expected):
+            value = _build(expected, value, f"{where}, {key}")
+        elif expected is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        elif not isinstance(value, expected):
+            hint = "; YAML wants a point: 1.0e-3" if isinstance(value, str) else ""
+            raise CGAAError(f"{where}: {key} is {value!r}, expected {getattr(expected, '__name__', expected)}{hint}")
+        arguments[key] = value
+    try:
+        return kind(**arguments)
+    except TypeError as error:
+        raise CGAAError(f"{where}: {str(error).split('__init__() ')[-1]}") from None
+
+
+def load_config(path) -> TrainingConfig:
+    """Read a training configuration; its paths come back absolute.
+
+    Raises
+    ------
+    CGAAError
+        The file is missing, is not YAML, or a key is unknown, missing or out of range.
+    """
+    path = Path(path)
+    try:
+        values = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise CGAAError(f"{path}: {error.strerror}; expected a training configuration") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise CGAAError(f"{path}: not YAML ({error})") from None
+    config = _build(TrainingConfig, values, str(path))
+    data, optimizer = config.data, config.optimizer
+    if not (data.train > 0 and data.validation > 0 and data.train + data.validation < 1):
+        raise CGAAError(f"{path}, data: train and validation must be positive and leave a part for the test")
+    if optimizer.schedule not in ("cosine", "exponential"):
+        raise CGAAError(f"{path}, optimizer: schedule is {optimizer.schedule!r}, expected cosine or exponential")
+    if not 0 < optimizer.final <= 1 or optimizer.lr <= 0:
+        raise CGAAError(f"{path}, optimizer: expected lr > 0 and 0 < final <= 1")
+    if min(config.batch_size, config.validate_every, config.max_steps) < 1 or config.max_steps % config.validate_every:
+        raise CGAAError(f"{path}: max_steps must be a positive multiple of validate_every, batch_size positive")
+    folder = path.resolve().parent
+    data = DataConfig(
+        **asdict(data) | {"path": str(folder / data.path), "extra": [str(folder / p) for p in data.extra]}
+    )
+    return TrainingConfig(**vars(config) | {"data": data, "output": str(folder / config.output)})

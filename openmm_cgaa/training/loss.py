@@ -1,0 +1,50 @@
+"""What is minimised, and what is watched: errors of energy, force, net force and torque."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..nn.graph import Graph, grain_centers, grain_sizes, grain_sum
+
+
+class Labels(NamedTuple):
+    """The teacher's answer to a graph: energy [frames] eV (float64), forces [atoms, 3] eV/Å."""
+
+    energy: Tensor
+    forces: Tensor
+
+
+def net_force_and_torque(forces: Tensor, graph: Graph):
+    """Net force (eV/Å) on each grain and torque (eV) about its center, both [grains, 3]."""
+    relative = graph.positions - grain_centers(graph)[graph.atom_grain]
+    return grain_sum(forces, graph), grain_sum(torch.linalg.cross(relative, forces), graph)
+
+
+def error_terms(energy: Tensor, forces: Tensor, labels: Labels, graph: Graph) -> dict:
+    """Mean squared errors of a batch.
+
+    With e an atom's force error, N the atoms of a grain and r' its atoms about the center:
+
+    - ``energy``: mean over frames of (dE / atoms in the frame)^2, (eV/atom)^2
+    - ``forces``: mean over atoms and components of e^2
+    - ``net_force``: mean over grains of |sum e|^2 / (3 N)
+    - ``torque``: mean over grains of |sum r' x e|^2 / (2 sum r'^2), grains of one atom left out
+
+    Errors that are independent, of one size s per component, give s^2 in each of the last three: the weights compare
+    like with like. ((eV/Å)^2 all three.)
+    """
+    sizes = grain_sizes(graph)
+    atoms = torch.zeros_like(labels.energy).index_add(0, graph.grain_frame, sizes.to(labels.energy.dtype))
+    error = forces - labels.forces
+    net, torque = net_force_and_torque(error, graph)
+    relative = graph.positions - grain_centers(graph)[graph.atom_grain]
+    spread = 2 * grain_sum(relative.square().sum(1), graph)
+    extended = (sizes > 1).to(forces.dtype)
+    torque = torque.square().sum(1) / torch.where(sizes > 1, spread, 1.0)
+    return {
+        "energy": ((energy - labels.energy) / atoms).square().mean().to(forces.dtype),
+        "forces": error.square().mean(),
+        "net_force": (net.square().sum(1) / (3 * sizes)).mean(),
+        "torque": (torque * extended).sum() / extended.sum().clamp(min=1.0),
+    }

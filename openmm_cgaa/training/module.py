@@ -1,0 +1,156 @@
+"""The Lightning module: one step of distillation, averaged weights, the learning rate, validation."""
+
+import math
+import time
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from torch.optim.swa_utils import AveragedModel
+
+from ..errors import CGAAError
+from .config import TrainingConfig
+from .loss import error_terms, net_force_and_torque
+
+
+def learning_rate_factor(step: int, total: int, warmup: int, final: float, schedule: str) -> float:
+    """Learning rate at a step over its peak: linear warm-up, then cosine or exponential decay to `final` at `total`."""
+    if step < warmup:
+        return (step + 1) / warmup
+    x = min((step - warmup) / max(total - warmup, 1), 1.0)
+    if schedule == "exponential":
+        return final**x
+    return final + (1.0 - final) * 0.5 * (1.0 + math.cos(math.pi * x))
+
+
+def moving_average(decay: float):
+    """Exponential average; its memory grows with the run up to `decay`, so that the first weights are forgotten."""
+
+    def update(average, current, number):
+        torch._foreach_lerp_(average, current, 1.0 - min(decay, (1.0 + float(number)) / (10.0 + float(number))))
+
+    return update
+
+
+class Distillation(pl.LightningModule):
+    """A network that learns, and the exponential average of its weights that is validated and exported.
+
+    Parameters
+    ----------
+    network : nn.Module
+    config : TrainingConfig
+    """
+
+    def __init__(self, network: torch.nn.Module, config: TrainingConfig):
+        super().__init__()
+        self.network = network
+        self.average = AveragedModel(network, multi_avg_fn=moving_average(config.ema_decay))
+        self.average.requires_grad_(False)
+        self.config = config
+        self.weights = vars(config.loss)
+        self.sums, self.errors = {}, {}
+        self.minutes_before, self.started = 0.0, time.monotonic()
+
+    def on_fit_start(self):
+        self.started = time.monotonic()
+
+    def configure_optimizers(self):
+        options = self.config.optimizer
+        kind = torch.optim.AdamW if options.weight_decay > 0 else torch.optim.Adam
+        optimizer = kind(self.network.parameters(), lr=options.lr, weight_decay=options.weight_decay)
+        total = self.config.max_steps
+
+        def factor(step):
+            return learning_rate_factor(step, total, options.warmup_steps, options.final, options.schedule)
+
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def training_step(self, batch, batch_index):
+        graph, labels, _ = batch
+        energy, forces, _ = self.network(graph)
+        terms = error_terms(energy, forces, labels, graph)
+        loss = sum(self.weights[name] * term for name, term in terms.items() if self.weights[name])
+        self.log("loss", loss.detach(), prog_bar=True)
+        if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:
+            self.log_dict({f"train/{name}": term.detach().sqrt() for name, term in terms.items()})
+            self.log("lr", self.optimizers().param_groups[0]["lr"])
+        return loss
+
+    def on_train_batch_end(self, outputs, batch, batch_index):
+        self.average.update_parameters(self.network)
+
+    def on_validation_epoch_start(self):
+        self.average.eval()
+        self.sums = {}
+
+    def validation_step(self, batch, batch_index):
+        graph, labels, _ = batch
+        with torch.enable_grad():
+            energy, forces, _ = self.average.module(graph)
+        atoms = torch.bincount(graph.grain_frame[graph.atom_grain], minlength=graph.num_frames)
+        self._collect("energy", (energy - labels.energy) / atoms)
+        self._collect("forces", forces - labels.forces)
+        for kind, error, reference in zip(
+            ("net_force", "torque"),
+            net_force_and_torque(forces - labels.forces, graph),
+            net_force_and_torque(labels.forces, graph),
+        ):
+            self._collect(kind, error)
+            self._collect(f"{kind}_reference", reference)
+
+    def _collect(self, name, values):
+        square, number = self.sums.get(name, (0.0, 0))
+        self.sums[name] = square + values.detach().double().square().sum().item(), number + values.numel()
+
+    def on_validation_epoch_end(self):
+        rms = {name: math.sqrt(square / number) for name, (square, number) in self.sums.items()}
+        score = rms["forces"] + self.config.score_energy * rms["energy"]
+        if not math.isfinite(score):
+            raise CGAAError(
+                f"step {self.global_step}: the validation error is not finite; lower optimizer lr or clip and start "
+                "again with --restart (the checkpoints of earlier steps are as they were)"
+            )
+        self.errors = {
+            "forces": rms["forces"],
+            "energy_mev": 1000 * rms["energy"],
+            "net_force": rms["net_force"] / max(rms["net_force_reference"], 1e-12),
+            "torque": rms["torque"] / max(rms["torque_reference"], 1e-12),
+            "score": score,
+        }
+        for name, value in self.errors.items():
+            self.log(f"val/{name}", value, prog_bar=name in ("forces", "energy_mev", "net_force"))
+
+    def on_save_checkpoint(self, checkpoint):
+        checkpoint["torch_rng"] = torch.get_rng_state()
+        checkpoint["run"] = self.config.result_key()
+        checkpoint["validation"] = self.errors
+        checkpoint["minutes"] = self.minutes_before + (time.monotonic() - self.started) / 60
+
+    def on_load_checkpoint(self, checkpoint):
+        torch.set_rng_state(checkpoint["torch_rng"].cpu())
+        self.minutes_before = checkpoint["minutes"]
+
+
+def set_statistics(network, compositions, energies, forces):
+    """Give a network what it starts from: reference energies, and the natural sizes of energy and force.
+
+    Parameters
+    ----------
+    network : nn.Module
+    compositions : array, [frames, types]
+        Grains of each type.
+    energies : array, [frames], eV
+    forces : list of arrays, eV/Å
+
+    The reference energies are the least-squares fit of the energy on the composition, of the smallest norm where the
+    sets do not settle it. `set_scale(energy, force)` gets the deviation of the energy per grain from that fit and the
+    root mean square force component, if the network wants them.
+    """
+    compositions, energies = np.asarray(compositions, float), np.asarray(energies, float)
+    reference = np.linalg.lstsq(compositions, energies, rcond=None)[0]
+    network.set_reference(torch.from_numpy(reference))
+    if hasattr(network, "set_scale"):
+        deviation = (energies - compositions @ reference) / np.sqrt(compositions.sum(1))
+        square = sum(np.square(f, dtype=float).sum() for f in forces) / sum(f.size for f in forces)
+        network.set_scale(float(deviation.std()), float(np.sqrt(square)))

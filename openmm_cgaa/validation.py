@@ -1,0 +1,220 @@
+"""Every check of what a user hands in: positions, boxes, topologies, and the domain of a model."""
+
+import warnings
+
+import numpy as np
+from openmm import unit
+
+from .errors import CGAADomainWarning, EngineError, GeometryError, SimulationError
+from .grains import GrainMap
+from .units import ANGSTROM_PER_NM
+
+
+def plain(values, in_unit) -> np.ndarray:
+    """Array or Quantity (also a list of Quantities) -> float64 array in the unit."""
+    if unit.is_quantity(values):
+        values = values.value_in_unit(in_unit)
+    elif len(values) and unit.is_quantity(values[0]):
+        values = [value.value_in_unit(in_unit) for value in values]
+    return np.asarray(values, dtype=np.float64)
+
+
+def check_positions(positions, num_atoms: int) -> np.ndarray:
+    """Positions as a float64 array [num_atoms, 3] in nm.
+
+    Raises
+    ------
+    GeometryError
+        Of another length or shape, or not finite.
+    """
+    positions = plain(positions, unit.nanometer)
+    if positions.ndim != 2 or positions.shape[1] != 3:
+        raise GeometryError(f"positions have shape {positions.shape}, expected ({num_atoms}, 3), in nm")
+    if len(positions) != num_atoms:
+        raise GeometryError(
+            f"{len(positions)} positions for a topology of {num_atoms} atoms; are both from the same file?"
+        )
+    bad = np.flatnonzero(~np.isfinite(positions).all(1))
+    if len(bad):
+        raise GeometryError(
+            f"position of atom {bad[0]} is {positions[bad[0]]} ({len(bad)} of {num_atoms} atoms are not finite); "
+            "go back to the last good frame"
+        )
+    return positions
+
+
+def check_box(box) -> np.ndarray | None:
+    """Box as a float64 array [3, 3] in nm (rows are the vectors), or None.
+
+    Raises
+    ------
+    GeometryError
+        Of another shape, not finite, or of zero volume.
+    """
+    if box is None:
+        return None
+    box = plain(box, unit.nanometer)
+    if box.shape != (3, 3):
+        raise GeometryError(f"box has shape {box.shape}, expected (3, 3): its rows are the box vectors, in nm")
+    if not np.isfinite(box).all():
+        raise GeometryError(f"box is not finite: {box.tolist()}")
+    if np.linalg.det(box) < 1e-9:
+        raise GeometryError(
+            f"box {box.tolist()} (nm) has volume {np.linalg.det(box):g} nm^3; its rows must be three right-handed "
+            "vectors of a positive volume (for no box at all give None)"
+        )
+    return box
+
+
+def check_extent(grain_map: GrainMap, positions: np.ndarray, box: np.ndarray | None) -> None:
+    """Refuse a box that a grain does not fit into; positions and box in nm.
+
+    Raises
+    ------
+    GeometryError
+        A grain is as long as the box is high in its narrowest direction, so that it would touch its own image.
+    """
+    if box is None:
+        return
+    height = ANGSTROM_PER_NM / np.linalg.norm(np.linalg.inv(box), axis=0).max()
+    extents = grain_map.extents(positions * ANGSTROM_PER_NM, box * ANGSTROM_PER_NM)
+    worst = int(np.argmax(extents))
+    if extents[worst] >= height:
+        raise GeometryError(
+            f"residue {grain_map.labels[worst]} spans {extents[worst]:.2f} Å, but the box is only {height:.2f} Å high "
+            "in its narrowest direction; give positions in nm, or a larger box"
+        )
+
+
+def check_periodicity(topology, box) -> None:
+    """Topology and ``box=`` must agree on whether there is a box.
+
+    Raises
+    ------
+    GeometryError
+    """
+    has = topology.getPeriodicBoxVectors() is not None
+    if has and box is None:
+        raise GeometryError(
+            "the topology has periodic box vectors, but box is None, which means not periodic; give the box, or remove "
+            "it with topology.setPeriodicBoxVectors(None)"
+        )
+    if box is not None and not has:
+        raise GeometryError(
+            "a box is given, but the topology has no periodic box vectors; set them with "
+            "topology.setPeriodicBoxVectors(box), or give box=None"
+        )
+
+
+def check_subset(atoms, num_atoms: int) -> np.ndarray:
+    """Indices of a part of a topology, in the user's order.
+
+    Raises
+    ------
+    EngineError
+        Empty, out of range, or an atom twice.
+    """
+    atoms = np.asarray(list(atoms), dtype=np.int64)
+    if len(atoms) == 0:
+        raise EngineError("atoms is empty; give the indices of whole grains, or None for all atoms")
+    if atoms.min() < 0 or atoms.max() >= num_atoms:
+        raise EngineError(
+            f"atoms {atoms.min()} to {atoms.max()} are asked for, but the topology has 0 to {num_atoms - 1}"
+        )
+    if len(set(atoms.tolist())) < len(atoms):
+        twice = np.flatnonzero(np.bincount(atoms) > 1)[0]
+        raise EngineError(f"atoms names atom {twice} more than once")
+    return atoms
+
+
+def take_grains(grain_map: GrainMap, atoms: np.ndarray) -> GrainMap:
+    """The grains of a part of a topology, atoms renumbered in the order of `atoms`.
+
+    Raises
+    ------
+    EngineError
+        Only a part of a grain is asked for.
+    """
+    place = np.full(grain_map.num_atoms, -1)
+    place[atoms] = np.arange(len(atoms))
+    chosen = []
+    for g, slots in enumerate(grain_map.slots):
+        inside = place[slots] >= 0
+        if inside.any() and not inside.all():
+            raise EngineError(
+                f"residue {grain_map.labels[g]}: {int(inside.sum())} of its {len(slots)} atoms are asked for (atom "
+                f"{slots[~inside][0]} is not); a CGAA model takes whole residues"
+            )
+        if inside.any():
+            chosen.append(g)
+    return GrainMap(
+        grain_map.types,
+        grain_map.type_index[chosen],
+        [place[grain_map.slots[g]] for g in chosen],
+        [grain_map.labels[g] for g in chosen],
+        len(atoms),
+    )
+
+
+def check_domain(domain: dict, types, grain_map: GrainMap, masses: np.ndarray, box: np.ndarray | None) -> list:
+    """What of a system lies outside of what a model was trained on, one sentence each.
+
+    Parameters
+    ----------
+    domain : dict
+        All keys optional: ``periodic`` (bool), ``species`` ({type: [lowest, highest fraction of all grains]}),
+        ``density`` ([lowest, highest], g/cm^3).
+    types : list of GrainType
+    grain_map : GrainMap
+        Matched to the types.
+    masses : array [atoms], Da
+    box : array [3, 3], nm, or None
+    """
+    outside = []
+    if domain.get("periodic", box is not None) != (box is not None):
+        trained, here = ("periodic", "not") if box is None else ("non-periodic", "periodic")
+        outside.append(f"it was trained on {trained} systems, this one is {here}")
+    counts = np.bincount(grain_map.type_index, minlength=len(types))
+    for kind, count in zip(types, counts):
+        low, high = domain.get("species", {}).get(kind.name, (0.0, 1.0))
+        fraction = count / grain_map.num_grains
+        if not low - 1e-6 <= fraction <= high + 1e-6:
+            outside.append(f"{fraction:.3f} of the grains are {kind.name}, trained on {low:.3f} to {high:.3f}")
+    if box is not None and "density" in domain:
+        mass = masses.sum() * unit.gram / unit.mole / unit.AVOGADRO_CONSTANT_NA
+        density = (mass / (np.linalg.det(box) * unit.nanometer**3)).value_in_unit(unit.gram / unit.milliliter)
+        low, high = domain["density"]
+        if not low <= density <= high:
+            outside.append(f"the density is {density:.3f} g/cm^3, trained on {low:.3f} to {high:.3f}")
+    return outside
+
+
+def warn_domain(source: str, outside: list) -> None:
+    """One warning that names everything outside of the domain."""
+    if outside:
+        warnings.warn(
+            f"model {source} leaves its domain: {'; '.join(outside)}. Check its errors there before you trust it.",
+            CGAADomainWarning,
+            stacklevel=3,
+        )
+
+
+def check_finite(energy: float, forces: np.ndarray, grain_map: GrainMap) -> None:
+    """Refuse to hand on an energy or a force that is not a number.
+
+    Raises
+    ------
+    SimulationError
+        Names the first atom and its residue.
+    """
+    if np.isfinite(energy) and np.isfinite(forces).all():
+        return
+    bad = np.flatnonzero(~np.isfinite(forces).all(1))
+    where = "the energy alone"
+    if len(bad):
+        grain = next(g for g, slots in enumerate(grain_map.slots) if bad[0] in slots)
+        where = f"{len(bad)} atoms, the first is atom {bad[0]} of residue {grain_map.labels[grain]}"
+    raise SimulationError(
+        f"the model's energy or forces are not finite (energy {energy} kJ/mol; {where}); atoms overlap or the run "
+        "has left what the model knows: go back to the last good frame, and relax it or use a shorter time step"
+    )

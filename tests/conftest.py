@@ -1,0 +1,85 @@
+"""A small liquid and two tiny models with random weights."""
+
+from pathlib import Path
+
+import numpy as np
+import openmm
+import pytest
+import torch
+from openmm import app, unit
+
+from openmm_cgaa.grains import GrainMap
+from openmm_cgaa.modelfile import save_model
+from openmm_cgaa.nn import build_network
+from openmm_cgaa.reference.dataset import Dataset
+
+LIQUID = Path(__file__).parents[1] / "systems/ec_emc/data/ec_emc_240.npz"
+TINY_CONSERVING = {
+    "network": "conserving",
+    **dict(atom_cutoff=4.0, grain_cutoff=6.0, num_basis=4, intra_basis=6, scalars=4, vectors=4, hidden=8),
+    **dict(grain_scalars=8, grain_vectors=4, pair_channels=4),
+}
+TINY_PUBLISHED = {"network": "published", "scalars": 8, "vectors": 8, "cutoff": 6.0, "num_basis": 4}
+
+
+def topology_of(elements, bonds, residues, names, box=None):
+    """OpenMM Topology from arrays; box [3, 3] in nm."""
+    topology = app.Topology()
+    chain = topology.addChain()
+    atoms, members = [], {}
+    for element, residue in zip(elements, residues):
+        if residue not in members:
+            members[residue] = topology.addResidue(names[residue], chain)
+        name = f"{element}{len(list(members[residue].atoms())) + 1}"
+        atoms.append(topology.addAtom(name, app.Element.getBySymbol(element), members[residue]))
+    for i, j in bonds:
+        topology.addBond(atoms[i], atoms[j])
+    if box is not None:
+        topology.setPeriodicBoxVectors([openmm.Vec3(*row) for row in box] * unit.nanometer)
+    return topology
+
+
+@pytest.fixture(scope="session")
+def liquid():
+    return Dataset.load(LIQUID)
+
+
+@pytest.fixture
+def solvent(liquid):
+    """(Topology, positions [240, 3] nm, box [3, 3] nm) of 6 EC and 12 EMC, the first labelled frame."""
+    positions, box = liquid.positions[0].astype(float) / 10.0, liquid.cell[0] / 10.0
+    topology = topology_of(liquid.elements, liquid.bonds, liquid.residues, liquid.residue_names, box)
+    return topology, positions, box
+
+
+def tiny_model(path, config, liquid, **metadata):
+    """A model file with random weights, that knows EC and EMC."""
+    frame = liquid.positions[0].astype(float), liquid.cell[0]
+    types = GrainMap.from_arrays(liquid.elements, liquid.bonds, liquid.residues, liquid.residue_names)
+    types = types.with_references(*frame).types
+    torch.manual_seed(7)
+    network = build_network(config, types)
+    network.set_reference(torch.tensor([-60.125, -80.25], dtype=torch.float64))
+    save_model(path, network, {"config": config, "types": [kind.to_dict() for kind in types], **metadata})
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_conserving_path(tmp_path_factory, liquid):
+    return tiny_model(tmp_path_factory.mktemp("models") / "conserving.safetensors", TINY_CONSERVING, liquid)
+
+
+@pytest.fixture(scope="session")
+def tiny_published_path(tmp_path_factory, liquid):
+    return tiny_model(tmp_path_factory.mktemp("models") / "published.safetensors", TINY_PUBLISHED, liquid)
+
+
+@pytest.fixture(params=["conserving", "published"])
+def any_path(request, tiny_conserving_path, tiny_published_path):
+    return {"conserving": tiny_conserving_path, "published": tiny_published_path}[request.param]
+
+
+@pytest.fixture(autouse=True)
+def fixed_seeds():
+    torch.manual_seed(0)
+    np.random.seed(0)  # noqa: NPY002 - ASE's velocities and others draw from the global generator

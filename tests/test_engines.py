@@ -1,0 +1,289 @@
+"""Both OpenMM forces: the same numbers as `evaluate`, whole molecules, and no misuse of a model without an energy."""
+
+import copy
+import logging
+
+import numpy as np
+import openmm
+import pytest
+from conftest import TINY_CONSERVING, tiny_model
+from openmm import app, unit
+
+from openmm_cgaa import CGAAPotential, GrainMap, engines, validation
+from openmm_cgaa.errors import EngineError
+from openmm_cgaa.units import BOLTZMANN_KJMOL
+
+extra = pytest.mark.skipif(engines.missing_torchforce() is not None, reason="the extra torchforce is not installed")
+TORCH = pytest.param("torch", marks=extra)
+backends = pytest.mark.parametrize("backend", ["python", TORCH])
+platforms = pytest.mark.parametrize("platform", ["Reference", "CPU"])
+
+
+def context_of(system, positions, platform="Reference", integrator=None):
+    integrator = integrator or openmm.VerletIntegrator(1e-5)
+    context = openmm.Context(system, integrator, openmm.Platform.getPlatformByName(platform))
+    context.setPositions(positions)
+    return context
+
+
+def numbers(context, groups=-1):
+    state = context.getState(getEnergy=True, getForces=True, groups=groups)
+    forces = state.getForces(asNumpy=True).value_in_unit(unit.kilojoules_per_mole / unit.nanometer)
+    return state.getPotentialEnergy().value_in_unit(unit.kilojoules_per_mole), forces
+
+
+def assert_same(found, expected, tolerance=1e-7):
+    assert found[0] == pytest.approx(expected[0], rel=tolerance)
+    np.testing.assert_allclose(found[1], expected[1], atol=tolerance * np.abs(expected[1]).max())
+
+
+@platforms
+@backends
+@pytest.mark.parametrize("precision", ["single", "double"])
+def test_engine_gives_the_numbers_of_evaluate(any_path, solvent, backend, platform, precision):
+    topology, positions, box = solvent
+    potential = CGAAPotential(any_path, precision)
+    system = potential.createSystem(topology, backend=backend, positions=positions)
+    context = context_of(system, positions, platform)
+    expected = potential.evaluate(topology, positions, box)
+    for _ in range(3):  # TorchScript specialises itself in its first calls
+        assert_same(numbers(context), expected, 1e-9 if precision == "double" else 1e-5)
+        context.setPositions(positions)
+
+
+@backends
+def test_no_box(any_path, solvent, backend):
+    topology, positions, _ = solvent
+    topology.setPeriodicBoxVectors(None)
+    potential = CGAAPotential(any_path, "double")
+    system = potential.createSystem(topology, backend=backend, positions=positions)
+    assert not system.usesPeriodicBoundaryConditions()
+    assert_same(numbers(context_of(system, positions)), potential.evaluate(topology, positions))
+
+
+def test_xml_and_copies_stand_by_themselves(any_path, tmp_path, solvent):
+    topology, positions, box = solvent
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(any_path.read_bytes())
+    system = CGAAPotential(path, "double").createSystem(topology, backend="python")
+    expected = numbers(context_of(system, positions))
+    path.unlink()
+    xml = openmm.XmlSerializer.serialize(system)
+    for twin in (openmm.XmlSerializer.deserialize(xml), copy.deepcopy(system)):
+        assert_same(numbers(context_of(twin, positions)), expected)
+
+
+@backends
+def test_checkpoint_resumes_the_same_run(any_path, solvent, backend):
+    topology, positions, _ = solvent
+    system = CGAAPotential(any_path, "double").createSystem(topology, backend=backend, positions=positions)
+    context = context_of(system, positions)
+    context.setVelocitiesToTemperature(300.0, 1)
+    context.getIntegrator().step(2)
+    checkpoint = context.createCheckpoint()
+    ends = []
+    for _ in range(2):
+        context.loadCheckpoint(checkpoint)
+        context.getIntegrator().step(3)
+        ends.append(context.getState(getPositions=True).getPositions(asNumpy=True)._value)
+    np.testing.assert_array_equal(*ends)
+
+
+@backends
+def test_molecules_are_known_and_written_whole(tiny_conserving_path, solvent, backend):
+    topology, positions, box = solvent
+    system = CGAAPotential(tiny_conserving_path).createSystem(topology, backend=backend)
+    context = context_of(system, positions + 3.0 * box.sum(0))
+    assert sorted(map(len, context.getMolecules())) == [10] * 6 + [15] * 12
+    wrapped = context.getState(getPositions=True, enforcePeriodicBox=True).getPositions(asNumpy=True)._value
+    for bond in topology.bonds():
+        before, after = (x[bond[0].index] - x[bond[1].index] for x in (positions, wrapped))
+        np.testing.assert_allclose(before, after, atol=1e-9)
+
+
+@backends
+def test_part_of_a_system_in_the_order_of_the_user(any_path, liquid, solvent, backend):
+    topology, positions, box = solvent
+    chosen = np.flatnonzero(np.isin(liquid.residues, [1, 3, 7, 12]))[::-1]
+    potential = CGAAPotential(any_path, "double")
+    system = openmm.System()
+    for _ in range(len(positions) + 2):  # two more particles than the topology has
+        system.addParticle(1.0)
+    system.setDefaultPeriodicBoxVectors(*box)
+    potential.addForces(topology, system, atoms=chosen.tolist(), backend=backend, positions=positions)
+    energy, forces = numbers(context_of(system, np.concatenate([positions, np.zeros((2, 3))])))
+    part = validation.take_grains(GrainMap.from_topology(topology), chosen)
+    expected = potential.evaluate(part, positions[chosen], box)
+    assert_same((energy, forces[chosen]), expected)
+    assert not np.delete(forces, chosen, 0).any()
+
+
+@pytest.mark.parametrize(
+    "atoms, message",
+    [
+        (range(0, 14), "residue EC 2: 4 of its 10 atoms"),
+        ([], "atoms is empty"),
+        ([0, 240], "the topology has 0 to 239"),
+        ([3, 3], "atom 3 more than once"),
+    ],
+)
+def test_part_that_cannot_be_taken(tiny_conserving_path, solvent, atoms, message):
+    topology, _, _ = solvent
+    system = CGAAPotential(tiny_conserving_path).createSystem(topology, backend="python")
+    with pytest.raises(EngineError, match=message):
+        CGAAPotential(tiny_conserving_path).addForces(topology, system, atoms=atoms)
+
+
+def test_system_of_another_size(tiny_conserving_path, solvent):
+    with pytest.raises(EngineError, match="system has 0 particles, but the topology has 240"):
+        CGAAPotential(tiny_conserving_path).addForces(solvent[0], openmm.System())
+
+
+@backends
+def test_intra_force_group_adds_up_and_runs_in_respa(tiny_conserving_path, solvent, backend):
+    topology, positions, box = solvent
+    potential = CGAAPotential(tiny_conserving_path, "double")
+    system = potential.createSystem(topology, backend=backend, forceGroup=0, intraForceGroup=1)
+    integrator = openmm.MTSLangevinIntegrator(300, 1, 0.00002, [(0, 1), (1, 4)])
+    context = context_of(system, positions, integrator=integrator)
+    rest, intra = numbers(context, {0}), numbers(context, {1})
+    assert_same((rest[0] + intra[0], rest[1] + intra[1]), potential.evaluate(topology, positions, box))
+    assert np.abs(intra[1]).max() > 1.0 and np.abs(rest[1]).max() > 1.0
+    integrator.step(2)
+    assert np.isfinite(numbers(context)[0])
+
+
+def test_direct_model_has_no_intra_force_group(tiny_published_path, solvent):
+    with pytest.raises(EngineError, match="intraForceGroup.*not minus the gradient"):
+        CGAAPotential(tiny_published_path).createSystem(solvent[0], intraForceGroup=1, backend="python")
+
+
+@backends
+def test_minimiser_works_on_an_energy(tiny_conserving_path, solvent, backend):
+    topology, positions, _ = solvent
+    system = CGAAPotential(tiny_conserving_path, "double").createSystem(topology, backend=backend)
+    context = context_of(system, positions)
+    before = numbers(context)[0]
+    openmm.LocalEnergyMinimizer.minimize(context, maxIterations=3)
+    assert numbers(context)[0] < before
+
+
+@platforms
+@backends
+def test_minimiser_is_refused_without_an_energy(tiny_published_path, solvent, backend, platform):
+    topology, positions, _ = solvent
+    system = CGAAPotential(tiny_published_path).createSystem(topology, backend=backend, positions=positions)
+    simulation = app.Simulation(
+        topology, system, openmm.VerletIntegrator(1e-5), openmm.Platform.getPlatformByName(platform)
+    )
+    simulation.context.setPositions(positions)
+    simulation.step(1)
+    with pytest.raises(openmm.OpenMMException, match="minimisation: the forces of this model are not minus the grad"):
+        simulation.minimizeEnergy(maxIterations=1)
+
+
+@backends
+def test_many_frames_in_one_context_are_no_minimisation(tiny_published_path, liquid, solvent, backend):
+    topology, positions, _ = solvent
+    system = CGAAPotential(tiny_published_path).createSystem(topology, backend=backend, positions=positions)
+    context = context_of(system, positions)
+    for step in range(30):
+        context.setPositions(positions + 1e-5 * step)
+        assert np.isfinite(numbers(context)[0])
+
+
+@backends
+def test_barostat_and_new_box_are_refused_without_an_energy(tiny_published_path, solvent, backend):
+    topology, positions, box = solvent
+    potential = CGAAPotential(tiny_published_path)
+    system = potential.createSystem(topology, backend=backend, positions=positions)
+    context = context_of(system, positions)
+    numbers(context)
+    context.setPeriodicBoxVectors(*(1.001 * box))
+    with pytest.raises(openmm.OpenMMException, match="the box was .* and now is .* a barostat would follow a wrong"):
+        numbers(context)
+
+    system = potential.createSystem(topology, backend=backend, positions=positions)
+    system.addForce(openmm.MonteCarloBarostat(1.0, 300.0, 1))
+    context = context_of(system, positions)
+    with pytest.raises(openmm.OpenMMException, match="the box was"):
+        context.getIntegrator().step(5)
+    with pytest.raises(EngineError, match="system has a barostat.*use a conserving model"):
+        potential.addForces(topology, system, backend=backend, positions=positions)
+
+
+@backends
+def test_barostat_moves_whole_molecules_of_a_conserving_model(tiny_conserving_path, solvent, backend):
+    topology, positions, box = solvent
+    system = CGAAPotential(tiny_conserving_path, "double").createSystem(topology, backend=backend, removeCMMotion=False)
+    barostat = openmm.MonteCarloBarostat(1.0, 300.0, 1)
+    barostat.setRandomNumberSeed(3)
+    system.addForce(barostat)
+    context = context_of(system, positions, integrator=openmm.VerletIntegrator(1e-9))
+    context.getIntegrator().step(10)
+    state = context.getState(getPositions=True)
+    now, volume = state.getPositions(asNumpy=True)._value, state.getPeriodicBoxVolume()._value
+    assert abs(volume / np.linalg.det(box) - 1.0) > 1e-6
+    for bond in topology.bonds():
+        before, after = (np.linalg.norm(x[bond[0].index] - x[bond[1].index]) for x in (positions, now))
+        assert before == pytest.approx(after, abs=1e-5)
+
+
+@backends
+def test_energy_that_is_no_number_never_reaches_the_barostat(tiny_conserving_path, solvent, backend):
+    topology, positions, _ = solvent
+    context = context_of(CGAAPotential(tiny_conserving_path).createSystem(topology, backend=backend), positions)
+    numbers(context)
+    positions[3] = positions[2]
+    context.setPositions(positions)
+    with pytest.raises(openmm.OpenMMException, match="not finite.*last good"):
+        numbers(context)
+
+
+def test_box_that_a_grain_does_not_fit_into(tiny_conserving_path, solvent):
+    topology, positions, _ = solvent
+    topology.setPeriodicBoxVectors([openmm.Vec3(*row) for row in 0.45 * np.eye(3)] * unit.nanometer)
+    system = CGAAPotential(tiny_conserving_path).createSystem(topology, backend="python")
+    with pytest.raises(openmm.OpenMMException, match="box is only 4.50 Å"):
+        numbers(context_of(system, positions))
+
+
+def test_torch_backend_needs_positions_to_tell_equal_atoms(tiny_published_path, solvent):
+    pytest.importorskip("openmmtorch")
+    with pytest.raises(EngineError, match="give positions=, or use backend='python'"):
+        CGAAPotential(tiny_published_path).createSystem(solvent[0], backend="torch")
+
+
+def test_auto_says_what_it_took_and_vain_requests_what_is_missing(tiny_conserving_path, solvent, monkeypatch, caplog):
+    potential = CGAAPotential(tiny_conserving_path)
+    monkeypatch.setattr(engines, "missing_torchforce", lambda: "openmmtorch does not import")
+    with caplog.at_level(logging.INFO, "openmm_cgaa"):
+        system = potential.createSystem(solvent[0])
+    assert any(isinstance(force, openmm.PythonForce) for force in system.getForces())
+    message = "backend 'auto': PythonForce, because openmmtorch does not import"
+    assert [record.getMessage() for record in caplog.records] == [message]
+    with pytest.raises(EngineError, match=r"does not import; install it with `pip install openmm_cgaa\[torchforce\]`"):
+        potential.createSystem(solvent[0], backend="torch")
+    with pytest.raises(EngineError, match="'cuda' is not known"):
+        potential.createSystem(solvent[0], backend="cuda")
+    with pytest.raises(EngineError, match="useCUDAGraphs is a property of the torch backend"):
+        potential.createSystem(solvent[0], backend="python", useCUDAGraphs=True)
+
+
+@backends
+def test_verlet_conserves_the_energy_of_a_conserving_model(tmp_path, liquid, solvent, backend):
+    """Halving the step quarters the fluctuation of the total energy: the integrator's own, so the forces are exact."""
+    topology, positions, _ = solvent
+    potential = CGAAPotential(tiny_model(tmp_path / "model.safetensors", TINY_CONSERVING, liquid), "double")
+    system = potential.createSystem(topology, backend=backend)
+    spread = []
+    for step in (2e-4, 1e-4):
+        context = context_of(system, positions, integrator=openmm.VerletIntegrator(step))
+        context.setVelocitiesToTemperature(300.0, 5)
+        energies = []
+        for _ in range(round(0.004 / step)):
+            context.getIntegrator().step(1)
+            state = context.getState(getEnergy=True)
+            energies.append((state.getPotentialEnergy() + state.getKineticEnergy())._value)
+        spread.append(np.std(energies))
+    assert spread[1] < 0.35 * spread[0] and spread[1] < BOLTZMANN_KJMOL * 300.0

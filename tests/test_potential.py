@@ -1,0 +1,176 @@
+"""CGAAPotential without a Context: numbers, units, and what bad input gets."""
+
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import openmm
+import pytest
+from conftest import TINY_CONSERVING, tiny_model, topology_of
+from openmm import unit
+
+from openmm_cgaa import CGAAPotential, GrainMap
+from openmm_cgaa.errors import (
+    CGAADomainWarning,
+    EngineError,
+    GeometryError,
+    GrainError,
+    ModelFileError,
+    SimulationError,
+)
+
+
+def test_import_brings_torch_only_on_demand():
+    code = "import sys, openmm_cgaa; assert 'torch' not in sys.modules; openmm_cgaa.CGAAPotential; import torch"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_evaluate_takes_arrays_quantities_topologies_and_maps(any_path, solvent):
+    topology, positions, box = solvent
+    potential = CGAAPotential(any_path)
+    energy, forces = potential.evaluate(topology, positions, box)
+    assert isinstance(energy, float) and forces.shape == positions.shape and forces.dtype == np.float64
+    angstrom = unit.angstrom
+    for case in (
+        (topology, positions * 10.0 * angstrom, box * 10.0 * angstrom),
+        (topology, [openmm.Vec3(*row) for row in positions] * unit.nanometer, topology.getPeriodicBoxVectors()),
+        (GrainMap.from_topology(topology), positions, box),
+    ):
+        again, same = potential.evaluate(*case)
+        assert again == pytest.approx(energy, abs=1e-3)
+        np.testing.assert_allclose(same, forces, atol=0.05)
+
+
+def test_energy_is_the_absolute_total(tiny_conserving_path, solvent):
+    """Far apart molecules: the sum of what each has alone, with its reference energy."""
+    topology, positions, _ = solvent
+    topology.setPeriodicBoxVectors(None)
+    potential = CGAAPotential(tiny_conserving_path, "double")
+    grains = potential.grain_map(topology)
+    apart = positions.copy()
+    alone = 0.0
+    for g, slots in enumerate(grains.slots):
+        kind = grains.types[grains.type_index[g]]
+        one = GrainMap.from_arrays(kind.elements, kind.bonds, [0] * kind.num_slots)
+        alone += potential.evaluate(one, apart[slots])[0]
+        apart[slots] += [5.0 * g, 0.0, 0.0]
+    assert potential.evaluate(grains, apart)[0] == pytest.approx(alone, abs=1e-6)
+
+
+def test_double_against_single_precision(any_path, solvent):
+    single, double = (CGAAPotential(any_path, p).evaluate(*solvent) for p in ("single", "double"))
+    assert single[0] == pytest.approx(double[0], rel=1e-7)
+    np.testing.assert_allclose(single[1], double[1], atol=1e-4 * np.abs(double[1]).max())
+
+
+def test_wrapping_of_atoms_changes_nothing(any_path, solvent):
+    topology, positions, box = solvent
+    potential = CGAAPotential(any_path, "double")
+    energy, forces = potential.evaluate(topology, positions, box)
+    shift = np.random.default_rng(1).integers(-2, 3, positions.shape) @ box
+    moved, same = potential.evaluate(topology, positions + shift, box)
+    assert moved == pytest.approx(energy, abs=1e-6)
+    np.testing.assert_allclose(same, forces, atol=1e-6 * np.abs(forces).max())
+
+
+def test_reordered_atoms_give_reordered_forces(any_path, liquid, solvent):
+    topology, positions, box = solvent
+    potential = CGAAPotential(any_path, "double")
+    energy, forces = potential.evaluate(topology, positions, box)
+    order = np.random.default_rng(2).permutation(len(positions))
+    place = np.argsort(order)
+    mixed = GrainMap.from_arrays(
+        [liquid.elements[a] for a in order], place[liquid.bonds], np.asarray(liquid.residues)[order]
+    )
+    again, same = potential.evaluate(mixed, positions[order], box)
+    assert again == pytest.approx(energy, abs=1e-6)
+    np.testing.assert_allclose(same, forces[order], atol=1e-6 * np.abs(forces).max())
+
+
+def test_system_has_masses_box_and_moved_hydrogen_mass(any_path, solvent):
+    topology, _, box = solvent
+    potential = CGAAPotential(any_path)
+    plain = potential.createSystem(topology, backend="python")
+    heavy = potential.createSystem(topology, removeCMMotion=False, hydrogenMass=3.0, backend="python")
+    masses = [[s.getParticleMass(i)._value for i in range(s.getNumParticles())] for s in (plain, heavy)]
+    assert sum(masses[0]) == pytest.approx(sum(masses[1]))
+    hydrogens = [atom.index for atom in topology.atoms() if atom.element.symbol == "H"]
+    assert {masses[1][i] for i in hydrogens} == {3.0} and min(masses[1]) > 2.9
+    np.testing.assert_allclose([list(v._value) for v in plain.getDefaultPeriodicBoxVectors()], box)
+    assert plain.usesPeriodicBoundaryConditions()
+    removers = [sum(isinstance(f, openmm.CMMotionRemover) for f in s.getForces()) for s in (plain, heavy)]
+    assert removers == [1, 0]
+    with pytest.raises(EngineError, match="hydrogenMass 9.0 Da leaves"):
+        potential.createSystem(topology, hydrogenMass=9.0, backend="python")
+
+
+def bad_nan(p, b):
+    p[17, 1] = np.nan
+    return p, b
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda p, b: (p[:-1], b), "239 positions for a topology of 240 atoms"),
+        (lambda p, b: (p[:, :2], b), r"shape \(240, 2\), expected \(240, 3\)"),
+        (bad_nan, "position of atom 17"),
+        (lambda p, b: (p, b[0]), r"box has shape \(3,\)"),
+        (lambda p, b: (p, b * np.nan), "box is not finite"),
+        (lambda p, b: (p, b * [[1], [1], [0]]), "volume 0 nm"),
+        (lambda p, b: (p, np.diag([0.4, 0.4, 0.4])), "box is only 4.00 Å"),
+        (lambda p, b: (p, None), "topology has periodic box vectors, but box is None"),
+    ],
+)
+def test_geometry_that_cannot_be_used(tiny_conserving_path, solvent, change, message):
+    topology, positions, box = solvent
+    with pytest.raises(GeometryError, match=message):
+        CGAAPotential(tiny_conserving_path).evaluate(topology, *change(positions, box))
+
+
+def test_box_for_a_topology_without_one(tiny_conserving_path, solvent):
+    topology, positions, box = solvent
+    topology.setPeriodicBoxVectors(None)
+    with pytest.raises(GeometryError, match="topology has no periodic box vectors"):
+        CGAAPotential(tiny_conserving_path).evaluate(topology, positions, box)
+
+
+def test_unknown_residue_names_the_nearest_type(tiny_conserving_path):
+    water = topology_of(["O", "H", "H"], [(0, 1), (0, 2)], [0, 0, 0], ["HOH"])
+    with pytest.raises(GrainError, match="HOH 1"):
+        CGAAPotential(tiny_conserving_path).evaluate(water, np.zeros((3, 3)))
+
+
+def test_overlapping_atoms_are_named(tiny_conserving_path, solvent):
+    topology, positions, box = solvent
+    positions[3] = positions[2]
+    with pytest.raises(SimulationError, match="residue EC 1.*last good frame"):
+        CGAAPotential(tiny_conserving_path).evaluate(topology, positions, box)
+
+
+def test_unknown_precision_device_and_model(tiny_conserving_path):
+    with pytest.raises(EngineError, match="precision 'half'"):
+        CGAAPotential(tiny_conserving_path, "half")
+    with pytest.raises(EngineError, match="device 'abacus'"):
+        CGAAPotential(tiny_conserving_path, device="abacus")
+    with pytest.raises(ModelFileError):
+        CGAAPotential("no-such-model")
+
+
+def test_leaving_the_domain_warns_once_and_names_all(tmp_path, liquid, solvent):
+    topology, _, _ = solvent
+    domain = {"periodic": True, "species": {"EC": [0.3, 0.4], "EMC": [0.6, 0.7]}, "density": [0.9, 1.2]}
+    path = tiny_model(tmp_path / "model.safetensors", TINY_CONSERVING, liquid, domain=domain)
+    potential = CGAAPotential(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        potential.createSystem(topology, backend="python")
+    domain.update(species={"EC": [0.4, 0.6]}, density=[1.3, 1.4])
+    narrow = CGAAPotential(tiny_model(tmp_path / "narrow.safetensors", TINY_CONSERVING, liquid, domain=domain))
+    with pytest.warns(CGAADomainWarning, match="0.333 of the grains are EC.*density is 1.* g/cm") as caught:
+        narrow.createSystem(topology, backend="python")
+    assert len(caught) == 1
+    topology.setPeriodicBoxVectors(None)
+    with pytest.warns(CGAADomainWarning, match="trained on periodic systems, this one is not"):
+        potential.createSystem(topology, backend="python")

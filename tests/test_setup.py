@@ -1,0 +1,58 @@
+"""What a newcomer installs: metadata, the console script, and a wheel that carries the bundled models."""
+
+import re
+import subprocess
+import sys
+import zipfile
+from importlib.metadata import entry_points, version
+from pathlib import Path
+
+import openmm_cgaa
+from openmm_cgaa.cli import COMMANDS
+from openmm_cgaa.reporters import write_structure
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_installed_version_is_that_of_the_code():
+    assert version("openmm-cgaa") == openmm_cgaa.__version__
+
+
+def test_console_script_lists_every_command():
+    script = Path(sys.executable).with_name("openmm-cgaa")
+    done = subprocess.run([script, "--help"], capture_output=True, text=True, check=True)
+    assert all(name in done.stdout for name in COMMANDS)
+
+
+def test_openmmml_finds_the_bundled_names():
+    names = {entry.name for entry in entry_points(group="openmmml.potentials")}
+    bundled = {f"cgaa-{path.stem}" for path in (ROOT / "openmm_cgaa/models").glob("*.safetensors")}
+    assert {"cgaa"} | bundled <= names
+
+
+def test_wheel_carries_modules_and_bundled_models(tmp_path):
+    # built from a copy, so that the checkout stays as it was
+    for name in ("setup.cfg", "pyproject.toml", "README.md"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    (tmp_path / "openmm_cgaa").symlink_to(ROOT / "openmm_cgaa")
+    command = [sys.executable, "-m", "pip", "wheel", str(tmp_path), "--no-deps", "--no-build-isolation"]
+    subprocess.run([*command, "--wheel-dir", str(tmp_path)], check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    files = set(zipfile.ZipFile(wheel).namelist())
+    package = ROOT / "openmm_cgaa"
+    wanted = {
+        path.relative_to(ROOT).as_posix() for pattern in ("*.py", "*.safetensors") for path in package.rglob(pattern)
+    }
+    assert "openmm_cgaa/models/ec-emc.safetensors" in files
+    assert wanted <= files
+
+
+def test_script_of_the_readme_runs_as_pasted(solvent, tmp_path, monkeypatch):
+    (script,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    assert len(script.strip().splitlines()) <= 16
+    topology, positions, box = solvent
+    monkeypatch.chdir(tmp_path)
+    write_structure("box.cif", topology, positions)
+    exec(compile(script, "README.md", "exec"), {})
+    rows = Path("state.csv").read_text().splitlines()
+    assert len(rows) == 11 and all(float(number) < 1e6 for number in rows[-1].split(","))
