@@ -122,7 +122,8 @@ class CGAAPotential:
         positions = validation.check_positions(positions, grain_map.num_atoms)
         validation.check_extent(grain_map, positions, box)
         evaluator = self.evaluator(self.aligned(grain_map, positions, box), box is not None)
-        energy, forces = evaluator(self.tensor(positions), None if box is None else self.tensor(box))
+        with torch.enable_grad():  # the networks differentiate inside
+            energy, forces = evaluator(self.tensor(positions), None if box is None else self.tensor(box))
         energy, forces = float(energy), forces.detach().double().cpu().numpy()
         validation.check_finite(energy, forces, grain_map)
         return energy, forces
@@ -198,7 +199,7 @@ class CGAAPotential:
         from .engines import add_forces
 
         num_atoms = topology.getNumAtoms()
-        if system.getNumParticles() < num_atoms:
+        if atoms is None and system.getNumParticles() < num_atoms:
             raise EngineError(
                 f"the system has {system.getNumParticles()} particles, but the topology has {num_atoms} atoms; "
                 "make both from the same topology"

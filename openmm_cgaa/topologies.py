@@ -1,10 +1,11 @@
 """Residues of an OpenMM or mdtraj topology, or of plain arrays: checked, each with the bonds inside it."""
 
+from pathlib import Path
 from typing import List, NamedTuple, Tuple
 
 import numpy as np
 
-from .errors import GrainError
+from .errors import CGAAError, GrainError
 from .matching import formula, is_connected
 
 
@@ -29,6 +30,29 @@ class Residues(NamedTuple):
     bonds: List[Tuple[Tuple[int, int], ...]]
     names: List[str]
     labels: List[str]
+
+
+def read_structure(path) -> tuple:
+    """Topology and positions (Quantity) of a PDB or PDBx/mmCIF file, as OpenMM reads them.
+
+    Raises
+    ------
+    CGAAError
+        The file cannot be read, or is of another kind.
+    """
+    from openmm import app
+
+    readers = {".cif": app.PDBxFile, ".mmcif": app.PDBxFile, ".pdbx": app.PDBxFile, ".pdb": app.PDBFile}
+    suffix = Path(path).suffix.lower()
+    if suffix not in readers:
+        raise CGAAError(f"{path}: coordinates are read from {', '.join(readers)}, not from {suffix or 'such a file'}")
+    try:
+        structure = readers[suffix](str(path))
+    except OSError as error:
+        raise CGAAError(f"{path} cannot be read: {error.strerror}") from error
+    except Exception as error:  # OpenMM's parsers raise all kinds
+        raise CGAAError(f"{path} is not a {suffix} file: {str(error) or type(error).__name__}") from error
+    return structure.topology, structure.getPositions(asNumpy=True)
 
 
 def read_openmm(topology, templates=None) -> Residues:

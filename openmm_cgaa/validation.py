@@ -9,6 +9,8 @@ from .errors import CGAADomainWarning, EngineError, GeometryError, SimulationErr
 from .grains import GrainMap
 from .units import ANGSTROM_PER_NM
 
+SAME_FRACTION = 0.02  # boxes of other sizes cannot have exactly the composition that was trained
+
 
 def plain(values, in_unit) -> np.ndarray:
     """Array or Quantity (also a list of Quantities) -> float64 array in the unit."""
@@ -178,7 +180,7 @@ def check_domain(domain: dict, types, grain_map: GrainMap, masses: np.ndarray, b
     for kind, count in zip(types, counts):
         low, high = domain.get("species", {}).get(kind.name, (0.0, 1.0))
         fraction = count / grain_map.num_grains
-        if not low - 1e-6 <= fraction <= high + 1e-6:
+        if not low - SAME_FRACTION <= fraction <= high + SAME_FRACTION:
             outside.append(f"{fraction:.3f} of the grains are {kind.name}, trained on {low:.3f} to {high:.3f}")
     if box is not None and "density" in domain:
         mass = masses.sum() * unit.gram / unit.mole / unit.AVOGADRO_CONSTANT_NA

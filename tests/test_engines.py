@@ -1,7 +1,9 @@
 """Both OpenMM forces: the same numbers as `evaluate`, whole molecules, and no misuse of a model without an energy."""
 
+import _thread
 import copy
 import logging
+import threading
 
 import numpy as np
 import openmm
@@ -10,6 +12,7 @@ from conftest import TINY_CONSERVING, tiny_model
 from openmm import app, unit
 
 from openmm_cgaa import CGAAPotential, GrainMap, engines, validation
+from openmm_cgaa.engines.pythonforce import Guard
 from openmm_cgaa.errors import EngineError
 from openmm_cgaa.units import BOLTZMANN_KJMOL
 
@@ -182,6 +185,34 @@ def test_minimiser_is_refused_without_an_energy(tiny_published_path, solvent, ba
         simulation.minimizeEnergy(maxIterations=1)
 
 
+def test_minimiser_is_found_from_a_thread_of_the_platform(solvent):
+    """Platforms may call Python in a thread of their own; here the guard is sent into one by hand."""
+    done, refused = threading.Event(), []
+
+    class Recorder(Guard):
+        def __call__(self, state):
+            try:
+                self.check(None)
+            except EngineError:
+                refused.append(True)
+            done.set()
+
+    def compute(state):
+        done.clear()
+        _thread.start_new_thread(Recorder(), (state,))
+        assert done.wait(10.0)
+        return 0.0, np.zeros((1, 3))
+
+    system = openmm.System()
+    system.addParticle(1.0)
+    system.addForce(openmm.PythonForce(compute))
+    context = context_of(system, np.zeros((1, 3)))
+    numbers(context)
+    assert not refused
+    openmm.LocalEnergyMinimizer.minimize(context)
+    assert refused
+
+
 @backends
 def test_many_frames_in_one_context_are_no_minimisation(tiny_published_path, liquid, solvent, backend):
     topology, positions, _ = solvent
@@ -252,6 +283,8 @@ def test_torch_backend_needs_positions_to_tell_equal_atoms(tiny_published_path, 
     pytest.importorskip("openmmtorch")
     with pytest.raises(EngineError, match="give positions=, or use backend='python'"):
         CGAAPotential(tiny_published_path).createSystem(solvent[0], backend="torch")
+    system = CGAAPotential(tiny_published_path).createSystem(solvent[0])
+    assert any(isinstance(force, openmm.PythonForce) and force.getName() == "CGAA" for force in system.getForces())
 
 
 def test_auto_says_what_it_took_and_vain_requests_what_is_missing(tiny_conserving_path, solvent, monkeypatch, caplog):

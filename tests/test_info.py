@@ -74,7 +74,7 @@ def test_model_file(tiny_conserving_path, capsys):
     [
         ("absent.pdb", None, "absent.pdb: no such file"),
         ("absent.safetensors", None, "absent.safetensors"),
-        ("broken.pdb", "nothing\n", "cannot be read as a topology"),
+        ("broken.pdb", "nothing\n", "is not a .pdb file"),
         ("broken.safetensors", "nothing", "not a whole safetensors file"),
         ("notes.txt", "nothing", "cannot be read as a topology"),
     ],

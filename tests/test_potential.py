@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import openmm
 import pytest
+import torch
 from conftest import TINY_CONSERVING, tiny_model, topology_of
 from openmm import unit
 
@@ -32,6 +33,8 @@ def test_evaluate_takes_arrays_quantities_topologies_and_maps(any_path, solvent)
     energy, forces = potential.evaluate(topology, positions, box)
     assert isinstance(energy, float) and forces.shape == positions.shape and forces.dtype == np.float64
     angstrom = unit.angstrom
+    with torch.no_grad():
+        assert potential.evaluate(topology, positions, box)[0] == energy
     for case in (
         (topology, positions * 10.0 * angstrom, box * 10.0 * angstrom),
         (topology, [openmm.Vec3(*row) for row in positions] * unit.nanometer, topology.getPeriodicBoxVectors()),

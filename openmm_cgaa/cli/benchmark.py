@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import CGAAError
 from ..runfiles import write_bytes
-from .simulate import _load as load_structure
+from ..topologies import read_structure
 
 SYSTEM = Path(__file__).parents[2] / "systems/ec_emc"
 BUILD = SYSTEM / "build.py"
@@ -79,8 +79,8 @@ def _read(path):
             built = subprocess.run(command, capture_output=True, text=True)
             if built.returncode:
                 raise CGAAError(f"the solvent box could not be built: {built.stderr.strip()}")
-            return load_structure(path)
-    topology, positions = load_structure(path)
+            return read_structure(path)
+    topology, positions = read_structure(path)
     if topology.getPeriodicBoxVectors() is None:
         raise CGAAError(f"{path}: has no periodic box; the benchmark compares periodic systems")
     return topology, positions

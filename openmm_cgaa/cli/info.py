@@ -48,20 +48,22 @@ def read_grains(path) -> tuple:
         The file cannot be read, or cut into grains.
     """
     from ..grains import GrainMap
+    from ..topologies import read_structure
 
     path = Path(path)
     try:
         if path.suffix.lower() in (".pdb", ".cif", ".pdbx", ".mmcif"):
-            from openmm import app, unit
+            from openmm import unit
 
-            file = (app.PDBFile if path.suffix.lower() == ".pdb" else app.PDBxFile)(str(path))
-            topology, build = file.topology, GrainMap.from_topology
-            positions = file.getPositions(asNumpy=True).value_in_unit(unit.angstrom)
+            topology, positions = read_structure(path)
+            build, positions = GrainMap.from_topology, positions.value_in_unit(unit.angstrom)
             box = topology.getPeriodicBoxVectors()
             box = None if box is None else np.array(box.value_in_unit(unit.angstrom))
         else:
             topology, positions, box = _read_mdtraj(path)
             build = GrainMap.from_mdtraj
+    except CGAAError:
+        raise
     except Exception as error:  # the readers raise whatever they stumble on
         raise CGAAError(f"{path} cannot be read as a topology: {str(error) or type(error).__name__}") from error
     return build(topology), positions, box

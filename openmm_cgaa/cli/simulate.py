@@ -1,7 +1,5 @@
 """``openmm-cgaa simulate TOPOLOGY --model NAME --out RUN``: NVT and NVE dynamics with a model."""
 
-from ..errors import SimulationError
-
 
 def add_arguments(parser):
     parser.add_argument("topology", help="topology and coordinates, PDBx/mmCIF or PDB, bonds included")
@@ -32,11 +30,12 @@ def run(args):
     from ..potential import CGAAPotential
     from ..simulation import Settings
     from ..simulation import run as simulate
+    from ..topologies import read_structure
 
     if args.threads:
         torch.set_num_threads(args.threads)
     settings = Settings(**{field.name: getattr(args, field.name) for field in fields(Settings)})
-    topology, positions = _load(args.topology)
+    topology, positions = read_structure(args.topology)
     potential = CGAAPotential(args.model, precision=args.precision)
     system = potential.createSystem(topology, backend=args.backend, positions=positions)
     provenance = {
@@ -51,20 +50,3 @@ def run(args):
         return 0
     print(f"interrupted: {args.out} holds a checkpoint; go on with the same command and --resume")
     return 130
-
-
-def _load(path):
-    """Topology and positions of a structure file."""
-    from openmm import app
-
-    readers = {".cif": app.PDBxFile, ".mmcif": app.PDBxFile, ".pdbx": app.PDBxFile, ".pdb": app.PDBFile}
-    suffix = "." + str(path).rsplit(".", 1)[-1].lower()
-    if suffix not in readers:
-        raise SimulationError(f"{path}: coordinates are read from {', '.join(readers)}, not from {suffix}")
-    try:
-        structure = readers[suffix](str(path))
-    except OSError as error:
-        raise SimulationError(f"{path} cannot be read: {error.strerror}") from error
-    except Exception as error:  # OpenMM's parsers raise all kinds
-        raise SimulationError(f"{path} is not a file of the kind {suffix}: {error}") from error
-    return structure.topology, structure.getPositions(asNumpy=True)

@@ -53,8 +53,10 @@ def load_torch_plugins() -> bool:
     return any("OpenMMTorch" in name for name in loaded)
 
 
-def choose_backend(backend: str) -> str:
+def choose_backend(backend: str, sees_geometry: bool = True) -> str:
     """``"torch"`` or ``"python"``; says in one log line which one ``"auto"`` took.
+
+    ``sees_geometry`` is false where only PythonForce could tell equivalent atoms, by its first call.
 
     Raises
     ------
@@ -66,6 +68,8 @@ def choose_backend(backend: str) -> str:
     if backend == "python":
         return backend
     missing = missing_torchforce()
+    if backend == "auto" and not missing and not sees_geometry:
+        missing = "this model tells equivalent atoms by a geometry, and positions= is not given"
     if missing and backend == "torch":
         raise EngineError(
             f"backend 'torch': {missing}; install it with `pip install openmm_cgaa[torchforce]` (openmmtorch 1.5 and "
@@ -106,7 +110,7 @@ def add_forces(potential, system, grain_map, box, particles, groups, backend, us
     if use_cuda_graphs and not potential.conserving:
         raise EngineError("useCUDAGraphs is for conserving models; this one has direct forces")
     module = pythonforce
-    if choose_backend(backend) == "torch":
+    if choose_backend(backend, potential.permutation_invariant or positions is not None) == "torch":
         from . import torchforce as module
     elif use_cuda_graphs:
         raise EngineError("useCUDAGraphs is a property of the torch backend, but backend is 'python'")

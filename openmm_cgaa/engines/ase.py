@@ -19,6 +19,8 @@ from ..potential import CGAAPotential
 from ..units import ANGSTROM_PER_NM
 from . import NOT_CONSERVING
 
+BOND_STRETCH = 1.2  # the covalent radii of C and H add up to 1.07 Å, less than a C-H bond in motion
+
 
 class CGAACalculator(Calculator):
     """A CGAA model in ASE.
@@ -28,9 +30,9 @@ class CGAACalculator(Calculator):
     model : CGAAPotential, str, path-like or bytes
         A potential, or what makes one.
     topology : openmm.app.Topology or GrainMap, optional
-        Without it molecules are found by distance: atoms closer than the sum of their covalent radii are bonded
-        (`ase.neighborlist.natural_cutoffs`), bonded atoms are one grain. Ions that touch a solvent molecule are
-        better told apart by a topology.
+        Without it molecules are found by distance: atoms closer than 1.2 times the sum of their covalent radii
+        (`ase.neighborlist.natural_cutoffs`) are bonded, bonded atoms are one grain. An ion that touches its solvent
+        needs a topology to be told from it.
     precision : str
     device : str, optional
 
@@ -97,13 +99,13 @@ class CGAACalculator(Calculator):
             if grain_map is None:
                 grain_map = self.potential.grain_map(infer_grains(self.atoms))
             positions = validation.check_positions(self.atoms.positions / ANGSTROM_PER_NM, grain_map.num_atoms)
-            validation.check_extent(grain_map, positions, box)
             for t, slots in zip(grain_map.type_index, grain_map.slots):
                 if any(elements[atom] != element for atom, element in zip(slots, grain_map.types[t].elements)):
                     raise GeometryError(
                         f"atoms {slots.tolist()} are {[elements[a] for a in slots]}, but the topology has "
                         f"{list(grain_map.types[t].elements)} there; are both in the same order?"
                     )
+            validation.check_extent(grain_map, positions, box)
             grain_map = self.potential.aligned(grain_map, positions, box)
             layout = layout_of(grain_map)
             layout = layout._replace(
@@ -115,7 +117,9 @@ class CGAACalculator(Calculator):
 
 def infer_grains(atoms) -> GrainMap:
     """Molecules of an ``ase.Atoms`` by covalent radii."""
-    neighbors = build_neighbor_list(atoms, natural_cutoffs(atoms), self_interaction=False, bothways=False, skin=0.0)
+    neighbors = build_neighbor_list(
+        atoms, natural_cutoffs(atoms, mult=BOND_STRETCH), self_interaction=False, bothways=False, skin=0.0
+    )
     matrix = neighbors.get_connectivity_matrix(sparse=True)
     _, residues = connected_components(matrix, directed=False)
     return GrainMap.from_arrays(atoms.get_chemical_symbols(), np.transpose(matrix.nonzero()), residues)

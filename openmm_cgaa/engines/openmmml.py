@@ -39,6 +39,8 @@ class CGAAImpl(MLPotentialImpl):
             raise EngineError(
                 f"CGAA models have no option {', '.join(unknown)}; they have {', '.join(sorted(OPTIONS))}"
             )
+        # interpolate=True copies the forces, which openmmtorch 1.5 does not survive (docs/engines.md)
+        args.setdefault("backend", "python")
         self.potential.addForces(topology, system, atoms=atoms, forceGroup=forceGroup, **args)
 
     def getMLLongRange(self) -> bool:

@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import openmm
+import torch
 from openmm import unit
 
 from .. import validation
@@ -16,24 +17,20 @@ MINIMIZE = openmm.LocalEnergyMinimizer.minimize.__code__
 class Guard:
     """Stops what a model without an energy must not be used for: minimisation, barostats, a changed box.
 
-    As the callable of a PythonForce of its own it adds zero energy and zero forces.
+    As the callable of a PythonForce of its own it adds zero energy and zero forces; a given box makes it periodic.
 
     Parameters
     ----------
     box : array [3, 3], nm, optional
-        The one box that is allowed; by default the first one seen. It is forgotten where it was not given when the
-        guard is pickled, so that a copied System may start in another box.
+        The one box that is allowed; by default the first one seen.
     """
 
     def __init__(self, box=None):
         self.given = box
         self.box = box
 
-    def __getstate__(self):
-        return {"given": self.given, "box": self.given}
-
-    def check(self, state, box) -> None:
-        """Raise `EngineError` if the state (box in nm, or None) shows such a use."""
+    def check(self, box) -> None:
+        """Raise `EngineError` if a force call with this box (nm, or None) shows such a use."""
         if minimizing():
             raise EngineError(
                 "energy minimisation: "
@@ -52,8 +49,8 @@ class Guard:
             )
 
     def __call__(self, state):
-        positions, box = read_state(state)
-        self.check(state, box)
+        positions, box = read_state(state, self.given is not None)
+        self.check(box)
         return 0.0, np.zeros_like(positions)
 
 
@@ -79,11 +76,12 @@ def minimizing() -> bool:
     return False
 
 
-def read_state(state) -> tuple:
+def read_state(state, periodic: bool) -> tuple:
     """Positions [atoms, 3] and box [3, 3] in nm; the box is None where the force is not periodic."""
     positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
-    vectors = state.getPeriodicBoxVectors(asNumpy=True)
-    return positions, None if vectors is None else vectors.value_in_unit(unit.nanometer)
+    if not periodic:
+        return positions, None
+    return positions, state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.nanometer)
 
 
 class Computation:
@@ -125,14 +123,14 @@ class Computation:
         self.__init__(potential, state["grain_map"], state["periodic"], state["part"])
 
     def __call__(self, state):
-        positions, box = read_state(state)
-        box = box if self.periodic else None
+        positions, box = read_state(state, self.periodic)
         if not self.potential.conserving:
-            self.guard.check(state, box)
+            self.guard.check(box)
         if self.evaluator is None:
             self.bind(positions, box)
         tensor = self.potential.tensor
-        energy, forces = self.evaluator(tensor(positions), None if box is None else tensor(box))
+        with torch.enable_grad():  # the networks differentiate inside, and the mode is this thread's own
+            energy, forces = self.evaluator(tensor(positions), None if box is None else tensor(box))
         energy, forces = float(energy), forces.double().cpu().numpy()
         validation.check_finite(energy, forces, self.grain_map)
         return energy, forces

@@ -62,13 +62,12 @@ class PairProduct(nn.Module):
         self.scalars_out = scalars_out
         self.vectors_out = vectors_out
         self.factorised = factorised
-        self.weight_ss = nn.Parameter(torch.randn(scalars, scalars, scalars_out))  # 0e x 0e -> 0e
-        self.weight_vv = nn.Parameter(torch.randn(vectors, vectors, scalars_out))  # 1o x 1o -> 0e
-        self.weight_sv = nn.Parameter(torch.randn(scalars, vectors, vectors_out))  # 0e x 1o -> 1o
-        self.weight_vs = nn.Parameter(torch.randn(vectors, scalars, vectors_out))  # 1o x 0e -> 1o
-        self.scalar_norm = 1.0 / math.sqrt(scalars * scalars + vectors * vectors)
-        self.dot_norm = self.scalar_norm / math.sqrt(3.0)
-        self.vector_norm = 1.0 / math.sqrt(2 * scalars * vectors)
+        to_scalars = 1.0 / math.sqrt(scalars * scalars + vectors * vectors)
+        to_vectors = 1.0 / math.sqrt(2 * scalars * vectors)
+        self.weight_ss = nn.Parameter(torch.randn(scalars, scalars, scalars_out) * to_scalars)  # 0e x 0e -> 0e
+        self.weight_vv = nn.Parameter(torch.randn(vectors, vectors, scalars_out) * to_scalars / math.sqrt(3.0))  # 1o.1o
+        self.weight_sv = nn.Parameter(torch.randn(scalars, vectors, vectors_out) * to_vectors)  # 0e x 1o -> 1o
+        self.weight_vs = nn.Parameter(torch.randn(vectors, scalars, vectors_out) * to_vectors)  # 1o x 0e -> 1o
 
     def forward(self, scalars: Tensor, vectors: Tensor, neighbors: Tensor) -> Tuple[Tensor, Tensor]:
         s, v = gather(scalars, neighbors), gather(vectors, neighbors)
@@ -77,20 +76,20 @@ class PairProduct(nn.Module):
     def contracted(self, scalars: Tensor, vectors: Tensor, s: Tensor, v: Tensor) -> Tuple[Tensor, Tensor]:
         """Scalars [g, S] and vectors [g, 3, V] of the receivers, s [g, k, S] and v [g, k, 3, V] of the senders."""
         (g, k, m), n, p = s.shape, vectors.size(2), self.vectors_out
-        ss = ((scalars * self.scalar_norm) @ self.weight_ss.flatten(1)).view(g, m, self.scalars_out)
-        vv = ((vectors * self.dot_norm) @ self.weight_vv.flatten(1)).view(g, 3 * n, self.scalars_out)
-        sv = ((scalars * self.vector_norm) @ self.weight_sv.flatten(1)).view(g, n, p)
-        vs = ((vectors * self.vector_norm) @ self.weight_vs.flatten(1)).view(g, 3, m, p)
+        ss = (scalars @ self.weight_ss.flatten(1)).view(g, m, self.scalars_out)
+        vv = (vectors @ self.weight_vv.flatten(1)).view(g, 3 * n, self.scalars_out)
+        sv = (scalars @ self.weight_sv.flatten(1)).view(g, n, p)
+        vs = (vectors @ self.weight_vs.flatten(1)).view(g, 3, m, p)
         out_scalars = torch.baddbmm(s @ ss, v.flatten(2), vv)
         out_vectors = (v.view(g, k * 3, n) @ sv).view(g, k, 3, p)
         return out_scalars, out_vectors + (s.unsqueeze(1) @ vs).transpose(1, 2)
 
     def plain(self, scalars: Tensor, vectors: Tensor, s: Tensor, v: Tensor) -> Tuple[Tensor, Tensor]:
         """The same as `contracted`, edge by edge."""
-        ss = torch.einsum("ga,gkb->gkab", scalars * self.scalar_norm, s).flatten(2)
-        vv = torch.einsum("gxa,gkxb->gkab", vectors * self.dot_norm, v).flatten(2)
-        sv = torch.einsum("ga,gkxb->gkxab", scalars * self.vector_norm, v).flatten(3)
-        vs = torch.einsum("gxa,gkb->gkxab", vectors * self.vector_norm, s).flatten(3)
+        ss = torch.einsum("ga,gkb->gkab", scalars, s).flatten(2)
+        vv = torch.einsum("gxa,gkxb->gkab", vectors, v).flatten(2)
+        sv = torch.einsum("ga,gkxb->gkxab", scalars, v).flatten(3)
+        vs = torch.einsum("gxa,gkb->gkxab", vectors, s).flatten(3)
         return (
             ss @ self.weight_ss.flatten(0, 1) + vv @ self.weight_vv.flatten(0, 1),
             sv @ self.weight_sv.flatten(0, 1) + vs @ self.weight_vs.flatten(0, 1),

@@ -1,12 +1,47 @@
 """Grain embedding and its inverse: between the atoms of a grain and irreps on its center (paper 001, fig. 1b)."""
 
 import math
-from typing import Final, List, Tuple
+from typing import Final, List, Optional, Tuple
 
 import torch
 from torch import Tensor, nn
 
 from .cartesian import Gate, Linear
+
+
+class BondBasis(nn.Module):
+    """The r' of each grain as vectors along its bonds, [atoms, 3] -> [atoms, 3]; the last of a grain is zero.
+
+    A fixed linear map, and the r' add up to nothing: what a linear layer makes of r' it can make of these. But their
+    products are bond lengths and angles, which vary far less than those of r', and are what forces are steep in.
+
+    Parameters
+    ----------
+    slots : list of int
+    bonds : list of list of (int, int), optional
+        For each type a spanning tree of its bonds, ``slots - 1`` pairs of slots. If not given, the r' stay as they are.
+    """
+
+    def __init__(self, slots: List[int], bonds: Optional[List[List[Tuple[int, int]]]]):
+        super().__init__()
+        self.slots = list(slots)
+        if bonds is None:
+            matrices = torch.eye(max(slots)).repeat(len(slots), 1, 1)
+        else:
+            matrices = torch.zeros(len(slots), max(slots), max(slots))
+            for matrix, tree in zip(matrices, bonds):
+                for row, (parent, child) in enumerate(tree):
+                    matrix[row, parent], matrix[row, child] = -1.0, 1.0
+        self.register_buffer("matrices", matrices, persistent=False)
+
+    def forward(self, relative: Tensor, counts: List[int]) -> Tensor:
+        blocks: List[Tensor] = []
+        atom = 0
+        for t, size in enumerate(self.slots):
+            block = relative.narrow(0, atom, counts[t] * size).view(counts[t], size, 3)
+            blocks.append((self.matrices[t, :size, :size] @ block).view(-1, 3))
+            atom += counts[t] * size
+        return torch.cat(blocks)
 
 
 class GrainEmbedding(nn.Module):
@@ -25,9 +60,8 @@ class GrainEmbedding(nn.Module):
     def __init__(self, slots: List[int], scalars: int, vectors: int):
         super().__init__()
         self.slots = list(slots)
-        self.mask_weight = nn.Parameter(torch.randn(sum(slots), scalars + vectors))
-        self.relative_weight = nn.Parameter(torch.randn(sum(slots), vectors))
-        self.norm = 1.0 / math.sqrt(sum(slots))
+        self.mask_weight = nn.Parameter(torch.randn(sum(slots), scalars + vectors) / math.sqrt(sum(slots)))
+        self.relative_weight = nn.Parameter(torch.randn(sum(slots), vectors) / math.sqrt(sum(slots)))
         self.gate = Gate(scalars, vectors)
 
     def forward(self, relative: Tensor, counts: List[int]) -> Tuple[Tensor, Tensor]:
@@ -43,7 +77,7 @@ class GrainEmbedding(nn.Module):
             scalars.append(mask.expand(counts[t], mask.size(0)))
             atom += counts[t] * size
             slot += size
-        return self.gate(torch.cat(scalars) * self.norm, torch.cat(vectors) * self.norm)
+        return self.gate(torch.cat(scalars), torch.cat(vectors))
 
 
 class AttributeProduct(nn.Module):
@@ -52,7 +86,7 @@ class AttributeProduct(nn.Module):
     ([grains, S], [grains, 3, V], [grains, slots, 3] in Å) -> ([grains, scalars_out], [grains, 3, vectors_out])
 
     All masks are 1 here, so one weight stands for their sum. With ``geometry`` false the r' are left out, and a linear
-    map remains.
+    map remains. The dot products are standardised: forces hang on small changes of large products.
     """
 
     geometry: Final[bool]
@@ -63,16 +97,26 @@ class AttributeProduct(nn.Module):
         self.vectors_out = vectors_out
         self.mask = Linear(scalars, vectors, scalars_out, vectors_out)
         if geometry:
-            self.dot_weight = nn.Parameter(torch.randn(slots * vectors, scalars_out))  # 1o x 1o -> 0e
-            self.scale_weight = nn.Parameter(torch.randn(scalars, slots * vectors_out))  # 0e x 1o -> 1o
-        self.dot_norm = 1.0 / math.sqrt(3 * slots * vectors)
-        self.scale_norm = 1.0 / math.sqrt(slots * scalars)
+            dot_weight = torch.randn(slots * vectors, scalars_out) / math.sqrt(slots * vectors)
+            scale_weight = torch.randn(scalars, slots * vectors_out) / math.sqrt(slots * scalars)
+            self.dot_weight = nn.Parameter(dot_weight)  # 1o x 1o -> 0e
+            self.scale_weight = nn.Parameter(scale_weight)  # 0e x 1o -> 1o
+            self.register_buffer("mean", torch.zeros(slots * vectors))
+            self.register_buffer("deviation", torch.ones(slots * vectors))
+
+    @torch.jit.unused
+    def calibrate(self, vectors: Tensor, relative: Tensor):
+        """Take mean and standard deviation of the dot products from these grains."""
+        if self.geometry and len(vectors) > 1:
+            dots = (relative @ vectors).detach().flatten(1)
+            self.mean.copy_(dots.mean(0))
+            self.deviation.copy_(dots.std(0).clamp(min=1e-3))
 
     def forward(self, scalars: Tensor, vectors: Tensor, relative: Tensor) -> Tuple[Tensor, Tensor]:
         s, v = self.mask(scalars, vectors)
         if self.geometry:
-            dots = (relative @ vectors).flatten(1) * self.dot_norm
-            scales = ((scalars * self.scale_norm) @ self.scale_weight).view(s.size(0), -1, self.vectors_out)
+            dots = ((relative @ vectors).flatten(1) - self.mean) / self.deviation
+            scales = (scalars @ self.scale_weight).view(s.size(0), -1, self.vectors_out)
             s = s + dots @ self.dot_weight
             v = v + relative.transpose(1, 2) @ scales
         return s, v
@@ -111,14 +155,13 @@ class SlotVectors(nn.Module):
     def __init__(self, slots: List[int], vectors: int):
         super().__init__()
         self.slots = list(slots)
-        self.weight = nn.Parameter(torch.randn(vectors, sum(slots)))
-        self.norm = 1.0 / math.sqrt(vectors)
+        self.weight = nn.Parameter(torch.randn(vectors, sum(slots)) / math.sqrt(vectors))
 
     def forward(self, vectors: Tensor, counts: List[int]) -> Tensor:
         atoms: List[Tensor] = []
         grain, slot = 0, 0
         for t, size in enumerate(self.slots):
-            block = (vectors.narrow(0, grain, counts[t]) * self.norm) @ self.weight.narrow(1, slot, size)
+            block = vectors.narrow(0, grain, counts[t]) @ self.weight.narrow(1, slot, size)
             atoms.append(block.transpose(1, 2).reshape(-1, 3))
             grain += counts[t]
             slot += size

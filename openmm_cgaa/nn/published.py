@@ -1,7 +1,7 @@
 """The network of paper 001: grain energies, inter-grain forces by differentiation, intra-grain forces read out."""
 
 import math
-from typing import List, Tuple
+from typing import List, Optional, Tuple
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ..errors import CGAAError
 from .cartesian import Gate, Linear
 from .convolution import CONVOLUTIONS, neighbor_rows
-from .embedding import GrainEmbedding, SelfConnection, SlotVectors
+from .embedding import BondBasis, GrainEmbedding, SelfConnection, SlotVectors
 from .graph import Graph, frame_sum, grain_centers, grain_sizes, grain_sum
 from .radial import BesselBasis
 
@@ -60,6 +60,8 @@ class PublishedNetwork(nn.Module):
     ----------
     slots : list of int
         Atoms per grain of each type.
+    bonds : list of list of (int, int), optional
+        A spanning tree of the bonds of each type (`BondBasis`); the r' are taken as they are if not given.
     scalars, vectors : int
         Channels 0e and 1o of a grain.
     blocks : int
@@ -91,6 +93,7 @@ class PublishedNetwork(nn.Module):
     def __init__(
         self,
         slots: List[int],
+        bonds: Optional[List[List[Tuple[int, int]]]] = None,
         scalars: int = 64,
         vectors: int = 64,
         blocks: int = 2,
@@ -116,6 +119,7 @@ class PublishedNetwork(nn.Module):
         self.radial = BesselBasis(cutoff, num_basis)
         # 1 / root mean square of the radial basis over neighbours anywhere in the sphere
         self.basis_norm = math.sqrt(cutoff**3 * 1001.0 / 1024.0)
+        self.bond_basis = BondBasis(slots, bonds)
         self.embedding = GrainEmbedding(slots, scalars, vectors)
         self.interactions = nn.ModuleList(
             Interaction(
@@ -144,6 +148,19 @@ class PublishedNetwork(nn.Module):
         """One energy (eV) for each grain type, added in float64."""
         self.type_energy.copy_(torch.as_tensor(type_energies, dtype=torch.float64))
 
+    @torch.jit.unused
+    def calibrate(self, graph: Graph):
+        """Standardise the products of each grain's own vectors over a sample of frames, once, before training."""
+
+        def take(product, inputs):
+            product.calibrate(inputs[1], inputs[2])
+
+        for interaction in self.interactions:  # in order: each block sees what the calibrated one before it gives
+            hooks = [product.register_forward_pre_hook(take) for product in interaction.connection.products]
+            self(graph)
+            for hook in hooks:
+                hook.remove()
+
     def forward(self, graph: Graph, part: int = 0) -> Tuple[Tensor, Tensor, Tensor]:
         """Energy [frames] (eV, float64), forces [atoms, 3] (eV/Å), virial [frames, 3, 3]: zeros, it is not defined.
 
@@ -168,6 +185,7 @@ class PublishedNetwork(nn.Module):
         relative = graph.positions - fixed[graph.atom_grain]
         centers = fixed.clone().requires_grad_(self.differentiate)  # no detach(): torch.jit.freeze drops it
         neighbors, basis, direction = self.edges(centers, graph)
+        relative = self.bond_basis(relative, graph.counts)
         scalars, vectors = self.embedding(relative, graph.counts)
         for interaction in self.interactions:
             scalars, vectors = interaction(scalars, vectors, relative, graph.counts, neighbors, basis, direction)

@@ -3,7 +3,7 @@
 import mdtraj
 import numpy as np
 
-DALTON_PER_A3_IN_G_PER_CM3 = 1.66053906892  # CODATA 2022, atomic mass constant in g * 1e24
+from ..units import G_PER_CM3_PER_DALTON_PER_ANGSTROM3
 
 
 def training_domain(sets, types) -> dict:
@@ -28,7 +28,7 @@ def training_domain(sets, types) -> dict:
         counts = np.bincount(dataset.grain_map().match(types).type_index, minlength=len(types))
         compositions.append({name: int(count) for name, count in zip(names, counts)})
         mass = sum(mdtraj.element.get_by_symbol(symbol).mass for symbol in dataset.elements)
-        density.append(mass * DALTON_PER_A3_IN_G_PER_CM3 / np.abs(np.linalg.det(dataset.cell[frames])))
+        density.append(mass * G_PER_CM3_PER_DALTON_PER_ANGSTROM3 / np.abs(np.linalg.det(dataset.cell[frames])))
         temperature.append(dataset.temperature[frames])
         contacts.append(shortest_contacts(dataset, frames))
     fractions = np.array([[c[name] / sum(c.values()) for name in names] for c in compositions])
