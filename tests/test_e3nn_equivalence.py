@@ -120,7 +120,7 @@ def test_embedding(dtype, atol):
 def test_self_connection(dtype, atol):
     """The part of e3nn's product with the vectors of the attributes; the part with the masks is a linear map."""
     slots = 4
-    layer = AttributeProduct(slots, S, V, O, P, geometry=True).to(dtype)
+    layer = AttributeProduct(slots, S, V, O, P, geometry=True, first=False).to(dtype)
     s, v = features(3, dtype)
     relative = torch.randn(3, slots, 3, dtype=dtype)
     weights = {

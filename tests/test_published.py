@@ -16,9 +16,8 @@ CHAINS = {n: [(i, i + 1) for i in range(n - 1)] for n in (1, 4, 6)}  # bonds
 
 def network(slots=SLOTS, **options):
     torch.manual_seed(1)
-    net = PublishedNetwork(
-        slots, [CHAINS[n] for n in slots], **{"scalars": 8, "vectors": 6, "radial_hidden": (16, 16), **options}
-    )
+    trees = [CHAINS[n] for n in slots]
+    net = PublishedNetwork(slots, **{"bonds": trees, "scalars": 8, "vectors": 6, "radial_hidden": (16, 16), **options})
     net.set_reference([-10.0 * (t + 1) for t in range(len(slots))])
     net.set_scale(0.5, 0.3)
     return net.double().eval()
@@ -141,20 +140,18 @@ def test_the_energy_is_the_reference_plus_what_is_learnt(graph):
     assert net(graph)[0].item() + 110.0 == pytest.approx(2.0 * learnt, rel=1e-10)
 
 
-def test_calibration_standardises_the_products_of_a_grain():
+def test_calibration_whitens_the_products_of_a_grain_and_changes_nothing_else():
     slots, counts = [4, 6], [3, 2]
     net, batch = network(slots=slots), random_batch(slots, counts, 20)
     net.calibrate(batch)
     seen = {}
-    for product in net.interactions[1].connection.products:
-        product.register_forward_pre_hook(lambda module, inputs: seen.update({module: inputs}))
+    for product in net.interactions[0].connection.products:
+        product.own.register_forward_hook(lambda module, inputs, output: seen.update({module: output}))
     net(batch)
-    for product, (_, vectors, bonds) in seen.items():
-        dots = ((bonds @ vectors).flatten(1) - product.mean) / product.deviation
-        torch.testing.assert_close(dots.mean(0), torch.zeros_like(product.mean), rtol=0, atol=1e-10)
-        deviation = torch.ones_like(bonds[0, :, :1]).repeat(1, vectors.size(2))
-        deviation[-1] = 0.0  # the last vector of a grain is zero
-        torch.testing.assert_close(dots.std(0), deviation.flatten(), rtol=0, atol=1e-10)
+    for whitened in seen.values():
+        torch.testing.assert_close(whitened.mean(0), torch.zeros_like(whitened[0]), rtol=0, atol=1e-9)
+        covariance = torch.cov(whitened.T).diagonal()
+        assert covariance.max() < 1.0 + 1e-9 and covariance.median() > 0.999
 
 
 def test_frames_of_a_batch_do_not_see_each_other():

@@ -33,6 +33,8 @@ def build_network(config: dict, types: List) -> nn.Module:
     if name not in networks:
         raise ValueError(f"unknown network {name!r}; known are {', '.join(networks)}")
     given = {"slots": [t.num_slots for t in types]}
+    if name == "published":
+        given["bonds"] = [list(t.tree) for t in types]
     if name == "conserving":
         given["classes"] = [list(t.classes) for t in types]
         given["pair_classes"] = [pair_classes_of(list(t.classes), list(t.bonds)) for t in types]

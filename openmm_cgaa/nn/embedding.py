@@ -80,42 +80,74 @@ class GrainEmbedding(nn.Module):
         return self.gate(torch.cat(scalars), torch.cat(vectors))
 
 
+class OwnProducts(nn.Module):
+    """All scalar products of a grain's bond vectors, whitened: [grains, slots, 3] Å -> [grains, products].
+
+    What the first self-connection makes of the embedding is linear in these. Bond lengths vary a thousand times less
+    than products that follow a dihedral, and forces hang on the stiff ones: of raw products gradient descent learns
+    none of them in any time. So `calibrate` brings them to mean zero and unit covariance, which a linear layer cannot
+    tell from the raw ones.
+    """
+
+    def __init__(self, slots: int):
+        super().__init__()
+        self.slots = slots
+        first, second = torch.triu_indices(slots - 1, slots - 1)
+        self.number = len(first)
+        self.register_buffer("pick", first * slots + second, persistent=False)
+        self.register_buffer("mean", torch.zeros(self.number))
+        self.register_buffer("whiten", torch.eye(self.number))
+
+    def products(self, bonds: Tensor) -> Tensor:
+        return (bonds @ bonds.transpose(1, 2)).flatten(1).index_select(1, self.pick)
+
+    def forward(self, bonds: Tensor) -> Tensor:
+        return (self.products(bonds) - self.mean) @ self.whiten
+
+    @torch.jit.unused
+    def calibrate(self, bonds: Tensor):
+        """Mean and covariance over these grains; directions of hardly any variance are not blown up."""
+        if self.number and len(bonds) > self.number:
+            products = self.products(bonds).detach().double()
+            variance, axes = torch.linalg.eigh(torch.cov(products.T))
+            self.mean.copy_(products.mean(0))
+            self.whiten.copy_(axes / variance.clamp(min=1e-5 * float(variance.max())).sqrt())
+
+
 class AttributeProduct(nn.Module):
     """V_J with the raw embedding of its own type as node attributes, a fully connected tensor product.
 
     ([grains, S], [grains, 3, V], [grains, slots, 3] in Å) -> ([grains, scalars_out], [grains, 3, vectors_out])
 
     All masks are 1 here, so one weight stands for their sum. With ``geometry`` false the r' are left out, and a linear
-    map remains. The dot products are standardised: forces hang on small changes of large products.
+    map remains. In the first block, where V_J is the embedding, the dot products are those of `OwnProducts`.
     """
 
     geometry: Final[bool]
+    first: Final[bool]
 
-    def __init__(self, slots: int, scalars: int, vectors: int, scalars_out: int, vectors_out: int, geometry: bool):
+    def __init__(
+        self, slots: int, scalars: int, vectors: int, scalars_out: int, vectors_out: int, geometry: bool, first: bool
+    ):
         super().__init__()
         self.geometry = geometry
+        self.first = first
         self.vectors_out = vectors_out
         self.mask = Linear(scalars, vectors, scalars_out, vectors_out)
         if geometry:
-            dot_weight = torch.randn(slots * vectors, scalars_out) / math.sqrt(slots * vectors)
+            self.own = OwnProducts(slots) if first else nn.Identity()
+            inputs = slots * (slots - 1) // 2 if first else slots * vectors
+            dot_weight = torch.randn(inputs, scalars_out) / math.sqrt(max(inputs, 1))
+            if not first:
+                dot_weight *= 0.1  # these products are not whitened
             scale_weight = torch.randn(scalars, slots * vectors_out) / math.sqrt(slots * scalars)
             self.dot_weight = nn.Parameter(dot_weight)  # 1o x 1o -> 0e
             self.scale_weight = nn.Parameter(scale_weight)  # 0e x 1o -> 1o
-            self.register_buffer("mean", torch.zeros(slots * vectors))
-            self.register_buffer("deviation", torch.ones(slots * vectors))
-
-    @torch.jit.unused
-    def calibrate(self, vectors: Tensor, relative: Tensor):
-        """Take mean and standard deviation of the dot products from these grains."""
-        if self.geometry and len(vectors) > 1:
-            dots = (relative @ vectors).detach().flatten(1)
-            self.mean.copy_(dots.mean(0))
-            self.deviation.copy_(dots.std(0).clamp(min=1e-3))
 
     def forward(self, scalars: Tensor, vectors: Tensor, relative: Tensor) -> Tuple[Tensor, Tensor]:
         s, v = self.mask(scalars, vectors)
         if self.geometry:
-            dots = ((relative @ vectors).flatten(1) - self.mean) / self.deviation
+            dots = self.own(relative) if self.first else (relative @ vectors).flatten(1)
             scales = (scalars @ self.scale_weight).view(s.size(0), -1, self.vectors_out)
             s = s + dots @ self.dot_weight
             v = v + relative.transpose(1, 2) @ scales
@@ -126,12 +158,19 @@ class SelfConnection(nn.Module):
     """NequIP's self-connection, whose node attributes are the raw embedding: an `AttributeProduct` for each type."""
 
     def __init__(
-        self, slots: List[int], scalars: int, vectors: int, scalars_out: int, vectors_out: int, geometry: bool = True
+        self,
+        slots: List[int],
+        scalars: int,
+        vectors: int,
+        scalars_out: int,
+        vectors_out: int,
+        geometry: bool = True,
+        first: bool = False,
     ):
         super().__init__()
         self.slots = list(slots)
         self.products = nn.ModuleList(
-            AttributeProduct(size, scalars, vectors, scalars_out, vectors_out, geometry) for size in slots
+            AttributeProduct(size, scalars, vectors, scalars_out, vectors_out, geometry, first) for size in slots
         )
 
     def forward(self, scalars: Tensor, vectors: Tensor, relative: Tensor, counts: List[int]) -> Tuple[Tensor, Tensor]:

@@ -30,6 +30,9 @@ class Interaction(nn.Module):
         self.convolution = convolution
         self.norm = 1.0 / math.sqrt(average_neighbors)
         self.after = Linear(scalars + vectors, scalars + vectors, scalars + vectors, vectors)
+        with torch.no_grad():  # start near grains on their own: their neighbours are a tenth of the force
+            self.after.scalar_weight.mul_(0.2)
+            self.after.vector_weight.mul_(0.2)
         self.connection = connection
         self.gate = Gate(scalars, vectors)
 
@@ -119,6 +122,7 @@ class PublishedNetwork(nn.Module):
         self.radial = BesselBasis(cutoff, num_basis)
         # 1 / root mean square of the radial basis over neighbours anywhere in the sphere
         self.basis_norm = math.sqrt(cutoff**3 * 1001.0 / 1024.0)
+        self.slots = list(slots)
         self.bond_basis = BondBasis(slots, bonds)
         self.embedding = GrainEmbedding(slots, scalars, vectors)
         self.interactions = nn.ModuleList(
@@ -126,10 +130,10 @@ class PublishedNetwork(nn.Module):
                 scalars,
                 vectors,
                 CONVOLUTIONS[convolution](scalars, vectors, num_basis, list(radial_hidden), factorised),
-                SelfConnection(slots, scalars, vectors, scalars + vectors, vectors, self_geometry),
+                SelfConnection(slots, scalars, vectors, scalars + vectors, vectors, self_geometry, block == 0),
                 average_neighbors,
             )
-            for _ in range(blocks)
+            for block in range(blocks)
         )
         self.energy_weight = nn.Parameter(torch.randn(scalars) / math.sqrt(scalars))
         self.atom_forces = SlotVectors(slots, vectors)
@@ -150,16 +154,12 @@ class PublishedNetwork(nn.Module):
 
     @torch.jit.unused
     def calibrate(self, graph: Graph):
-        """Standardise the products of each grain's own vectors over a sample of frames, once, before training."""
-
-        def take(product, inputs):
-            product.calibrate(inputs[1], inputs[2])
-
-        for interaction in self.interactions:  # in order: each block sees what the calibrated one before it gives
-            hooks = [product.register_forward_pre_hook(take) for product in interaction.connection.products]
-            self(graph)
-            for hook in hooks:
-                hook.remove()
+        """Whiten the products of each grain's own vectors over a sample of frames, once, before training."""
+        relative = graph.positions - grain_centers(graph)[graph.atom_grain]
+        blocks = self.bond_basis(relative, graph.counts).split([n * c for n, c in zip(self.slots, graph.counts)])
+        for product, block, size in zip(self.interactions[0].connection.products, blocks, self.slots):
+            if product.geometry:
+                product.own.calibrate(block.view(-1, size, 3))
 
     def forward(self, graph: Graph, part: int = 0) -> Tuple[Tensor, Tensor, Tensor]:
         """Energy [frames] (eV, float64), forces [atoms, 3] (eV/Å), virial [frames, 3, 3]: zeros, it is not defined.

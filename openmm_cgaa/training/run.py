@@ -20,9 +20,11 @@ from .checkpoints import AtomicCheckpointIO, TimeBudget, checkpoint_callbacks, r
 from .config import TrainingConfig
 from .data import FrameData
 from .domain import training_domain
-from .frames import LabelledFrames, common_types, time_blocks
+from .frames import LabelledFrames, collate, common_types, time_blocks
 from .module import Distillation, set_statistics
 from .progress import StepBar
+
+CALIBRATION_FRAMES = 200
 
 
 def train(config: TrainingConfig, restart=False) -> Path:
@@ -72,6 +74,8 @@ def train(config: TrainingConfig, restart=False) -> Path:
         [labels.forces.numpy() for _, labels in training],
     )
     slots = [t.num_slots for t in types]
+    if hasattr(network, "calibrate"):
+        network.calibrate(collate(training[:: max(len(training) // CALIBRATION_FRAMES, 1)], slots)[0])
     data = FrameData(
         training, frames(main, blocks["validation"]), slots, config.batch_size, config.max_steps, config.seed
     )
