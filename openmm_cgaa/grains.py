@@ -11,6 +11,7 @@ import numpy as np
 
 from . import matching, topologies
 from .errors import GeometryError, GrainError
+from .files import write_bytes
 
 FORMAT = "openmm_cgaa grain map 1"
 
@@ -255,8 +256,6 @@ class GrainMap:
 
     def save(self, path) -> None:
         """Write the map as JSON; an existing file stays as it was until the new one is complete."""
-        from .modelfile import write_atomically  # a module that needs torch and this one
-
         data = {
             "format": FORMAT,
             "num_atoms": self.num_atoms,
@@ -265,7 +264,7 @@ class GrainMap:
             "slots": [atoms.tolist() for atoms in self.slots],
             "labels": self.labels,
         }
-        write_atomically(path, json.dumps(data).encode())
+        write_bytes(path, json.dumps(data).encode())
 
     @classmethod
     def load(cls, path) -> "GrainMap":

@@ -5,7 +5,6 @@ Nothing in a model file is ever unpickled: tensors are plain bytes, all else is 
 
 import hashlib
 import json
-import os
 import struct
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import safetensors.torch
 from safetensors import SafetensorError
 
 from .errors import CGAAError, ModelFileError
+from .files import write_bytes
 from .grains import GrainType
 from .nn import build_network
 
@@ -68,12 +68,16 @@ def save_model(path, network, metadata: dict) -> None:
         raise ModelFileError(f"metadata for {path}: {error}; only finite numbers, text, lists and dicts fit") from None
     header.update(format=FORMAT, units=UNITS)
     header["sha256"] = _digest(header, tensors)
-    write_atomically(path, safetensors.torch.save(tensors, {HEADER: _canonical(header)}))
+    write_bytes(path, safetensors.torch.save(tensors, {HEADER: _canonical(header)}))
 
 
 def model_bytes(model) -> bytes:
-    """The whole file of a bundled name or a path."""
-    return find_model(model).read_bytes()
+    """The whole file of a bundled name or a path; `ModelFileError` if it cannot be read."""
+    path = find_model(model)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelFileError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def load_model(model) -> tuple:
@@ -82,7 +86,7 @@ def load_model(model) -> tuple:
     Returns
     -------
     network : nn.Module
-        In eval mode, in the dtypes of the file.
+        In eval mode and single precision, its reference energies in double.
     metadata : dict
         ``config``, ``types``, ``provenance``, ``domain``, ``errors``, ``format``, ``units``, ``sha256``.
 
@@ -93,8 +97,7 @@ def load_model(model) -> tuple:
     """
     if isinstance(model, bytes):
         return load_model_bytes(model)
-    path = find_model(model)
-    return load_model_bytes(path.read_bytes(), str(path))
+    return load_model_bytes(model_bytes(model), str(find_model(model)))
 
 
 def load_model_bytes(data: bytes, source: str = "model from memory") -> tuple:
@@ -109,7 +112,7 @@ def load_model_bytes(data: bytes, source: str = "model from memory") -> tuple:
         types = [GrainType.from_dict(entry) for entry in metadata["types"]]
         network = build_network(metadata["config"], types)
         network.load_state_dict(tensors)
-    except (CGAAError, KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (CGAAError, LookupError, AttributeError, TypeError, ValueError, RuntimeError) as error:
         reason = f"no {error} in its metadata" if isinstance(error, KeyError) else str(error)
         raise ModelFileError(
             f"{source}: cannot build its network from config {metadata.get('config')}: {reason}"
@@ -139,21 +142,6 @@ def read_metadata(data: bytes, source: str = "model from memory") -> dict:
             f"{source}: model format {version}, but this version of openmm_cgaa reads up to {FORMAT}; update it"
         )
     return metadata
-
-
-def write_atomically(path, data: bytes) -> None:
-    """Write to a temporary file in the same folder, then rename: no reader ever sees half a file."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _canonical(metadata: dict) -> str:

@@ -63,6 +63,7 @@ class CGAAPotential:
         self.conserving = bool(network.conserving)
         # without this invariance equal atoms must sit in the slots that the reference geometry gives them
         self.permutation_invariant = bool(getattr(network, "permutation_invariant", self.conserving))
+        self.evaluated = False
 
     def __repr__(self):
         kinds = ", ".join(kind.name for kind in self.types)
@@ -121,12 +122,20 @@ class CGAAPotential:
         grain_map = self.grain_map(topology)
         positions = validation.check_positions(positions, grain_map.num_atoms)
         validation.check_extent(grain_map, positions, box)
+        if not self.evaluated:
+            self.warn_domain(grain_map, box)
+            self.evaluated = True
         evaluator = self.evaluator(self.aligned(grain_map, positions, box), box is not None)
         with torch.enable_grad():  # the networks differentiate inside
             energy, forces = evaluator(self.tensor(positions), None if box is None else self.tensor(box))
         energy, forces = float(energy), forces.detach().double().cpu().numpy()
         validation.check_finite(energy, forces, grain_map)
         return energy, forces
+
+    def warn_domain(self, grain_map: GrainMap, box: np.ndarray | None) -> None:
+        """One `CGAADomainWarning` that names what of a system lies outside of what the model was trained on."""
+        outside = validation.check_domain(self.metadata["domain"], self.types, grain_map, box)
+        validation.warn_domain(self.source, outside)
 
     def aligned(self, grain_map: GrainMap, positions: np.ndarray, box: np.ndarray | None) -> GrainMap:
         """The map with equivalent atoms in the slots that this geometry (nm) gives them, where the model needs it."""
@@ -213,9 +222,7 @@ class CGAAPotential:
             positions = validation.check_positions(positions, num_atoms)[chosen]
             validation.check_extent(grain_map, positions, box)
         if atoms is None:
-            masses = np.array([system.getParticleMass(i).value_in_unit(unit.dalton) for i in range(num_atoms)])
-            outside = validation.check_domain(self.metadata["domain"], self.types, grain_map, masses, box)
-            validation.warn_domain(self.source, outside)
+            self.warn_domain(grain_map, box)
         add_forces(
             self,
             system,

@@ -1,15 +1,18 @@
 """What a run writes down, and what stops it: reporters for ``openmm.app.Simulation``."""
 
 import csv
+import io
 import os
 import time
-from pathlib import Path
+import warnings
 
 import numpy as np
 from openmm import CMMotionRemover, app, unit
 
 from .analysis.temperature import kinetic_temperatures
-from .errors import SimulationError
+from .contacts import pairs_between, shortest_contact
+from .errors import CGAADomainWarning, SimulationError
+from .files import write_bytes
 from .units import ANGSTROM_PER_NM
 
 COLUMNS = (
@@ -97,14 +100,20 @@ class Guard:
         Steps between looks.
     max_stretch : float
         Å that a bond may be off its starting length.
+    trained_contact : float, optional
+        Å, the shortest distance between grains that the model was trained on. A run in which grains come closer than
+        nine tenths of it (thermal motion goes a little below what some hundred frames hold) is warned of once.
     """
 
-    def __init__(self, topology, positions, interval, max_stretch=0.5):
+    def __init__(self, topology, positions, interval, max_stretch=0.5, trained_contact=None):
         self.topology, self.interval, self.max_stretch = topology, interval, max_stretch
         self.bonds = list(topology.bonds())
         self._pairs = np.array([(a.index, b.index) for a, b in self.bonds], dtype=int).reshape(-1, 2)
         self._lengths = self._measure(positions)
         self._good = np.array(positions), topology.getPeriodicBoxVectors()
+        self._trained_contact = trained_contact
+        if trained_contact:
+            self._contacts = pairs_between([atom.residue.index for atom in topology.atoms()])
 
     def describeNextReport(self, simulation):
         steps = self.interval - simulation.currentStep % self.interval
@@ -130,11 +139,30 @@ class Guard:
         if not np.isfinite(energy):
             raise SimulationError(f"the potential energy is {energy}")
         self._check_bonds(positions)
+        if self._trained_contact:
+            self._check_contacts(positions, state, simulation.currentStep)
         self._good = positions.copy(), state.getPeriodicBoxVectors() if self._good[1] is not None else None
 
     def save_last_good(self, path):
         """Write the last frame that passed, PDBx/mmCIF."""
         write_structure(path, self.topology, *self._good)
+
+    def _check_contacts(self, positions, state, step):
+        box = None
+        if self.topology.getPeriodicBoxVectors() is not None:
+            box = state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.nanometer)
+        distance, pair = shortest_contact(positions, box, self._contacts)
+        if ANGSTROM_PER_NM * distance < 0.9 * self._trained_contact:
+            atoms = list(self.topology.atoms())
+            a, b = (atoms[i] for i in self._contacts[:, pair])
+            warnings.warn(
+                f"step {step}: {a.name} of {a.residue.name} {a.residue.id} and {b.name} of {b.residue.name} "
+                f"{b.residue.id} are {ANGSTROM_PER_NM * distance:.2f} Å apart, but the model was trained on no contact "
+                f"below {self._trained_contact:.2f} Å: do not trust the run from here; train the model on such frames",
+                CGAADomainWarning,
+                stacklevel=2,
+            )
+            self._trained_contact = None
 
     def _measure(self, positions):
         return np.linalg.norm(positions[self._pairs[:, 1]] - positions[self._pairs[:, 0]], axis=1)
@@ -164,15 +192,11 @@ def write_structure(path, topology, positions, box=None):
     box : box vectors, optional
         In place of the topology's.
     """
-    path = Path(path)
-    own = topology.getPeriodicBoxVectors()
-    temporary = path.with_name(path.name + ".tmp")
+    own, text = topology.getPeriodicBoxVectors(), io.StringIO()
     try:
         if box is not None:
             topology.setPeriodicBoxVectors(box)
-        with open(temporary, "w") as file:
-            app.PDBxFile.writeFile(topology, positions * unit.nanometer, file, keepIds=True)
-        os.replace(temporary, path)
+        app.PDBxFile.writeFile(topology, positions * unit.nanometer, text, keepIds=True)
     finally:
         topology.setPeriodicBoxVectors(own)
-        temporary.unlink(missing_ok=True)
+    write_bytes(path, text.getvalue().encode())

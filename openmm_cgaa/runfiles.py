@@ -11,6 +11,7 @@ import openmm
 
 from . import __version__
 from .errors import SimulationError
+from .files import write_bytes
 
 LENGTHS = ("picoseconds", "nve_picoseconds")  # what a resumed run may change
 
@@ -63,20 +64,6 @@ def writing(out):
         yield
     except OSError as error:
         raise SimulationError(f"{out}: cannot write ({error}); make room, then resume the run") from error
-
-
-def write_bytes(path, data):
-    """Write beside, flush to the disk, then rename: a file that exists stays whole at every moment."""
-    path = Path(path)
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def trim_csv(path, last_step):

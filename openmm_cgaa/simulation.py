@@ -14,10 +14,11 @@ from tqdm import tqdm
 
 from . import validation
 from .errors import SimulationError
+from .files import write_bytes
 from .grains import GrainMap
 from .matching import unwrap
 from .reporters import GrainStateReporter, Guard, write_structure
-from .runfiles import open_folder, trim_csv, trim_dcd, write_bytes, writing
+from .runfiles import open_folder, trim_csv, trim_dcd, writing
 
 CHUNK = 10  # steps between looks at the clock, the checkpoint and ctrl-C
 
@@ -63,6 +64,8 @@ class Settings:
         for name in ("temperature", "timestep", "report_interval", "checkpoint_interval", "max_stretch"):
             if not getattr(self, name) > 0:
                 raise SimulationError(f"{name} is {getattr(self, name)}; it must be positive")
+        if self.threads is not None and self.threads < 1:
+            raise SimulationError(f"threads is {self.threads}; at least one is needed")
         for name in ("friction", "picoseconds", "nve_picoseconds"):
             if not getattr(self, name) >= 0:
                 raise SimulationError(f"{name} is {getattr(self, name)}; it must not be negative")
@@ -94,7 +97,8 @@ def run(system, topology, positions, out, settings=None, resume=False, provenanc
         Go on with the run in the folder; only its lengths may have changed. Frames and rows after the checkpoint are
         dropped, so that none is there twice.
     provenance : dict, optional
-        What made the forces, for ``run.json``; must be the same when a run is resumed.
+        What made the forces, for ``run.json``; must be the same when a run is resumed. With its ``trained_contact``
+        (Å) grains that come closer than the model was trained on are warned of, see `reporters.Guard`.
     progress : bool
         Show a progress bar.
 
@@ -112,6 +116,7 @@ def run(system, topology, positions, out, settings=None, resume=False, provenanc
         Positions, box or topology cannot be used.
     """
     settings, out = settings or Settings(), Path(out)
+    platform = _platform(settings)  # what cannot run leaves no folder behind
     grain_map = GrainMap.from_topology(topology)
     positions = _whole(validation.check_positions(positions, grain_map.num_atoms), topology, grain_map)
     with writing(out):
@@ -119,21 +124,22 @@ def run(system, topology, positions, out, settings=None, resume=False, provenanc
         if not (out / "topology.cif").exists():
             write_structure(out / "topology.cif", topology, positions)
 
-    guard = Guard(topology, positions, settings.report_interval, settings.max_stretch)
+    trained_contact = (provenance or {}).get("trained_contact")
+    guard = Guard(topology, positions, settings.report_interval, settings.max_stretch, trained_contact)
     nvt = openmm.LangevinMiddleIntegrator(settings.temperature, settings.friction, settings.timestep / 1000)
     nvt.setRandomNumberSeed(settings.seed)
     nvt_end = settings.steps(settings.picoseconds)
-    parts = [("nvt", nvt, nvt_end, "state.csv")]
+    parts = [("nvt", nvt, 0, nvt_end, "state.csv")]
     if settings.nve_picoseconds:
         nve_end = nvt_end + settings.steps(settings.nve_picoseconds)
-        parts.append(("nve", openmm.VerletIntegrator(settings.timestep / 1000), nve_end, "nve.csv"))
+        parts.append(("nve", openmm.VerletIntegrator(settings.timestep / 1000), nvt_end, nve_end, "nve.csv"))
     if (out / "nve.chk").exists():
         parts = parts[1:]
 
     last = None
     with writing(out), _asked_to_stop() as stop:
-        for name, integrator, end, table in parts:
-            simulation = _simulation(topology, system, integrator, settings)
+        for name, integrator, begin, end, table in parts:
+            simulation = app.Simulation(topology, system, integrator, *platform)
             checkpoint = out / f"{name}.chk"
             if checkpoint.exists():
                 _load(simulation, checkpoint)
@@ -147,18 +153,18 @@ def run(system, topology, positions, out, settings=None, resume=False, provenanc
             for file in ("state.csv", "nve.csv"):
                 trim_csv(out / file, step)
             trim_dcd(out / "trajectory.dcd", step // settings.report_interval)
-            _advance(simulation, end, out, checkpoint, table, grain_map, guard, settings, stop, progress)
+            _advance(simulation, begin, end, out, checkpoint, table, grain_map, guard, settings, stop, progress)
             if simulation.currentStep < end:
                 return False
             last = simulation
     return True
 
 
-def _advance(simulation, end, out, checkpoint, table, grain_map, guard, settings, stop, progress):
-    """Step to the end, or until asked to stop; the checkpoint is written in either case."""
-    name, begin = checkpoint.stem.upper(), simulation.currentStep
+def _advance(simulation, begin, end, out, checkpoint, table, grain_map, guard, settings, stop, progress):
+    """Step to the end of the part, which has begun at `begin`, or until asked to stop; then write the checkpoint."""
+    name, done = checkpoint.stem.upper(), simulation.currentStep - begin
     pause = 0.2 if sys.stderr.isatty() else 10.0  # s; a log file needs fewer lines
-    bar = tqdm(total=end, initial=begin, desc=name, unit="step", disable=not progress, mininterval=pause)
+    bar = tqdm(total=end - begin, initial=done, desc=name, unit="step", disable=not progress, mininterval=pause)
     rows = None
     try:
         rows = GrainStateReporter(out / table, settings.report_interval, grain_map)
@@ -171,7 +177,7 @@ def _advance(simulation, end, out, checkpoint, table, grain_map, guard, settings
             steps = min(CHUNK, end - simulation.currentStep, to_checkpoint)
             simulation.step(steps)
             bar.update(steps)
-            speed = (bar.n - begin) * settings.timestep * 1e-6 / max(bar.format_dict["elapsed"], 1e-9) * 86400
+            speed = (bar.n - done) * settings.timestep * 1e-6 / max(bar.format_dict["elapsed"], 1e-9) * 86400
             bar.set_postfix_str(f"{speed:.3g} ns/day", refresh=False)
             if simulation.currentStep % settings.checkpoint_interval == 0:
                 write_bytes(checkpoint, simulation.context.createCheckpoint())
@@ -190,19 +196,17 @@ def _advance(simulation, end, out, checkpoint, table, grain_map, guard, settings
             rows.close()
 
 
-def _simulation(topology, system, integrator, settings):
+def _platform(settings):
+    """The platform asked for, in a list; an empty one leaves the choice to OpenMM."""
     if settings.threads:
         openmm.Platform.getPlatformByName("CPU").setPropertyDefaultValue("Threads", str(settings.threads))
-    chosen = []
-    if settings.platform:
-        try:
-            chosen = [openmm.Platform.getPlatformByName(settings.platform)]
-        except openmm.OpenMMException:
-            names = [openmm.Platform.getPlatform(i).getName() for i in range(openmm.Platform.getNumPlatforms())]
-            raise SimulationError(
-                f"OpenMM has no platform {settings.platform!r} here, only {', '.join(names)}"
-            ) from None
-    return app.Simulation(topology, system, integrator, *chosen)
+    if not settings.platform:
+        return []
+    try:
+        return [openmm.Platform.getPlatformByName(settings.platform)]
+    except openmm.OpenMMException:
+        names = [openmm.Platform.getPlatform(i).getName() for i in range(openmm.Platform.getNumPlatforms())]
+        raise SimulationError(f"OpenMM has no platform {settings.platform!r} here, only {', '.join(names)}") from None
 
 
 def _load(simulation, checkpoint):

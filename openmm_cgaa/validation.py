@@ -3,11 +3,11 @@
 import warnings
 
 import numpy as np
-from openmm import unit
+from openmm import app, unit
 
 from .errors import CGAADomainWarning, EngineError, GeometryError, SimulationError
 from .grains import GrainMap
-from .units import ANGSTROM_PER_NM
+from .units import ANGSTROM_PER_NM, G_PER_CM3_PER_DALTON_PER_ANGSTROM3
 
 SAME_FRACTION = 0.02  # boxes of other sizes cannot have exactly the composition that was trained
 
@@ -158,7 +158,7 @@ def take_grains(grain_map: GrainMap, atoms: np.ndarray) -> GrainMap:
     )
 
 
-def check_domain(domain: dict, types, grain_map: GrainMap, masses: np.ndarray, box: np.ndarray | None) -> list:
+def check_domain(domain: dict, types, grain_map: GrainMap, box: np.ndarray | None) -> list:
     """What of a system lies outside of what a model was trained on, one sentence each.
 
     Parameters
@@ -169,7 +169,6 @@ def check_domain(domain: dict, types, grain_map: GrainMap, masses: np.ndarray, b
     types : list of GrainType
     grain_map : GrainMap
         Matched to the types.
-    masses : array [atoms], Da
     box : array [3, 3], nm, or None
     """
     outside = []
@@ -183,8 +182,9 @@ def check_domain(domain: dict, types, grain_map: GrainMap, masses: np.ndarray, b
         if not low - SAME_FRACTION <= fraction <= high + SAME_FRACTION:
             outside.append(f"{fraction:.3f} of the grains are {kind.name}, trained on {low:.3f} to {high:.3f}")
     if box is not None and "density" in domain:
-        mass = masses.sum() * unit.gram / unit.mole / unit.AVOGADRO_CONSTANT_NA
-        density = (mass / (np.linalg.det(box) * unit.nanometer**3)).value_in_unit(unit.gram / unit.milliliter)
+        masses = [sum(app.Element.getBySymbol(e).mass.value_in_unit(unit.dalton) for e in t.elements) for t in types]
+        volume = np.linalg.det(box) * ANGSTROM_PER_NM**3
+        density = np.dot(counts, masses) / volume * G_PER_CM3_PER_DALTON_PER_ANGSTROM3
         low, high = domain["density"]
         if not low <= density <= high:
             outside.append(f"the density is {density:.3f} g/cm^3, trained on {low:.3f} to {high:.3f}")

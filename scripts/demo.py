@@ -63,7 +63,9 @@ def main():
     left = RUN_SECONDS - (10_000 + 4 * 2_000) * ms / 1000  # a step of the large box takes four times as long
     nve = min(10.0, max(1.0, round(left / ms * 0.5)))  # whole ps at 0.5 fs
     say(f"small box: {ms:.1f} ms/step; 5 ps NVT at 300 K and {nve:g} ps NVE on {MODEL}")
-    provenance = {"model": MODEL}
+    if nve < 10:
+        say(f"NVE of {nve:g} ps is what ten minutes leave here; the error of its drift will be wide")
+    provenance = {"model": MODEL, "trained_contact": potential.metadata["domain"].get("shortest_contact")}
     settings = Settings(picoseconds=5.0, nve_picoseconds=nve, **common)
     simulate(system, topology, positions, OUT / "small", settings, provenance=provenance)
 

@@ -190,6 +190,7 @@ def test_report_of_a_run_has_every_section_and_figure(run_folder, tmp_path, caps
     assert set(summary["temperature"]) == {"translation", "rotation", "vibration", "all"}
     assert summary["drift"]["picoseconds"] == pytest.approx(0.095)
     assert 0.0 < summary["bonds"]["largest_deviation_A"] < 0.5
+    assert 1.5 < summary["contacts"]["shortest_A"] < 2.5
     assert set(summary["rdf"]) == {"EC-EC", "EC-EMC", "EMC-EMC", "carbonyl O - H of other grains"}
     names = {"temperatures.png", "drift.png", "bonds.png", "rdf_centers.png", "rdf_atoms.png"}
     assert {Path(path).name for path in summary["figures"]} == names

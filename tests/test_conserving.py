@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from openmm_cgaa import matching
 from openmm_cgaa.geometry import layout_of
 from openmm_cgaa.grains import GrainMap
 from openmm_cgaa.neighbors import build_graph
@@ -121,21 +122,18 @@ def test_permutation_of_grains_of_equivalent_atoms_and_of_the_input(liquid):
     close(again[0], energy)
     close(again[1], forces[swapped])
 
-    # every exchange of two equivalent slots of one molecule, one at a time: methyl H, ring C-H, carbonyl side
+    # every exchange of equivalent atoms of one molecule: of methyl H, and of the two halves of EC's ring
     grain_map = liquid.grain_map()
-    for grain in (0, 6):
-        kind = grain_map.types[grain_map.type_index[grain]]
-        hydrogens = [s for s in range(kind.num_slots) if kind.elements[s] == "H"]
-        for a in hydrogens:
-            for b in hydrogens:
-                neighbours = {s: {p for pair in kind.bonds for p in pair if s in pair and p != s} for s in (a, b)}
-                if a < b and neighbours[a] == neighbours[b]:
-                    swapped = torch.arange(240)
-                    i, j = grain_map.slots[grain][a], grain_map.slots[grain][b]
-                    swapped[i], swapped[j] = j, i
-                    again = model(positions[swapped], box)
-                    close(again[0], energy)
-                    close(again[1], forces[swapped])
+    for grain, number in ((0, 8), (6, 72)):
+        kind, slots = grain_map.types[grain_map.type_index[grain]], grain_map.slots[grain]
+        permutations = matching.automorphisms(kind.elements, kind.bonds)
+        assert len(permutations) == number
+        for permutation in permutations[:: number // 8]:
+            exchanged = torch.arange(240)
+            exchanged[slots] = torch.as_tensor(slots[permutation])
+            again = model(positions[exchanged], box)
+            close(again[0], energy)
+            close(again[1], forces[exchanged])
 
     order = torch.randperm(240)
     rank = torch.argsort(order)
@@ -168,27 +166,34 @@ def test_extensive(liquid):
     close(big[1], forces.repeat(8, 1))
 
 
-def test_nothing_jumps_at_the_cutoffs(liquid):
-    """Energy of two molecules drawn apart: third differences stay small where edges end."""
-    grain_map = liquid.grain_map()
-    positions = Bound(grain_map).graph(torch.tensor(liquid.positions[0]).double(), torch.tensor(liquid.cell[0]))
-    molecule = positions.positions[60:75]
-    pair = GrainMap.from_arrays(
-        [liquid.elements[a] for a in range(60, 75)] * 2,
-        [(i - 60 + 15 * c, j - 60 + 15 * c) for c in range(2) for i, j in liquid.bonds if 60 <= i < 75],
-        [0] * 15 + [1] * 15,
-        ["EMC", "EMC"],
-    ).match(grain_map.types)
-    model = Bound(pair)
-    order = torch.argsort(torch.tensor(grain_map.slots[6])) if grain_map.slots[6][0] >= 60 else torch.arange(15)
-    molecule = molecule[order]
-    h = 1e-3
-    for start in (5.99, 3.99):  # grain cutoff 6 Å between centers; the atoms' cutoff is met all along the way
-        separations = start + h * torch.arange(21, dtype=torch.float64)
-        away = torch.tensor([1.0, 0.0, 0.0], dtype=torch.float64)
-        e = torch.stack([model(torch.cat([molecule, molecule + d * away]), None)[0] for d in separations])
-        second = (e[2:] - 2 * e[1:-1] + e[:-2]) / h**2
-        assert second.diff().abs().max() < 0.02 * second.abs().max() + 1e-3
+@pytest.mark.parametrize("messages, cutoff", [(0, 4.0), (1, 6.0)], ids=["atoms", "grains"])
+def test_nothing_jumps_at_the_cutoffs(messages, cutoff):
+    """Two ions drawn apart: up to the second derivative the energy goes to that of infinite distance."""
+    model = Bound(GrainMap.from_arrays(["Li", "Li"], [], [0, 1]), dict(TINY_CONSERVING, messages=messages))
+
+    def at(distance):
+        energy, forces, _ = model(torch.tensor([[0.0, 0.0, 0.0], [distance, 0.0, 0.0]]).double(), None)
+        return torch.stack([energy, forces[1, 0]])
+
+    far, near = ((at(cutoff - gap) - at(50.0)).abs() for gap in (0.09, 0.03))
+    # the energy goes as the fourth power of the gap, the force as the third; above 9 and 3 nothing jumps
+    assert 0 < 40 * near[0] < far[0]
+    assert 0 < 15 * near[1] < far[1]
+    assert torch.equal(at(cutoff + 1e-6), at(50.0))
+
+
+def test_ions():
+    """Single atoms and an octahedron: no NaN where a grain has no internal distance, and still F = -grad E."""
+    ions = GrainMap.from_arrays(["Li", "P", *["F"] * 6], [(1, f) for f in range(2, 8)], [0] + [1] * 7, ["LI", "PF6"])
+    corners = 1.6 * torch.cat([torch.zeros(1, 3), torch.eye(3), -torch.eye(3)])
+    positions = torch.cat([torch.tensor([[2.0, 2.1, 1.9]]), corners]).double() + 0.1 * torch.randn(8, 3).double()
+    model = Bound(ions)
+    for box in (None, 7.5 * torch.eye(3, dtype=torch.float64)):
+        energy, forces, virial = model(positions, box)
+        assert energy.isfinite() and virial.isfinite().all() and forces[0].abs().max() > 0
+        step = 1e-5 * torch.randn_like(positions)
+        e = [model(positions + k * step, box)[0] for k in (-1, 1)]
+        close((e[0] - e[1]) / 2e-5, (forces * step).sum() / 1e-5, 1e-6)
 
 
 def test_parts_add_up_and_the_intra_part_sees_one_grain(liquid):

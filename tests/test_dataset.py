@@ -1,5 +1,6 @@
 """Labelled data sets: what goes in comes out, and what is wrong is named."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,11 +53,10 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
     waters().save(path)
     before = path.read_bytes()
 
-    def full_disk(file, **arrays):
-        file.write(b"half")
+    def full_disk(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(np, "savez_compressed", full_disk)
+    monkeypatch.setattr(os, "fsync", full_disk)
     with pytest.raises(OSError, match="No space left"):
         waters(energy=np.zeros(4)).save(path)
     assert path.read_bytes() == before

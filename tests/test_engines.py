@@ -8,13 +8,18 @@ import threading
 import numpy as np
 import openmm
 import pytest
+import torch
 from conftest import TINY_CONSERVING, tiny_model
 from openmm import app, unit
 
 from openmm_cgaa import CGAAPotential, GrainMap, engines, validation
 from openmm_cgaa.engines.pythonforce import Guard
+from openmm_cgaa.engines.torchforce import FreeModule, PeriodicModule
 from openmm_cgaa.errors import EngineError
-from openmm_cgaa.units import BOLTZMANN_KJMOL
+from openmm_cgaa.geometry import layout_of
+from openmm_cgaa.neighbors import build_graph
+from openmm_cgaa.nn.graph import grain_centers
+from openmm_cgaa.units import BAR_PER_EV_PER_ANGSTROM3, BOLTZMANN_KJMOL
 
 extra = pytest.mark.skipif(engines.missing_torchforce() is not None, reason="the extra torchforce is not installed")
 TORCH = pytest.param("torch", marks=extra)
@@ -62,6 +67,21 @@ def test_no_box(any_path, solvent, backend):
     system = potential.createSystem(topology, backend=backend, positions=positions)
     assert not system.usesPeriodicBoundaryConditions()
     assert_same(numbers(context_of(system, positions)), potential.evaluate(topology, positions))
+
+
+@pytest.mark.parametrize("part", [0, 1, 2])
+@pytest.mark.parametrize("module", [PeriodicModule, FreeModule])
+def test_frozen_module_gives_the_numbers_of_the_eager_one(tiny_conserving_path, liquid, module, part):
+    """OpenMM-Torch freezes what it gets, and freezing drops each detach()."""
+    potential = CGAAPotential(tiny_conserving_path, "double")
+    evaluator = potential.evaluator(liquid.grain_map(), module is PeriodicModule, part)
+    inputs = [potential.tensor(liquid.positions[0] / 10.0), potential.tensor(liquid.cell[0] / 10.0)]
+    inputs = inputs if module is PeriodicModule else inputs[:1]
+    eager = module(evaluator, []).eval()
+    frozen = torch.jit.freeze(torch.jit.script(eager))
+    for _ in range(3):
+        for result, expected in zip(frozen(*inputs), eager(*inputs)):
+            torch.testing.assert_close(result.detach(), expected, rtol=1e-10, atol=1e-8)
 
 
 def test_xml_and_copies_stand_by_themselves(any_path, tmp_path, solvent):
@@ -260,6 +280,34 @@ def test_barostat_moves_whole_molecules_of_a_conserving_model(tiny_conserving_pa
         assert before == pytest.approx(after, abs=1e-5)
 
 
+def test_pressure_of_the_barostat_is_the_virial_of_the_molecules(tiny_conserving_path, solvent):
+    topology, positions, box = solvent
+    potential = CGAAPotential(tiny_conserving_path, "double")
+    system = potential.createSystem(topology, backend="python", removeCMMotion=False)
+    barostat = openmm.MonteCarloBarostat(1.0, 300.0)
+    system.addForce(barostat)
+    context = context_of(system, positions)
+    pressure = barostat.computeCurrentPressure(context).value_in_unit(unit.bar)  # of molecules at rest
+
+    layout, network = layout_of(potential.grain_map(topology)), potential.network
+    cutoffs = network.grain_cutoff, network.atom_cutoff
+    graph = build_graph(*map(potential.tensor, (10 * positions, 10 * box)), layout, *cutoffs, torch.float64)
+    _, forces, virial = network(graph)
+    inner = (forces * (graph.positions - grain_centers(graph)[graph.atom_grain])).sum()  # molecules move whole
+    expected = (virial[0].trace() - inner).item() / (3 * np.linalg.det(10 * box)) * BAR_PER_EV_PER_ANGSTROM3
+    assert pressure == pytest.approx(expected, rel=1e-4)
+
+
+@backends
+def test_conserving_model_follows_a_changed_box(tiny_conserving_path, solvent, backend):
+    topology, positions, box = solvent
+    potential = CGAAPotential(tiny_conserving_path, "double")
+    context = context_of(potential.createSystem(topology, backend=backend), positions)
+    numbers(context)
+    context.setPeriodicBoxVectors(*(1.05 * box))
+    assert_same(numbers(context), potential.evaluate(topology, positions, 1.05 * box))
+
+
 @backends
 def test_energy_that_is_no_number_never_reaches_the_barostat(tiny_conserving_path, solvent, backend):
     topology, positions, _ = solvent
@@ -301,6 +349,20 @@ def test_auto_says_what_it_took_and_vain_requests_what_is_missing(tiny_conservin
         potential.createSystem(solvent[0], backend="cuda")
     with pytest.raises(EngineError, match="useCUDAGraphs is a property of the torch backend"):
         potential.createSystem(solvent[0], backend="python", useCUDAGraphs=True)
+
+
+def test_cuda_graphs_are_a_property_of_the_force_with_a_warning(
+    tiny_conserving_path, tiny_published_path, solvent, caplog
+):
+    openmmtorch = pytest.importorskip("openmmtorch")
+    topology, positions, box = solvent
+    potential = CGAAPotential(tiny_conserving_path, "double")
+    system = potential.createSystem(topology, backend="torch", useCUDAGraphs=True)
+    assert openmmtorch.TorchForce.cast(system.getForce(0)).getProperties()["useCUDAGraphs"] == "true"
+    assert "useCUDAGraphs: not verified on CUDA" in caplog.text
+    assert_same(numbers(context_of(system, positions)), potential.evaluate(topology, positions, box))
+    with pytest.raises(EngineError, match="useCUDAGraphs is for conserving models"):
+        CGAAPotential(tiny_published_path).createSystem(topology, positions=positions, useCUDAGraphs=True)
 
 
 @backends

@@ -5,6 +5,7 @@ import pytest
 
 from openmm_cgaa.analysis.errors import (
     PAPER_SLOTS,
+    bootstrap_intervals,
     energy_errors,
     force_errors,
     net_force_and_torque,
@@ -108,6 +109,32 @@ def test_energy_measures():
         assert row["rmse"] == pytest.approx(row["spread"])
     perfect = energy_errors(reference, reference, 240, temperature)["temperatures"]["300"]
     assert perfect["r2"] == 1.0
+
+
+def test_intervals_cover_the_truth_and_shrink_with_frames():
+    random, temperature = np.random.default_rng(0), np.repeat([300.0, 400.0], 20)
+    positions = random.normal(size=(40, len(GRAINS), 3))
+    reference = random.normal(size=positions.shape)
+    predicted = reference + 0.1 * random.normal(size=positions.shape)
+    energy = random.normal(size=40)
+    energies = energy, energy + 0.1 + 0.2 * random.normal(size=40)
+
+    def intervals(frames):
+        arrays = (values[frames] for values in (reference, predicted, positions))
+        return bootstrap_intervals(*arrays, GRAINS, [e[frames] for e in energies], temperature[frames])
+
+    found = intervals(np.arange(40))
+    forces = force_errors(reference, predicted, positions, GRAINS)
+    energy = energy_errors(*energies, len(GRAINS), temperature)
+    for name in ("component", "net_force", "torque"):
+        assert found[name][0] < forces[name] < found[name][1]
+    assert found["energy"][0] < energy["rmse"] < found["energy"][1]
+    assert found["energy_about_mean"][0] < energy["rmse_about_mean"] < found["energy_about_mean"][1]
+    for name, row in energy["temperatures"].items():
+        assert found["r2"][name][0] < row["r2"] < found["r2"][name][1]
+    few = intervals(np.arange(0, 40, 8))
+    assert np.ptp(few["component"]) > 1.5 * np.ptp(found["component"])
+    assert intervals(np.arange(2))["r2"] == {"300": None}
 
 
 def test_one_frame_has_no_r2():

@@ -98,6 +98,8 @@ def test_newer_format(tiny_conserving_path, tmp_path):
         (lambda m: m["config"].update(hidden=9), "size mismatch"),
         (lambda m: m["types"].pop(), "cannot build its network"),
         (lambda m: m.pop("types"), "no 'types' in its metadata"),
+        (lambda m: m["types"][0]["bonds"].append([0, 99]), "cannot build its network"),
+        (lambda m: m.update(config="conserving"), "cannot build its network"),
     ],
 )
 def test_network_that_cannot_be_built(tiny_conserving_path, tmp_path, change, message):

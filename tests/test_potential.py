@@ -20,6 +20,9 @@ from openmm_cgaa.errors import (
     ModelFileError,
     SimulationError,
 )
+from openmm_cgaa.geometry import layout_of
+from openmm_cgaa.neighbors import build_graph, center_pairs
+from openmm_cgaa.nn import batch_graphs
 
 
 def test_import_brings_torch_only_on_demand():
@@ -89,6 +92,40 @@ def test_reordered_atoms_give_reordered_forces(any_path, liquid, solvent):
     again, same = potential.evaluate(mixed, positions[order], box)
     assert again == pytest.approx(energy, abs=1e-6)
     np.testing.assert_allclose(same, forces[order], atol=1e-6 * np.abs(forces).max())
+
+
+def test_eight_boxes_have_eight_times_the_energy(any_path, liquid, solvent):
+    topology, positions, box = solvent
+    potential = CGAAPotential(any_path, "double")
+    energy, forces = potential.evaluate(topology, positions, box)
+    bonds, residues = np.asarray(liquid.bonds), np.asarray(liquid.residues)
+    eightfold = GrainMap.from_arrays(
+        liquid.elements * 8,
+        np.concatenate([bonds + 240 * copy for copy in range(8)]),
+        np.concatenate([residues + 18 * copy for copy in range(8)]),
+    )
+    cells = np.stack(np.meshgrid([0, 1], [0, 1], [0, 1]), -1).reshape(-1, 3)
+    big, same = potential.evaluate(eightfold, np.concatenate([positions + cell @ box for cell in cells]), 2 * box)
+    assert big == pytest.approx(8 * energy, abs=1e-6)
+    np.testing.assert_allclose(same, np.tile(forces, (8, 1)), atol=1e-9 * np.abs(forces).max())
+
+
+@pytest.mark.parametrize("periodic", [True, False])
+def test_every_tensor_is_made_on_the_device_of_the_model(any_path, liquid, periodic):
+    """Where no device is asked for, torch takes the default one: here one that cannot be mixed with the CPU."""
+    potential = CGAAPotential(any_path)
+    grain_map, positions, box = liquid.grain_map(), torch.tensor(liquid.positions[0]).double() / 10, liquid.cell[0] / 10
+    evaluator, box = potential.evaluator(grain_map.match(potential.types), periodic), torch.tensor(box)
+    graph = build_graph(10 * positions, 10 * box, layout_of(grain_map), 6.0, 4.0)
+    points, cell, reach = 20 * torch.rand(30, 3), 20 * torch.eye(3), torch.full((30,), 3.0)
+    expected = evaluator(positions, box)
+    with torch.device("meta"):
+        found = evaluator(positions, box)
+        joined, _ = batch_graphs([graph, graph], [10, 15])
+        pairs = center_pairs(points, cell, reach, all_pairs_below=0)
+    for result, same in zip(found, expected):
+        assert torch.equal(result, same)
+    assert {t.device.type for t in (*joined, *pairs) if isinstance(t, torch.Tensor)} == {"cpu"}
 
 
 def test_system_has_masses_box_and_moved_hydrogen_mass(any_path, solvent):
@@ -162,7 +199,7 @@ def test_unknown_precision_device_and_model(tiny_conserving_path):
 
 
 def test_leaving_the_domain_warns_once_and_names_all(tmp_path, liquid, solvent):
-    topology, _, _ = solvent
+    topology, positions, _ = solvent
     domain = {"periodic": True, "species": {"EC": [0.3, 0.4], "EMC": [0.6, 0.7]}, "density": [0.9, 1.2]}
     path = tiny_model(tmp_path / "model.safetensors", TINY_CONSERVING, liquid, domain=domain)
     potential = CGAAPotential(path)
@@ -177,3 +214,7 @@ def test_leaving_the_domain_warns_once_and_names_all(tmp_path, liquid, solvent):
     topology.setPeriodicBoxVectors(None)
     with pytest.warns(CGAADomainWarning, match="trained on periodic systems, this one is not"):
         potential.createSystem(topology, backend="python")
+    with pytest.warns(CGAADomainWarning, match="trained on periodic systems, this one is not") as caught:
+        for _ in range(3):
+            potential.evaluate(topology, positions)
+    assert len(caught) == 1

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import threading
+import warnings
 
 import mdtraj
 import numpy as np
@@ -12,10 +13,10 @@ import pytest
 from openmm import app, unit
 
 from openmm_cgaa.analysis.temperature import kinetic_temperatures
-from openmm_cgaa.errors import GeometryError, SimulationError
+from openmm_cgaa.errors import CGAADomainWarning, GeometryError, SimulationError
+from openmm_cgaa.files import write_bytes
 from openmm_cgaa.grains import GrainMap
 from openmm_cgaa.reporters import GrainStateReporter, Guard
-from openmm_cgaa.runfiles import write_bytes
 from openmm_cgaa.simulation import Settings, run
 from openmm_cgaa.units import BOLTZMANN_KJMOL
 
@@ -162,6 +163,17 @@ def test_bond_that_breaks_stops_the_run(tmp_path):
     assert not (tmp_path / "trajectory.dcd").stat().st_size
 
 
+def test_grains_closer_than_in_training_are_warned_of_once(tmp_path):
+    system, topology, positions = diatomics()
+    with pytest.warns(CGAADomainWarning, match=r"step 10: .* of CO \d+ are 3\.\d+ Å apart.* below 5\.00 Å") as told:
+        run(system, topology, positions, tmp_path / "a", SHORT, provenance={"trained_contact": 5.0}, progress=False)
+    assert len([w for w in told if w.category is CGAADomainWarning]) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", CGAADomainWarning)
+        run(system, topology, positions, tmp_path / "b", SHORT, provenance={"trained_contact": 3.5}, progress=False)
+    same_run(tmp_path / "a", tmp_path / "b")
+
+
 @pytest.mark.parametrize("energy", ["sqrt(0.01-x^2)", "1/step(-1-x*x)"])
 def test_force_or_energy_that_is_not_finite_stops_the_run(tmp_path, energy):
     system, topology, positions = diatomics()
@@ -193,6 +205,9 @@ def test_bad_input_is_named(tmp_path):
     assert not (tmp_path / "a").exists()
     with pytest.raises(SimulationError, match="no platform 'Abacus'"):
         run(system, topology, positions, tmp_path / "b", replaced(platform="Abacus"), progress=False)
+    assert not (tmp_path / "b").exists()  # so that the corrected command finds an empty place
+    with pytest.raises(SimulationError, match="threads is 0"):
+        Settings(threads=0)
 
 
 def test_nve_conserves_the_total_energy(tmp_path):

@@ -42,7 +42,9 @@ def mean(series) -> Estimate:
 def slope(time, series) -> Estimate:
     """Slope of the straight line of least squares, and its standard error.
 
-    The textbook error holds for independent residuals; it grows by the square root of their inefficiency.
+    The textbook error holds for independent residuals; it grows by the square root of their inefficiency. Noise that
+    stays correlated over more than a twentieth of the series (a random walk) cannot be told from a slope: the error is
+    too small then.
 
     Raises
     ------

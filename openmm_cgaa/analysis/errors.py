@@ -122,6 +122,58 @@ def energy_errors(reference, predicted, num_atoms: int, temperature) -> dict:
     }
 
 
+def bootstrap_intervals(reference, predicted, positions, grain_index, energies, temperature, samples=1000) -> dict:
+    """95 % intervals of the main errors: frames drawn anew with replacement, within each temperature.
+
+    Frames count as independent; where neighbours in time are alike, the intervals are too narrow.
+
+    Parameters
+    ----------
+    reference, predicted, positions, grain_index
+        As in `force_errors`.
+    energies : (array, array), [frames], eV
+        Reference and predicted.
+    temperature : array, [frames], K
+    samples : int
+
+    Returns
+    -------
+    dict
+        [lowest, highest] of ``component``, ``net_force``, ``torque`` (None where the reference has none), ``energy``,
+        ``energy_about_mean``, and ``r2``: a dict of temperature to interval, None where there are fewer than 3 frames.
+    """
+    random, temperature = np.random.default_rng(0), np.asarray(temperature)
+    groups = {f"{value:g}": np.flatnonzero(temperature == value) for value in np.unique(temperature)}
+    drawn = {name: random.choice(frames, (samples, len(frames))) for name, frames in groups.items()}
+    every = np.concatenate(list(drawn.values()), axis=1)  # [sample, frame]
+
+    relative = relative_positions(positions, grain_index)
+    error = np.asarray(predicted, dtype=float) - np.asarray(reference, dtype=float)
+    squares = [np.square(error).mean((1, 2))]  # per frame
+    for forces in (error, reference):
+        squares += [np.square(values).mean((1, 2)) for values in net_force_and_torque(forces, relative, grain_index)]
+    component, net, torque, net_reference, torque_reference = (values[every].mean(1) for values in squares)
+    truth, guess = (1000.0 * np.asarray(values, dtype=float) / len(grain_index) for values in energies)
+    wrong = guess - truth
+
+    def interval(values):
+        return [float(x) for x in np.quantile(values, [0.025, 0.975])]
+
+    return {
+        "component": interval(np.sqrt(component)),
+        "net_force": interval(np.sqrt(net / net_reference)) if net_reference.all() else None,
+        "torque": interval(np.sqrt(torque / torque_reference)) if torque_reference.all() else None,
+        "energy": interval(np.sqrt(np.square(wrong)[every].mean(1))),
+        "energy_about_mean": interval(wrong[every].std(1)),
+        "r2": {
+            name: interval(1.0 - np.square(wrong)[rows].mean(1) / np.maximum(truth[rows].var(1), 1e-30))
+            if rows.shape[1] > 2
+            else None
+            for name, rows in drawn.items()
+        },
+    }
+
+
 def _rms(values) -> float:
     return float(np.sqrt(np.square(np.asarray(values, dtype=float)).mean()))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..runfiles import write_bytes
+from ..files import write_bytes
 from ..units import KJMOL_PER_EV
 
 
@@ -41,8 +41,9 @@ def rdf_figure(curves, path, reference=None, reference_name="reference") -> Path
             ax.plot(*reference[name], color="0.45", linestyle="--", linewidth=1.2, label=reference_name)
         ax.plot(r, g, color="tab:blue", linewidth=1.4, label="this run")
         ax.set(title=name, xlabel="r (nm)", ylabel="g(r)", xlim=(0.0, r[-1]), ylim=(0.0, None))
+        ax.set_ylim(top=(1.35 if reference else 1.05) * ax.dataLim.y1)  # room for the legend
     if reference:
-        axes[0].legend(frameon=False)
+        axes[0].legend(frameon=False, loc="upper left", fontsize="small")
     return _save(figure, path)
 
 
@@ -59,10 +60,12 @@ def drift_figure(time, energy, estimate, num_atoms, path) -> Path:
     change = 1000.0 / KJMOL_PER_EV / num_atoms * (np.asarray(energy) - np.mean(energy))
     ax.plot(time, change, color="tab:blue", linewidth=0.8, label="total energy")
     line = estimate.value * (np.asarray(time) - np.mean(time))
-    slope = f"{estimate.value:.3g} ± {estimate.error:.1g} meV/atom/ps"
+    slope = f"{estimate.value:.3g} ± {estimate.error:.2g} meV/atom/ps"
     ax.plot(time, line, color="tab:red", linewidth=1.4, label=slope)
     ax.set(title="NVE: is energy conserved?", xlabel="time (ps)", ylabel="E − mean (meV/atom)")
-    ax.legend(frameon=False)
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high + 0.3 * (high - low))  # room for the legend
+    ax.legend(frameon=False, loc="upper center", ncols=2, fontsize="small")
     return _save(figure, path)
 
 
@@ -85,7 +88,8 @@ def temperature_figure(time, series, means, path, target=None) -> Path:
         label = f"{name} {mean:.0f} ± {error:.0f} K"
         ax.plot(time, values, color=f"C{number}", linewidth=0.8, alpha=0.8, label=label)
     ax.set(title="Temperature by kind of motion", xlabel="time (ps)", ylabel="temperature (K)")
-    ax.set_ylim(top=1.25 * max(np.max(values) for values in series.values()))
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high + 0.3 * (high - low))  # room for the legend
     ax.legend(frameon=False, fontsize="small", ncols=2, loc="upper center")
     return _save(figure, path)
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ..contacts import pairs_between, shortest_contact
 from ..errors import CGAAError
-from ..runfiles import write_bytes
+from ..files import write_bytes
+from ..units import ANGSTROM_PER_NM
 from .bonds import bond_stability
 from .drift import energy_drift, mean
 from .rdf import atom_pairs, carbonyl_oxygens, center_pairs, grain_centers, radial_distribution
@@ -106,6 +108,7 @@ def analyze(folder, out=None, reference=None, model=None, teacher_frames=20, pai
     _temperatures(run, report)
     _drift(run, report)
     _bonds(run, report)
+    _contacts(run, report)
     _distributions(run, report, reference, pairs)
     _teacher(run, report, model, teacher_frames)
     report.write()
@@ -152,6 +155,24 @@ def _bonds(run, report):
         f"largest deviation {worst.largest:.3f} Å: {worst.worst} at {run.trajectory.time[worst.frame]:.2f} ps",
     )
     report.draw("bond_figure", "bonds.png", kinds)
+
+
+def _contacts(run, report):
+    trajectory, atoms = run.trajectory, list(run.trajectory.topology.atoms)
+    pairs = pairs_between([atom.residue.index for atom in atoms])
+    boxes = trajectory.unitcell_vectors
+    found = [shortest_contact(xyz, None if boxes is None else boxes[i], pairs) for i, xyz in enumerate(trajectory.xyz)]
+    frame = int(np.argmin([distance for distance, _ in found]))
+    if not np.isfinite(found[frame][0]):
+        return report.skip("contacts between grains: there is one grain only")
+    shortest, (a, b) = ANGSTROM_PER_NM * found[frame][0], (atoms[i] for i in pairs[:, found[frame][1]])
+    trained = run.provenance.get("trained_contact")
+    report.add(
+        "contacts",
+        {"shortest_A": shortest, "trained_A": trained, "atoms": [str(a), str(b)]},
+        f"shortest between grains {shortest:.2f} Å ({a} to {b}) at {trajectory.time[frame]:.2f} ps"
+        + (f"; the model was trained down to {trained:.2f} Å" if trained else ""),
+    )
 
 
 def _distributions(run, report, reference, pairs):
@@ -239,12 +260,14 @@ def _teacher(run, report, model, frames):
     error = teacher_error(trajectory, run.grain_map, potential, sevennet_0_d3(), path, frames, progress)
     numbers = error.summary()
     force, energy = numbers["force_eV_per_A"], numbers["energy_meV_per_atom"]
+    shares = {"net force": numbers["relative"]["net_force"], "torque": numbers["relative"]["torque"]}
+    relative = ", ".join(f"{name} {100 * x:.0f} %" for name, x in shares.items() if x is not None) + " of the teacher's"
     report.add(
         "teacher",
         {"model": str(model), **numbers},
         f"force RMSE {force['component']:.3f} eV/Å per component over {numbers['frames']} frames "
         f"(rms force {numbers['teacher_force_eV_per_A']['component']:.3f})",
-        "of it " + ", ".join(f"{name} {force[name]:.3f}" for name in MOTIONS),
+        "of it " + ", ".join(f"{name} {force[name]:.3f}" for name in MOTIONS) + f"; {relative}",
         f"energy RMSE {energy['rmse']:.2f} meV/atom, about its mean of {energy['mean']:+.2f}: "
         f"{energy['rmse_about_mean']:.2f}",
     )

@@ -29,6 +29,6 @@ def main(argv=None) -> int:
     args = parser.parse_args(argv)
     try:
         return command.run(args) or 0
-    except CGAAError as error:
+    except (CGAAError, OSError) as error:  # an OSError (a full disk, no permission) names its file
         print(f"openmm-cgaa {args.command}: {error}", file=sys.stderr)
         return 2

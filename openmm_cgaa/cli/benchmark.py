@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from ..errors import CGAAError
-from ..runfiles import write_bytes
+from ..files import write_bytes
 from ..topologies import read_structure
 
 SYSTEM = Path(__file__).parents[2] / "systems/ec_emc"

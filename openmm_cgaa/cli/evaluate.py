@@ -13,7 +13,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    from ..modelfile import write_atomically
+    from ..files import write_bytes
     from ..training.evaluation import evaluate
 
     errors = evaluate(args.model, args.dataset, args.block)
@@ -22,16 +22,15 @@ def run(args):
     if errors["trained_on"] and args.block in ("validation", "test"):
         print(f"note: all of {args.dataset} was used to train this model; its {args.block} block is no test of it")
     if args.json:
-        write_atomically(args.json, json.dumps(errors, indent=1).encode())
+        write_bytes(args.json, (json.dumps(errors, indent=1) + "\n").encode())
 
 
 def tables(errors):
     """Rich tables of what `training.evaluation.evaluate` returns."""
-    from rich.table import Table
-
-    force, energy = errors["force"], errors["energy"]
+    force, energy, intervals = errors["force"], errors["energy"], errors["intervals"]
     title = f"{errors['frames']} frames ({errors['block']}), {errors['atoms']} atoms, {errors['grains']} grains"
-    first = Table("force", "error, eV/Å", "reference, eV/Å", "error / reference", title=title)
+    title += "\n(in brackets: 95 % of resamples of the frames)"
+    first = _table(title, "force", "error\neV/Å", "reference\neV/Å", "error / reference")
     rows = {
         "per component, rmse": "component",
         "· translation of grains": "translation",
@@ -40,25 +39,42 @@ def tables(errors):
     }
     for label, name in rows.items():
         error, reference = force[name], force[f"reference_{name}"]
-        first.add_row(label, f"{error:.4f}", f"{reference:.4f}", _number(error / reference if reference else None))
-    first.add_row("net force on a grain", "", "", _number(force["net_force"]))
-    first.add_row("torque on a grain", "", "", _number(force["torque"]))
+        interval = _interval(intervals.get(name))
+        ratio = _number(error / reference if reference else None)
+        first.add_row(label, f"{error:.4f}{interval}", f"{reference:.4f}", ratio)
+    for label, name in {"net force on a grain": "net_force", "torque on a grain": "torque"}.items():
+        first.add_row(label, "", "", _number(force[name]) + _interval(intervals[name]))
     first.add_row("vector norm, mean", f"{force['vector_mean']:.4f}", "", "")
     first.add_row("vector norm, rms", f"{force['vector_rms']:.4f}", "", "")
     first.add_row(f"vector norm, rms, padded to {PAPER_SLOTS} slots", f"{force['vector_padded']:.4f}", "", "")
 
-    second = Table("energy", "frames", "rmse, meV/atom", "best constant, meV/atom", "R2")
-    second.add_row("all", str(errors["frames"]), f"{energy['rmse']:.3f}", "", "")
-    second.add_row(f"all, about the mean error {energy['mean']:+.3f}", "", f"{energy['rmse_about_mean']:.3f}", "", "")
+    second = _table(None, "energy", "frames", "rmse\nmeV/atom", "best constant\nmeV/atom", "R2")
+    rmse = f"{energy['rmse']:.3f}{_interval(intervals['energy'])}"
+    second.add_row("all", str(errors["frames"]), rmse, "", "")
+    about_mean = f"{energy['rmse_about_mean']:.3f}{_interval(intervals['energy_about_mean'])}"
+    second.add_row(f"about the mean, {energy['mean']:+.3f}", "", about_mean, "", "")
     for value, row in energy["temperatures"].items():
-        second.add_row(
-            f"{value} K", str(row["frames"]), f"{row['rmse']:.3f}", f"{row['spread']:.3f}", _number(row["r2"])
-        )
+        r2 = _number(row["r2"]) + _interval(intervals["r2"][value])
+        second.add_row(f"{value} K", str(row["frames"]), f"{row['rmse']:.3f}", f"{row['spread']:.3f}", r2)
     return first, second
 
 
 def _number(value):
     return "-" if value is None else f"{value:.3f}"
+
+
+def _interval(ends):
+    return "" if ends is None else f" ({ends[0]:.3f}–{ends[1]:.3f})"
+
+
+def _table(title, first, *numbers):
+    from rich.table import Table
+
+    table = Table(title=title)
+    table.add_column(first)
+    for heading in numbers:
+        table.add_column(heading, no_wrap=True)
+    return table
 
 
 def _print(table):

@@ -32,9 +32,9 @@ def run(args):
     from ..simulation import run as simulate
     from ..topologies import read_structure
 
+    settings = Settings(**{field.name: getattr(args, field.name) for field in fields(Settings)})
     if args.threads:
         torch.set_num_threads(args.threads)
-    settings = Settings(**{field.name: getattr(args, field.name) for field in fields(Settings)})
     topology, positions = read_structure(args.topology)
     potential = CGAAPotential(args.model, precision=args.precision)
     system = potential.createSystem(topology, backend=args.backend, positions=positions)
@@ -42,6 +42,7 @@ def run(args):
         "topology": str(args.topology),
         "model": str(args.model),
         "model_sha256": hashlib.sha256(potential.data).hexdigest(),
+        "trained_contact": potential.metadata["domain"].get("shortest_contact"),
         "precision": args.precision,
         "backend": args.backend,
     }

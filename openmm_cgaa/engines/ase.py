@@ -69,7 +69,7 @@ class CGAACalculator(Calculator):
             raise GeometryError(f"pbc is {self.atoms.pbc.tolist()}; give a box in all three directions, or in none")
         box = validation.check_box(self.atoms.cell.array / ANGSTROM_PER_NM) if periodic else None
         grain_map, layout = self._bind(box)
-        network, device = self.potential.network, self.potential.device
+        network = self.potential.network
         graph = build_graph(
             self.potential.tensor(self.atoms.positions),
             self.potential.tensor(self.atoms.cell.array) if periodic else None,
@@ -81,7 +81,7 @@ class CGAACalculator(Calculator):
         with torch.enable_grad():
             energy, ordered, virial = network(graph)
         forces = torch.empty_like(ordered)
-        forces[layout.atom_index.to(device)] = ordered
+        forces[layout.atom_index] = ordered
         energy, forces = float(energy[0]), forces.double().cpu().numpy()
         validation.check_finite(energy, forces, grain_map)
         self.results = {"energy": energy, "forces": forces}
@@ -106,6 +106,7 @@ class CGAACalculator(Calculator):
                         f"{list(grain_map.types[t].elements)} there; are both in the same order?"
                     )
             validation.check_extent(grain_map, positions, box)
+            self.potential.warn_domain(grain_map, box)
             grain_map = self.potential.aligned(grain_map, positions, box)
             layout = layout_of(grain_map)
             layout = layout._replace(

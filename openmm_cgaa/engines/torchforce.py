@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import EngineError
+from . import log
 from .pythonforce import Guard
 
 
@@ -28,8 +29,10 @@ class Scattered(nn.Module):
 
     def run(self, positions: Tensor, box: Tensor) -> Tuple[Tensor, Tensor]:
         """Energy and forces [particles, 3] in the dtype of the positions."""
-        chosen = positions if self.everything else positions[self.particles]
-        energy, forces = self.evaluator(chosen, box)
+        # platforms without CUDA hand in tensors of the CPU, whatever device the model is on
+        device = self.particles.device
+        chosen, box = positions.to(device), box.to(device)
+        energy, forces = self.evaluator(chosen if self.everything else chosen[self.particles], box)
         if not bool(torch.isfinite(energy)):
             raise ValueError(
                 "the model's energy is not finite; atoms overlap or the run has left what the model knows: go back to "
@@ -37,8 +40,8 @@ class Scattered(nn.Module):
             )
         forces = forces.to(positions.dtype)
         if not self.everything:
-            forces = torch.zeros_like(positions).index_copy(0, self.particles, forces)
-        return energy, forces
+            forces = torch.zeros_like(chosen).index_copy(0, self.particles, forces)
+        return energy, forces.to(positions.device)
 
 
 class PeriodicModule(Scattered):
@@ -69,11 +72,13 @@ def make_forces(potential, grain_map, box, particles, part, positions, use_cuda_
             )
         grain_map = potential.aligned(grain_map, positions, box)
     evaluator = potential.evaluator(grain_map, box is not None, part)
-    module = torch.jit.script((FreeModule if box is None else PeriodicModule)(evaluator, particles).eval())
+    module = (FreeModule if box is None else PeriodicModule)(evaluator, particles).to(potential.device)
+    module = torch.jit.script(module.eval())
     force = openmmtorch.TorchForce(module)
     force.setOutputsForces(True)
     force.setUsesPeriodicBoundaryConditions(box is not None)
     if use_cuda_graphs:
+        log.warning("useCUDAGraphs: not verified on CUDA; neighbour lists change their length, so capture may fail")
         force.setProperty("useCUDAGraphs", "true")
     if potential.conserving:
         return [force]

@@ -1,5 +1,6 @@
 """The one input of every network: whole grains, sorted by type, and their neighbours."""
 
+from itertools import accumulate
 from typing import List, NamedTuple, Tuple
 
 import torch
@@ -81,25 +82,26 @@ def batch_graphs(graphs: List[Graph], slots: List[int]) -> Tuple[Graph, Tensor]:
         ``labels_joined = torch.cat(labels)[order]`` puts per-atom labels (frame after frame, each in network order)
         into the order of the joined graph.
     """
+    device = graphs[0].positions.device
     counts = [sum(g.counts[t] for g in graphs) for t in range(len(slots))]
     atom_blocks: List[List[Tensor]] = [[] for _ in slots]
     grain_blocks: List[List[Tensor]] = [[] for _ in slots]
     atom_start = grain_start = 0
     for g in graphs:
         for t, count in enumerate(g.counts):
-            atom_blocks[t].append(torch.arange(count * slots[t]) + atom_start)
-            grain_blocks[t].append(torch.arange(count) + grain_start)
+            atom_blocks[t].append(torch.arange(count * slots[t], device=device) + atom_start)
+            grain_blocks[t].append(torch.arange(count, device=device) + grain_start)
             atom_start += count * slots[t]
             grain_start += count
     order = torch.cat([block for blocks in atom_blocks for block in blocks])
     grain_order = torch.cat([block for blocks in grain_blocks for block in blocks])
     atom_new = torch.empty_like(order)
-    atom_new[order] = torch.arange(len(order))
+    atom_new[order] = torch.arange(len(order), device=device)
     grain_new = torch.empty_like(grain_order)
-    grain_new[grain_order] = torch.arange(len(grain_order))
+    grain_new[grain_order] = torch.arange(len(grain_order), device=device)
 
-    atom_offsets = torch.tensor([0] + [len(g.atom_grain) for g in graphs]).cumsum(0)
-    grain_offsets = torch.tensor([0] + [len(g.grain_frame) for g in graphs]).cumsum(0)
+    atom_offsets = list(accumulate([len(g.atom_grain) for g in graphs], initial=0))
+    grain_offsets = list(accumulate([len(g.grain_frame) for g in graphs], initial=0))
     joined = Graph(
         positions=torch.cat([g.positions for g in graphs])[order],
         counts=counts,

@@ -1,14 +1,14 @@
 """One set of labelled frames of one topology: one compressed npz file, never pickle."""
 
+import io
 import json
-import os
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import DatasetError
+from ..files import write_bytes
 from ..grains import GrainMap
 
 FORMAT = "openmm-cgaa-dataset-1"
@@ -64,7 +64,9 @@ class Dataset:
             values = np.asarray(getattr(self, name), dtype=DTYPES[name])
             expected = tuple(sizes.get(size, size) for size in shape)
             if values.ndim == 0 or values.shape[1:] != expected:
-                raise DatasetError(f"{name}: shape {values.shape}, expected (frames, {expected}) by the atoms listed")
+                raise DatasetError(
+                    f"{name}: shape {values.shape}, expected {('frames', *expected)} by the atoms listed"
+                )
             if len(values) != sizes.setdefault("frames", len(values)):
                 raise DatasetError(f"{name}: {len(values)} frames, but positions have {sizes['frames']}")
             bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
@@ -101,7 +103,6 @@ class Dataset:
 
     def save(self, path):
         """Write one npz file; an existing file stays as it is until the new one is complete."""
-        path = Path(path)
         header = {
             "format": FORMAT,
             "elements": list(self.elements),
@@ -110,14 +111,9 @@ class Dataset:
         }
         arrays = {name: getattr(self, name) for name in FRAME_SHAPES}
         arrays |= {"bonds": self.bonds.astype(np.int32), "residues": self.residues.astype(np.int32)}
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            with open(temporary, "wb") as file:
-                np.savez_compressed(file, header=np.array(json.dumps(header)), **arrays)
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        file = io.BytesIO()
+        np.savez_compressed(file, header=np.array(json.dumps(header)), **arrays)
+        write_bytes(path, file.getvalue())
 
     @classmethod
     def load(cls, path) -> "Dataset":
@@ -134,7 +130,7 @@ class Dataset:
         try:
             with np.load(path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
-        except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        except Exception as error:  # whatever numpy, zipfile and zlib stumble on
             raise DatasetError(f"{path}: not a labelled data set, or truncated ({error}); fetch it again") from None
         try:
             header = json.loads(str(arrays["header"]))
@@ -150,7 +146,9 @@ class Dataset:
                 **{name: arrays[name] for name in [*FRAME_SHAPES, "bonds", "residues"]},
                 elements=header["elements"],
                 residue_names=header["residue_names"],
-                provenance=header["provenance"],
+                provenance=header.get("provenance", {}),
             )
+        except KeyError as error:
+            raise DatasetError(f"{path}: its header lacks {error}; label the frames again and save all") from None
         except DatasetError as error:
             raise DatasetError(f"{path}: {error}") from None

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DatasetError, EngineError
-from ..runfiles import write_bytes
+from ..files import write_bytes
 
 
 def sevennet_0_d3(dispersion=True, device="auto"):

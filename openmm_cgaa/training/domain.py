@@ -3,6 +3,7 @@
 import mdtraj
 import numpy as np
 
+from ..contacts import pairs_between, shortest_contact
 from ..units import G_PER_CM3_PER_DALTON_PER_ANGSTROM3
 
 
@@ -44,16 +45,10 @@ def training_domain(sets, types) -> dict:
 
 def shortest_contacts(dataset, frames) -> np.ndarray:
     """Shortest distance of two atoms of different residues in each frame (nearest images), Å, [frames]."""
-    first, second = np.triu_indices(dataset.num_atoms, 1)
-    apart = dataset.residues[first] != dataset.residues[second]
-    first, second = first[apart], second[apart]
-    shortest = []
-    for frame in frames:
-        box = dataset.cell[frame].astype(np.float32)
-        delta = dataset.positions[frame][second] - dataset.positions[frame][first]
-        delta -= np.round(delta @ np.linalg.inv(box)) @ box
-        shortest.append(np.sqrt(np.square(delta).sum(1).min()))
-    return np.array(shortest)
+    pairs = pairs_between(dataset.residues)
+    return np.array(
+        [shortest_contact(dataset.positions[i], dataset.cell[i].astype(np.float32), pairs)[0] for i in frames]
+    )
 
 
 def _range(values) -> list:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..analysis.errors import energy_errors, force_errors
+from ..analysis.errors import bootstrap_intervals, energy_errors, force_errors
 from ..grains import GrainType
 from ..modelfile import load_model
 from ..reference import Dataset
@@ -42,12 +42,12 @@ def evaluate(model, dataset_path, block: str = "all") -> dict:
     -------
     dict
         ``block``, ``trained_on`` (all of the set was used for training), ``frames``, ``atoms``, ``grains``, ``force``
-        (`force_errors`), ``energy`` (`energy_errors`).
+        (`force_errors`), ``energy`` (`energy_errors`), ``intervals`` (`bootstrap_intervals`).
 
     Raises
     ------
     CGAAError
-        The model or data set cannot be read, or the model lacks a grain type of the set.
+        The model or data set cannot be read, the block is empty, or the model lacks a grain type of the set.
     """
     network, metadata = load_model(model)
     dataset = Dataset.load(dataset_path)
@@ -58,18 +58,17 @@ def evaluate(model, dataset_path, block: str = "all") -> dict:
     frames = LabelledFrames(dataset, chosen, types, network.grain_cutoff, network.atom_cutoff, align)
     energy, forces = predict(network, frames)
     graphs, labels = zip(*frames.items)
-    grain_index = graphs[0].atom_grain.numpy()
+    grain_index, temperature = graphs[0].atom_grain.numpy(), dataset.temperature[chosen]
+    reference = np.stack([label.forces.numpy() for label in labels])
+    described = (reference, forces, np.stack([graph.positions.numpy() for graph in graphs]), grain_index)
+    energies = dataset.energy[chosen], energy
     return {
         "block": block,
         "trained_on": Path(dataset_path).name in split.get("used whole for training", []),
         "frames": len(chosen),
         "atoms": dataset.num_atoms,
         "grains": int(grain_index.max()) + 1,
-        "force": force_errors(
-            np.stack([label.forces.numpy() for label in labels]),
-            forces,
-            np.stack([graph.positions.numpy() for graph in graphs]),
-            grain_index,
-        ),
-        "energy": energy_errors(dataset.energy[chosen], energy, dataset.num_atoms, dataset.temperature[chosen]),
+        "force": force_errors(*described),
+        "energy": energy_errors(*energies, dataset.num_atoms, temperature),
+        "intervals": bootstrap_intervals(*described, energies, temperature),
     }

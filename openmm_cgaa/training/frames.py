@@ -5,6 +5,7 @@ from typing import List
 import numpy as np
 import torch
 
+from ..errors import DatasetError
 from ..geometry import layout_of
 from ..neighbors import build_graph
 from ..nn.graph import Graph, batch_graphs
@@ -73,6 +74,8 @@ class LabelledFrames(torch.utils.data.Dataset):
     """
 
     def __init__(self, dataset: Dataset, frames, types, grain_cutoff: float, atom_cutoff: float, align=False):
+        if len(frames) == 0:
+            raise DatasetError("no frame in one of the blocks of this set; give more frames, or other fractions")
         grain_map = dataset.grain_map().match(types)
         self.slots = [t.num_slots for t in types]
         self.items = []
