@@ -39,7 +39,7 @@ def find_model(model) -> Path:
     )
 
 
-def save_model(path, network, metadata: dict) -> None:
+def save_model(path, network, metadata: dict, half=False) -> None:
     """Write a network to one file; an existing file is replaced only once the new one is complete.
 
     Parameters
@@ -50,6 +50,8 @@ def save_model(path, network, metadata: dict) -> None:
     metadata : dict
         ``config`` (dict) and ``types`` (list of ``GrainType.to_dict()``); also ``provenance`` (data, seed, versions),
         ``domain`` (what it was trained on, see `validation.check_domain`) and ``errors`` (on validation frames).
+    half : bool
+        Store the parameters (not the buffers) in float16, for networks of millions of weights; they are read as float32.
 
     Raises
     ------
@@ -62,6 +64,8 @@ def save_model(path, network, metadata: dict) -> None:
     if missing:
         raise ModelFileError(f"metadata for {path}: no {' and no '.join(sorted(missing))}; a model needs both")
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    if half:
+        tensors |= {name: tensors[name].half() for name, _ in network.named_parameters()}
     try:
         header = json.loads(_canonical({"provenance": {}, "domain": {}, "errors": {}, **metadata}))
     except (TypeError, ValueError) as error:

@@ -195,7 +195,7 @@ class CGAAPotential:
         intraForceGroup : int, optional
             Own force group of the intra-grain term, for RESPA (conserving models only).
         backend : str
-            ``"torch"`` (OpenMM-Torch), ``"python"`` (PythonForce), or ``"auto"``: the first one that is installed.
+            ``"python"`` (PythonForce), ``"torch"`` (OpenMM-Torch), or ``"auto"``: PythonForce, see docs/engines.md.
         useCUDAGraphs : bool
             For the torch backend and conserving models.
         positions : array [atoms of the topology, 3], nm, or Quantity, optional

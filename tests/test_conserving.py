@@ -236,3 +236,29 @@ def test_training_reaches_every_weight(liquid):
     energy, forces, _ = network(model.graph(torch.tensor(liquid.positions[0]).double(), torch.tensor(liquid.cell[0])))
     (energy.sum() + forces.square().sum()).backward()
     assert [name for name, p in network.named_parameters() if p.grad is None] == []
+
+
+def test_closer_than_ever_seen_costs_energy(liquid):
+    """Below the shortest distance of two elements in the calibration frames stands a wall; above it nothing changes."""
+    model = Bound(liquid.grain_map())
+    network = model.network
+    positions, box = torch.tensor(liquid.positions[0]).double(), torch.tensor(liquid.cell[0])
+    graph = model.graph(positions, box)
+    before = network(graph)
+    network.calibrate(graph)
+    for with_wall, without in zip(network(graph), before):
+        close(with_wall, without)
+    i, j = graph.pair_index
+    r = (graph.positions[j] + graph.pair_shift - graph.positions[i]).norm(dim=1)
+    elements = network.of_slots(network.slot_element, graph.counts)
+    hydrogens = (elements[i] == 1) & (elements[j] == 1)  # of C, H, O
+    close(network.shortest[1, 1].double(), r[hydrogens].min(), 1e-6)
+    close(network.shortest, network.shortest.T)
+
+    closest = torch.where(hydrogens)[0][r[hydrogens].argmin()]
+    pushed = graph.positions.clone()
+    pushed[i[closest]] += 0.1 * (graph.positions[j] + graph.pair_shift - graph.positions[i])[closest] / r[closest]
+    graph = graph._replace(positions=pushed)
+    high = network(graph)[0]
+    network.wall = 0.0
+    assert 0.9 * 30.0 * 0.1**3 < (high - network(graph)[0]).item() < 5 * 30.0 * 0.1**3

@@ -341,7 +341,7 @@ def test_auto_says_what_it_took_and_vain_requests_what_is_missing(tiny_conservin
     with caplog.at_level(logging.INFO, "openmm_cgaa"):
         system = potential.createSystem(solvent[0])
     assert any(isinstance(force, openmm.PythonForce) for force in system.getForces())
-    message = "backend 'auto': PythonForce, because openmmtorch does not import"
+    message = "backend 'auto': PythonForce (TorchForce: openmmtorch does not import)"
     assert [record.getMessage() for record in caplog.records] == [message]
     with pytest.raises(EngineError, match=r"does not import; install it with `pip install openmm_cgaa\[torchforce\]`"):
         potential.createSystem(solvent[0], backend="torch")
@@ -362,7 +362,9 @@ def test_cuda_graphs_are_a_property_of_the_force_with_a_warning(
     assert "useCUDAGraphs: not verified on CUDA" in caplog.text
     assert_same(numbers(context_of(system, positions)), potential.evaluate(topology, positions, box))
     with pytest.raises(EngineError, match="useCUDAGraphs is for conserving models"):
-        CGAAPotential(tiny_published_path).createSystem(topology, positions=positions, useCUDAGraphs=True)
+        CGAAPotential(tiny_published_path).createSystem(
+            topology, positions=positions, backend="torch", useCUDAGraphs=True
+        )
 
 
 @backends

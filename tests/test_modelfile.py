@@ -33,6 +33,17 @@ def test_round_trip_keeps_weights_dtypes_and_metadata(any_path, tmp_path):
     assert again.type_energy.tolist() == [-60.125, -80.25]
 
 
+def test_half_rounds_the_parameters_alone(any_path, tmp_path):
+    network, metadata = modelfile.load_model(any_path)
+    modelfile.save_model(tmp_path / "half.safetensors", network, metadata, half=True)
+    again, _ = modelfile.load_model(tmp_path / "half.safetensors")
+    parameters = dict(again.named_parameters())
+    for name, tensor in network.state_dict().items():
+        expected = tensor.half().float() if name in parameters else tensor
+        assert torch.equal(again.state_dict()[name], expected), name
+    assert (tmp_path / "half.safetensors").stat().st_size < any_path.stat().st_size
+
+
 def test_bytes_load_as_the_file(any_path):
     assert modelfile.load_model(modelfile.model_bytes(any_path))[1] == modelfile.load_model(any_path)[1]
 

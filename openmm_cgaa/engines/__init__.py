@@ -53,10 +53,12 @@ def load_torch_plugins() -> bool:
     return any("OpenMMTorch" in name for name in loaded)
 
 
-def choose_backend(backend: str, sees_geometry: bool = True) -> str:
-    """``"torch"`` or ``"python"``; says in one log line which one ``"auto"`` took.
+def choose_backend(backend: str) -> str:
+    """``"torch"`` or ``"python"``; says in one log line what ``"auto"`` took.
 
-    ``sees_geometry`` is false where only PythonForce could tell equivalent atoms, by its first call.
+    That is PythonForce, which every OpenMM of today has. TorchForce costs a few percent less on a CPU, but with the
+    released openmmtorch a System that holds one cannot be copied or read from XML: the process ends. So it is there for
+    those who ask for it.
 
     Raises
     ------
@@ -68,16 +70,15 @@ def choose_backend(backend: str, sees_geometry: bool = True) -> str:
     if backend == "python":
         return backend
     missing = missing_torchforce()
-    if backend == "auto" and not missing and not sees_geometry:
-        missing = "this model tells equivalent atoms by a geometry, and positions= is not given"
-    if missing and backend == "torch":
+    if backend == "auto":
+        log.info("backend 'auto': PythonForce (TorchForce: %s)", missing or "installed, ask for it by backend='torch'")
+        return "python"
+    if missing:
         raise EngineError(
             f"backend 'torch': {missing}; install it with `pip install openmm_cgaa[torchforce]` (openmmtorch 1.5 and "
             "torch 2.9.x), or use backend='python'"
         )
-    if backend == "auto":
-        log.info("backend 'auto': %s", f"PythonForce, because {missing}" if missing else "TorchForce (openmmtorch)")
-    return "python" if missing else "torch"
+    return backend
 
 
 def add_forces(potential, system, grain_map, box, particles, groups, backend, use_cuda_graphs, positions) -> None:
@@ -110,7 +111,7 @@ def add_forces(potential, system, grain_map, box, particles, groups, backend, us
     if use_cuda_graphs and not potential.conserving:
         raise EngineError("useCUDAGraphs is for conserving models; this one has direct forces")
     module = pythonforce
-    if choose_backend(backend, potential.permutation_invariant or positions is not None) == "torch":
+    if choose_backend(backend) == "torch":
         from . import torchforce as module
     elif use_cuda_graphs:
         raise EngineError("useCUDAGraphs is a property of the torch backend, but backend is 'python'")

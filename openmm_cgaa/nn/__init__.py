@@ -36,6 +36,7 @@ def build_network(config: dict, types: List) -> nn.Module:
     if name == "published":
         given["bonds"] = [list(t.tree) for t in types]
     if name == "conserving":
+        given["elements"] = [list(t.elements) for t in types]
         given["classes"] = [list(t.classes) for t in types]
         given["pair_classes"] = [pair_classes_of(list(t.classes), list(t.bonds)) for t in types]
     known = set(inspect.signature(networks[name]).parameters) - set(given)

@@ -97,6 +97,8 @@ class ConservingNetwork(nn.Module):
         Symmetry class of each slot of each type.
     pair_classes : list of list of list of int
         Symmetry class of each ordered pair of slots of each type (`pair_classes_of`).
+    elements : list of list of str
+        Element of each slot of each type.
     atom_cutoff, grain_cutoff : float, Å
     num_basis, intra_basis : int
         Radial functions between and inside grains.
@@ -112,6 +114,9 @@ class ConservingNetwork(nn.Module):
         Channels of the second gathering (as many scalars as vectors).
     atom_neighbors, grain_neighbors : float
         Typical neighbours, to bring sums to order one.
+    wall : float, eV/Å^3
+        Two atoms of different grains that come closer than their elements ever did in training (`calibrate`) cost
+        wall (shortest - r)^3 besides. No label says what happens there, and without it molecules fuse sooner or later.
     """
 
     conserving: bool
@@ -124,6 +129,7 @@ class ConservingNetwork(nn.Module):
         slots: List[int],
         classes: List[List[int]],
         pair_classes: List[List[List[int]]],
+        elements: List[List[str]],
         atom_cutoff: float = 4.5,
         grain_cutoff: float = 10.0,
         num_basis: int = 8,
@@ -137,6 +143,7 @@ class ConservingNetwork(nn.Module):
         pair_channels: int = 16,
         atom_neighbors: float = 30.0,
         grain_neighbors: float = 30.0,
+        wall: float = 30.0,
     ):
         super().__init__()
         self.conserving = True
@@ -150,6 +157,12 @@ class ConservingNetwork(nn.Module):
         num_classes = sum(max(c) + 1 for c in classes)
         slot_class = [c + offset for own, offset in zip(classes, offsets) for c in own]
         self.register_buffer("slot_class", torch.tensor(slot_class), persistent=False)
+        kinds = sorted({symbol for own in elements for symbol in own})
+        self.register_buffer(
+            "slot_element", torch.tensor([kinds.index(s) for own in elements for s in own]), persistent=False
+        )
+        self.register_buffer("shortest", torch.zeros(len(kinds), len(kinds)))
+        self.wall = wall
         self.register_buffer("type_energy", torch.zeros(len(slots), dtype=torch.float64))
 
         self.intra = nn.ModuleList(IntraDensity(pairs, intra_basis, scalars, vectors) for pairs in pair_classes)
@@ -191,12 +204,27 @@ class ConservingNetwork(nn.Module):
         """Energy of each grain type that the total starts from, [types], eV."""
         self.type_energy.copy_(type_energies)
 
-    def atom_classes(self, counts: List[int]) -> Tensor:
-        """Symmetry class of every atom in network order, [atoms]."""
+    @torch.jit.unused
+    def calibrate(self, graph: Graph) -> None:
+        """Take from training frames the shortest distance of each pair of elements, where the wall begins."""
+        i, j = graph.pair_index[0], graph.pair_index[1]
+        r = torch.linalg.norm(graph.positions[j] + graph.pair_shift - graph.positions[i], dim=1)
+        self.shortest.fill_(self.atom_cutoff)
+        self.shortest.view(-1).scatter_reduce_(0, self.element_pairs(graph), r.to(self.shortest.dtype), "amin")
+        self.shortest.copy_(torch.minimum(self.shortest, self.shortest.T.clone()))
+        self.shortest[self.shortest == self.atom_cutoff] = 0.0  # never met: nothing is known
+
+    def element_pairs(self, graph: Graph) -> Tensor:
+        """Which pair of elements each atom pair is, as an index into the flat `shortest`, [pairs]."""
+        element = self.of_slots(self.slot_element, graph.counts)
+        return element[graph.pair_index[0]] * self.shortest.size(0) + element[graph.pair_index[1]]
+
+    def of_slots(self, values: Tensor, counts: List[int]) -> Tensor:
+        """What belongs to the slots of the types, for every atom in network order, [slots] -> [atoms]."""
         blocks: List[Tensor] = []
         start = 0
         for t, size in enumerate(self.slots):
-            blocks.append(self.slot_class[start : start + size].repeat(counts[t]))
+            blocks.append(values[start : start + size].repeat(counts[t]))
             start += size
         return torch.cat(blocks)
 
@@ -226,12 +254,12 @@ class ConservingNetwork(nn.Module):
     ) -> Tensor:
         """What is left when the intra energies are taken off, one energy per grain, [grains]."""
         atom_grain = graph.atom_grain
-        kind = self.atom_classes(graph.counts)
+        kind = self.of_slots(self.slot_class, graph.counts)
         i, j = graph.pair_index[0], graph.pair_index[1]
         delta = positions.index_select(0, j) + pair_shift - positions.index_select(0, i)
-        r = torch.linalg.norm(delta, dim=1)
-        unit = delta / r.unsqueeze(1)
-        basis = self.atom_basis(r) * self.norm
+        pair_r = torch.linalg.norm(delta, dim=1)
+        unit = delta / pair_r.unsqueeze(1)
+        basis = self.atom_basis(pair_r) * self.norm
 
         # first gathering: densities of other grains' atoms, by class of the sender
         s_out = gather_scalars(basis @ self.radial_s, self.send_s.index_select(0, kind), i, j)
@@ -268,7 +296,9 @@ class ConservingNetwork(nn.Module):
         s_out = gather_scalars(basis @ self.second_s, emit_s, i, j)
         v_out = gather_vectors(basis @ self.second_v, emit_v, unit, i, j)
         x = torch.cat([h, s_out, dots(v_out, v_out), dots(v_out, self.second_mix(v))], 1)
-        return grain_sum(self.atom_out(x), graph).squeeze(1) + self.grain_out(s_grain).squeeze(1)
+        energy = grain_sum(self.atom_out(x), graph).squeeze(1) + self.grain_out(s_grain).squeeze(1)
+        closer = torch.relu(self.shortest.flatten().index_select(0, self.element_pairs(graph)) - pair_r)
+        return energy.index_add(0, atom_grain.index_select(0, i), self.wall * closer * closer * closer)
 
     def grain_energies(
         self, positions: Tensor, pair_shift: Tensor, edge_shift: Tensor, graph: Graph, part: int

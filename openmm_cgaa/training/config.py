@@ -56,6 +56,7 @@ class TrainingConfig:
     `model` goes to `build_network`. `validate_every` steps the averaged weights are validated and a checkpoint is
     written. `score_energy` (Å) weighs the energy in the score that selects the best weights: force rmse per component
     (eV/Å) + score_energy * energy rmse (eV/atom). `max_minutes` ends a run early; the learning rate follows the steps.
+    `half` writes the parameters of the model file in float16.
     """
 
     model: dict
@@ -73,10 +74,15 @@ class TrainingConfig:
     seed: int = 0
     threads: int | None = None
     accelerator: str = "auto"
+    half: bool = False
 
     def result_key(self) -> dict:
         """All that decides about the weights; the machine and the time budget do not."""
-        return {k: v for k, v in asdict(self).items() if k not in ("max_minutes", "threads", "accelerator", "output")}
+        return {
+            k: v
+            for k, v in asdict(self).items()
+            if k not in ("max_minutes", "threads", "accelerator", "output", "half")
+        }
 
 
 def _build(kind, values, where):

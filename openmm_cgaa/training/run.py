@@ -24,8 +24,6 @@ from .frames import LabelledFrames, collate, common_types, time_blocks
 from .module import Distillation, set_statistics
 from .progress import StepBar
 
-CALIBRATION_FRAMES = 200
-
 
 def train(config: TrainingConfig, restart=False) -> Path:
     """Train, or go on from the last checkpoint of the same configuration, and write the best weights as a model file.
@@ -75,7 +73,7 @@ def train(config: TrainingConfig, restart=False) -> Path:
     )
     slots = [t.num_slots for t in types]
     if hasattr(network, "calibrate"):
-        network.calibrate(collate(training[:: max(len(training) // CALIBRATION_FRAMES, 1)], slots)[0])
+        network.calibrate(collate(training, slots)[0])
     data = FrameData(
         training, frames(main, blocks["validation"]), slots, config.batch_size, config.max_steps, config.seed
     )
@@ -100,7 +98,7 @@ def train(config: TrainingConfig, restart=False) -> Path:
             "domain": training_domain([(main, blocks["train"]), *((d, np.arange(len(d))) for d in extra)], types),
             "errors": {"block": "validation", **best["validation"]},
         }
-        save_model(output / "model.safetensors", module.average.module.cpu(), metadata)
+        save_model(output / "model.safetensors", module.average.module.cpu(), metadata, config.half)
     except OSError as error:
         raise CGAAError(
             f"{output}: cannot be written ({error}); make room, then run the same command again to go on from the last "
