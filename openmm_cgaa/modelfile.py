@@ -51,7 +51,7 @@ def save_model(path, network, metadata: dict, half=False) -> None:
         ``config`` (dict) and ``types`` (list of ``GrainType.to_dict()``); also ``provenance`` (data, seed, versions),
         ``domain`` (what it was trained on, see `validation.check_domain`) and ``errors`` (on validation frames).
     half : bool
-        Store the parameters (not the buffers) in float16, for networks of millions of weights; they are read as float32.
+        Store the parameters (not the buffers) in float16, for networks of millions of weights; read back as float32.
 
     Raises
     ------
