@@ -25,7 +25,7 @@ MODEL = "ec-emc"
 SYSTEM = Path(__file__).parents[1] / "systems/ec_emc"
 OUT = Path("demo")
 THREADS = int(os.environ.get("OMP_NUM_THREADS", 2))
-RUN_SECONDS = 400  # wall time for all dynamics on the model; what the rest leaves is for the NVE run, of 10 ps at most
+RUN_SECONDS = 500  # wall time for all dynamics on the model; what the rest leaves is for the NVE run, of 10 ps at most
 
 
 def build(name, **options):
