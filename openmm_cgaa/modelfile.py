@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from .errors import CGAAError, ModelFileError
 from .files import write_bytes
 from .grains import GrainType
-from .nn import build_network
+from .nn import build_network, complete_config
 
 FORMAT = 1
 HEADER = "openmm_cgaa"
@@ -63,6 +63,10 @@ def save_model(path, network, metadata: dict, half=False) -> None:
     missing = {"config", "types"} - metadata.keys()
     if missing:
         raise ModelFileError(f"metadata for {path}: no {' and no '.join(sorted(missing))}; a model needs both")
+    try:
+        metadata = {**metadata, "config": complete_config(metadata["config"])}  # defaults may change, models not
+    except (AttributeError, ValueError) as error:
+        raise ModelFileError(f"config for {path}: {error}") from None
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     if half:
         tensors |= {name: tensors[name].half() for name, _ in network.named_parameters()}

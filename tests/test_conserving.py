@@ -2,13 +2,13 @@
 
 import pytest
 import torch
+from conftest import TINY_CONSERVING
 
 from openmm_cgaa import matching
 from openmm_cgaa.geometry import layout_of
 from openmm_cgaa.grains import GrainMap
 from openmm_cgaa.neighbors import build_graph
 from openmm_cgaa.nn import batch_graphs, build_network
-from tests.conftest import TINY_CONSERVING
 
 BOX_SMALLER_THAN_CUTOFFS = dict(TINY_CONSERVING, grain_cutoff=16.0, messages=2)
 

@@ -6,6 +6,7 @@ import os
 import pytest
 import safetensors.torch
 import torch
+from conftest import tiny_model
 
 from openmm_cgaa import modelfile
 from openmm_cgaa.errors import ModelFileError
@@ -31,6 +32,14 @@ def test_round_trip_keeps_weights_dtypes_and_metadata(any_path, tmp_path):
     for (name, a), (_, b) in zip(network.state_dict().items(), again.state_dict().items()):
         assert a.dtype == b.dtype and torch.equal(a, b), name
     assert again.type_energy.tolist() == [-60.125, -80.25]
+
+
+def test_a_file_holds_every_option(liquid, tmp_path):
+    """A model outlives the defaults of the code that trained it."""
+    path = tiny_model(tmp_path / "model.safetensors", {"network": "conserving", "scalars": 4}, liquid)
+    config = modelfile.load_model(path)[1]["config"]
+    assert config["scalars"] == 4
+    assert {"atom_cutoff", "grain_cutoff", "hidden", "wall", "messages"} <= set(config)
 
 
 def test_half_rounds_the_parameters_alone(any_path, tmp_path):

@@ -10,7 +10,10 @@ from .graph import Graph, batch_graphs
 from .intra import pair_classes_of
 from .published import PublishedNetwork
 
-__all__ = ["ConservingNetwork", "Graph", "PublishedNetwork", "batch_graphs", "build_network"]
+__all__ = ["ConservingNetwork", "Graph", "PublishedNetwork", "batch_graphs", "build_network", "complete_config"]
+
+NETWORKS = {"conserving": ConservingNetwork, "published": PublishedNetwork}
+FROM_TYPES = {"slots", "bonds", "elements", "classes", "pair_classes"}  # arguments that no configuration holds
 
 
 def build_network(config: dict, types: List) -> nn.Module:
@@ -27,11 +30,8 @@ def build_network(config: dict, types: List) -> nn.Module:
     ValueError
         The network is not known, or a key is not one of its arguments.
     """
-    options = {key: value for key, value in config.items() if key != "network"}
-    networks = {"conserving": ConservingNetwork, "published": PublishedNetwork}
-    name = config.get("network")
-    if name not in networks:
-        raise ValueError(f"unknown network {name!r}; known are {', '.join(networks)}")
+    options = complete_config(config)
+    name = options.pop("network")
     given = {"slots": [t.num_slots for t in types]}
     if name == "published":
         given["bonds"] = [list(t.tree) for t in types]
@@ -39,7 +39,16 @@ def build_network(config: dict, types: List) -> nn.Module:
         given["elements"] = [list(t.elements) for t in types]
         given["classes"] = [list(t.classes) for t in types]
         given["pair_classes"] = [pair_classes_of(list(t.classes), list(t.bonds)) for t in types]
-    known = set(inspect.signature(networks[name]).parameters) - set(given)
-    if unknown := sorted(set(options) - known):
+    return NETWORKS[name](**given, **options)
+
+
+def complete_config(config: dict) -> dict:
+    """The configuration with every option that it leaves to the defaults; `ValueError` as in `build_network`."""
+    name = config.get("network")
+    if name not in NETWORKS:
+        raise ValueError(f"unknown network {name!r}; known are {', '.join(NETWORKS)}")
+    parameters = inspect.signature(NETWORKS[name]).parameters
+    known = {key: parameters[key].default for key in parameters if key not in FROM_TYPES}
+    if unknown := sorted(set(config) - {"network"} - set(known)):
         raise ValueError(f"network {name!r} has no option {', '.join(unknown)}; it has {', '.join(sorted(known))}")
-    return networks[name](**given, **options)
+    return {**known, **config}

@@ -130,8 +130,11 @@ class Dataset:
         try:
             with np.load(path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
-        except Exception as error:  # whatever numpy, zipfile and zlib stumble on
-            raise DatasetError(f"{path}: not a labelled data set, or truncated ({error}); fetch it again") from None
+        except Exception as error:  # whatever numpy, zipfile and zlib stumble on; their advice leads astray
+            raise DatasetError(
+                f"{path}: not a labelled data set, or truncated ({type(error).__name__} on reading it); expected "
+                "a .npz of openmm_cgaa, fetch it again"
+            ) from None
         try:
             header = json.loads(str(arrays["header"]))
         except (KeyError, ValueError):
