@@ -128,7 +128,7 @@ def _labelled_so_far(path, frames, wanted):
         rows = [{key: arrays[key][i] for key in ("positions", "cell", *wanted)} for i in range(len(arrays["energy"]))]
     except Exception as error:
         raise DatasetError(
-            f"{path}: cannot be read as labelled frames ({error}); move it away to start anew"
+            f"{path}: cannot be read as labelled frames ({type(error).__name__}); move it away to start anew"
         ) from error
     same = len(rows) <= len(frames) and np.array_equal(arrays["numbers"], frames[0].numbers)
     same = same and all(
