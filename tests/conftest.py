@@ -13,7 +13,7 @@ from openmm_cgaa.modelfile import save_model
 from openmm_cgaa.nn import build_network
 from openmm_cgaa.reference.dataset import Dataset
 
-LIQUID = Path(__file__).parents[1] / "systems/ec_emc/data/ec_emc_240.npz"
+LIQUID = Path(__file__).parents[1] / "systems/ec_emc/data/ec_emc_240.h5"
 TINY_CONSERVING = {
     "network": "conserving",
     **dict(atom_cutoff=4.0, grain_cutoff=6.0, num_basis=4, intra_basis=6, scalars=4, vectors=4, hidden=8),
@@ -41,7 +41,8 @@ def topology_of(elements, bonds, residues, names, box=None):
 
 @pytest.fixture(scope="session")
 def liquid():
-    return Dataset.load(LIQUID)
+    """280 frames of 6 EC and 12 EMC, as `Frames`."""
+    return Dataset.load(LIQUID).sets[0]
 
 
 @pytest.fixture

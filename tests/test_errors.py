@@ -8,6 +8,7 @@ from openmm_cgaa.analysis.errors import (
     bootstrap_intervals,
     energy_errors,
     force_errors,
+    force_sums,
     net_force_and_torque,
     relative_positions,
     split_forces,
@@ -121,7 +122,8 @@ def test_intervals_cover_the_truth_and_shrink_with_frames():
 
     def intervals(frames):
         arrays = (values[frames] for values in (reference, predicted, positions))
-        return bootstrap_intervals(*arrays, GRAINS, [e[frames] for e in energies], temperature[frames])
+        sums = force_sums(*arrays, GRAINS)
+        return bootstrap_intervals(sums, [e[frames] for e in energies], len(GRAINS), temperature[frames])
 
     found = intervals(np.arange(40))
     forces = force_errors(reference, predicted, positions, GRAINS)

@@ -16,11 +16,11 @@ from openmm_cgaa.errors import CGAAError, DatasetError
 from openmm_cgaa.modelfile import load_model
 from openmm_cgaa.nn import build_network
 from openmm_cgaa.nn.graph import Graph
-from openmm_cgaa.reference import Dataset
+from openmm_cgaa.reference import Dataset, Frames, Trajectory
 from openmm_cgaa.training.config import load_config
 from openmm_cgaa.training.data import BatchSchedule
 from openmm_cgaa.training.evaluation import evaluate, predict
-from openmm_cgaa.training.frames import LabelledFrames, common_types, time_blocks
+from openmm_cgaa.training.frames import LabelledFrames, common_types, limited
 from openmm_cgaa.training.loss import Labels, error_terms
 from openmm_cgaa.training.module import Distillation, learning_rate_factor, set_statistics
 from openmm_cgaa.training.run import train
@@ -42,12 +42,13 @@ MODEL = {
 
 @pytest.fixture(scope="module")
 def small_set(tmp_path_factory):
-    """Sixteen frames of two temperatures."""
-    full = Dataset.load(SYSTEM / "data" / "ec_emc_240.npz")
-    chosen = [*range(8), *range(70, 78)]
-    names = ("positions", "cell", "energy", "forces", "temperature")
-    dataset = replace(full, **{name: getattr(full, name)[chosen] for name in names})
-    path = tmp_path_factory.mktemp("data") / "small.npz"
+    """Sixteen frames of two temperatures: twelve train, two select, two test."""
+    full = Dataset.load(SYSTEM / "data" / "ec_emc_240.h5")
+    frames = full.sets[0].take([*range(8), *range(70, 78)])
+    splits = [Trajectory(f"{name}-{t}", "liquid", name) for t in (300, 350) for name in ("train", "validation", "test")]
+    index = np.array([0, 0, 0, 0, 0, 0, 1, 2, 3, 3, 3, 3, 3, 3, 4, 5])
+    dataset = Dataset([replace(frames, trajectory=index)], splits, full.teacher)
+    path = tmp_path_factory.mktemp("data") / "small.h5"
     dataset.save(path)
     return path
 
@@ -57,13 +58,13 @@ def write_config(tmp_path, small_set):
     def write(**changes):
         config = {
             "model": MODEL,
-            "data": {"path": str(small_set)},
+            "data": {"paths": [str(small_set)]},
             "loss": {"energy": 10.0, "net_force": 1.0, "torque": 1.0},
             "optimizer": {"lr": 1e-2, "warmup_steps": 3},
             "output": "run",
             "max_steps": 12,
             "validate_every": 4,
-            "batch_size": 2,
+            "batch_grains": 36,
             "ema_decay": 0.9,
             "threads": 1,
             "accelerator": "cpu",
@@ -91,21 +92,22 @@ def break_at(monkeypatch, step):
     monkeypatch.setattr(Distillation, "on_train_batch_end", dies)
 
 
-def test_time_blocks_keep_order_within_each_temperature():
-    blocks = time_blocks(np.repeat([500, 300], 8))
-    assert blocks["train"].tolist() == [8, 9, 10, 11, 12, 13, 0, 1, 2, 3, 4, 5]
-    assert blocks["validation"].tolist() == [14, 6] and blocks["test"].tolist() == [15, 7]
-
-
 def test_every_epoch_is_a_permutation_and_a_restart_finds_its_place():
-    batches = list(BatchSchedule(7, 2, 12, seed=3))
+    batches = list(BatchSchedule([18] * 7, 36, 12, seed=3))
     assert len(batches) == 12
     for epoch in range(4):
         assert len({i for batch in batches[3 * epoch : 3 * epoch + 3] for i in batch}) == 6
-    assert list(BatchSchedule(7, 2, 12, seed=3, start=5)) == batches[5:]
-    assert batches[:3] != batches[3:6] and batches != list(BatchSchedule(7, 2, 12, seed=4))
-    with pytest.raises(DatasetError, match="fewer than one batch"):
-        BatchSchedule(3, 4, 1, seed=0)
+    assert list(BatchSchedule([18] * 7, 36, 12, seed=3, start=5)) == batches[5:]
+    assert batches[:3] != batches[3:6] and batches != list(BatchSchedule([18] * 7, 36, 12, seed=4))
+    with pytest.raises(DatasetError, match="54 grains to train on, fewer than one batch of 72"):
+        BatchSchedule([18] * 3, 72, 1, seed=0)
+
+
+def test_batches_are_filled_by_grains():
+    grains = np.array([2, 2, 2, 18, 18, 20, 75, 1])
+    for batch in BatchSchedule(grains, 40, 30, seed=0):
+        assert grains[batch].sum() <= 40 or len(batch) == 1
+    assert {6} in [set(batch) for batch in BatchSchedule(grains, 40, 30, seed=0)]
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "exponential"])
@@ -132,15 +134,19 @@ def diatomics(positions):
 
 def test_loss_terms_by_hand():
     positions = torch.tensor([[0.0, 0, 0], [2, 0, 0], [5, 0, 0], [5, 4, 0], [9, 9, 9]])
-    labels = Labels(torch.zeros(1, dtype=torch.float64), torch.zeros(5, 3))
+    labels = Labels(torch.zeros(1, dtype=torch.float64), torch.zeros(5, 3), torch.zeros(1, 3, 3))
     # a couple on the first grain, a push on the second
     forces = torch.tensor([[0.0, -3, 0], [0, 3, 0], [0, 0, 1], [0, 0, 1], [0, 0, 0]])
-    terms = error_terms(torch.tensor([10.0], dtype=torch.float64), forces, labels, diatomics(positions))
+    energy, virial = torch.tensor([10.0], dtype=torch.float64), torch.full((1, 3, 3), 2.0)
+    terms = error_terms(energy, forces, virial, labels, diatomics(positions))
     assert terms["energy"] == pytest.approx((10 / 5) ** 2)
     assert terms["forces"] == pytest.approx((9 + 9 + 1 + 1) / 15)
     assert terms["net_force"] == pytest.approx((2**2 / (3 * 2)) / 3)
     # torque 2 * 1 * 3 about the first center; sum of r'^2 is 2
     assert terms["torque"] == pytest.approx((6**2 / (2 * 2)) / 2)
+    assert terms["stress"] == pytest.approx((2 / 5) ** 2)
+    unknown = labels._replace(virial=torch.full((1, 3, 3), torch.nan))
+    assert error_terms(energy, forces, virial, unknown, diatomics(positions))["stress"] == 0.0
 
 
 def test_independent_errors_weigh_the_same_in_every_force_term():
@@ -154,13 +160,14 @@ def test_independent_errors_weigh_the_same_in_every_force_term():
         num_frames=frames,
     )
     zero = torch.zeros(frames, dtype=torch.float64)
-    terms = error_terms(zero, 0.1 * torch.randn(5 * frames, 3), Labels(zero, torch.zeros(5 * frames, 3)), graph)
+    labels = Labels(zero, torch.zeros(5 * frames, 3), torch.full((frames, 3, 3), torch.nan))
+    terms = error_terms(zero, 0.1 * torch.randn(5 * frames, 3), labels.virial, labels, graph)
     for name in ("forces", "net_force", "torque"):
         assert terms[name] == pytest.approx(0.01, rel=0.05)
 
 
 def test_statistics_fit_the_energy_on_the_composition(small_set):
-    types = Dataset.load(small_set).grain_map().types
+    types = common_types(Dataset.load(small_set))
     network = build_network(MODEL, types)
     compositions = np.array([[6, 12], [5, 3], [1, 1]])
     set_statistics(network, compositions, compositions @ [-60.0, -80.0], [np.ones((4, 3))])
@@ -169,8 +176,9 @@ def test_statistics_fit_the_energy_on_the_composition(small_set):
 
 def test_aligned_frames_are_superposed_on_the_reference(small_set):
     dataset = Dataset.load(small_set)
-    types = common_types([dataset], align=True)
-    aligned, plain = (LabelledFrames(dataset, [0, 7], types, 0.0, 0.0, align) for align in (True, False))
+    dataset = Dataset([dataset.sets[0].take([0, 7])], dataset.trajectories, dataset.teacher)
+    types = common_types(dataset, align=True)
+    aligned, plain = (LabelledFrames(dataset, types, 0.0, 0.0, align) for align in (True, False))
 
     def deviation(frames):
         emc = [t.name for t in types].index("EMC")
@@ -191,7 +199,8 @@ def test_a_run_trains_and_exports_its_best_weights(write_config, tmp_path, small
     model = tmp_path / "run" / "model.safetensors"
     network, metadata = load_model(model)
     assert metadata["provenance"]["steps_done"] == 24 and metadata["provenance"]["steps"] % 4 == 0
-    assert metadata["provenance"]["split"]["train"] == 0.75
+    assert metadata["provenance"]["trajectories"]["validation"] == ["validation-300", "validation-350"]
+    assert metadata["provenance"]["frames"] == {"train": 12, "validation": 2}
     assert metadata["domain"]["species"] == {"EC": [1 / 3, 1 / 3], "EMC": [2 / 3, 2 / 3]}
     assert 0.8 < metadata["domain"]["density"][0] < metadata["domain"]["density"][1] < 1.3
     assert 1.0 < metadata["domain"]["shortest_contact"] < 3.0
@@ -201,21 +210,26 @@ def test_a_run_trains_and_exports_its_best_weights(write_config, tmp_path, small
     with open(tmp_path / "run" / "log" / "version_0" / "metrics.csv") as file:
         rows = [float(row["val/forces"]) for row in csv.DictReader(file) if row["val/forces"]]
     assert len(rows) == 6 and rows[-1] < rows[0]
-    assert main(["evaluate", str(model), str(small_set), "--block", "test", "--json", str(tmp_path / "e.json")]) == 0
-    assert "2 frames (test), 240 atoms, 18 grains" in capsys.readouterr().out
+    assert main(["evaluate", str(model), str(small_set), "--split", "test", "--json", str(tmp_path / "e.json")]) == 0
+    printed = capsys.readouterr().out
+    assert "2 frames (test), 480 atoms, 36 grains" in printed and "note" not in printed
+    assert main(["evaluate", str(model), str(small_set)]) == 0
+    assert "trained or selected on 4 of these trajectories" in capsys.readouterr().out
+    with pytest.raises(DatasetError, match=r"no frame of split test and these kinds.*it has liquid \(test\)"):
+        evaluate(model, small_set, "test", ["pair"])
     assert (tmp_path / "e.json").is_file()
 
 
 def test_batched_predictions_are_those_of_single_frames(small_set):
     dataset = Dataset.load(small_set)
-    types = common_types([dataset])
+    types = common_types(dataset)
     torch.manual_seed(0)
     network = build_network(MODEL, types).eval()
-    frames = LabelledFrames(dataset, range(4), types, network.grain_cutoff, network.atom_cutoff)
-    energy, forces = predict(network, frames, 3)
-    single_energy, single_forces = predict(network, frames, 1)
-    np.testing.assert_allclose(energy, single_energy, atol=1e-4)
-    np.testing.assert_allclose(forces, single_forces, atol=1e-5)
+    few = Dataset([dataset.sets[0].take(range(4))], dataset.trajectories, dataset.teacher)
+    frames = LabelledFrames(few, types, network.grain_cutoff, network.atom_cutoff)
+    for joined, single in zip(predict(network, frames, 3), predict(network, frames, 1)):
+        for one, other, tolerance in zip(joined, single, (1e-4, 1e-5, 1e-4)):
+            np.testing.assert_allclose(one, other, atol=tolerance)
 
 
 @pytest.mark.parametrize("step", [4, 7])
@@ -297,10 +311,11 @@ def test_a_run_that_blows_up_stops(write_config):
     [
         ({"epochs": 3}, r"config.yaml: unknown key epochs; known are model, data"),
         ({"loss": {"virial": 1.0}}, r"config.yaml, loss: unknown key virial"),
+        ({"data": {"paths": []}}, "paths is empty"),
+        ({"data": {"paths": ["x"], "kinds": ["gas"]}}, "'gas' is no kind of frames; there are liquid"),
         ({"optimizer": {"lr": "1e-3"}}, r"lr is '1e-3', expected float; YAML wants a point"),
         ({"max_steps": 9}, "multiple of validate_every"),
-        ({"data": {"train": 0.5}}, "data: missing 1 required .*'path'"),
-        ({"data": {"path": "x", "train": 0.9, "validation": 0.2}}, "leave a part for the test"),
+        ({"data": {"align": True}}, "data: missing 1 required .*'paths'"),
         ({"optimizer": {"schedule": "linear"}}, "expected cosine or exponential"),
         ({"model": "conserving"}, "model is 'conserving', expected dict"),
     ],
@@ -320,6 +335,7 @@ def test_a_missing_configuration_and_unknown_network_options(write_config, tmp_p
 @pytest.mark.parametrize("name", ["conserving", "no_messages", "published"])
 def test_the_configurations_of_the_bundled_models_are_valid(name):
     config = load_config(SYSTEM / f"train_{name}.yaml")
-    sets = [Dataset.load(path) for path in [config.data.path, *config.data.extra]]
+    sets = [Dataset.load(path) for path in config.data.paths]
     assert [len(s) for s in sets] == [280, 500, 250]
-    build_network(config.model, common_types(sets[:1], config.data.align))
+    assert len(Dataset.merge(sets).select(splits=["train"])) == 208 + 750
+    build_network(config.model, common_types(sets[0], config.data.align))

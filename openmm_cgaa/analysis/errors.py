@@ -40,8 +40,8 @@ def split_forces(forces, relative, grain_index) -> tuple:
     return translation, rotation, np.asarray(forces, dtype=float) - translation - rotation
 
 
-def force_errors(reference, predicted, positions, grain_index, padded_slots: int = PAPER_SLOTS) -> dict:
-    """Force errors over all frames, eV/Å.
+def force_sums(reference, predicted, positions, grain_index, padded_slots: int = PAPER_SLOTS) -> dict:
+    """What `force_errors` is made of, frame by frame, so that frames of several topologies can be taken together.
 
     Parameters
     ----------
@@ -54,6 +54,43 @@ def force_errors(reference, predicted, positions, grain_index, padded_slots: int
 
     Returns
     -------
+    dict of arrays [frames, 2]
+        Sum (of squares, but for ``vector_mean``) and number of values.
+    """
+    grain_index = np.asarray(grain_index)
+    reference = np.asarray(reference, dtype=float)
+    error = np.asarray(predicted, dtype=float) - reference
+    relative = relative_positions(positions, grain_index)
+    norm = np.linalg.norm(error, axis=-1)
+    out = {"component": _sums(error), "reference_component": _sums(reference), "vector_rms": _sums(norm)}
+    out["vector_mean"] = np.stack([norm.sum(1), np.full(len(norm), norm.shape[1])], 1)
+    padded = np.full(len(norm), (grain_index.max() + 1) * padded_slots)
+    out["vector_padded"] = np.stack([np.square(norm).sum(1), padded], 1)
+    parts = zip(split_forces(error, relative, grain_index), split_forces(reference, relative, grain_index))
+    for name, (wrong, right) in zip(("translation", "rotation", "vibration"), parts):
+        out |= {name: _sums(wrong), f"reference_{name}": _sums(right)}
+    extended = np.bincount(grain_index) > 1
+    for prefix, forces in (("", error), ("reference_", reference)):
+        net, torque = net_force_and_torque(forces, relative, grain_index)
+        out |= {f"{prefix}net_force": _sums(net), f"{prefix}torque": _sums(torque[:, extended])}
+    return out
+
+
+def pooled(sums: dict) -> dict:
+    """`force_errors` of frames whose `force_sums` are given, joined along the frames."""
+    rms = {name: float(_root_mean(values.sum(0))) for name, values in sums.items() if name != "vector_mean"}
+    rms["vector_mean"] = float(np.divide(*sums["vector_mean"].sum(0)))
+    for name in ("net_force", "torque"):
+        right = rms.pop(f"reference_{name}")
+        rms[name] = rms[name] / right if right > 0 else None
+    return rms
+
+
+def force_errors(reference, predicted, positions, grain_index, padded_slots: int = PAPER_SLOTS) -> dict:
+    """Force errors over all frames, eV/Å; parameters as in `force_sums`.
+
+    Returns
+    -------
     dict
         ``component``: rmse per Cartesian component over real atoms, and ``reference_component``, the rms force.
         ``vector_mean``, ``vector_rms``: mean and rms norm of an atom's error vector.
@@ -63,37 +100,20 @@ def force_errors(reference, predicted, positions, grain_index, padded_slots: int
         of ``component``. ``reference_*``: the rms of the same part of the reference.
         ``net_force``, ``torque``: rms error over rms reference (grains of one atom have no torque).
     """
-    grain_index = np.asarray(grain_index)
-    error = np.asarray(predicted, dtype=float) - np.asarray(reference, dtype=float)
-    relative = relative_positions(positions, grain_index)
-    norm = np.linalg.norm(error, axis=-1)
-    grains = len(error) * (grain_index.max() + 1)
-    out = {
-        "component": _rms(error),
-        "reference_component": _rms(reference),
-        "vector_mean": float(norm.mean()),
-        "vector_rms": _rms(norm),
-        "vector_padded": float(np.sqrt(np.square(norm).sum() / (grains * padded_slots))),
-    }
-    parts = zip(split_forces(error, relative, grain_index), split_forces(reference, relative, grain_index))
-    for name, (wrong, right) in zip(("translation", "rotation", "vibration"), parts):
-        out |= {name: _rms(wrong), f"reference_{name}": _rms(right)}
-    wrong, right = (net_force_and_torque(f, relative, grain_index) for f in (error, reference))
-    extended = np.bincount(grain_index) > 1
-    out["net_force"] = _ratio(wrong[0], right[0])
-    out["torque"] = _ratio(wrong[1][:, extended], right[1][:, extended])
-    return out
+    return pooled(force_sums(reference, predicted, positions, grain_index, padded_slots))
 
 
-def energy_errors(reference, predicted, num_atoms: int, temperature) -> dict:
+def energy_errors(reference, predicted, num_atoms, temperature) -> dict:
     """Energy errors, meV per atom.
 
     Parameters
     ----------
     reference, predicted : array, [frames], eV
-    num_atoms : int
+    num_atoms : int or array, [frames]
         Atoms in a frame; every per-atom value is divided by it, never by the number of grains.
-    temperature : array, [frames], K
+    temperature : array, [frames]
+        K, or a label: frames of different compositions have different energies per atom and belong to groups of their
+        own.
 
     Returns
     -------
@@ -108,7 +128,7 @@ def energy_errors(reference, predicted, num_atoms: int, temperature) -> dict:
     for value in np.unique(temperature):
         here = temperature == value
         spread = reference[here].std()
-        rows[f"{value:g}"] = {
+        rows[_name(value)] = {
             "frames": int(here.sum()),
             "rmse": _rms(error[here]),
             "spread": float(spread),
@@ -122,18 +142,19 @@ def energy_errors(reference, predicted, num_atoms: int, temperature) -> dict:
     }
 
 
-def bootstrap_intervals(reference, predicted, positions, grain_index, energies, temperature, samples=1000) -> dict:
+def bootstrap_intervals(sums, energies, num_atoms, temperature, samples=1000) -> dict:
     """95 % intervals of the main errors: frames drawn anew with replacement, within each temperature.
 
     Frames count as independent; where neighbours in time are alike, the intervals are too narrow.
 
     Parameters
     ----------
-    reference, predicted, positions, grain_index
-        As in `force_errors`.
+    sums : dict
+        As `force_sums` gives it.
     energies : (array, array), [frames], eV
         Reference and predicted.
-    temperature : array, [frames], K
+    num_atoms, temperature
+        As in `energy_errors`.
     samples : int
 
     Returns
@@ -143,26 +164,23 @@ def bootstrap_intervals(reference, predicted, positions, grain_index, energies, 
         ``energy_about_mean``, and ``r2``: a dict of temperature to interval, None where there are fewer than 3 frames.
     """
     random, temperature = np.random.default_rng(0), np.asarray(temperature)
-    groups = {f"{value:g}": np.flatnonzero(temperature == value) for value in np.unique(temperature)}
+    groups = {_name(value): np.flatnonzero(temperature == value) for value in np.unique(temperature)}
     drawn = {name: random.choice(frames, (samples, len(frames))) for name, frames in groups.items()}
     every = np.concatenate(list(drawn.values()), axis=1)  # [sample, frame]
-
-    relative = relative_positions(positions, grain_index)
-    error = np.asarray(predicted, dtype=float) - np.asarray(reference, dtype=float)
-    squares = [np.square(error).mean((1, 2))]  # per frame
-    for forces in (error, reference):
-        squares += [np.square(values).mean((1, 2)) for values in net_force_and_torque(forces, relative, grain_index)]
-    component, net, torque, net_reference, torque_reference = (values[every].mean(1) for values in squares)
-    truth, guess = (1000.0 * np.asarray(values, dtype=float) / len(grain_index) for values in energies)
+    truth, guess = (1000.0 * np.asarray(values, dtype=float) / num_atoms for values in energies)
     wrong = guess - truth
 
     def interval(values):
         return [float(x) for x in np.quantile(values, [0.025, 0.975])]
 
+    def relative(name):
+        error, reference = (_root_mean(sums[key][every].sum(1)) for key in (name, f"reference_{name}"))
+        return interval(error / reference) if reference.all() else None
+
     return {
-        "component": interval(np.sqrt(component)),
-        "net_force": interval(np.sqrt(net / net_reference)) if net_reference.all() else None,
-        "torque": interval(np.sqrt(torque / torque_reference)) if torque_reference.all() else None,
+        "component": interval(_root_mean(sums["component"][every].sum(1))),
+        "net_force": relative("net_force"),
+        "torque": relative("torque"),
         "energy": interval(np.sqrt(np.square(wrong)[every].mean(1))),
         "energy_about_mean": interval(wrong[every].std(1)),
         "r2": {
@@ -174,10 +192,21 @@ def bootstrap_intervals(reference, predicted, positions, grain_index, energies, 
     }
 
 
+def _name(group) -> str:
+    return group if isinstance(group, str) else f"{group:g}"
+
+
+def _sums(values) -> np.ndarray:
+    """Sum of squares and number of values of each frame, [frames, 2]."""
+    values = np.asarray(values, dtype=float).reshape(len(values), -1)
+    return np.stack([np.square(values).sum(1), np.full(len(values), values.shape[1])], 1)
+
+
+def _root_mean(sums):
+    """From sums of squares and numbers, [..., 2]; 0 where there is nothing."""
+    return np.sqrt(sums[..., 0] / np.maximum(sums[..., 1], 1))
+
+
 def _rms(values) -> float:
     return float(np.sqrt(np.square(np.asarray(values, dtype=float)).mean()))
 
-
-def _ratio(error, reference):
-    scale = _rms(reference) if np.size(reference) else 0.0
-    return _rms(error) / scale if scale > 0 else None

@@ -75,7 +75,7 @@ def analyze(folder, out=None, reference=None, model=None, teacher_frames=20, pai
     out : path, optional
         ``FOLDER/analysis`` by default.
     reference : path, optional
-        Trajectory or labelled frames (npz) of the same atoms, whose radial distributions are drawn as well.
+        Trajectory or data set (h5) of the same atoms, whose radial distributions are drawn as well.
     model : str, optional
         Bundled name or model file to hold against the teacher; by default the one that made the run.
     teacher_frames : int
@@ -247,17 +247,16 @@ def _teacher(run, report, model, frames):
     if missing:
         return report.skip(f"error against the teacher: no {', '.join(missing)}; pip install 'openmm-cgaa[teacher]'")
     from ..potential import CGAAPotential
-    from ..reference.teacher import sevennet_0_d3
+    from ..reference.teachers import SEVENNET, load_teacher
     from .teacher_error import teacher_error
 
     potential, trajectory = CGAAPotential(model), run.trajectory
-    span = f"{trajectory.n_frames}-from-{trajectory.time[0]:g}ps"
-    path = report.out / f"teacher-{frames}-of-{span}.npz"
 
-    def progress(done):
-        report.tell(f"the teacher has labelled {done} of {min(frames, trajectory.n_frames)} frames")
+    def progress(status):
+        report.tell(f"the teacher has labelled {status.frames} of {status.all_frames} frames")
 
-    error = teacher_error(trajectory, run.grain_map, potential, sevennet_0_d3(), path, frames, progress)
+    teacher, folder = load_teacher(SEVENNET), report.out / "teacher.parts"
+    error = teacher_error(trajectory, run.grain_map, potential, teacher, folder, frames, progress)
     numbers = error.summary()
     force, energy = numbers["force_eV_per_A"], numbers["energy_meV_per_atom"]
     shares = {"net force": numbers["relative"]["net_force"], "torque": numbers["relative"]["torque"]}

@@ -10,7 +10,7 @@ from openmm import app
 
 from ..errors import SimulationError
 from ..grains import GrainMap
-from ..reference.dataset import Dataset
+from ..reference.dataset import Dataset, is_dataset
 from ..units import ANGSTROM_PER_NM
 
 
@@ -82,7 +82,7 @@ def read_run(folder, begin=0.0) -> Run:
 
 
 def read_reference(path, topology) -> mdtraj.Trajectory:
-    """A trajectory of the same atoms: any file of MDTraj, or labelled frames (npz).
+    """A trajectory of the same atoms: any file of MDTraj, or a data set (h5).
 
     Parameters
     ----------
@@ -96,12 +96,12 @@ def read_reference(path, topology) -> mdtraj.Trajectory:
         The file cannot be read, or holds other atoms.
     """
     path, elements = Path(path), [atom.element.symbol for atom in topology.atoms]
-    if path.suffix == ".npz":
-        dataset = Dataset.load(path)
-        if list(dataset.elements) != elements:
-            raise SimulationError(f"{path}: its atoms are not those of the run, in the same order")
-        trajectory = mdtraj.Trajectory(dataset.positions / ANGSTROM_PER_NM, topology)
-        trajectory.unitcell_vectors = dataset.cell / ANGSTROM_PER_NM
+    if path.suffix == ".h5" and is_dataset(path):
+        frames = next((one for one in Dataset.load(path).sets if list(one.elements) == elements and one.periodic), None)
+        if frames is None:
+            raise SimulationError(f"{path}: holds no frames of the run's atoms, in the same order")
+        trajectory = mdtraj.Trajectory(frames.positions / ANGSTROM_PER_NM, topology)
+        trajectory.unitcell_vectors = frames.cell / ANGSTROM_PER_NM
         return trajectory
     return _read(path, lambda path: mdtraj.load(str(path), top=topology))
 

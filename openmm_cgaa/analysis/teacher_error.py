@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import EngineError
-from ..reference.teacher import label
+from ..reference.labelling import label_frames
 from ..units import ANGSTROM_PER_NM, KJMOL_PER_EV, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
 from .errors import force_errors
 from .rdf import whole_grains
@@ -50,7 +50,7 @@ class TeacherError(NamedTuple):
         }
 
 
-def teacher_error(trajectory, grain_map, potential, calculator, path, count=20, progress=None) -> TeacherError:
+def teacher_error(trajectory, grain_map, potential, teacher, folder, count=20, progress=None) -> TeacherError:
     """Label frames, evenly spaced over a trajectory, and hold the model against the labels.
 
     Parameters
@@ -59,14 +59,13 @@ def teacher_error(trajectory, grain_map, potential, calculator, path, count=20, 
     grain_map : GrainMap
         Of the trajectory's topology.
     potential : CGAAPotential
-    calculator : ASE calculator
-        The teacher.
-    path : path of an npz file
+    teacher : reference.teachers.Teacher
+    folder : path
         Where the labels are kept; labelling goes on from there after an interruption.
     count : int
         How many frames to label, at most.
     progress : callable, optional
-        Called with the number of labelled frames.
+        Called with a `reference.labelling.Status`.
 
     Raises
     ------
@@ -83,7 +82,9 @@ def teacher_error(trajectory, grain_map, potential, calculator, path, count=20, 
     numbers = [atom.element.atomic_number for atom in trajectory.topology.atoms]
     cells = [None] * len(chosen) if boxes is None else boxes * ANGSTROM_PER_NM
     frames = [Atoms(numbers, xyz * ANGSTROM_PER_NM, cell=c, pbc=c is not None) for xyz, c in zip(positions, cells)]
-    labels = label(frames, calculator, path, progress)
+    labels = label_frames(frames, teacher, folder, progress)
+    teacher_energy = np.array([label.energy for label in labels])
+    teacher_forces = np.array([label.forces for label in labels])
 
     energy, forces = [], []
     for index, xyz in enumerate(positions):
@@ -96,9 +97,9 @@ def teacher_error(trajectory, grain_map, potential, calculator, path, count=20, 
     whole = whole_grains(trajectory[chosen], grain_map) * ANGSTROM_PER_NM
     return TeacherError(
         frames=chosen,
-        energy=1000.0 * (np.array(energy) - labels["energy"]) / len(numbers),
-        force_rmse=np.sqrt(((forces - labels["forces"]) ** 2).mean(axis=(1, 2))),
+        energy=1000.0 * (np.array(energy) - teacher_energy) / len(numbers),
+        force_rmse=np.sqrt(((forces - teacher_forces) ** 2).mean(axis=(1, 2))),
         forces=forces,
-        teacher_forces=labels["forces"],
-        parts=force_errors(labels["forces"], forces, whole, grain_index),
+        teacher_forces=teacher_forces,
+        parts=force_errors(teacher_forces, forces, whole, grain_index),
     )

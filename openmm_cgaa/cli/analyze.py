@@ -4,7 +4,7 @@
 def add_arguments(parser):
     parser.add_argument("run", help="output folder of openmm-cgaa simulate")
     parser.add_argument("--out", help="folder for figures and summary (default: RUN/analysis)")
-    parser.add_argument("--reference", help="trajectory or labelled frames (.npz) of the same atoms, for comparison")
+    parser.add_argument("--reference", help="trajectory or a data set (.h5) of the same atoms, for comparison")
     parser.add_argument("--model", help="model to hold against the teacher (default: the one that made the run)")
     parser.add_argument(
         "--teacher-frames", type=int, default=20, help="frames to label (default: %(default)s; 0: none)"

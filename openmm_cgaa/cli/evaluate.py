@@ -1,14 +1,16 @@
-"""``openmm-cgaa evaluate MODEL DATASET``: error of a model on labelled frames."""
+"""``openmm-cgaa evaluate MODEL DATASET...``: error of a model on labelled frames."""
 
 import json
 
 from ..analysis.errors import PAPER_SLOTS
+from ..reference.dataset import KINDS, SPLITS
 
 
 def add_arguments(parser):
     parser.add_argument("model", help="a model file, or the name of a bundled model")
-    parser.add_argument("dataset", help="labelled frames (.npz)")
-    parser.add_argument("--block", default="all", choices=["train", "validation", "test", "all"])
+    parser.add_argument("dataset", nargs="+", help="labelled frames (.h5)")
+    parser.add_argument("--split", default="all", choices=[*SPLITS, "all"], help="trajectories of this split alone")
+    parser.add_argument("--kind", action="append", choices=KINDS, help="this kind of frames alone; may be repeated")
     parser.add_argument("--json", metavar="OUT", help="write the numbers to this file, too")
 
 
@@ -16,11 +18,14 @@ def run(args):
     from ..files import write_bytes
     from ..training.evaluation import evaluate
 
-    errors = evaluate(args.model, args.dataset, args.block)
+    errors = evaluate(args.model, args.dataset, args.split, args.kind)
     for table in tables(errors):
         _print(table)
-    if errors["trained_on"] and args.block in ("validation", "test"):
-        print(f"note: all of {args.dataset} was used to train this model; its {args.block} block is no test of it")
+    if errors["trained_on"] and args.split in ("test", "all"):
+        print(
+            f"note: the model was trained or selected on {len(errors['trained_on'])} of these trajectories "
+            f"({errors['trained_on'][0]}...): no test of it"
+        )
     if args.json:
         write_bytes(args.json, (json.dumps(errors, indent=1) + "\n").encode())
 
@@ -28,7 +33,7 @@ def run(args):
 def tables(errors):
     """Rich tables of what `training.evaluation.evaluate` returns."""
     force, energy, intervals = errors["force"], errors["energy"], errors["intervals"]
-    title = f"{errors['frames']} frames ({errors['block']}), {errors['atoms']} atoms, {errors['grains']} grains"
+    title = f"{errors['frames']} frames ({errors['split']}), {errors['atoms']} atoms, {errors['grains']} grains in all"
     title += "\n(in brackets: 95 % of resamples of the frames)"
     first = _table(title, "force", "error\neV/Å", "reference\neV/Å", "error / reference")
     rows = {
@@ -55,8 +60,19 @@ def tables(errors):
     second.add_row(f"about the mean, {energy['mean']:+.3f}", "", about_mean, "", "")
     for value, row in energy["temperatures"].items():
         r2 = _number(row["r2"]) + _interval(intervals["r2"][value])
-        second.add_row(f"{value} K", str(row["frames"]), f"{row['rmse']:.3f}", f"{row['spread']:.3f}", r2)
-    return first, second
+        second.add_row(value, str(row["frames"]), f"{row['rmse']:.3f}", f"{row['spread']:.3f}", r2)
+    if errors["stress"]:
+        stress = errors["stress"]
+        text = f"stress over {stress['frames']} frames: rmse {stress['component']:.4f} GPa per component, of "
+        text += f"{stress['reference_component']:.4f}; pressure {stress['pressure']:.4f} GPa, {stress['pressure_mean']:+.4f} "
+        second.caption = text + "on average"
+    if len(errors["groups"]) == 1:
+        return first, second
+    third = _table(None, "composition, temperature", "frames", "force\neV/Å", "net force", "torque", "energy\nmeV/atom")
+    for name, row in errors["groups"].items():
+        numbers = [f"{row['component']:.4f}", _number(row["net_force"]), _number(row["torque"]), f"{row['energy']:.3f}"]
+        third.add_row(name, str(row["frames"]), *numbers)
+    return first, second, third
 
 
 def _number(value):

@@ -6,6 +6,9 @@ from ..errors import CGAAError
 def add_arguments(parser):
     parser.add_argument("config", help="training configuration (YAML); paths in it are relative to it")
     parser.add_argument("--restart", action="store_true", help="start over, although the output folder holds a run")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="in place of the file's: seed=2, data.kinds=[pair]"
+    )
     parser.add_argument("--output", help="output folder, instead of the configuration's (relative to where you are)")
     parser.add_argument("--minutes", type=float, help="time budget, instead of the configuration's max_minutes")
 
@@ -21,11 +24,11 @@ def run(args):
     from ..training.config import load_config
     from ..training.run import train
 
-    config = load_config(args.config)
+    config = load_config(args.config, args.set)
     if args.output:
         config = replace(config, output=str(Path(args.output).resolve()))
     if args.minutes:
         config = replace(config, max_minutes=args.minutes)
     path = train(config, restart=args.restart)
     print(f"model: {path}")
-    print(f"errors on the test block: openmm-cgaa evaluate {path} {config.data.path} --block test")
+    print(f"errors on the test split: openmm-cgaa evaluate {path} {' '.join(config.data.paths)} --split test")

@@ -1,119 +1,200 @@
-"""One set of labelled frames of one topology: one compressed npz file, never pickle."""
+"""A data set: frames of any number of topologies and the trajectories they are from, in one HDF5 file.
+
+The file (format ``openmm-cgaa-dataset-2``):
+
+====================  ==========================================================================================
+``/`` attribute       ``format``
+``/header``           UTF-8 bytes of a JSON object: ``trajectories`` (list of name, kind, split, details), ``teacher``
+                      (name, settings, versions, weights_sha256; null where nothing is labelled), ``provenance``
+``/sets/0000`` ...    one group a topology: ``elements``, ``residue_names`` (strings), ``bonds``, ``residues``, and
+                      frame by frame ``positions``, ``cell``, ``trajectory``, ``time``, ``temperature`` and, where
+                      labelled, ``energy``, ``forces``, ``stress``; units and shapes as in `Frames`
+====================  ==========================================================================================
+
+Arrays are chunked by frames, shuffled, compressed by gzip, each chunk with a checksum.
+"""
 
 import io
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 
 from ..errors import DatasetError
 from ..files import write_bytes
-from ..grains import GrainMap
+from .frames import ARRAYS, KINDS, LABELS, SPLITS, Frames, Trajectory, frame_key
 
-FORMAT = "openmm-cgaa-dataset-1"
-FRAME_SHAPES = {"positions": ("atoms", 3), "cell": (3, 3), "energy": (), "forces": ("atoms", 3), "temperature": ()}
-DTYPES = {"positions": "float32", "cell": "float64", "energy": "float64", "forces": "float32", "temperature": "float32"}
+__all__ = ["FORMAT", "KINDS", "SPLITS", "Dataset", "Frames", "Trajectory", "frame_key", "same_teacher"]
+
+FORMAT = "openmm-cgaa-dataset-2"
+TOPOLOGY = ("elements", "bonds", "residues", "residue_names")
+CHUNK_BYTES = 2**18
+FORCE_GRID = 2.0**-16  # eV/Å, of single precision: 1.5e-5, below the noise of a teacher in float32
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Dataset:
-    """Frames of one periodic system with the energies and forces of a teacher.
+    """Frames with their trajectories, and who labelled them.
 
     Attributes
     ----------
-    positions : float32 array, [frames, atoms, 3], Å
-        Grains may be broken across the boundary.
-    cell : float64 array, [frames, 3, 3], Å
-        Rows are the box vectors.
-    energy : float64 array, [frames], eV
-        The teacher's total energy.
-    forces : float32 array, [frames, atoms, 3], eV/Å
-    temperature : float32 array, [frames], K
-        Temperature at which each frame was sampled; frames of one temperature are in time order.
-    elements : list of str, [atoms]
-    bonds : int array, [bonds, 2]
-    residues : int array, [atoms]
-        Which residue each atom belongs to; every residue is a grain.
-    residue_names : list of str, [residues]
+    sets : list of Frames
+        One or more for each topology.
+    trajectories : list of Trajectory
+        What `Frames.trajectory` counts.
+    teacher : dict or None
+        ``name``, ``settings``, ``versions``, ``weights_sha256``; None where no frame is labelled.
     provenance : dict
-        Teacher, sampling, origin; JSON.
+        JSON: where the frames are from.
 
     Raises
     ------
     DatasetError
-        An array is missing, has another shape than the rest, or holds a number that is not finite.
+        Two trajectories of one name, a frame of a trajectory that is not listed, a cut in another split than its
+        parent, labels without a teacher.
     """
 
-    positions: np.ndarray
-    cell: np.ndarray
-    energy: np.ndarray
-    forces: np.ndarray
-    temperature: np.ndarray
-    elements: list
-    bonds: np.ndarray
-    residues: np.ndarray
-    residue_names: list
+    sets: list
+    trajectories: list
+    teacher: dict | None = None
     provenance: dict = field(default_factory=dict)
 
     def __post_init__(self):
-        sizes = {"atoms": len(self.elements)}
-        for name, shape in FRAME_SHAPES.items():
-            if getattr(self, name) is None:
-                raise DatasetError(f"{name}: missing; every frame needs positions, cell, energy, forces, temperature")
-            values = np.asarray(getattr(self, name), dtype=DTYPES[name])
-            expected = tuple(sizes.get(size, size) for size in shape)
-            if values.ndim == 0 or values.shape[1:] != expected:
+        self.sets, self.trajectories = list(self.sets), list(self.trajectories)
+        known = {}
+        for trajectory in self.trajectories:
+            if trajectory.name in known:
+                raise DatasetError(f"trajectory {trajectory.name}: named twice; every trajectory needs its own name")
+            known[trajectory.name] = trajectory
+        for trajectory in self.trajectories:
+            parent = known.get(trajectory.details.get("parent"), trajectory)
+            if parent.split != trajectory.split:
                 raise DatasetError(
-                    f"{name}: shape {values.shape}, expected {('frames', *expected)} by the atoms listed"
+                    f"trajectory {trajectory.name}: split {trajectory.split!r}, but it was cut from {parent.name} of "
+                    f"split {parent.split!r}; a cut must stay in the split of its parent"
                 )
-            if len(values) != sizes.setdefault("frames", len(values)):
-                raise DatasetError(f"{name}: {len(values)} frames, but positions have {sizes['frames']}")
-            bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
-            if len(bad):
+        for index, frames in enumerate(self.sets):
+            if not 0 <= frames.trajectory.min() <= frames.trajectory.max() < len(known):
                 raise DatasetError(
-                    f"{name}: not finite in frame {bad[0]} ({len(bad)} such frames); remove these frames"
+                    f"set {index}: frames of trajectory {frames.trajectory.max()}, but {len(known)} are listed (from 0)"
                 )
-            object.__setattr__(self, name, values)
-        if sizes["frames"] == 0:
-            raise DatasetError("the set holds no frames")
-        flat = np.flatnonzero(np.abs(np.linalg.det(self.cell)) < 1e-6)
-        if len(flat):
-            raise DatasetError(f"cell: frame {flat[0]} has no volume; the box vectors are its rows, in Å")
-        residues, bonds = np.asarray(self.residues, dtype=int), np.asarray(self.bonds, dtype=int).reshape(-1, 2)
-        if residues.shape != (sizes["atoms"],) or residues.min() < 0 or residues.max() >= len(self.residue_names):
-            raise DatasetError(
-                f"residues: expected one index below {len(self.residue_names)} for each of {sizes['atoms']} atoms"
-            )
-        if bonds.size and not 0 <= bonds.min() <= bonds.max() < sizes["atoms"]:
-            raise DatasetError(f"bonds: atom {bonds.max()} named, but the set has {sizes['atoms']} atoms")
-        object.__setattr__(self, "residues", residues)
-        object.__setattr__(self, "bonds", bonds)
+            if frames.labelled and not (self.teacher and self.teacher.get("name")):
+                raise DatasetError(f"set {index}: labelled, but no teacher is named; give teacher={{'name': ...}}")
 
     def __len__(self):
-        return len(self.energy)
+        return sum(len(frames) for frames in self.sets)
 
     @property
-    def num_atoms(self) -> int:
-        return len(self.elements)
+    def labelled(self) -> bool:
+        """Whether all frames are."""
+        return all(frames.labelled for frames in self.sets)
 
-    def grain_map(self) -> GrainMap:
-        """Grains of this set's topology."""
-        return GrainMap.from_arrays(self.elements, self.bonds, self.residues, names=self.residue_names)
+    @property
+    def num_grains(self) -> int:
+        """Labelled grains, counted in every frame."""
+        return sum(len(frames) * frames.num_grains for frames in self.sets if frames.labelled)
 
-    def save(self, path):
-        """Write one npz file; an existing file stays as it is until the new one is complete."""
+    def keep(self, masks) -> "Dataset":
+        """The frames chosen by one mask (bool [frames]) for each set; sets and trajectories left empty are dropped."""
+        sets = [frames.take(np.asarray(mask, bool)) for frames, mask in zip(self.sets, masks, strict=True) if any(mask)]
+        used = np.unique(np.concatenate([frames.trajectory for frames in sets])) if sets else np.empty(0, int)
+        sets = [replace(frames, trajectory=np.searchsorted(used, frames.trajectory)) for frames in sets]
+        return replace(self, sets=sets, trajectories=[self.trajectories[index] for index in used])
+
+    def select(self, kinds=None, splits=None, trajectories=None) -> "Dataset":
+        """Frames of trajectories of these kinds, splits and names; None: of all.
+
+        Parameters
+        ----------
+        kinds, splits, trajectories : str or sequence of str, optional
+
+        Raises
+        ------
+        DatasetError
+            A kind or split that does not exist, a trajectory that is not in the set.
+        """
+        wanted = {}
+        for what, names, known in (
+            ("kind", kinds, KINDS),
+            ("split", splits, ("", *SPLITS)),
+            ("name", trajectories, [trajectory.name for trajectory in self.trajectories]),
+        ):
+            wanted[what] = set(known) if names is None else {names} if isinstance(names, str) else set(names)
+            for name in sorted(wanted[what] - set(known)):
+                some = ", ".join(repr(k) for k in known[:10]) + (", ..." if len(known) > 10 else "")
+                raise DatasetError(f"no frames can be chosen by {what} {name!r}; there are {some}")
+        chosen = [all(getattr(t, what) in names for what, names in wanted.items()) for t in self.trajectories]
+        return self.keep([np.array(chosen)[frames.trajectory] for frames in self.sets])
+
+    @classmethod
+    def merge(cls, datasets) -> "Dataset":
+        """All frames of several data sets; sets of one topology become one.
+
+        Raises
+        ------
+        DatasetError
+            Different teachers, labelled and unlabelled frames, or one trajectory's name in two of them.
+        """
+        datasets = list(datasets)
+        if not datasets:
+            raise DatasetError("no data sets to merge")
+        teacher, seen, trajectories, groups = datasets[0].teacher, {}, [], {}
+        for number, dataset in enumerate(datasets):
+            if not same_teacher(dataset.teacher, teacher):
+                raise DatasetError(
+                    f"data set {number} was labelled by {_title(dataset.teacher)}, but data set 0 by {_title(teacher)}; "
+                    "labels of different teachers do not fit together: keep the sets apart, or label one of them again"
+                )
+            for trajectory in dataset.trajectories:
+                if trajectory.name in seen:
+                    raise DatasetError(
+                        f"trajectory {trajectory.name} is in data set {seen[trajectory.name]} and in data set {number}; "
+                        "rename one of them, or leave out what is there twice"
+                    )
+                seen[trajectory.name] = number
+            for frames in dataset.sets:
+                moved = replace(frames, trajectory=frames.trajectory + len(trajectories))
+                kind = (tuple(frames.elements), tuple(frames.residue_names), frames.bonds.tobytes())
+                group = groups.setdefault(kind, [])
+                for members in group:
+                    if members[0].same_topology(moved):
+                        members.append(moved)
+                        break
+                else:
+                    group.append([moved])
+            trajectories += dataset.trajectories
+        sets = [Frames.concatenate(members) for group in groups.values() for members in group]
+        return cls(sets, trajectories, _joined_teacher(datasets), _joined_provenance(datasets))
+
+    def save(self, path, precision="double"):
+        """Write one HDF5 file; an existing file stays as it is until the new one is complete.
+
+        Parameters
+        ----------
+        path : path
+            By custom ``.h5``.
+        precision : str
+            "double" keeps every bit. "single" writes positions as float32 and rounds forces to a grid of 2^-16 eV/Å
+            (1.5e-5; a teacher in float32 is no more exact), which makes files smaller by a third to a half. Sampled
+            positions lie on a grid of 2^-12 Å and lose nothing. Energies, cells and stresses stay as they are.
+        """
+        if precision not in ("double", "single"):
+            raise DatasetError(f"precision {precision!r}: expected 'double' or 'single'")
         header = {
-            "format": FORMAT,
-            "elements": list(self.elements),
-            "residue_names": list(self.residue_names),
+            "trajectories": [asdict(trajectory) for trajectory in self.trajectories],
+            "teacher": self.teacher,
             "provenance": self.provenance,
         }
-        arrays = {name: getattr(self, name) for name in FRAME_SHAPES}
-        arrays |= {"bonds": self.bonds.astype(np.int32), "residues": self.residues.astype(np.int32)}
-        file = io.BytesIO()
-        np.savez_compressed(file, header=np.array(json.dumps(header)), **arrays)
-        write_bytes(path, file.getvalue())
+        buffer = io.BytesIO()
+        with h5py.File(buffer, "w") as file:
+            file.attrs["format"] = FORMAT
+            _write(file, "header", np.frombuffer(json.dumps(header).encode(), np.uint8))
+            file.create_group("sets")
+            for index, frames in enumerate(self.sets):
+                _write_frames(file.create_group(f"sets/{index:04d}"), frames, precision)
+        write_bytes(path, buffer.getbuffer())
 
     @classmethod
     def load(cls, path) -> "Dataset":
@@ -122,36 +203,118 @@ class Dataset:
         Raises
         ------
         DatasetError
-            The file is missing, truncated, not of this format, or its arrays do not fit together.
+            The file is missing, truncated, damaged, not of this format, or its arrays do not fit together.
         """
         path = Path(path)
         if not path.is_file():
-            raise DatasetError(f"{path}: no such file; expected a labelled data set (.npz)")
+            raise DatasetError(f"{path}: no such file; expected a data set (.h5)")
+        with open(path, "rb") as file:
+            if file.read(4) == b"PK\x03\x04":  # a zip file, which every npz is
+                raise DatasetError(
+                    f"{path}: a .npz, perhaps of an earlier version (openmm-cgaa-dataset-1); this version reads HDF5 "
+                    "(.h5): label the frames again, or write the set to extended XYZ with the earlier version and "
+                    "bring it here with openmm-cgaa data import"
+                )
         try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-        except Exception as error:  # whatever numpy, zipfile and zlib stumble on; their advice leads astray
-            raise DatasetError(
-                f"{path}: not a labelled data set, or truncated ({type(error).__name__} on reading it); expected "
-                "a .npz of openmm_cgaa, fetch it again"
-            ) from None
-        try:
-            header = json.loads(str(arrays["header"]))
-        except (KeyError, ValueError):
-            header = {}
-        if not isinstance(header, dict) or header.get("format") != FORMAT:
-            raise DatasetError(f"{path}: not a labelled data set of this version (its header is not {FORMAT})")
-        missing = [name for name in [*FRAME_SHAPES, "bonds", "residues"] if name not in arrays]
-        if missing:
-            raise DatasetError(f"{path}: {', '.join(missing)} missing; label the frames again and save all arrays")
-        try:
-            return cls(
-                **{name: arrays[name] for name in [*FRAME_SHAPES, "bonds", "residues"]},
-                elements=header["elements"],
-                residue_names=header["residue_names"],
-                provenance=header.get("provenance", {}),
-            )
-        except KeyError as error:
-            raise DatasetError(f"{path}: its header lacks {error}; label the frames again and save all") from None
+            with h5py.File(path, "r") as file:
+                if file.attrs.get("format") != FORMAT:
+                    raise DatasetError(f"{path}: not a data set of this version (its format is not {FORMAT})")
+                header = json.loads(file["header"][()].tobytes())
+                sets = [_read_frames(file["sets"][name]) for name in sorted(file["sets"])]
+            trajectories = [Trajectory(**fields) for fields in header["trajectories"]]
+            return cls(sets, trajectories, header["teacher"], header["provenance"])
         except DatasetError as error:
-            raise DatasetError(f"{path}: {error}") from None
+            raise DatasetError(str(error) if str(error).startswith(str(path)) else f"{path}: {error}") from None
+        except Exception as error:  # whatever h5py, zlib and json stumble on; their advice leads astray
+            raise DatasetError(
+                f"{path}: not a data set, truncated or damaged ({type(error).__name__} on reading it); expected an .h5 "
+                "of openmm_cgaa: fetch or make it again"
+            ) from None
+
+
+def is_dataset(path) -> bool:
+    """Whether a file says that it is a data set; MDTraj's trajectories are HDF5 files, too."""
+    try:
+        with h5py.File(path, "r") as file:
+            return str(file.attrs.get("format", "")).startswith("openmm-cgaa-dataset")
+    except OSError:
+        return False
+
+
+def same_teacher(first, second) -> bool:
+    """Whether labels of both fit together: name, settings and weights agree (or there is no teacher at all)."""
+    if first is None or second is None:
+        return first is second
+    # through JSON, which makes lists of tuples
+    names = ("name", "settings", "weights_sha256")
+    one, other = ([json.dumps(teacher.get(name) or None, sort_keys=True) for name in names] for teacher in (first, second))
+    return one == other
+
+
+def _title(teacher):
+    if teacher is None:
+        return "nobody"
+    weights = teacher.get("weights_sha256") or ""
+    settings = json.dumps(teacher.get("settings") or {}, sort_keys=True)
+    return f"{teacher['name']} (settings {settings}" + (f", weights {weights[:12]})" if weights else ")")
+
+
+def _joined_teacher(datasets):
+    """The teacher of the first; where versions of a package differ, all of them."""
+    teacher = datasets[0].teacher
+    if teacher is None:
+        return None
+    versions = {}
+    for dataset in datasets:
+        for package, version in (dataset.teacher.get("versions") or {}).items():
+            versions.setdefault(package, []).append(version)
+    return teacher | {"versions": {p: ", ".join(sorted(set(", ".join(v).split(", ")))) for p, v in versions.items()}}
+
+
+def _joined_provenance(datasets):
+    """That of all, each once; what was merged before is not nested."""
+    parts = []
+    for dataset in datasets:
+        for part in dataset.provenance.get("merged", [dataset.provenance]):
+            if part and part not in parts:
+                parts.append(part)
+    return parts[0] if len(parts) == 1 else {"merged": parts} if parts else {}
+
+
+def _write_frames(group, frames, precision):
+    for name in TOPOLOGY:
+        values = getattr(frames, name)
+        if name in ("elements", "residue_names"):
+            values = np.array([value.encode() for value in values])
+        else:
+            values = values.astype(np.int32)
+        _write(group, name, values)
+    for name in (*ARRAYS, *LABELS):
+        values = getattr(frames, name)
+        if values is None:
+            continue
+        if precision == "single" and name == "positions":
+            values = values.astype(np.float32)
+        if precision == "single" and name == "forces":
+            values = np.round(values / FORCE_GRID) * np.float32(FORCE_GRID)
+        _write(group, name, values)
+
+
+def _write(group, name, values):
+    row = max(1, values[:1].nbytes)
+    chunk = (max(1, min(len(values), CHUNK_BYTES // row)), *values.shape[1:])
+    options = {"chunks": chunk, "compression": "gzip", "compression_opts": 6, "shuffle": True, "fletcher32": True}
+    group.create_dataset(name, data=values, **(options if values.size else {}))
+
+
+def _read_frames(group) -> Frames:
+    missing = [name for name in (*TOPOLOGY, *ARRAYS) if name not in group]
+    if missing:
+        raise DatasetError(f"set {group.name}: {', '.join(missing)} missing; make the file again and save all arrays")
+    fields = {name: group[name][()] for name in (*TOPOLOGY, *ARRAYS, *LABELS) if name in group}
+    for name in ("elements", "residue_names"):
+        fields[name] = [value.decode() for value in fields[name]]
+    try:
+        return Frames(**fields)
+    except DatasetError as error:
+        raise DatasetError(f"set {group.name}: {error}") from None

@@ -6,32 +6,34 @@ from pathlib import Path
 import yaml
 
 from ..errors import CGAAError
+from ..reference.dataset import KINDS
 
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which frames train, select and test.
+    """Which frames train and select: those of the data sets in `paths` whose trajectories have that split.
 
-    `path` is split by time block within each temperature: the first `train` of its frames, the next `validation`, and
-    the rest as test. The sets in `extra` are used whole for training. `align` settles equivalent slots by a reference
-    geometry, which a network with ordered slots needs.
+    `kinds` (liquid, molecule, pair, cluster, scan, dynamics) limits training to some of them; validation is on liquids
+    where there are any. `max_grains` limits training to as many labelled grains of a kind, taken evenly from its
+    trajectories; a smaller limit takes a part of what a larger one does. `align` settles equivalent slots by a
+    reference geometry, which a network with ordered slots needs.
     """
 
-    path: str
-    train: float = 0.75
-    validation: float = 0.125
-    extra: list = field(default_factory=list)
+    paths: list
+    kinds: list | None = None
+    max_grains: dict = field(default_factory=dict)
     align: bool = False
 
 
 @dataclass(frozen=True)
 class LossConfig:
-    """Weights of the loss terms; see `loss.py` for their definitions. Energies in eV, forces in eV/Å."""
+    """Weights of the loss terms; see `loss.py` for their definitions. Energies and virials in eV, forces in eV/Å."""
 
     energy: float = 1.0
     forces: float = 1.0
     net_force: float = 0.0
     torque: float = 0.0
+    stress: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ class OptimizerConfig:
 class TrainingConfig:
     """One training run; paths are relative to the YAML file.
 
-    `model` goes to `build_network`. `validate_every` steps the averaged weights are validated and a checkpoint is
+    `model` goes to `build_network`. A batch is filled with frames up to `batch_grains` grains. `init` is a model file to
+    start from, of the same network and grain types. `validate_every` steps the averaged weights are validated and a checkpoint is
     written. `score_energy` (Å) weighs the energy in the score that selects the best weights: force rmse per component
     (eV/Å) + score_energy * energy rmse (eV/atom). `max_minutes` ends a run early; the learning rate follows the steps.
     `half` writes the parameters of the model file in float16.
@@ -66,7 +69,8 @@ class TrainingConfig:
     name: str = "model"
     loss: LossConfig = field(default_factory=LossConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    batch_size: int = 4
+    batch_grains: int = 72
+    init: str | None = None
     ema_decay: float = 0.999
     validate_every: int = 250
     score_energy: float = 10.0
@@ -102,8 +106,9 @@ def _build(kind, values, where):
         elif expected is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         elif not isinstance(value, expected):
+            expected = getattr(expected, "__name__", expected)
             hint = "; YAML wants a point: 1.0e-3" if isinstance(value, str) else ""
-            raise CGAAError(f"{where}: {key} is {value!r}, expected {getattr(expected, '__name__', expected)}{hint}")
+            raise CGAAError(f"{where}: {key} is {value!r}, expected {expected}{hint}")
         arguments[key] = value
     try:
         return kind(**arguments)
@@ -111,8 +116,15 @@ def _build(kind, values, where):
         raise CGAAError(f"{where}: {str(error).split('__init__() ')[-1]}") from None
 
 
-def load_config(path) -> TrainingConfig:
+def load_config(path, changes=()) -> TrainingConfig:
     """Read a training configuration; its paths come back absolute.
+
+    Parameters
+    ----------
+    path : path
+    changes : list of str
+        ``key=value`` in place of what the file says, with dots between nested keys and values in YAML:
+        ``data.max_grains.liquid=10000``.
 
     Raises
     ------
@@ -126,18 +138,35 @@ def load_config(path) -> TrainingConfig:
         raise CGAAError(f"{path}: {error.strerror}; expected a training configuration") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise CGAAError(f"{path}: not YAML ({error})") from None
+    for change in changes:
+        _change(values, change)
     config = _build(TrainingConfig, values, str(path))
     data, optimizer = config.data, config.optimizer
-    if not (data.train > 0 and data.validation > 0 and data.train + data.validation < 1):
-        raise CGAAError(f"{path}, data: train and validation must be positive and leave a part for the test")
+    for name in (*(data.kinds or ()), *data.max_grains):
+        if name not in KINDS:
+            raise CGAAError(f"{path}, data: {name!r} is no kind of frames; there are {', '.join(KINDS)}")
+    if not data.paths:
+        raise CGAAError(f"{path}, data: paths is empty; name at least one data set (.h5)")
     if optimizer.schedule not in ("cosine", "exponential"):
         raise CGAAError(f"{path}, optimizer: schedule is {optimizer.schedule!r}, expected cosine or exponential")
     if not 0 < optimizer.final <= 1 or optimizer.lr <= 0:
         raise CGAAError(f"{path}, optimizer: expected lr > 0 and 0 < final <= 1")
-    if min(config.batch_size, config.validate_every, config.max_steps) < 1 or config.max_steps % config.validate_every:
-        raise CGAAError(f"{path}: max_steps must be a positive multiple of validate_every, batch_size positive")
+    if min(config.batch_grains, config.validate_every, config.max_steps) < 1 or config.max_steps % config.validate_every:
+        raise CGAAError(f"{path}: max_steps must be a positive multiple of validate_every, batch_grains positive")
     folder = path.resolve().parent
-    data = DataConfig(
-        **asdict(data) | {"path": str(folder / data.path), "extra": [str(folder / p) for p in data.extra]}
-    )
-    return TrainingConfig(**vars(config) | {"data": data, "output": str(folder / config.output)})
+    data = DataConfig(**asdict(data) | {"paths": [str(folder / p) for p in data.paths]})
+    places = {"output": str(folder / config.output), "init": config.init and str(folder / config.init)}
+    return TrainingConfig(**vars(config) | {"data": data} | places)
+
+
+def _change(values, change):
+    """Set one nested key of what the file holds, ``a.b=value``."""
+    key, equals, text = change.partition("=")
+    if not equals:
+        raise CGAAError(f"--set {change}: expected key=value, for example seed=2 or data.max_grains.liquid=10000")
+    *above, last = key.split(".")
+    for name in above:
+        values = values.setdefault(name, {})
+        if not isinstance(values, dict):
+            raise CGAAError(f"--set {change}: {name} is a single value, it has no keys")
+    values[last] = yaml.safe_load(text)

@@ -1,6 +1,7 @@
-"""Labelled frames as graphs: split by time block, neighbour lists made once, joined into batches."""
+"""Labelled frames as graphs: neighbour lists made once, joined into batches."""
 
-from typing import List
+from dataclasses import replace
+from typing import Iterator, List
 
 import numpy as np
 import torch
@@ -15,79 +16,90 @@ from .loss import Labels
 INDICES = ("atom_grain", "grain_frame", "pair_index", "edge_index")
 
 
-def time_blocks(temperature, train=0.75, validation=0.125) -> dict:
-    """Split frames by time block within each temperature, so that neighbours in time do not leak.
+def common_types(dataset: Dataset, align=False) -> list:
+    """Grain types of a data set, each kind once, in the order of first appearance.
 
-    Parameters
-    ----------
-    temperature : array, [frames], K
-        Frames of one temperature are in time order.
-    train, validation : float
-        Fractions of each temperature's frames; the rest is the test block.
-
-    Returns
-    -------
-    dict of int arrays
-        ``train``, ``validation``, ``test``, ``all``: frame numbers.
+    With `align` each gets a reference geometry from the first frame that it is in. Two kinds of one name are told
+    apart by a number.
     """
-    temperature = np.asarray(temperature)
-    blocks = {"train": [], "validation": [], "test": []}
-    for value in np.unique(temperature):
-        frames = np.flatnonzero(temperature == value)
-        first, second = round(train * len(frames)), round((train + validation) * len(frames))
-        for name, part in zip(blocks, np.split(frames, [first, second])):
-            blocks[name].append(part)
-    return {k: np.concatenate(v) for k, v in blocks.items()} | {"all": np.arange(len(temperature))}
-
-
-def common_types(datasets, align=False) -> list:
-    """Grain types of several sets, each kind once; with a reference geometry from a first frame if `align`."""
     types = []
-    for dataset in datasets:
-        grain_map = dataset.grain_map()
-        if align:
-            grain_map = grain_map.with_references(dataset.positions[0], dataset.cell[0])
+    for frames in dataset.sets:
+        grain_map = frames.grain_map()
         known = {(t.elements, t.bonds) for t in types}
-        types += [t for t in grain_map.types if (t.elements, t.bonds) not in known]
+        new = [i for i, t in enumerate(grain_map.types) if (t.elements, t.bonds) not in known]
+        if new and align:
+            grain_map = grain_map.with_references(frames.positions[0], frames.cell[0] if frames.periodic else None)
+        for kind in (grain_map.types[i] for i in new):
+            names = {t.name for t in types}
+            spellings = (kind.name, *(f"{kind.name}_{number}" for number in range(2, len(types) + 2)))
+            types.append(replace(kind, name=next(name for name in spellings if name not in names)))
     return types
 
 
-def _frame_graph(dataset, frame, layout, grain_cutoff, atom_cutoff) -> Graph:
-    positions = torch.from_numpy(dataset.positions[frame]).double()
-    graph = build_graph(positions, torch.from_numpy(dataset.cell[frame]), layout, grain_cutoff, atom_cutoff)
-    shifts = {name: getattr(graph, name).float() for name in ("positions", "pair_shift", "edge_shift")}
-    return graph._replace(**shifts, **{name: getattr(graph, name).int() for name in INDICES})
+def frame_graphs(frames, types, grain_cutoff: float, atom_cutoff: float, align=False) -> Iterator[tuple]:
+    """The graph of each frame of a `Frames`, and its atoms in network order (int tensor [atoms]).
+
+    The graphs are for keeping: float32 and int32, and what is the same in all frames is held once. `collate` makes of
+    them what a network takes.
+    """
+    grain_map = frames.grain_map().match(types)
+    layout = layout_of(grain_map)
+    atom_grain, grain_frame = layout.atom_grain.int(), torch.zeros(frames.num_grains, dtype=torch.int32)
+    periodic = frames.periodic
+    for positions, cell in zip(frames.positions, frames.cell):
+        if align:
+            aligned = grain_map.align(positions, cell if periodic else None)
+            layout = layout._replace(atom_index=torch.as_tensor(aligned.network_order()[0]))
+        box = torch.from_numpy(cell) if periodic else None
+        graph = build_graph(torch.from_numpy(positions), box, layout, grain_cutoff, atom_cutoff)
+        own = {"pair_index": graph.pair_index.int(), "edge_index": graph.edge_index.int()}
+        yield graph._replace(atom_grain=atom_grain, grain_frame=grain_frame, **own), layout.atom_index
 
 
 class LabelledFrames(torch.utils.data.Dataset):
-    """Graphs and labels of some frames, held in memory.
+    """Graphs and labels of all frames of a data set, held in memory.
 
     Parameters
     ----------
     dataset : Dataset
-    frames : int array
+        Labelled.
     types : list of GrainType
         The model's types.
     grain_cutoff, atom_cutoff : float, Å
     align : bool
         Settle equivalent slots frame by frame by the types' reference geometries.
+
+    Attributes
+    ----------
+    items : list of (Graph, Labels)
+        Set after set, frame after frame.
+    slots : list of int
+        Atoms of each type.
+
+    Raises
+    ------
+    DatasetError
+        Frames without labels.
+    GrainError
+        A grain that is none of the types.
     """
 
-    def __init__(self, dataset: Dataset, frames, types, grain_cutoff: float, atom_cutoff: float, align=False):
-        if len(frames) == 0:
-            raise DatasetError("no frame in one of the blocks of this set; give more frames, or other fractions")
-        grain_map = dataset.grain_map().match(types)
+    def __init__(self, dataset: Dataset, types, grain_cutoff: float, atom_cutoff: float, align=False):
         self.slots = [t.num_slots for t in types]
         self.items = []
-        for frame in frames:
-            if align:
-                grain_map = grain_map.align(dataset.positions[frame], dataset.cell[frame])
-            if align or not self.items:
-                layout = layout_of(grain_map)
-                atoms = grain_map.network_order()[0]
-            graph = _frame_graph(dataset, frame, layout, grain_cutoff, atom_cutoff)
-            forces = torch.from_numpy(dataset.forces[frame][atoms])
-            self.items.append((graph, Labels(torch.tensor([dataset.energy[frame]]), forces)))
+        for frames in dataset.sets:
+            if not frames.labelled:
+                name = dataset.trajectories[frames.trajectory[0]].name
+                raise DatasetError(f"the frames of {name} have no labels; run openmm-cgaa label on them first")
+            virial = np.full(frames.cell.shape, np.nan)
+            if frames.stress is not None and frames.periodic:
+                virial = -frames.stress * np.abs(np.linalg.det(frames.cell))[:, None, None]
+            virial = torch.from_numpy(virial).float()
+            graphs = frame_graphs(frames, types, grain_cutoff, atom_cutoff, align)
+            for frame, (graph, atoms) in enumerate(graphs):
+                forces = torch.from_numpy(frames.forces[frame][atoms.numpy()])
+                energy = torch.tensor([frames.energy[frame]], dtype=torch.float64)
+                self.items.append((graph, Labels(energy, forces, virial[frame : frame + 1])))
 
     def __len__(self):
         return len(self.items)
@@ -95,10 +107,38 @@ class LabelledFrames(torch.utils.data.Dataset):
     def __getitem__(self, index):
         return self.items[index]
 
+    @property
+    def grains(self) -> np.ndarray:
+        """Grains of each frame, [frames]."""
+        return np.array([sum(graph.counts) for graph, _ in self.items], dtype=int)
+
 
 def collate(items, slots: List[int]):
-    """Join frames: (graph, labels, order); ``order`` is that of `batch_graphs`."""
+    """Join frames, of any compositions and sizes: (graph, labels, order); ``order`` is that of `batch_graphs`."""
     graphs = [g._replace(**{name: getattr(g, name).long() for name in INDICES}) for g, _ in items]
     graph, order = batch_graphs(graphs, slots)
-    energy = torch.cat([labels.energy for _, labels in items])
-    return graph, Labels(energy, torch.cat([labels.forces for _, labels in items])[order]), order
+    energy, forces, virial = (torch.cat(values) for values in zip(*(labels for _, labels in items)))
+    return graph, Labels(energy, forces[order], virial), order
+
+
+def closest_pairs(graph: Graph, types) -> Graph:
+    """A frame with only the closest pair of each two elements, and without edges: what a wall is calibrated on.
+
+    All pairs of all training frames at once would not fit into memory.
+    """
+    symbols = sorted({symbol for t in types for symbol in t.elements})
+    kind = torch.cat(
+        [torch.tensor([symbols.index(s) for s in t.elements]).repeat(n) for t, n in zip(types, graph.counts)]
+    )
+    i, j = graph.pair_index.long()
+    r = torch.linalg.norm(graph.positions[j] + graph.pair_shift - graph.positions[i], dim=1)
+    pair = torch.minimum(kind[i], kind[j]) * len(symbols) + torch.maximum(kind[i], kind[j])
+    near = r.argsort()
+    first = np.unique(pair[near].numpy(), return_index=True)[1]
+    kept = near[torch.from_numpy(first)]
+    return graph._replace(
+        pair_index=graph.pair_index[:, kept],
+        pair_shift=graph.pair_shift[kept],
+        edge_index=graph.edge_index[:, :0],
+        edge_shift=graph.edge_shift[:0],
+    )

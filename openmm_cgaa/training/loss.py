@@ -1,4 +1,4 @@
-"""What is minimised, and what is watched: errors of energy, force, net force and torque."""
+"""What is minimised, and what is watched: errors of energy, force, net force, torque and stress."""
 
 from typing import NamedTuple
 
@@ -9,10 +9,14 @@ from ..nn.graph import Graph, grain_centers, grain_sizes, grain_sum
 
 
 class Labels(NamedTuple):
-    """The teacher's answer to a graph: energy [frames] eV (float64), forces [atoms, 3] eV/Å."""
+    """The teacher's answer to a graph: energy [frames] eV (float64), forces [atoms, 3] eV/Å, virial [frames, 3, 3] eV.
+
+    The virial is minus stress times volume (-dE/d(strain), as the networks give it); nan where it is not labelled.
+    """
 
     energy: Tensor
     forces: Tensor
+    virial: Tensor
 
 
 def net_force_and_torque(forces: Tensor, graph: Graph):
@@ -21,7 +25,13 @@ def net_force_and_torque(forces: Tensor, graph: Graph):
     return grain_sum(forces, graph), grain_sum(torch.linalg.cross(relative, forces), graph)
 
 
-def error_terms(energy: Tensor, forces: Tensor, labels: Labels, graph: Graph) -> dict:
+def virial_errors(virial: Tensor, labels: Labels, atoms: Tensor) -> Tensor:
+    """Error of the virial per atom (eV) over the frames that have one, [labelled frames, 3, 3]; `atoms` a frame."""
+    known = torch.isfinite(labels.virial).all(-1).all(-1)
+    return ((virial - labels.virial)[known]) / atoms[known, None, None].to(virial.dtype)
+
+
+def error_terms(energy: Tensor, forces: Tensor, virial: Tensor, labels: Labels, graph: Graph) -> dict:
     """Mean squared errors of a batch.
 
     With e an atom's force error, N the atoms of a grain and r' its atoms about the center:
@@ -30,9 +40,11 @@ def error_terms(energy: Tensor, forces: Tensor, labels: Labels, graph: Graph) ->
     - ``forces``: mean over atoms and components of e^2
     - ``net_force``: mean over grains of |sum e|^2 / (3 N)
     - ``torque``: mean over grains of |sum r' x e|^2 / (2 sum r'^2), grains of one atom left out
+    - ``stress``: mean over labelled frames and components of (d virial / atoms in the frame)^2, (eV/atom)^2
 
-    Errors that are independent, of one size s per component, give s^2 in each of the last three: the weights compare
-    like with like. ((eV/Å)^2 all three.)
+    Errors that are independent, of one size s per component, give s^2 in each of the middle three: the weights compare
+    like with like. ((eV/Å)^2 all three.) Atoms and grains of all frames of the batch count the same, however large
+    the frames.
     """
     sizes = grain_sizes(graph)
     atoms = torch.zeros_like(labels.energy).index_add(0, graph.grain_frame, sizes.to(labels.energy.dtype))
@@ -42,9 +54,11 @@ def error_terms(energy: Tensor, forces: Tensor, labels: Labels, graph: Graph) ->
     spread = 2 * grain_sum(relative.square().sum(1), graph)
     extended = (sizes > 1).to(forces.dtype)
     torque = torque.square().sum(1) / torch.where(sizes > 1, spread, 1.0)
+    stress = virial_errors(virial, labels, atoms)
     return {
         "energy": ((energy - labels.energy) / atoms).square().mean().to(forces.dtype),
         "forces": error.square().mean(),
         "net_force": (net.square().sum(1) / (3 * sizes)).mean(),
         "torque": (torque * extended).sum() / extended.sum().clamp(min=1.0),
+        "stress": stress.square().sum() / max(stress.numel(), 1),
     }

@@ -10,7 +10,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from ..errors import CGAAError
 from .config import TrainingConfig
-from .loss import error_terms, net_force_and_torque
+from .loss import error_terms, net_force_and_torque, virial_errors
 
 
 def learning_rate_factor(step: int, total: int, warmup: int, final: float, schedule: str) -> float:
@@ -68,8 +68,8 @@ class Distillation(pl.LightningModule):
 
     def training_step(self, batch, batch_index):
         graph, labels, _ = batch
-        energy, forces, _ = self.network(graph)
-        terms = error_terms(energy, forces, labels, graph)
+        energy, forces, virial = self.network(graph)
+        terms = error_terms(energy, forces, virial, labels, graph)
         loss = sum(self.weights[name] * term for name, term in terms.items() if self.weights[name])
         self.log("loss", loss.detach(), prog_bar=True)
         if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:
@@ -87,9 +87,10 @@ class Distillation(pl.LightningModule):
     def validation_step(self, batch, batch_index):
         graph, labels, _ = batch
         with torch.enable_grad():
-            energy, forces, _ = self.average.module(graph)
+            energy, forces, virial = self.average.module(graph)
         atoms = torch.bincount(graph.grain_frame[graph.atom_grain], minlength=graph.num_frames)
         self._collect("energy", (energy - labels.energy) / atoms)
+        self._collect("stress", virial_errors(virial, labels, atoms))
         self._collect("forces", forces - labels.forces)
         for kind, error, reference in zip(
             ("net_force", "torque"),
@@ -104,7 +105,7 @@ class Distillation(pl.LightningModule):
         self.sums[name] = square + values.detach().double().square().sum().item(), number + values.numel()
 
     def on_validation_epoch_end(self):
-        rms = {name: math.sqrt(square / number) for name, (square, number) in self.sums.items()}
+        rms = {name: math.sqrt(square / number) for name, (square, number) in self.sums.items() if number}
         score = rms["forces"] + self.config.score_energy * rms["energy"]
         if not math.isfinite(score):
             raise CGAAError(
@@ -118,6 +119,8 @@ class Distillation(pl.LightningModule):
             "torque": rms["torque"] / max(rms["torque_reference"], 1e-12),
             "score": score,
         }
+        if "stress" in rms and self.network.conserving:
+            self.errors["virial_mev"] = 1000 * rms["stress"]
         for name, value in self.errors.items():
             self.log(f"val/{name}", value, prog_bar=name in ("forces", "energy_mev", "net_force"))
 

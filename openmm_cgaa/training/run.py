@@ -8,19 +8,19 @@ from importlib.metadata import version
 from pathlib import Path
 
 import lightning.pytorch as pl
-import numpy as np
 import torch
 from lightning.pytorch.loggers import CSVLogger
 
-from ..errors import CGAAError
-from ..modelfile import save_model
+from ..errors import CGAAError, DatasetError
+from ..grains import GrainType
+from ..modelfile import load_model, save_model
 from ..nn import build_network
 from ..reference import Dataset
 from .checkpoints import AtomicCheckpointIO, TimeBudget, checkpoint_callbacks, read_checkpoint
 from .config import TrainingConfig
 from .data import FrameData
 from .domain import training_domain
-from .frames import LabelledFrames, collate, common_types, time_blocks
+from .frames import LabelledFrames, collate, common_types, limited
 from .module import Distillation, set_statistics
 from .progress import StepBar
 
@@ -53,18 +53,13 @@ def train(config: TrainingConfig, restart=False) -> Path:
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
 
-    main = Dataset.load(config.data.path)
-    extra = [Dataset.load(path) for path in config.data.extra]
-    types = common_types([main, *extra], config.data.align)
+    chosen = _chosen(config.data)
+    types = common_types(chosen["train"], config.data.align)
     network = _build(config, types)
-    blocks = time_blocks(main.temperature, config.data.train, config.data.validation)
-
-    def frames(dataset, chosen):
-        return LabelledFrames(
-            dataset, chosen, types, network.grain_cutoff, network.atom_cutoff, align=config.data.align
-        ).items
-
-    training = frames(main, blocks["train"]) + [item for d in extra for item in frames(d, np.arange(len(d)))]
+    training, validation = (
+        LabelledFrames(chosen[split], types, network.grain_cutoff, network.atom_cutoff, config.data.align).items
+        for split in ("train", "validation")
+    )
     set_statistics(
         network,
         [graph.counts for graph, _ in training],
@@ -74,9 +69,9 @@ def train(config: TrainingConfig, restart=False) -> Path:
     slots = [t.num_slots for t in types]
     if hasattr(network, "calibrate"):
         network.calibrate(collate(training, slots)[0])
-    data = FrameData(
-        training, frames(main, blocks["validation"]), slots, config.batch_size, config.max_steps, config.seed
-    )
+    if config.init:
+        _start_from(config.init, network, types)
+    data = FrameData(training, validation, slots, config.batch_grains, config.max_steps, config.seed)
     module = Distillation(network, config)
     trainer = _trainer(config, output)
     try:
@@ -94,9 +89,9 @@ def train(config: TrainingConfig, restart=False) -> Path:
         metadata = {
             "config": config.model,
             "types": [t.to_dict() for t in types],
-            "provenance": _provenance(config, main, best, trainer),
-            "domain": training_domain([(main, blocks["train"]), *((d, np.arange(len(d))) for d in extra)], types),
-            "errors": {"block": "validation", **best["validation"]},
+            "provenance": _provenance(config, chosen, best, trainer),
+            "domain": training_domain(chosen["train"], types),
+            "errors": {"split": "validation", **best["validation"]},
         }
         save_model(output / "model.safetensors", module.average.module.cpu(), metadata, config.half)
     except OSError as error:
@@ -105,6 +100,38 @@ def train(config: TrainingConfig, restart=False) -> Path:
             "checkpoint"
         ) from error
     return output / "model.safetensors"
+
+
+def _chosen(data) -> dict:
+    """The frames that train and those that select."""
+    everything = Dataset.merge([Dataset.load(path) for path in data.paths])
+    chosen = {
+        "train": limited(everything.select(data.kinds, ["train"]), data.max_grains),
+        "validation": everything.select(splits=["validation"]),
+    }
+    for split, dataset in chosen.items():
+        if not len(dataset):
+            raise DatasetError(
+                f"no frame of split {split} in {', '.join(data.paths)}; the splits are those of the trajectories: name "
+                "them when you sample"
+            )
+    liquids = chosen["validation"].select(["liquid"])
+    return chosen | ({"validation": liquids} if len(liquids) else {})
+
+
+def _start_from(path, network, types):
+    """Take the weights of a model file; its reference energies and scales, too."""
+    other, metadata = load_model(path)
+    known = [GrainType.from_dict(entry) for entry in metadata["types"]]
+    if [(t.name, t.elements, t.bonds) for t in known] != [(t.name, t.elements, t.bonds) for t in types]:
+        raise CGAAError(
+            f"init: {path} knows {', '.join(t.name for t in known)}, the data have {', '.join(t.name for t in types)} "
+            "(in this order); start from a model of the same grains"
+        )
+    try:
+        network.load_state_dict(other.state_dict())
+    except RuntimeError as error:
+        raise CGAAError(f"init: the network of {path} is another than the configuration's ({error})") from None
 
 
 def _build(config, types):
@@ -126,9 +153,9 @@ def _check_same_run(last, config):
 
 
 def _portable(key):
-    """Data by file name, so that a run may be moved together with its data."""
-    data = key["data"] | {"path": Path(key["data"]["path"]).name, "extra": [Path(p).name for p in key["data"]["extra"]]}
-    return key | {"data": data}
+    """Files by name, so that a run may be moved together with its data."""
+    data = key["data"] | {"paths": [Path(p).name for p in key["data"]["paths"]]}
+    return key | {"data": data, "init": key["init"] and Path(key["init"]).name}
 
 
 def _trainer(config, output):
@@ -155,20 +182,17 @@ def _trainer(config, output):
     )
 
 
-def _provenance(config, main, best, trainer) -> dict:
-    files = [Path(path) for path in [config.data.path, *config.data.extra]]
+def _provenance(config, chosen, best, trainer) -> dict:
+    files = [Path(path) for path in config.data.paths]
     return {
         "name": config.name,
         "data": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files},
-        "split": {
-            "set": files[0].name,
-            "train": config.data.train,
-            "validation": config.data.validation,
-            "by": "time block within each temperature; the rest is the test block",
-            "used whole for training": [path.name for path in files[1:]],
-        },
-        "teacher": main.provenance.get("teacher", ""),
-        "training": {key: value for key, value in config.result_key().items() if key not in ("model", "data", "name")},
+        "trajectories": {split: [t.name for t in part.trajectories] for split, part in chosen.items()},
+        "frames": {split: len(part) for split, part in chosen.items()},
+        "grains": {split: part.num_grains for split, part in chosen.items()},
+        "teacher": chosen["train"].teacher,
+        "init": config.init and Path(config.init).name,
+        "training": {k: v for k, v in config.result_key().items() if k not in ("model", "data", "name", "init")},
         "steps": best["global_step"],
         "steps_done": trainer.global_step,
         "minutes": best["minutes"],

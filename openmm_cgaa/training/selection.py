@@ -1,0 +1,76 @@
+"""Which frames train and which select: by the split of their trajectory, and by how many grains are wanted."""
+
+import numpy as np
+
+from ..errors import DatasetError
+from ..reference import Dataset
+from .config import DataConfig
+
+GOLDEN = (5**0.5 - 1) / 2  # multiples of it, modulo 1, fill the unit interval evenly at any number
+
+
+def choose_frames(data: DataConfig, seed: int) -> dict:
+    """The training and the validation frames of some files, as data sets ``train`` and ``validation``.
+
+    `kinds` and `max_grains` limit training alone. Where liquids have the split `validation`, they alone select, so
+    that models trained on different kinds are held against the same.
+
+    Raises
+    ------
+    DatasetError
+        A file cannot be read, labels of different teachers, a trajectory without a split, or a split without frames.
+    """
+    everything = Dataset.merge([Dataset.load(path) for path in data.paths])
+    files = ", ".join(data.paths)
+    loose = [t.name for t in everything.trajectories if not t.split]
+    if loose:
+        raise DatasetError(
+            f"{files}: {len(loose)} trajectories belong to no split ({loose[0]}, ...). Load the data set, give each of "
+            "its trajectories one of train, validation, test (dataclasses.replace(trajectory, split=...); what is cut "
+            "from another has that one's) and save it"
+        )
+    training = limited(everything.select(data.kinds, ["train"]), data.max_grains or {}, seed)
+    validation = everything.select(splits=["validation"])
+    liquids = validation.select(["liquid"])
+    chosen = {"train": training, "validation": liquids if len(liquids) else validation}
+    for split, dataset in chosen.items():
+        if not len(dataset):
+            found = sorted({f"{t.kind} ({t.split})" for t in everything.trajectories})
+            raise DatasetError(
+                f"no frame is left of split {split} in {files}, which hold {', '.join(found)}; give more of them, or "
+                "other kinds and max_grains"
+            )
+    return chosen
+
+
+def limited(dataset: Dataset, max_grains: dict, seed: int = 0) -> Dataset:
+    """At most so many grains of some kinds: whole frames, evenly from the trajectories of a kind and from their time.
+
+    The order in which frames are taken does not depend on the limit: a smaller limit takes a part of a larger one.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    max_grains : dict of str to int
+        By kind of trajectory; kinds not named stay whole.
+    seed : int
+    """
+    sets = np.concatenate([np.full(len(frames), s) for s, frames in enumerate(dataset.sets)] or [np.array([], int)])
+    if not len(sets) or not max_grains:
+        return dataset
+    grains = np.array([frames.num_grains for frames in dataset.sets])[sets]
+    trajectory, time = (np.concatenate([getattr(f, n) for f in dataset.sets]) for n in ("trajectory", "time"))
+    kinds = np.array([t.kind for t in dataset.trajectories])
+    random = np.random.default_rng(seed)
+    turn = np.zeros(len(sets))  # when a frame is taken: one of each trajectory, then a second of each...
+    for index, (start, tie) in enumerate(random.random((len(kinds), 2))):
+        own = np.flatnonzero(trajectory == index)
+        own = own[np.argsort(time[own], kind="stable")]
+        order = np.argsort((start + GOLDEN * np.arange(len(own))) % 1.0)
+        turn[own[order]] = np.arange(len(own)) + tie
+    keep = np.ones(len(sets), bool)
+    for kind, most in max_grains.items():
+        own = np.flatnonzero(kinds[trajectory] == kind)
+        own = own[np.argsort(turn[own], kind="stable")]
+        keep[own] = np.cumsum(grains[own]) <= most
+    return dataset.keep([keep[sets == s] for s in range(len(dataset.sets))])
