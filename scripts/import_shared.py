@@ -27,7 +27,7 @@ SAMPLING = (
 )
 TEACHER = {
     "name": "sevennet-0-d3",
-    "settings": {},
+    "settings": {"dispersion": True},
     "versions": {"sevenn": "0.13.0", "dftd3": "1.7.0"},
     "weights_sha256": "7052cb42b7b3be42b40b97fa0d21077a48c54b5548948fc4dcf346629f813c36",
 }
