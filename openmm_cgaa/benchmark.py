@@ -111,14 +111,20 @@ def time_calculator(name, calculator, topology, positions, calls=3) -> Timing:
 
 
 def time_teacher(topology, positions, calls=3) -> list:
-    """Timings of SevenNet-0 through ASE, without and with D3."""
-    from .reference.teacher import sevennet_0_d3
+    """Timings of SevenNet-0 through ASE, without and with D3, and as fast as this package makes it on a CPU."""
+    from .reference.teachers import sevennet_0_d3
 
+    kinds = {
+        "SevenNet-0 (ASE)": dict(dispersion=False, fast=False),
+        "SevenNet-0 + D3 (ASE)": dict(fast=False),
+    }
+    if not torch.cuda.is_available():
+        kinds["SevenNet-0 + D3, fast convolution"] = dict(fast=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return [
-            time_calculator("SevenNet-0 (ASE)", sevennet_0_d3(dispersion=False), topology, positions, calls),
-            time_calculator("SevenNet-0 + D3 (ASE)", sevennet_0_d3(), topology, positions, calls),
+            time_calculator(name, sevennet_0_d3(**settings), topology, positions, calls)
+            for name, settings in kinds.items()
         ]
 
 

@@ -29,6 +29,8 @@ from openmm_cgaa.building import classical_system
 from openmm_cgaa.cli import main
 from openmm_cgaa.errors import CGAAError, GeometryError, SimulationError
 from openmm_cgaa.grains import GrainMap
+from openmm_cgaa.reference import Dataset
+from openmm_cgaa.reference.teachers import Teacher
 from openmm_cgaa.simulation import Settings
 from openmm_cgaa.simulation import run as simulate
 from openmm_cgaa.units import KJMOL_PER_EV, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
@@ -225,7 +227,8 @@ def test_error_against_a_teacher_that_is_the_model_itself_is_zero(run_folder, ti
         def get_forces(self, atoms):
             return self.forces / KJMOL_PER_NM_PER_EV_PER_ANGSTROM
 
-    error = teacher_error(run.trajectory, run.grain_map, potential, Self(), tmp_path / "labels.npz", count=5)
+    teacher = Teacher(Self(), {"name": "self"})
+    error = teacher_error(run.trajectory, run.grain_map, potential, teacher, tmp_path / "parts", count=5)
     numbers = error.summary()
     assert error.frames.tolist() == [0, 10, 20, 29, 39]
     assert numbers["force_eV_per_A"]["component"] < 1e-6
@@ -257,9 +260,8 @@ def test_a_bad_selection_is_told(run_folder, tmp_path, selection, message):
 
 
 def test_a_reference_of_other_atoms_is_told(run_folder, tmp_path, liquid):
-    path = tmp_path / "other.npz"
-    order = np.arange(240)[::-1]
-    elements = [liquid.elements[i] for i in order]
-    replace(liquid, elements=elements).save(path)
-    with pytest.raises(SimulationError, match="not those of the run"):
+    path, full = tmp_path / "other.h5", Dataset.load(LIQUID)
+    elements = [liquid.elements[i] for i in np.arange(240)[::-1]]
+    replace(full, sets=[replace(liquid, elements=elements)]).save(path)
+    with pytest.raises(SimulationError, match="holds no frames of the run's atoms"):
         read_reference(path, read_run(run_folder).trajectory.topology)

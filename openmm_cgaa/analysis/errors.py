@@ -103,7 +103,7 @@ def force_errors(reference, predicted, positions, grain_index, padded_slots: int
     return pooled(force_sums(reference, predicted, positions, grain_index, padded_slots))
 
 
-def energy_errors(reference, predicted, num_atoms, temperature) -> dict:
+def energy_errors(reference, predicted, num_atoms, temperature, composition=None) -> dict:
     """Energy errors, meV per atom.
 
     Parameters
@@ -112,27 +112,31 @@ def energy_errors(reference, predicted, num_atoms, temperature) -> dict:
     num_atoms : int or array, [frames]
         Atoms in a frame; every per-atom value is divided by it, never by the number of grains.
     temperature : array, [frames]
-        K, or a label: frames of different compositions have different energies per atom and belong to groups of their
-        own.
+        K, or any other label of groups.
+    composition : array, [frames], optional
+        A label. Frames of different compositions have different energies per atom: in each group every composition has
+        a mean of its own.
 
     Returns
     -------
     dict
         ``rmse``, ``mean`` (of the error) and ``rmse_about_mean``; ``temperatures``: for each temperature ``frames``,
         ``rmse``, ``spread`` (standard deviation of the reference: the rmse of the best constant) and ``r2`` = 1 - sum
-        of squared errors / sum of squared deviations of the reference from its mean at this temperature.
+        of squared errors / sum of squared deviations of the reference from its mean at this temperature, None where it
+        does not vary.
     """
     reference, predicted = (1000 * np.asarray(e, dtype=float) / num_atoms for e in (reference, predicted))
     error, temperature = predicted - reference, np.asarray(temperature)
+    deviation = _deviations(reference, temperature, composition)
     rows = {}
     for value in np.unique(temperature):
         here = temperature == value
-        spread = reference[here].std()
+        spread = _rms(deviation[here])
         rows[_name(value)] = {
             "frames": int(here.sum()),
             "rmse": _rms(error[here]),
             "spread": float(spread),
-            "r2": float(1 - np.square(error[here]).mean() / spread**2) if spread > 0 else None,
+            "r2": float(1 - np.square(error[here]).mean() / spread**2) if spread > 1e-9 else None,
         }
     return {
         "rmse": _rms(error),
@@ -142,7 +146,7 @@ def energy_errors(reference, predicted, num_atoms, temperature) -> dict:
     }
 
 
-def bootstrap_intervals(sums, energies, num_atoms, temperature, samples=1000) -> dict:
+def bootstrap_intervals(sums, energies, num_atoms, temperature, composition=None, samples=1000) -> dict:
     """95 % intervals of the main errors: frames drawn anew with replacement, within each temperature.
 
     Frames count as independent; where neighbours in time are alike, the intervals are too narrow.
@@ -153,7 +157,7 @@ def bootstrap_intervals(sums, energies, num_atoms, temperature, samples=1000) ->
         As `force_sums` gives it.
     energies : (array, array), [frames], eV
         Reference and predicted.
-    num_atoms, temperature
+    num_atoms, temperature, composition
         As in `energy_errors`.
     samples : int
 
@@ -161,14 +165,15 @@ def bootstrap_intervals(sums, energies, num_atoms, temperature, samples=1000) ->
     -------
     dict
         [lowest, highest] of ``component``, ``net_force``, ``torque`` (None where the reference has none), ``energy``,
-        ``energy_about_mean``, and ``r2``: a dict of temperature to interval, None where there are fewer than 3 frames.
+        ``energy_about_mean``, and ``r2``: a dict of temperature to interval, None where there are fewer than 3 frames
+        or the energy does not vary.
     """
     random, temperature = np.random.default_rng(0), np.asarray(temperature)
     groups = {_name(value): np.flatnonzero(temperature == value) for value in np.unique(temperature)}
     drawn = {name: random.choice(frames, (samples, len(frames))) for name, frames in groups.items()}
     every = np.concatenate(list(drawn.values()), axis=1)  # [sample, frame]
     truth, guess = (1000.0 * np.asarray(values, dtype=float) / num_atoms for values in energies)
-    wrong = guess - truth
+    wrong, deviation = guess - truth, _deviations(truth, temperature, composition)
 
     def interval(values):
         return [float(x) for x in np.quantile(values, [0.025, 0.975])]
@@ -184,12 +189,19 @@ def bootstrap_intervals(sums, energies, num_atoms, temperature, samples=1000) ->
         "energy": interval(np.sqrt(np.square(wrong)[every].mean(1))),
         "energy_about_mean": interval(wrong[every].std(1)),
         "r2": {
-            name: interval(1.0 - np.square(wrong)[rows].mean(1) / np.maximum(truth[rows].var(1), 1e-30))
-            if rows.shape[1] > 2
+            name: interval(1.0 - np.square(wrong)[rows].mean(1) / np.maximum(deviation[rows].var(1), 1e-30))
+            if rows.shape[1] > 2 and deviation[rows[0]].any()
             else None
             for name, rows in drawn.items()
         },
     }
+
+
+def _deviations(values, *labels) -> np.ndarray:
+    """Values less the mean of those that share all labels (None: one for all), [frames]."""
+    labels = [np.asarray(label).astype(str) for label in labels if label is not None]
+    groups = np.unique(np.stack(labels), axis=1, return_inverse=True)[1].ravel()
+    return values - (np.bincount(groups, values) / np.bincount(groups))[groups]
 
 
 def _name(group) -> str:
@@ -209,4 +221,3 @@ def _root_mean(sums):
 
 def _rms(values) -> float:
     return float(np.sqrt(np.square(np.asarray(values, dtype=float)).mean()))
-

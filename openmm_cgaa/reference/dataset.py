@@ -11,7 +11,7 @@ The file (format ``openmm-cgaa-dataset-2``):
                       labelled, ``energy``, ``forces``, ``stress``; units and shapes as in `Frames`
 ====================  ==========================================================================================
 
-Arrays are chunked by frames, shuffled, compressed by gzip, each chunk with a checksum.
+Arrays of 4 KiB or more are chunked by frames, shuffled, compressed by gzip, each chunk with a checksum.
 """
 
 import io
@@ -26,11 +26,23 @@ from ..errors import DatasetError
 from ..files import write_bytes
 from .frames import ARRAYS, KINDS, LABELS, SPLITS, Frames, Trajectory, frame_key
 
-__all__ = ["FORMAT", "KINDS", "SPLITS", "Dataset", "Frames", "Trajectory", "frame_key", "same_teacher"]
+__all__ = [
+    "FORMAT",
+    "KINDS",
+    "SPLITS",
+    "Dataset",
+    "Frames",
+    "Trajectory",
+    "describe_teacher",
+    "frame_key",
+    "is_dataset",
+    "same_teacher",
+]
 
 FORMAT = "openmm-cgaa-dataset-2"
 TOPOLOGY = ("elements", "bonds", "residues", "residue_names")
 CHUNK_BYTES = 2**18
+SMALL_BYTES = 4096  # the index of the chunks of a smaller array would be larger than what is saved
 FORCE_GRID = 2.0**-16  # eV/Å, of single precision: 1.5e-5, below the noise of a teacher in float32
 
 
@@ -144,14 +156,15 @@ class Dataset:
         for number, dataset in enumerate(datasets):
             if not same_teacher(dataset.teacher, teacher):
                 raise DatasetError(
-                    f"data set {number} was labelled by {_title(dataset.teacher)}, but data set 0 by {_title(teacher)}; "
-                    "labels of different teachers do not fit together: keep the sets apart, or label one of them again"
+                    f"labels of different teachers do not mix: data set {number} is by "
+                    f"{describe_teacher(dataset.teacher)}, data set 0 by {describe_teacher(teacher)}; their energies "
+                    "have different zeros. Keep the sets apart, or label one of them anew"
                 )
             for trajectory in dataset.trajectories:
                 if trajectory.name in seen:
                     raise DatasetError(
-                        f"trajectory {trajectory.name} is in data set {seen[trajectory.name]} and in data set {number}; "
-                        "rename one of them, or leave out what is there twice"
+                        f"trajectory {trajectory.name} is in data sets {seen[trajectory.name]} and {number}; rename it "
+                        "in one of them, or leave out what is there twice"
                     )
                 seen[trajectory.name] = number
             for frames in dataset.sets:
@@ -245,18 +258,21 @@ def same_teacher(first, second) -> bool:
     """Whether labels of both fit together: name, settings and weights agree (or there is no teacher at all)."""
     if first is None or second is None:
         return first is second
-    # through JSON, which makes lists of tuples
     names = ("name", "settings", "weights_sha256")
-    one, other = ([json.dumps(teacher.get(name) or None, sort_keys=True) for name in names] for teacher in (first, second))
-    return one == other
+    # through JSON, which makes lists of tuples
+    return all(
+        json.dumps(first.get(n) or None, sort_keys=True) == json.dumps(second.get(n) or None, sort_keys=True)
+        for n in names
+    )
 
 
-def _title(teacher):
+def describe_teacher(teacher) -> str:
+    """Name, settings and weights in a line."""
     if teacher is None:
         return "nobody"
-    weights = teacher.get("weights_sha256") or ""
-    settings = json.dumps(teacher.get("settings") or {}, sort_keys=True)
-    return f"{teacher['name']} (settings {settings}" + (f", weights {weights[:12]})" if weights else ")")
+    settings = ", ".join(f"{name}={value}" for name, value in (teacher.get("settings") or {}).items())
+    weights = (teacher.get("weights_sha256") or "")[:8]
+    return f"{teacher['name']}" + (f" ({settings})" if settings else "") + (f", weights {weights}" if weights else "")
 
 
 def _joined_teacher(datasets):
@@ -301,10 +317,12 @@ def _write_frames(group, frames, precision):
 
 
 def _write(group, name, values):
-    row = max(1, values[:1].nbytes)
-    chunk = (max(1, min(len(values), CHUNK_BYTES // row)), *values.shape[1:])
-    options = {"chunks": chunk, "compression": "gzip", "compression_opts": 6, "shuffle": True, "fletcher32": True}
-    group.create_dataset(name, data=values, **(options if values.size else {}))
+    if values.nbytes < SMALL_BYTES:
+        group.create_dataset(name, data=values)
+        return
+    frames = max(1, min(len(values), CHUNK_BYTES // max(1, values[:1].nbytes)))
+    options = {"compression": "gzip", "compression_opts": 6, "shuffle": True, "fletcher32": True}
+    group.create_dataset(name, data=values, chunks=(frames, *values.shape[1:]), **options)
 
 
 def _read_frames(group) -> Frames:

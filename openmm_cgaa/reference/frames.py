@@ -165,7 +165,9 @@ class Frames:
                 raise DatasetError(f"{name}: {len(values)} frames, but positions have {count}")
             bad = np.flatnonzero(~np.isfinite(values.reshape(count, -1 if count else 1)).all(axis=1))
             if len(bad) and name not in MAY_BE_NAN:
-                raise DatasetError(f"{name}: not finite in frame {bad[0]} ({len(bad)} such frames); remove these frames")
+                raise DatasetError(
+                    f"{name}: not finite in frame {bad[0]} ({len(bad)} such frames); remove these frames"
+                )
             self._set(name, values)
         if count == 0:
             raise DatasetError("the set holds no frames")

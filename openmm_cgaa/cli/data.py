@@ -1,0 +1,173 @@
+"""``openmm-cgaa data info|export|import|merge``: look at data sets, and bring them in and out."""
+
+import json
+from pathlib import Path
+
+SHOWN = 10  # outliers and duplicates printed in full
+
+
+def add_arguments(parser):
+    actions = parser.add_subparsers(dest="action", required=True)
+    info = actions.add_parser("info", help="counts, ranges, outliers, duplicates, forces")
+    info.add_argument("files", nargs="+", metavar="FILE", help="data sets (.h5), looked at as one")
+    info.add_argument("--figure", metavar="OUT.png", help="draw the histograms into this file")
+    export = actions.add_parser("export", help="write extended XYZ, for other trainers")
+    export.add_argument("file", help="data set (.h5)")
+    export.add_argument("output", metavar="OUT.extxyz")
+    importing = actions.add_parser("import", help="read extended XYZ")
+    importing.add_argument("file", metavar="IN.extxyz")
+    importing.add_argument("output", metavar="OUT.h5")
+    importing.add_argument(
+        "--topology", action="append", default=[], help="PDB or mmCIF with bonds; once for each composition"
+    )
+    importing.add_argument("--teacher", help="who made the labels, where the file does not say")
+    importing.add_argument("--kind", help="kind of trajectories where the file does not say (liquid, molecule, ...)")
+    importing.add_argument("--split", default="", help="split where the file does not say (train, validation, test)")
+    importing.add_argument("--energy-key", default="energy", help="name of the energies, such as REF_energy")
+    importing.add_argument("--forces-key", default="forces", help="name of the forces, such as REF_forces")
+    merge = actions.add_parser("merge", help="several data sets of one teacher into one file")
+    merge.add_argument("files", nargs="+", metavar="FILE")
+    merge.add_argument("-o", "--output", required=True, metavar="OUT.h5")
+    merge.add_argument("--precision", default="double", choices=["double", "single"], help="single: half the size")
+
+
+def run(args):
+    return {"info": _info, "export": _export, "import": _import, "merge": _merge}[args.action](args)
+
+
+def _export(args):
+    from ..reference.dataset import Dataset
+    from ..reference.formats import export_xyz
+
+    dataset = Dataset.load(args.file)
+    export_xyz(dataset, args.output)
+    print(f"{args.output}: {len(dataset)} frames")
+
+
+def _import(args):
+    from ..reference.formats import import_xyz
+
+    options = {"kind": args.kind, "split": args.split, "energy": args.energy_key, "forces": args.forces_key}
+    dataset = import_xyz(args.file, args.topology, args.teacher, **options)
+    dataset.save(args.output)
+    grains = sum(len(frames) * frames.num_grains for frames in dataset.sets)
+    print(f"{args.output}: {len(dataset)} frames of {len(dataset.sets)} topologies, {grains} grains")
+
+
+def _merge(args):
+    dataset = _load(args.files)
+    dataset.save(args.output, args.precision)
+    print(f"{args.output}: {len(dataset)} frames, {len(dataset.trajectories)} trajectories")
+
+
+def _load(files):
+    """All files as one; an error of merging says which file is which."""
+    from ..errors import DatasetError
+    from ..reference.dataset import Dataset
+
+    datasets = [Dataset.load(file) for file in files]
+    if len(datasets) == 1:
+        return datasets[0]
+    try:
+        return Dataset.merge(datasets)
+    except DatasetError as error:
+        raise DatasetError(f"{error} (data sets: {', '.join(f'{i} {name}' for i, name in enumerate(files))})") from None
+
+
+def _info(args):
+    from rich.console import Console
+
+    from ..reference import checks, summary
+
+    dataset, console = _load(args.files), Console(highlight=False, markup=False)
+    console.print(_kind_table(dataset, ", ".join(Path(file).name for file in args.files)))
+    console.print(_composition_table(dataset))
+    for series, title in (
+        (summary.forces_by_element(dataset), "force on an atom"),
+        (summary.forces_by_grain(dataset), "net force on a grain"),
+    ):
+        if series:
+            console.print(_force_table(series, title))
+    refusals, twins = checks.check_labels(dataset), summary.duplicates(dataset)
+    _print_list(console, "outliers, which the checks refuse", refusals)
+    _print_list(console, "frames that are there twice", [_twin_text(twin) for twin in twins])
+    console.print(f"teacher: {json.dumps(dataset.teacher)}", soft_wrap=True)
+    console.print(f"provenance: {json.dumps(dataset.provenance, indent=1, ensure_ascii=False)}", soft_wrap=True)
+    if args.figure:
+        summary.histogram_figure(dataset, args.figure)
+        console.print(f"figure: {args.figure}", soft_wrap=True)
+
+
+def _table(title, *columns):
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number == 0 else "right")
+    return table
+
+
+def _kind_table(dataset, title):
+    from ..reference import summary
+
+    names = ("trajectories", "frames", "grains", "environments")
+    columns = ("kind", "split", "trajectories", "frames", "grains", "grains with\n8 neighbours")
+    table = _table(f"{title}: {len(dataset)} frames", *columns)
+    rows = summary.counts_by_kind(dataset)
+    for (kind, split), row in sorted(rows.items()):
+        table.add_row(kind, split or "none", *(str(row[name]) for name in names))
+    if len(rows) > 1:
+        table.add_section()
+        table.add_row("all", "", *(str(sum(row[name] for row in rows.values())) for name in names))
+    return table
+
+
+def _composition_table(dataset):
+    from ..reference import summary
+
+    heads = ("composition", "atoms", "frames", "K", "g/cm3", "eV/atom", "force rms\neV/Å", "virial pressure\nGPa")
+    table = _table("composition, and what is spanned", *heads)
+    for (name, periodic), row in summary.counts_by_composition(dataset).items():
+        table.add_row(
+            name if periodic else f"{name} (isolated)",
+            str(row["atoms"]),
+            str(row["frames"]),
+            _span(row["temperature"], ".0f"),
+            _span(row["density"], ".3f"),
+            _span(row["energy"], ".4f"),
+            "-" if row["force"] is None else f"{row['force']:.3f}",
+            _span(row["pressure"], ".2f"),
+        )
+    return table
+
+
+def _span(ends, spec):
+    if ends is None:
+        return "-"
+    low, high = (format(end, spec) for end in ends)
+    return low if low == high else f"{low} to {high}"
+
+
+def _force_table(series, title):
+    import numpy as np
+
+    quantiles = (0.5, 0.9, 0.99, 0.999)
+    table = _table(f"{title}, eV/Å", "", "count", "rms", *(f"{100 * q:g} %" for q in quantiles), "largest")
+    for name, values in series.items():
+        good = values[np.isfinite(values)]
+        numbers = (np.sqrt(np.square(good).mean()), *np.quantile(good, quantiles), good.max()) if len(good) else ()
+        table.add_row(name, str(len(values)), *(f"{number:.3f}" for number in numbers))
+    return table
+
+
+def _print_list(console, title, items):
+    console.print(f"{title}: {len(items) or 'none'}")
+    for item in items[:SHOWN]:
+        console.print(f"  {item}", soft_wrap=True)
+    if len(items) > SHOWN:
+        console.print(f"  and {len(items) - SHOWN} more")
+
+
+def _twin_text(twin):
+    places = ", ".join(f"set {s} frame {f} ({t})" for (s, f), t in zip(twin.frames, twin.trajectories))
+    return places + (": IN SEVERAL SPLITS" if twin.leaks else "")

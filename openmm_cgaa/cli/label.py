@@ -1,0 +1,97 @@
+"""``openmm-cgaa label FRAMES.h5 OUTPUT.h5``: energies, forces and stresses of a teacher."""
+
+import json
+import sys
+
+from ..errors import CGAAError
+
+
+def add_arguments(parser):
+    parser.add_argument("frames", help="configurations (.h5), as openmm-cgaa sample writes them")
+    parser.add_argument("output", help="labelled data set (.h5); run again after an interruption to go on")
+    parser.add_argument(
+        "--teacher",
+        default="sevennet-0-d3",
+        help="sevennet-0-d3, openmm:SYSTEM.xml, or an ASE calculator as package.module:Class (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--setting", action="append", default=[], metavar="KEY=VALUE", help="for the teacher; VALUE may be JSON"
+    )
+    parser.add_argument("--workers", type=int, default=1, help="processes on this machine (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=1, help="of each worker (default: %(default)s)")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="running Dask scheduler, tcp://HOST:PORT")
+    parser.add_argument(
+        "--partial", action="store_true", help="compute nothing, write what is labelled by now; --teacher is not used"
+    )
+
+
+def run(args):
+    from pathlib import Path
+
+    from ..reference.labelling import assemble, label_dataset
+
+    if args.partial:
+        dataset = assemble(args.frames, args.output)
+    else:
+        settings = dict(_setting(text) for text in args.setting)
+        try:
+            with _Bar() as bar:
+                dataset = label_dataset(
+                    args.frames,
+                    args.output,
+                    args.teacher,
+                    **dict(workers=args.workers, threads=args.threads, scheduler=args.scheduler),
+                    **dict(settings=settings, progress=bar),
+                )
+        except KeyboardInterrupt:
+            print(f"interrupted; {args.output} holds what is labelled, the same command goes on", file=sys.stderr)
+            return 130
+    facts = dataset.provenance["labelling"]
+    print(f"{args.output}: {len(dataset)} labelled frames, {dataset.num_grains} grains")
+    if facts["refused"]:
+        print(f"refused, with the reasons: {facts['refused']} frames in {Path(args.output).stem}.refused.h5")
+    if facts["unfinished"]:
+        print(f"not labelled yet: {facts['unfinished']} frames")
+    else:
+        print(f"the labels of single frames stay in {Path(args.output).name}.parts until you remove it")
+
+
+def _setting(text):
+    key, equals, value = text.partition("=")
+    if not equals or not key.isidentifier():
+        raise CGAAError(f"--setting {text}: expected KEY=VALUE, such as --setting dispersion=false")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
+
+
+class _Bar:
+    """A tqdm bar over atoms, for time goes by atoms: the time left is that of all atoms left at the mean speed."""
+
+    def __init__(self):
+        self.bar = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        if self.bar is not None:
+            self.bar.close()
+
+    def __call__(self, status):
+        from tqdm import tqdm
+
+        failed = f", {status.failed} failed" if status.failed else ""
+        text = f"{status.frames}/{status.all_frames} frames{failed}"
+        if self.bar is None:
+            self.bar = tqdm(
+                desc=text,
+                total=status.all_atoms,
+                initial=status.atoms,  # of an earlier run: they do not count as fast
+                smoothing=0,
+                mininterval=0.5 if sys.stderr.isatty() else 60,
+                bar_format="{desc} {percentage:3.0f} %|{bar}| {elapsed} so far, {remaining} left",
+            )
+        self.bar.set_description_str(text, refresh=False)
+        self.bar.update(status.atoms - self.bar.n)

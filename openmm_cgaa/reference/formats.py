@@ -1,0 +1,323 @@
+"""Extended XYZ, the files that other trainers read and write, into data sets and out of them (needs ASE).
+
+What a frame's comment line holds besides energy and stress: ``trajectory``, ``kind``, ``split``, ``time`` (ps),
+``temperature`` (K), ``details`` and ``teacher`` (JSON); besides positions and forces an atom has ``residue`` and
+``residue_name``. All of this is read if it is there. Bonds are not part of the format: they come from topology files,
+or are found by covalent radii. The authors' flavour names ``grain_num``, ``grain_type`` and ``intra_grain_sequence``.
+"""
+
+import io
+from collections import Counter
+from pathlib import Path
+
+import networkx
+import numpy as np
+
+from ..errors import CGAAError, DatasetError
+from ..files import write_bytes
+from ..matching import formula
+from ..topologies import read_structure
+from .dataset import Dataset, Frames, Trajectory, same_teacher
+
+GRAIN_COLUMNS = ("grain_num", "grain_type", "intra_grain_sequence")
+BOND = 1.25  # of the sum of the covalent radii: a bond, where nothing else says so
+BROKEN = 1.6  # beyond it a known bond is none, so that the atoms must have another order
+# these are ions in a liquid, and near to many atoms without a bond
+IONS = {"Li", "Na", "K", "Rb", "Cs", "Be", "Mg", "Ca", "Sr", "Ba"}
+
+
+def export_xyz(dataset: Dataset, path):
+    """Write all frames, set after set; energies in full, positions and forces with eight digits after the point.
+
+    An existing file stays as it is until the new one is complete.
+    """
+    from ase.io.extxyz import write_xyz
+
+    text = io.StringIO()
+    for frames in dataset.sets:
+        names = np.array(frames.residue_names)[frames.residues]
+        for frame in range(len(frames)):
+            atoms = frames.atoms(frame)
+            trajectory = dataset.trajectories[frames.trajectory[frame]]
+            atoms.info |= {"trajectory": trajectory.name, "kind": trajectory.kind, "time": float(frames.time[frame])}
+            if trajectory.split:
+                atoms.info["split"] = trajectory.split
+            if not np.isnan(frames.temperature[frame]):
+                atoms.info["temperature"] = float(frames.temperature[frame])
+            if trajectory.details:
+                atoms.info["details"] = trajectory.details
+            if frames.labelled:
+                atoms.info["teacher"] = dataset.teacher
+            atoms.set_array("residue", frames.residues)
+            atoms.set_array("residue_name", names)
+            write_xyz(text, atoms)
+    write_bytes(path, text.getvalue().encode())
+
+
+def import_xyz(path, topologies=(), teacher=None, kind=None, split="", energy="energy", forces="forces") -> Dataset:
+    """Read an extended XYZ file; its frames may be of any compositions, periodic or not.
+
+    Parameters
+    ----------
+    path : path
+    topologies : sequence of path
+        PDB or PDBx/mmCIF files with bonds; frames with the elements of one of them, in its order, have its residues
+        and bonds. Without a fitting one, residues are those that the file names, or else whole molecules named by
+        their formula, and bonds join atoms closer than 1.25 times the sum of their covalent radii, never those of
+        alkali and earth alkaline metals.
+    teacher : str, optional
+        Name of whoever made the labels, where the file does not say; "unknown (FILE)" without it.
+    kind, split : str
+        Of trajectories where the file does not say; a kind is guessed from the boundary and the number of residues.
+    energy, forces : str
+        Names of the labels, such as ``REF_energy`` and ``REF_forces``.
+
+    Returns
+    -------
+    Dataset
+        Frames without a ``trajectory`` form one for each kind; without a ``time`` they are counted.
+
+    Raises
+    ------
+    DatasetError
+        The file is missing, truncated or of another format; energy or forces are missing in some frames; a frame is
+        periodic in some directions only; grain columns do not fit together; frames name different teachers.
+    """
+    path = Path(path)
+    templates = [_template(file) for file in topologies]
+    trajectories, groups, found, counts = {}, {}, [], Counter()
+    for number, atoms in enumerate(_read(path)):
+        where = f"{path}: frame {number}"
+        if atoms.pbc.any() and not atoms.pbc.all():
+            raise DatasetError(
+                f"{where}: periodic in some directions only (pbc {atoms.pbc}); all or none are supported"
+            )
+        labels = _labels(atoms, where, energy, forces)
+        atoms, grains = _grains(atoms, labels, where)
+        topology, members = _find_group(atoms, grains, labels, templates, groups, where)
+        trajectory = _trajectory(atoms, path, len(topology["residue_names"]), kind, split, where)
+        first = trajectories.setdefault(trajectory.name, trajectory)
+        if first != trajectory:
+            raise DatasetError(
+                f"{where}: trajectory {first.name} is {first.kind} {first.split!r} {first.details}, but here "
+                f"{trajectory.kind} {trajectory.split!r} {trajectory.details}; give all frames of a trajectory the same"
+            )
+        if labels:
+            found.append(_teacher(atoms, teacher, path))
+            if not same_teacher(found[-1], found[0]):
+                raise DatasetError(
+                    f"{where}: labelled by {found[-1]}, but frames before by {found[0]}; labels of different teachers "
+                    "do not fit together: split the file"
+                )
+        members.append(
+            {
+                "positions": atoms.positions,
+                "cell": atoms.cell.array if atoms.pbc.all() else np.zeros((3, 3)),
+                "trajectory": list(trajectories).index(trajectory.name),
+                "time": float(atoms.info.get("time", counts[trajectory.name])),
+                "temperature": float(atoms.info.get("temperature", np.nan)),
+                **labels,
+            }
+        )
+        counts[trajectory.name] += 1
+    if not groups:
+        raise DatasetError(f"{path}: holds no frames")
+    sets = []
+    for group in groups.values():
+        for topology, members in group:
+            try:
+                frames = Frames(**{name: np.array([m[name] for m in members]) for name in members[0]}, **topology)
+                frames.grain_map()
+            except CGAAError as error:
+                raise DatasetError(f"{path}: {error}") from None
+            sets.append(frames)
+    return Dataset(sets, list(trajectories.values()), found[0] if found else None, {"imported from": path.name})
+
+
+def _read(path):
+    from ase.io import iread
+
+    if not path.is_file():
+        raise DatasetError(f"{path}: no such file; expected extended XYZ")
+    number = 0
+    frames = iread(path, index=":", format="extxyz")
+    while True:
+        try:
+            atoms = next(frames, None)
+        except Exception as error:  # ASE's reader raises whatever it stumbles on
+            raise DatasetError(
+                f"{path}: frame {number} cannot be read as extended XYZ ({str(error) or type(error).__name__}); is the "
+                "file truncated?"
+            ) from None
+        if atoms is None:
+            return
+        yield atoms
+        number += 1
+
+
+def _labels(atoms, where, energy, forces) -> dict:
+    """Energy, forces and stress of one frame; empty where it has none."""
+    results = dict(atoms.calc.results) if atoms.calc is not None else {}
+    labels = {}
+    for name, key in (("energy", energy), ("forces", forces)):
+        value = results.get(key, atoms.info.get(key, atoms.arrays.get(key)))
+        if value is not None:
+            labels[name] = value
+    if len(labels) == 1:
+        missing, key = ("forces", forces) if "energy" in labels else ("energy", energy)
+        raise DatasetError(
+            f"{where}: no {missing} (no {key!r} in it); labelled frames need energy and forces. It has "
+            f"{', '.join(sorted({*results, *atoms.info, *atoms.arrays}))}"
+        )
+    if labels and np.shape(labels["forces"]) != (len(atoms), 3):
+        raise DatasetError(f"{where}: forces of shape {np.shape(labels['forces'])}, expected ({len(atoms)}, 3)")
+    if labels and atoms.pbc.all():
+        if "stress" in results:
+            labels["stress"] = atoms.get_stress(voigt=False)
+        elif "virial" in atoms.info:
+            labels["stress"] = -np.reshape(atoms.info["virial"], (3, 3)) / atoms.get_volume()
+    return labels
+
+
+def _grains(atoms, labels, where):
+    """(atoms, residue of each atom and name of each residue, or None); the authors' flavour orders the atoms anew."""
+    columns = {name: atoms.arrays.get(name, atoms.info.get(name)) for name in GRAIN_COLUMNS}
+    if columns["grain_num"] is not None:
+        return _authors_grains(atoms, labels, columns, where)
+    residue = atoms.arrays.get("residue")
+    if residue is None:
+        return atoms, None
+    residues = _numbered(residue)
+    names = atoms.arrays.get("residue_name")
+    if names is not None:
+        names = [str(names[np.argmax(residues == r)]) for r in range(residues.max() + 1)]
+    return atoms, (residues, names)
+
+
+def _authors_grains(atoms, labels, columns, where):
+    """Columns: number of the grain of each atom, type of that grain, place of the atom in it (from 0 or from 1)."""
+    for name, values in columns.items():
+        if values is None and name != "grain_type":
+            raise DatasetError(f"{where}: grain_num is given, but no {name}; all of {', '.join(GRAIN_COLUMNS)} belong")
+        if values is not None and np.shape(values) != (len(atoms),):
+            raise DatasetError(f"{where}: {name} of shape {np.shape(values)}, expected one value for each atom")
+    number, place = (np.asarray(columns[name], int) for name in ("grain_num", "intra_grain_sequence"))
+    order = np.lexsort([place, number])
+    residues = _numbered(number[order])
+    kinds = None if columns["grain_type"] is None else np.asarray(columns["grain_type"])[order]
+    elements, place = np.array(atoms.get_chemical_symbols())[order], place[order]
+    names, seen = [], {}
+    for residue in range(residues.max() + 1):
+        own = residues == residue
+        label = f"{where}: grain {number[order][own][0]}"
+        if not np.array_equal(place[own] - place[own][0], np.arange(own.sum())) or place[own][0] not in (0, 1):
+            raise DatasetError(f"{label}: intra_grain_sequence {place[own].tolist()}, expected one atom for each place")
+        names.append(formula(elements[own].tolist()))
+        if kinds is None:
+            continue
+        if len(set(kinds[own].tolist())) > 1:
+            raise DatasetError(f"{label}: atoms of the types {sorted(set(kinds[own].tolist()))}; a grain has one type")
+        symbols = elements[own].tolist()
+        if seen.setdefault(kinds[own][0], symbols) != symbols:
+            raise DatasetError(
+                f"{label}: type {kinds[own][0]} has the elements {' '.join(symbols)}, but in another grain "
+                f"{' '.join(seen[kinds[own][0]])}; grains of one type have the same atoms in the same order"
+            )
+        if kinds.dtype.kind in "US":
+            names[-1] = str(kinds[own][0])
+    for name in set(labels) & {"forces"}:
+        labels[name] = np.asarray(labels[name])[order]
+    return atoms[order], (residues, names)
+
+
+def _numbered(values) -> np.ndarray:
+    """The same classes, numbered 0, 1, 2... as they come."""
+    _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[inverse]
+
+
+def _template(path) -> dict:
+    topology, _ = read_structure(path)
+    atoms = list(topology.atoms())
+    return {
+        "elements": ["?" if atom.element is None else atom.element.symbol for atom in atoms],
+        "bonds": np.array([(bond[0].index, bond[1].index) for bond in topology.bonds()], int).reshape(-1, 2),
+        "residues": np.array([atom.residue.index for atom in atoms], int),
+        "residue_names": [residue.name for residue in topology.residues()],
+    }
+
+
+def _find_group(atoms, grains, labels, templates, groups, where):
+    """(topology, frames of it so far): one met before whose bonds hold here, too, or a new one."""
+    elements = atoms.get_chemical_symbols()
+    asked = None if grains is None else (grains[0].tobytes(), tuple(grains[1] or ()))
+    group = groups.setdefault((tuple(elements), asked, bool(atoms.pbc.all()), *labels), [])
+    for topology, members in group:
+        if _bonds_hold(atoms, topology["bonds"]):
+            return topology, members
+    fitting = [template for template in templates if template["elements"] == elements]
+    if templates and not fitting:
+        raise DatasetError(
+            f"{where}: {len(elements)} atoms {formula(elements)}; no topology file has these elements in this order"
+        )
+    topology = fitting[0] if fitting else _guessed(atoms, elements, grains, where)
+    group.append((topology, []))
+    return group[-1]
+
+
+def _radii_sum(atoms, pairs):
+    from ase.data import covalent_radii
+
+    return covalent_radii[atoms.numbers[pairs]].sum(axis=1)
+
+
+def _bonds_hold(atoms, bonds) -> bool:
+    from ase.geometry import find_mic
+
+    if len(bonds) == 0:
+        return True
+    vectors = atoms.positions[bonds[:, 1]] - atoms.positions[bonds[:, 0]]
+    _, lengths = find_mic(vectors, atoms.cell, atoms.pbc)
+    return bool((lengths < BROKEN * _radii_sum(atoms, bonds)).all())
+
+
+def _guessed(atoms, elements, grains, where) -> dict:
+    """Topology by covalent radii, within the residues where these are known."""
+    from ase.neighborlist import natural_cutoffs, neighbor_list
+
+    first, second = neighbor_list("ij", atoms, natural_cutoffs(atoms, mult=BOND))
+    ion = np.isin(elements, list(IONS))
+    bonded = (first < second) & ~ion[first] & ~ion[second]
+    bonds = np.unique(np.stack([first, second], axis=1)[bonded], axis=0)
+    if grains is None:
+        graph = networkx.Graph(bonds.tolist())
+        graph.add_nodes_from(range(len(atoms)))
+        residues = np.empty(len(atoms), int)
+        for index, members in enumerate(networkx.connected_components(graph)):
+            residues[list(members)] = index
+        residues, names = _numbered(residues), None
+    else:
+        residues, names = grains
+        bonds = bonds[residues[bonds[:, 0]] == residues[bonds[:, 1]]]
+    if names is None:
+        symbols = np.array(elements)
+        names = [formula(symbols[residues == r].tolist()) for r in range(residues.max() + 1)]
+    return {"elements": elements, "bonds": bonds, "residues": residues, "residue_names": names}
+
+
+def _trajectory(atoms, path, num_residues, kind, split, where) -> Trajectory:
+    guess = "liquid" if atoms.pbc.all() else {1: "molecule", 2: "pair"}.get(num_residues, "cluster")
+    kind = str(atoms.info.get("kind", kind or guess))
+    details = atoms.info.get("details", {})
+    name = str(atoms.info.get("trajectory", f"{path.stem}-{kind}"))
+    try:
+        return Trajectory(name, kind, str(atoms.info.get("split", split)), details if isinstance(details, dict) else {})
+    except DatasetError as error:
+        raise DatasetError(f"{where}: {error}") from None
+
+
+def _teacher(atoms, name, path) -> dict:
+    said = atoms.info.get("teacher")
+    if isinstance(said, dict) and said.get("name"):
+        return said
+    return {"name": str(said or name or f"unknown ({path.name})"), "settings": {}, "versions": {}, "weights_sha256": ""}
