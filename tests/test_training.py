@@ -1,6 +1,7 @@
 """Training: the loss by hand, the split, the schedule, and a broken run that ends like an unbroken one."""
 
 import csv
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,18 +13,21 @@ import yaml
 pytest.importorskip("lightning")
 
 from openmm_cgaa.cli import main
+from openmm_cgaa.engines.ase import CGAACalculator
 from openmm_cgaa.errors import CGAAError, DatasetError
+from openmm_cgaa.grains import GrainType
 from openmm_cgaa.modelfile import load_model
 from openmm_cgaa.nn import build_network
-from openmm_cgaa.nn.graph import Graph
+from openmm_cgaa.nn.graph import Graph, batch_graphs
 from openmm_cgaa.reference import Dataset, Frames, Trajectory
 from openmm_cgaa.training.config import load_config
 from openmm_cgaa.training.data import BatchSchedule
 from openmm_cgaa.training.evaluation import evaluate, predict
-from openmm_cgaa.training.frames import LabelledFrames, common_types, limited
+from openmm_cgaa.training.frames import LabelledFrames, closest_pairs, collate, common_types
 from openmm_cgaa.training.loss import Labels, error_terms
 from openmm_cgaa.training.module import Distillation, learning_rate_factor, set_statistics
 from openmm_cgaa.training.run import train
+from openmm_cgaa.training.selection import limited
 
 SYSTEM = Path(__file__).parents[1] / "systems" / "ec_emc"
 MODEL = {
@@ -40,6 +44,9 @@ MODEL = {
 }
 
 
+PUBLISHED = {"network": "published", "scalars": 8, "vectors": 8, "cutoff": 6.0}
+
+
 @pytest.fixture(scope="module")
 def small_set(tmp_path_factory):
     """Sixteen frames of two temperatures: twelve train, two select, two test."""
@@ -50,6 +57,77 @@ def small_set(tmp_path_factory):
     dataset = Dataset([replace(frames, trajectory=index)], splits, full.teacher)
     path = tmp_path_factory.mktemp("data") / "small.h5"
     dataset.save(path)
+    return path
+
+
+def cut(frames, residues, count, number, trajectory):
+    """The first frames of some molecules of a liquid alone in a vacuum, with made-up labels."""
+    chosen = np.flatnonzero(np.isin(frames.residues, residues))
+    place = {atom: i for i, atom in enumerate(chosen)}
+    bonds = [[place[i], place[j]] for i, j in frames.bonds if i in place]
+    return vacuum(
+        frames.positions[:count, chosen] + np.zeros(3),
+        [frames.elements[i] for i in chosen],
+        bonds,
+        [residues.index(r) for r in frames.residues[chosen]],
+        [frames.residue_names[r] for r in residues],
+        number,
+        trajectory,
+    )
+
+
+def vacuum(positions, elements, bonds, residues, names, energy, trajectory):
+    """Frames that are not periodic, with made-up labels."""
+    count = len(positions)
+    return Frames(
+        positions=positions,
+        cell=np.zeros((count, 3, 3)),
+        elements=elements,
+        bonds=bonds,
+        residues=residues,
+        residue_names=names,
+        trajectory=np.full(count, trajectory),
+        time=np.arange(count),
+        temperature=np.full(count, np.nan),
+        energy=energy + 0.1 * np.arange(count),
+        forces=np.random.default_rng(count).normal(size=positions.shape),
+    )
+
+
+PF6 = np.array([[0.0, 0, 0], [1.6, 0, 0], [-1.6, 0, 0], [0, 1.6, 0], [0, -1.6, 0], [0, 0, 1.6], [0, 0, -1.6]])
+PF6_BONDS = [[0, i] for i in range(1, 7)]
+
+
+@pytest.fixture(scope="module")
+def mixed_set(tmp_path_factory, small_set):
+    """Liquids with and without stress, molecules, an ion of one atom and an ion pair."""
+    liquid = Dataset.load(small_set)
+    frames, unit = liquid.sets[0], np.random.default_rng(0)
+    stress = unit.normal(size=(8, 3, 3)) * 1e-3
+    names = [t.name for t in liquid.trajectories]
+    first = len(names)
+    kinds = {
+        "EC alone": "molecule",
+        "Li alone": "molecule",
+        "PF6 alone": "molecule",
+        "EC and EMC": "pair",
+        "ions": "pair",
+    }
+    ions = np.concatenate([[[3.0, 0.4, 0.1]], PF6]) + 0.05 * unit.normal(size=(3, 8, 3))
+    sets = [
+        replace(frames.take(range(8)), stress=stress + stress.swapaxes(1, 2)),
+        frames.take(range(8, 16)),
+        cut(frames, [0], 4, -70.0, first),
+        vacuum(np.zeros((2, 1, 3)), ["Li"], np.zeros((0, 2)), [0], ["LI"], -0.3, first + 1),
+        vacuum(
+            PF6 + 0.05 * unit.normal(size=(3, 7, 3)), ["P"] + ["F"] * 6, PF6_BONDS, [0] * 7, ["PF6"], -35.0, first + 2
+        ),
+        cut(frames, [1, 7], 3, -170.0, first + 3),
+        vacuum(ions, ["Li", "P"] + ["F"] * 6, np.array(PF6_BONDS) + 1, [0] + [1] * 7, ["LI", "PF6"], -37.0, first + 4),
+    ]
+    added = [Trajectory(name, kind, "train") for name, kind in kinds.items()]
+    path = tmp_path_factory.mktemp("data") / "mixed.h5"
+    Dataset(sets, [*liquid.trajectories, *added], liquid.teacher).save(path)
     return path
 
 
@@ -110,6 +188,26 @@ def test_batches_are_filled_by_grains():
     assert {6} in [set(batch) for batch in BatchSchedule(grains, 40, 30, seed=0)]
 
 
+def test_limits_are_nested_and_even(small_set):
+    full = Dataset.load(small_set)
+    frames = replace(full.sets[0], trajectory=np.repeat([0, 1, 2, 2], 4), time=np.arange(16.0))
+    dataset = Dataset([frames], full.trajectories[:3], full.teacher)
+
+    def taken(grains, seed=0):
+        return [s.time.tolist() for s in limited(dataset, {"liquid": grains}, seed).sets] or [[]]
+
+    before = set()
+    for grains in range(0, 18 * 16 + 1, 9):
+        (now,) = taken(grains)
+        assert len(now) == grains // 18 and before <= set(now)
+        before = set(now)
+        if len(now) == 6:  # two of each trajectory, and of a trajectory not two neighbours
+            assert np.bincount(np.minimum(np.array(now, int) // 4, 2)).tolist() == [2, 2, 2]
+            assert min(np.diff(sorted(now))[::2]) > 1
+    assert taken(18 * 6) == taken(18 * 6) and any(taken(18 * 6) != taken(18 * 6, seed) for seed in (1, 2, 3))
+    assert len(limited(dataset, {"pair": 0})) == 16
+
+
 @pytest.mark.parametrize("schedule", ["cosine", "exponential"])
 def test_learning_rate_warms_up_and_ends_at_final(schedule):
     rate = [learning_rate_factor(step, 100, 10, 0.01, schedule) for step in range(101)]
@@ -166,12 +264,88 @@ def test_independent_errors_weigh_the_same_in_every_force_term():
         assert terms[name] == pytest.approx(0.01, rel=0.05)
 
 
+def test_a_frame_weighs_as_its_atoms_in_energy_and_stress():
+    one = diatomics(torch.randn(5, 3))
+    graph = batch_graphs(
+        [
+            one,
+            one._replace(
+                counts=[1, 0],
+                **{
+                    name: getattr(one, name)[:n]
+                    for name, n in (("positions", 2), ("atom_grain", 2), ("grain_frame", 1))
+                },
+            ),
+        ],
+        [2, 1],
+    )[0]
+    labels = Labels(torch.zeros(2, dtype=torch.float64), torch.zeros(7, 3), torch.zeros(2, 3, 3))
+    energy, virial = (
+        torch.tensor([1.0, 4.0], dtype=torch.float64),
+        torch.tensor([1.0, 4.0])[:, None, None].expand(2, 3, 3),
+    )
+    terms = error_terms(energy, torch.zeros(7, 3), virial, labels, graph)
+    expected = (5 * (1 / 5) ** 2 + 2 * (4 / 2) ** 2) / 7
+    assert terms["energy"] == pytest.approx(expected) and terms["stress"] == pytest.approx(expected)
+    labels.virial[0] = torch.nan
+    assert error_terms(energy, torch.zeros(7, 3), virial, labels, graph)["stress"] == pytest.approx((4 / 2) ** 2)
+
+
+def test_the_stress_has_the_sign_of_ase_and_teaches(tiny_conserving_path, liquid):
+    atoms = liquid.atoms(0)
+    grain_map = liquid.grain_map()
+    atoms.calc = CGAACalculator(tiny_conserving_path, grain_map)
+    labelled = replace(liquid.take([0]), stress=atoms.get_stress(voigt=False)[None], trajectory=[0])
+    dataset = Dataset([labelled], [Trajectory("a", "liquid", "train")], {"name": "itself"})
+    network, metadata = load_model(tiny_conserving_path)
+    types = [GrainType.from_dict(entry) for entry in metadata["types"]]
+    frames = LabelledFrames(dataset, types, network.grain_cutoff, network.atom_cutoff)
+    graph, labels, _ = collate(frames.items, frames.slots)
+    assert labels.virial.abs().max() > 0.1
+    energy, forces, virial = network.train()(graph)
+    torch.testing.assert_close(virial.detach(), labels.virial, rtol=1e-3, atol=1e-3)
+    assert error_terms(energy, forces, virial, labels, graph)["stress"] < 1e-9
+    error_terms(energy, forces, virial, labels._replace(virial=2 * labels.virial), graph)["stress"].backward()
+    assert max(p.grad.abs().max() for p in network.parameters() if p.grad is not None) > 1e-6
+
+
 def test_statistics_fit_the_energy_on_the_composition(small_set):
     types = common_types(Dataset.load(small_set))
     network = build_network(MODEL, types)
     compositions = np.array([[6, 12], [5, 3], [1, 1]])
     set_statistics(network, compositions, compositions @ [-60.0, -80.0], [np.ones((4, 3))])
     torch.testing.assert_close(network.type_energy, torch.tensor([-60.0, -80.0], dtype=torch.float64))
+
+
+def test_what_the_compositions_leave_open_is_shared(small_set, mixed_set):
+    types = common_types(Dataset.load(mixed_set))
+    assert [t.name for t in types] == ["EC", "EMC", "LI", "PF6"]
+    network = build_network(MODEL, types)
+    pairs = np.array([[6, 12, 1, 1], [5, 3, 2, 2], [1, 1, 0, 0]])
+    set_statistics(network, pairs, pairs @ [-60.0, -80.0, -10.0, -20.0], [np.ones((4, 3))])
+    torch.testing.assert_close(network.type_energy, torch.tensor([-60.0, -80.0, -15.0, -15.0], dtype=torch.float64))
+    alone = np.concatenate([pairs, [[0, 0, 1, 0]]])
+    set_statistics(network, alone, alone @ [-60.0, -80.0, -10.0, -20.0], [np.ones((4, 3))])
+    torch.testing.assert_close(network.type_energy, torch.tensor([-60.0, -80.0, -10.0, -20.0], dtype=torch.float64))
+
+
+def test_two_molecules_of_one_name_are_told_apart(mixed_set):
+    full = Dataset.load(mixed_set)
+    renamed = [replace(frames, residue_names=["UNL"] * frames.num_grains) for frames in full.sets[2:5]]
+    types = common_types(Dataset(renamed, full.trajectories, full.teacher))
+    assert [t.name for t in types] == ["UNL", "UNL_2", "UNL_3"]
+
+
+def test_walls_need_only_the_closest_pairs(mixed_set):
+    full = Dataset.load(mixed_set)
+    types = common_types(full)
+    network = build_network(MODEL, types)
+    frames = LabelledFrames(full, types, network.grain_cutoff, network.atom_cutoff)
+    network.calibrate(collate(frames.items, frames.slots)[0])
+    expected = network.shortest.clone()
+    assert (expected > 0).sum() > 8
+    network.calibrate(collate([(closest_pairs(g, types), labels) for g, labels in frames.items], frames.slots)[0])
+    assert torch.equal(network.shortest, expected)
 
 
 def test_aligned_frames_are_superposed_on_the_reference(small_set):
@@ -232,10 +406,125 @@ def test_batched_predictions_are_those_of_single_frames(small_set):
             np.testing.assert_allclose(one, other, atol=tolerance)
 
 
+@pytest.mark.parametrize("network", [MODEL, PUBLISHED], ids=["conserving", "published"])
+def test_frames_of_all_sizes_mix(mixed_set, network):
+    full = Dataset.load(mixed_set)
+    align = network["network"] == "published"
+    types = common_types(full, align)
+    torch.manual_seed(0)
+    network = build_network(network, types).eval()
+    frames = LabelledFrames(full, types, network.grain_cutoff, network.atom_cutoff, align)
+    assert frames.grains.tolist() == [18] * 16 + [1] * 9 + [2] * 6
+    for joined, single in zip(predict(network, frames, 40), predict(network, frames, 1)):
+        for one, other in zip(joined, single):
+            np.testing.assert_allclose(one, other, atol=2e-3 if np.shape(one) == (3, 3) else 1e-4)
+    graph, labels, _ = collate(frames.items[16:], frames.slots)
+    energy, forces, virial = network.train()(graph)
+    terms = error_terms(energy, forces, virial, labels, graph)
+    assert all(torch.isfinite(term) for term in terms.values()) and terms["stress"] == 0.0
+    sum(terms.values()).backward()
+    assert all(torch.isfinite(p.grad).all() for p in network.parameters() if p.grad is not None)
+
+
+def test_a_run_on_frames_of_all_sizes(write_config, mixed_set, tmp_path, capsys):
+    changes = {"loss": {"net_force": 1.0, "torque": 1.0, "stress": 1.0}, "max_steps": 4, "batch_grains": 30}
+    model = train(load_config(write_config(data={"paths": [str(mixed_set)]}, **changes)))
+    metadata = load_model(model)[1]
+    assert metadata["domain"]["compositions"] == [{"EC": 6, "EMC": 12, "LI": 0, "PF6": 0}]
+    assert 0.8 < metadata["domain"]["density"][0] < 1.3 and metadata["domain"]["temperature"] == [300.0, 350.0]
+    assert metadata["provenance"]["frames"] == {"train": 27, "validation": 2}
+    assert metadata["errors"]["virial_mev"] > 0
+    assert main(["evaluate", str(model), str(mixed_set), "--split", "train", "--json", str(tmp_path / "e.json")]) == 0
+    assert "6 EC + 12 EMC" in capsys.readouterr().out
+    errors = json.loads((tmp_path / "e.json").read_text())
+    assert {kind: row["frames"] for kind, row in errors["groups"]["kind"].items()} == {
+        "liquid": 12,
+        "molecule": 9,
+        "pair": 6,
+    }
+    # atoms of all frames count the same
+    parts = [evaluate(model, mixed_set, "train", [kind]) for kind in ("liquid", "molecule", "pair")]
+    squares = sum(part["force"]["component"] ** 2 * part["atoms"] for part in parts)
+    assert errors["force"]["component"] == pytest.approx(np.sqrt(squares / errors["atoms"]))
+    assert errors["stress"]["frames"] == parts[0]["stress"]["frames"] == 6 and parts[1]["stress"] is None
+    assert evaluate(model, mixed_set, "train", "molecule")["frames"] == 9
+    assert set(errors["groups"]["temperature"]) == {"300 K", "350 K"}
+
+
+def test_only_ions(mixed_set, tmp_path, write_config):
+    """Nothing but single atoms: no torque, no pairs, no edges."""
+    full = Dataset.load(mixed_set)
+    ions = full.select(trajectories=["Li alone"])
+    both = [replace(ions.trajectories[0], name=split, split=split) for split in ("train", "validation")]
+    ions = Dataset([replace(ions.sets[0], trajectory=[0, 1])], both, full.teacher)
+    ions.save(tmp_path / "ions.h5")
+    changes = {"batch_grains": 1, "loss": {"torque": 1.0}, "max_steps": 4}
+    model = train(load_config(write_config(data={"paths": ["ions.h5"]}, **changes)))
+    metadata = load_model(model)[1]
+    assert "shortest_contact" not in metadata["domain"] and metadata["domain"]["periodic"] is False
+    assert evaluate(model, tmp_path / "ions.h5")["force"]["torque"] is None
+
+
+def test_frames_that_cannot_train_are_named(write_config, tmp_path, small_set, mixed_set):
+    full = Dataset.load(small_set)
+
+    def refuses(message, dataset=None, **changes):
+        if dataset is not None:
+            dataset.save(tmp_path / "other.h5")
+            changes["data"] = {"paths": ["other.h5"]} | changes.get("data", {})
+        with pytest.raises(CGAAError, match=message):
+            train(load_config(write_config(**changes)))
+
+    loose = [replace(t, split="") for t in full.trajectories]
+    refuses("6 trajectories belong to no split.*replace", Dataset(full.sets, loose, full.teacher))
+    refuses("no frame is left of split validation.*liquid .train.", full.select(splits=["train"]))
+    refuses("no frame is left of split train", full, data={"max_grains": {"liquid": 17}})
+    bare = [replace(frames, energy=None, forces=None) for frames in full.sets]
+    refuses("frames of .* have no labels; run openmm-cgaa label", Dataset(bare, full.trajectories, None))
+    refuses("no training frame has a stress", loss={"stress": 1.0})
+    other = {"paths": [str(small_set), "other.h5"]}
+    renamed = [replace(t, name=f"other {t.name}") for t in full.trajectories]
+    refuses("labels of different teachers|labelled by", Dataset(full.sets, renamed, {"name": "another"}), data=other)
+    refuses("this network has no virial", model=PUBLISHED, data={"paths": [str(mixed_set)]}, loss={"stress": 1.0})
+
+
+def test_a_run_starts_from_a_model(write_config, tmp_path, small_set, mixed_set):
+    first = train(load_config(write_config(data={"paths": [str(mixed_set)]}, max_steps=4, output="first")))
+    still = {"lr": 1e-12, "warmup_steps": 0}
+    changes = {"init": str(first), "max_steps": 4, "optimizer": still}
+    second = train(load_config(write_config(**changes)))
+    network, metadata = load_model(second)
+    before, known = load_model(first)
+    assert metadata["types"] == known["types"]  # LI and PF6 too, though these data have none
+    for (name, a), b in zip(before.state_dict().items(), network.state_dict().values()):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-6, msg=name)
+    assert metadata["provenance"]["init"] == {"model.safetensors": known["sha256"]}
+    with pytest.raises(CGAAError, match=r"init: the network of .* is another.*different: hidden"):
+        train(load_config(write_config(**changes, model=MODEL | {"hidden": 9})), restart=True)
+    with pytest.raises(CGAAError, match="LI"):
+        changes["init"] = str(train(load_config(write_config(max_steps=4, output="solvent"))))
+        train(load_config(write_config(**changes, data={"paths": [str(mixed_set)]})), restart=True)
+
+
+def test_walls_move_where_new_frames_come_closer(write_config, mixed_set, tmp_path):
+    first = train(load_config(write_config(data={"paths": [str(mixed_set)]}, max_steps=4, output="first")))
+    full = Dataset.load(mixed_set)
+    closer = replace(full.sets[6], positions=full.sets[6].positions * np.where(np.arange(8) == 0, 0.95, 1.0)[:, None])
+    Dataset([*full.sets[:6], closer], full.trajectories, full.teacher).save(tmp_path / "closer.h5")
+    config = load_config(write_config(init=str(first), data={"paths": ["closer.h5"]}, max_steps=4))
+    before, after = (load_model(path)[0].shortest for path in (first, train(config)))
+    assert torch.all(after <= before) and (after < before).sum() in (2, 4)  # Li with F, perhaps with P
+    assert torch.equal(after == 0, before == 0)
+
+
+@pytest.mark.parametrize("data", ["small", "mixed"])
 @pytest.mark.parametrize("step", [4, 7])
-def test_a_broken_run_resumes_to_the_same_weights(write_config, tmp_path, monkeypatch, step):
-    unbroken = train(load_config(write_config(output="unbroken")))
-    config = load_config(write_config())
+def test_a_broken_run_resumes_to_the_same_weights(
+    write_config, tmp_path, monkeypatch, step, data, small_set, mixed_set
+):
+    data = {"paths": [str(small_set if data == "small" else mixed_set)]}
+    unbroken = train(load_config(write_config(output="unbroken", data=data)))
+    config = load_config(write_config(data=data))
     with monkeypatch.context() as patch:
         break_at(patch, step)
         with pytest.raises(RuntimeError, match="killed"):
@@ -311,7 +600,10 @@ def test_a_run_that_blows_up_stops(write_config):
     [
         ({"epochs": 3}, r"config.yaml: unknown key epochs; known are model, data"),
         ({"loss": {"virial": 1.0}}, r"config.yaml, loss: unknown key virial"),
-        ({"data": {"paths": []}}, "paths is empty"),
+        ({"data": {"paths": []}}, r"paths is \[\]; name at least one data set"),
+        ({"data": {"paths": ["x"], "max_grains": {"liquid": "many"}}}, "max_grains of liquid is 'many'"),
+        ({"data": {"paths": ["x"], "max_grains": {"gas": 10}}}, "'gas' is no kind of frames"),
+        ({"loss": {"energy": 0, "forces": 0}}, "weights of 0 or more, one of them above 0"),
         ({"data": {"paths": ["x"], "kinds": ["gas"]}}, "'gas' is no kind of frames; there are liquid"),
         ({"optimizer": {"lr": "1e-3"}}, r"lr is '1e-3', expected float; YAML wants a point"),
         ({"max_steps": 9}, "multiple of validate_every"),
@@ -323,6 +615,35 @@ def test_a_run_that_blows_up_stops(write_config):
 def test_a_wrong_configuration_is_named(write_config, changes, message):
     with pytest.raises(CGAAError, match=message):
         load_config(write_config(**changes))
+
+
+def test_changes_replace_what_the_file_says(write_config, tmp_path):
+    path = write_config()
+    config = load_config(
+        path, ["seed=2", "data.max_grains.liquid=100", "optimizer.lr=1.0e-4", "output=runs/x", "data.kinds=[liquid]"]
+    )
+    assert config.seed == 2 and config.data.max_grains == {"liquid": 100} and config.optimizer.lr == 1e-4
+    assert config.output == str(tmp_path / "runs" / "x") and config.data.kinds == ["liquid"]
+    assert config.optimizer.warmup_steps == 3  # the rest stays
+    null = load_config(path, ["data.max_grains=null", "data.max_grains.pair=3"])
+    assert null.data.max_grains == {"pair": 3}
+    for change, message in [
+        ("seed", "expected key=value"),
+        ("seed=[", "expected key=value"),
+        ("=3", "expected key=value"),
+        ("max_steps.deep=3", "max_steps is no block of keys"),
+        ("seed.deep=3", "seed is {'deep': 3}, expected int"),
+        ("sead=3", "unknown key sead"),
+        ("seed=two", "seed is 'two', expected int"),
+    ]:
+        with pytest.raises(CGAAError, match=message):
+            load_config(path, [change])
+
+
+def test_the_command_takes_changes(write_config, tmp_path):
+    path = write_config()
+    assert main(["train", str(path), "--set", "max_steps=4", "--set", "output=here"]) == 0
+    assert (tmp_path / "here" / "model.safetensors").is_file()
 
 
 def test_a_missing_configuration_and_unknown_network_options(write_config, tmp_path, capsys):

@@ -3,7 +3,7 @@
 import json
 
 from ..analysis.errors import PAPER_SLOTS
-from ..reference.dataset import KINDS, SPLITS
+from ..reference import KINDS, SPLITS
 
 
 def add_arguments(parser):
@@ -32,10 +32,20 @@ def run(args):
 
 def tables(errors):
     """Rich tables of what `training.evaluation.evaluate` returns."""
-    force, energy, intervals = errors["force"], errors["energy"], errors["intervals"]
+    found = [_force_table(errors), _energy_table(errors)]
+    if errors["stress"]:
+        found.append(_stress_table(errors["stress"]))
+    groups = [errors["groups"][name] for name in ("kind", "composition", "temperature")]
+    if any(len(group) > 1 for group in groups):
+        found.append(_group_table(groups))
+    return found
+
+
+def _force_table(errors):
+    force, intervals = errors["force"], errors["intervals"]
     title = f"{errors['frames']} frames ({errors['split']}), {errors['atoms']} atoms, {errors['grains']} grains in all"
     title += "\n(in brackets: 95 % of resamples of the frames)"
-    first = _table(title, "force", "error\neV/Å", "reference\neV/Å", "error / reference")
+    table = _table(title, "force", "error\neV/Å", "reference\neV/Å", "error / reference")
     rows = {
         "per component, rmse": "component",
         "· translation of grains": "translation",
@@ -46,33 +56,58 @@ def tables(errors):
         error, reference = force[name], force[f"reference_{name}"]
         interval = _interval(intervals.get(name))
         ratio = _number(error / reference if reference else None)
-        first.add_row(label, f"{error:.4f}{interval}", f"{reference:.4f}", ratio)
+        table.add_row(label, f"{error:.4f}{interval}", f"{reference:.4f}", ratio)
     for label, name in {"net force on a grain": "net_force", "torque on a grain": "torque"}.items():
-        first.add_row(label, "", "", _number(force[name]) + _interval(intervals[name]))
-    first.add_row("vector norm, mean", f"{force['vector_mean']:.4f}", "", "")
-    first.add_row("vector norm, rms", f"{force['vector_rms']:.4f}", "", "")
-    first.add_row(f"vector norm, rms, padded to {PAPER_SLOTS} slots", f"{force['vector_padded']:.4f}", "", "")
+        table.add_row(label, "", "", _number(force[name]) + _interval(intervals[name]))
+    table.add_row("vector norm, mean", f"{force['vector_mean']:.4f}", "", "")
+    table.add_row("vector norm, rms", f"{force['vector_rms']:.4f}", "", "")
+    table.add_row(f"vector norm, rms, padded to {PAPER_SLOTS} slots", f"{force['vector_padded']:.4f}", "", "")
+    return table
 
-    second = _table(None, "energy", "frames", "rmse\nmeV/atom", "best constant\nmeV/atom", "R2")
+
+def _energy_table(errors):
+    energy, intervals = errors["energy"], errors["intervals"]
+    table = _table(None, "energy", "frames", "rmse\nmeV/atom", "best constant\nmeV/atom", "R2")
     rmse = f"{energy['rmse']:.3f}{_interval(intervals['energy'])}"
-    second.add_row("all", str(errors["frames"]), rmse, "", "")
+    table.add_row("all", str(errors["frames"]), rmse, "", "")
     about_mean = f"{energy['rmse_about_mean']:.3f}{_interval(intervals['energy_about_mean'])}"
-    second.add_row(f"about the mean, {energy['mean']:+.3f}", "", about_mean, "", "")
+    table.add_row(f"about the mean, {energy['mean']:+.3f}", "", about_mean, "", "")
     for value, row in energy["temperatures"].items():
         r2 = _number(row["r2"]) + _interval(intervals["r2"][value])
-        second.add_row(value, str(row["frames"]), f"{row['rmse']:.3f}", f"{row['spread']:.3f}", r2)
-    if errors["stress"]:
-        stress = errors["stress"]
-        text = f"stress over {stress['frames']} frames: rmse {stress['component']:.4f} GPa per component, of "
-        text += f"{stress['reference_component']:.4f}; pressure {stress['pressure']:.4f} GPa, {stress['pressure_mean']:+.4f} "
-        second.caption = text + "on average"
-    if len(errors["groups"]) == 1:
-        return first, second
-    third = _table(None, "composition, temperature", "frames", "force\neV/Å", "net force", "torque", "energy\nmeV/atom")
-    for name, row in errors["groups"].items():
-        numbers = [f"{row['component']:.4f}", _number(row["net_force"]), _number(row["torque"]), f"{row['energy']:.3f}"]
-        third.add_row(name, str(row["frames"]), *numbers)
-    return first, second, third
+        table.add_row(value, str(row["frames"]), f"{row['rmse']:.3f}", f"{row['spread']:.3f}", r2)
+    return table
+
+
+def _stress_table(stress):
+    table = _table(None, "stress", "frames", "rmse\nGPa", "rmse\nmeV/Å^3", "reference\nGPa")
+    component, reference = stress["component"], f"{stress['reference_component']:.4f}"
+    table.add_row("per component", str(stress["frames"]), f"{component:.4f}", _mev(component), reference)
+    table.add_row(
+        f"pressure, {stress['pressure_mean']:+.4f} on average",
+        "",
+        f"{stress['pressure']:.4f}",
+        _mev(stress["pressure"]),
+        "",
+    )
+    return table
+
+
+def _group_table(groups):
+    headings = "frames", "force\neV/Å", "net force", "torque", "energy\nmeV/atom", "stress\nGPa"
+    table = _table(None, "kind; composition and temperature of liquids", *headings)
+    for group in groups:
+        for name, row in group.items():
+            numbers = f"{row['component']:.4f}", _number(row["net_force"]), _number(row["torque"])
+            stress = f"{row['stress']['component']:.4f}" if row["stress"] else "-"
+            table.add_row(name, str(row["frames"]), *numbers, f"{row['energy']:.3f}", stress)
+        table.add_section()
+    return table
+
+
+def _mev(stress):
+    from ..units import GPA_PER_EV_PER_ANGSTROM3
+
+    return f"{1000 * stress / GPA_PER_EV_PER_ANGSTROM3:.3f}"
 
 
 def _number(value):

@@ -7,7 +7,11 @@ def add_arguments(parser):
     parser.add_argument("config", help="training configuration (YAML); paths in it are relative to it")
     parser.add_argument("--restart", action="store_true", help="start over, although the output folder holds a run")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="in place of the file's: seed=2, data.kinds=[pair]"
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="in place of what the file says, and read like it: seed=2, data.max_grains.liquid=10000, output=runs/x",
     )
     parser.add_argument("--output", help="output folder, instead of the configuration's (relative to where you are)")
     parser.add_argument("--minutes", type=float, help="time budget, instead of the configuration's max_minutes")

@@ -148,7 +148,7 @@ class AttributeProduct(nn.Module):
         s, v = self.mask(scalars, vectors)
         if self.geometry:
             dots = self.own(relative) if self.first else (relative @ vectors).flatten(1)
-            scales = (scalars @ self.scale_weight).view(s.size(0), -1, self.vectors_out)
+            scales = (scalars @ self.scale_weight).view(s.size(0), relative.size(1), self.vectors_out)
             s = s + dots @ self.dot_weight
             v = v + relative.transpose(1, 2) @ scales
         return s, v

@@ -1,6 +1,6 @@
 """What a training run is: one YAML file, checked key by key."""
 
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -21,7 +21,7 @@ class DataConfig:
 
     paths: list
     kinds: list | None = None
-    max_grains: dict = field(default_factory=dict)
+    max_grains: dict | None = None
     align: bool = False
 
 
@@ -55,11 +55,11 @@ class OptimizerConfig:
 class TrainingConfig:
     """One training run; paths are relative to the YAML file.
 
-    `model` goes to `build_network`. A batch is filled with frames up to `batch_grains` grains. `init` is a model file to
-    start from, of the same network and grain types. `validate_every` steps the averaged weights are validated and a checkpoint is
-    written. `score_energy` (Å) weighs the energy in the score that selects the best weights: force rmse per component
-    (eV/Å) + score_energy * energy rmse (eV/atom). `max_minutes` ends a run early; the learning rate follows the steps.
-    `half` writes the parameters of the model file in float16.
+    `model` goes to `build_network`. A batch is filled with frames up to `batch_grains` grains. `init` is a model file
+    to start from: of the same network, and knowing all grains of the data. Every `validate_every` steps the averaged
+    weights are validated and a checkpoint is written. `score_energy` (Å) weighs the energy in the score that selects
+    the best weights: force rmse per component (eV/Å) + score_energy * energy rmse (eV/atom). `max_minutes` ends a run
+    early; the learning rate follows the steps. `half` writes the parameters of the model file in float16.
     """
 
     model: dict
@@ -141,32 +141,47 @@ def load_config(path, changes=()) -> TrainingConfig:
     for change in changes:
         _change(values, change)
     config = _build(TrainingConfig, values, str(path))
-    data, optimizer = config.data, config.optimizer
-    for name in (*(data.kinds or ()), *data.max_grains):
+    data, optimizer, limits = config.data, config.optimizer, config.data.max_grains or {}
+    for name in (*(data.kinds or ()), *limits):
         if name not in KINDS:
             raise CGAAError(f"{path}, data: {name!r} is no kind of frames; there are {', '.join(KINDS)}")
-    if not data.paths:
-        raise CGAAError(f"{path}, data: paths is empty; name at least one data set (.h5)")
+    for kind, most in limits.items():
+        if not isinstance(most, int) or isinstance(most, bool) or most < 0:
+            raise CGAAError(f"{path}, data: max_grains of {kind} is {most!r}, expected a number of grains")
+    if not data.paths or not all(isinstance(p, str) for p in data.paths):
+        raise CGAAError(f"{path}, data: paths is {data.paths}; name at least one data set (.h5)")
+    if min(vars(config.loss).values()) < 0 or not any(vars(config.loss).values()):
+        raise CGAAError(f"{path}, loss: expected weights of 0 or more, one of them above 0")
     if optimizer.schedule not in ("cosine", "exponential"):
         raise CGAAError(f"{path}, optimizer: schedule is {optimizer.schedule!r}, expected cosine or exponential")
     if not 0 < optimizer.final <= 1 or optimizer.lr <= 0:
         raise CGAAError(f"{path}, optimizer: expected lr > 0 and 0 < final <= 1")
-    if min(config.batch_grains, config.validate_every, config.max_steps) < 1 or config.max_steps % config.validate_every:
+    steps, every = config.max_steps, config.validate_every
+    if min(config.batch_grains, every, steps) < 1 or steps % every:
         raise CGAAError(f"{path}: max_steps must be a positive multiple of validate_every, batch_grains positive")
     folder = path.resolve().parent
-    data = DataConfig(**asdict(data) | {"paths": [str(folder / p) for p in data.paths]})
-    places = {"output": str(folder / config.output), "init": config.init and str(folder / config.init)}
-    return TrainingConfig(**vars(config) | {"data": data} | places)
+    data = replace(data, paths=[str(folder / p) for p in data.paths])
+    init = config.init and str(folder / config.init)
+    return replace(config, data=data, init=init, output=str(folder / config.output))
 
 
 def _change(values, change):
     """Set one nested key of what the file holds, ``a.b=value``."""
     key, equals, text = change.partition("=")
-    if not equals:
-        raise CGAAError(f"--set {change}: expected key=value, for example seed=2 or data.max_grains.liquid=10000")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        equals = ""
+    if not equals or not all(key.split(".")):
+        raise CGAAError(
+            f"change {change!r}: expected key=value, the value in YAML; for example seed=2 or "
+            "data.max_grains.liquid=10000"
+        )
     *above, last = key.split(".")
     for name in above:
-        values = values.setdefault(name, {})
-        if not isinstance(values, dict):
-            raise CGAAError(f"--set {change}: {name} is a single value, it has no keys")
-    values[last] = yaml.safe_load(text)
+        if isinstance(values, dict) and values.get(name) is None:
+            values[name] = {}
+        values = values[name] if isinstance(values, dict) else None
+    if not isinstance(values, dict):
+        raise CGAAError(f"change {change!r}: {'.'.join(above) or 'the file'} is no block of keys")
+    values[last] = value

@@ -22,10 +22,11 @@ def training_domain(dataset, types) -> dict:
         As `validation.check_domain` reads it. ``species``: lowest and highest fraction of all grains for each type;
         ``compositions``: grains of each type, one dict for each kind of box; ``density`` (g/cm3) and ``temperature``
         (K): [lowest, highest]; ``shortest_contact``: Å, between atoms of different grains; ``periodic``. All but the
-        contact are those of the liquids, where there are any: a cluster in a vacuum is no liquid of low density.
+        contact are those of the liquids, where there are any: a cluster in a vacuum is no liquid of low density. What
+        no frame tells (the temperature of a scan) is left out.
     """
     names = [t.name for t in types]
-    contacts = [shortest_contacts(frames).min() for frames in dataset.sets]
+    contact = min(float(shortest_contacts(frames).min()) for frames in dataset.sets)
     liquids = dataset.select(["liquid"])
     compositions, density, temperature = [], [], []
     for frames in (liquids if len(liquids) else dataset).sets:
@@ -41,8 +42,8 @@ def training_domain(dataset, types) -> dict:
         "species": {name: [float(f.min()), float(f.max())] for name, f in zip(names, fractions.T)},
         "compositions": [c for i, c in enumerate(compositions) if c not in compositions[:i]],
         **({"density": _range(density)} if density else {}),
-        "temperature": _range(temperature),
-        "shortest_contact": float(min(contacts)),
+        **({"temperature": _range(temperature)} if any(map(len, temperature)) else {}),
+        **({"shortest_contact": contact} if np.isfinite(contact) else {}),
     }
 
 

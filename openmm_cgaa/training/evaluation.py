@@ -1,5 +1,8 @@
 """All errors of a model on labelled frames, straight through the network."""
 
+from os import PathLike
+from pathlib import Path
+
 import numpy as np
 import torch
 
@@ -8,14 +11,18 @@ from ..errors import DatasetError
 from ..grains import GrainType
 from ..modelfile import load_model
 from ..reference import Dataset
+from ..units import GPA_PER_EV_PER_ANGSTROM3
+from .data import fill_batches
 from .frames import LabelledFrames, collate
 
+BATCH_GRAINS = 144
 
-def predict(network, frames: LabelledFrames, batch_size: int = 8) -> list:
+
+def predict(network, frames: LabelledFrames, batch_grains: int = BATCH_GRAINS) -> list:
     """Energy (eV), forces [atoms, 3] (eV/Å, network order) and virial [3, 3] (eV) of each frame."""
     answers = []
-    for start in range(0, len(frames), batch_size):
-        items = frames.items[start : start + batch_size]
+    for batch in fill_batches(range(len(frames)), frames.grains, batch_grains):
+        items = [frames[i] for i in batch]
         graph, _, order = collate(items, frames.slots)
         with torch.enable_grad():
             energy, joined, virial = network(graph)
@@ -42,19 +49,22 @@ def evaluate(model, paths, split: str = "all", kinds=None) -> dict:
     Returns
     -------
     dict
-        ``split``, ``trained_on`` (names of trajectories that the model was trained or selected on), ``frames``,
-        ``atoms`` and ``grains`` (over all frames), ``force`` (`pooled`), ``energy`` (`energy_errors`), ``intervals``
-        (`bootstrap_intervals`), ``stress`` (rmse and rms of the reference, GPa, over `frames`; None where the labels or the
-        model have none), ``groups``: frames, force, net force, torque and energy error by composition and temperature.
+        ``split``; ``trained_on`` (names of trajectories that the model was trained or selected on); ``frames``,
+        ``atoms`` and ``grains`` (over all frames); ``force`` (`pooled`: atoms and grains of all frames count the same);
+        ``energy`` (`energy_errors`; its groups are composition and temperature for liquids, else the kind) and
+        ``intervals`` (`bootstrap_intervals`); ``stress`` (GPa, over the frames that have one; None where there are none
+        or the model has no virial); ``groups``: ``kind``, and of the liquids ``composition``, ``temperature`` and
+        ``trajectory``, each a dict of a few of these errors for every value.
 
     Raises
     ------
     CGAAError
-        The model or data set cannot be read, the split is empty, or the model lacks a grain type of the set.
+        A file cannot be read, no frame is left, the frames are not labelled, or the model lacks a grain type of them.
     """
     network, metadata = load_model(model)
-    paths = [paths] if isinstance(paths, (str, bytes)) or hasattr(paths, "__fspath__") else list(paths)
-    dataset = Dataset.merge([Dataset.load(path) for path in paths])
+    paths = [Path(path) for path in ([paths] if isinstance(paths, (str, PathLike)) else paths)]
+    datasets = [Dataset.load(path) for path in paths]
+    dataset = Dataset.merge(datasets)
     chosen = dataset.select(kinds, None if split == "all" else [split])
     if not len(chosen):
         found = sorted({f"{t.kind} ({t.split or 'no split'})" for t in dataset.trajectories})
@@ -66,74 +76,103 @@ def evaluate(model, paths, split: str = "all", kinds=None) -> dict:
     align = any(t.reference is not None for t in types)
     frames = LabelledFrames(chosen, types, network.grain_cutoff, network.atom_cutoff, align)
     answers = predict(network, frames)
-    sums, labels = [], []
-    start = 0
-    for one in chosen.sets:
-        items, found = (rows[start : start + len(one)] for rows in (frames.items, answers))
+
+    sums, start = [], 0
+    for one in chosen.sets:  # frame by frame: a set may hold hundreds of large ones
+        for (graph, labels), (_, forces, _) in zip(frames.items[start : start + len(one)], answers[start:]):
+            arrays = labels.forces.numpy()[None], forces[None], graph.positions.numpy()[None]
+            sums.append(force_sums(*arrays, graph.atom_grain.numpy()))
         start += len(one)
-        described = (
-            np.stack([label.forces.numpy() for _, label in items]),
-            np.stack([forces for _, forces, _ in found]),
-            np.stack([graph.positions.numpy() for graph, _ in items]),
-        )
-        sums.append(force_sums(*described, items[0][0].atom_grain.numpy()))
-        labels += [_group(one, frame) for frame in range(len(one))]
     sums = {name: np.concatenate([part[name] for part in sums]) for name in sums[0]}
     energies = np.concatenate([one.energy for one in chosen.sets]), np.array([energy for energy, _, _ in answers])
     atoms = np.concatenate([np.full(len(one), one.num_atoms) for one in chosen.sets])
-    if len({label[0] for label in labels}) == 1:  # one composition: groups are temperatures
-        labels = [label[1:] for label in labels]
-    labels = np.array([", ".join(label) for label in labels])
-    described = energies, atoms, labels
-    energy = energy_errors(energies[0], energies[1], atoms, labels)
-    trained = metadata["provenance"].get("trajectories", {})
-    names = {t.name for t in chosen.trajectories}
+    stress = _stress(chosen, answers) if network.conserving else None
+
+    labels = _labels(chosen)
+    liquid = labels["kind"] == "liquid"
+    places = labels["temperature"]
+    if len(set(labels["composition"][liquid])) > 1:
+        places = np.char.add(np.char.add(labels["composition"], ", "), places)
+    described = energies, atoms, np.where(liquid, places, labels["kind"]), labels["composition"]
+
+    def errors_of(here):
+        found = pooled({name: values[here] for name, values in sums.items()})
+        energy = energy_errors(energies[0][here], energies[1][here], atoms[here], labels["kind"][here])
+        return {
+            "frames": int(here.sum()),
+            **{name: found[name] for name in ("component", "net_force", "torque")},
+            "energy": energy["rmse"],
+            "stress": _summary(stress, here),
+        }
+
+    groups = {"kind": {kind: errors_of(labels["kind"] == kind) for kind in np.unique(labels["kind"]).tolist()}}
+    for name in ("composition", "temperature", "trajectory"):
+        values = labels[name]
+        groups[name] = {value: errors_of(liquid & (values == value)) for value in np.unique(values[liquid]).tolist()}
     return {
         "split": split,
-        "trained_on": sorted(names & {name for part in trained.values() for name in part}),
+        "trained_on": _trained_on(metadata["provenance"], chosen, dict(zip(paths, datasets))),
         "frames": len(chosen),
         "atoms": int(atoms.sum()),
         "grains": chosen.num_grains,
         "force": pooled(sums),
-        "energy": energy,
+        "energy": energy_errors(*energies, *described[1:]),
         "intervals": bootstrap_intervals(sums, *described),
-        "stress": _stress(chosen, [virial for _, _, virial in answers]) if network.conserving else None,
-        "groups": {
-            name: {"frames": int((labels == name).sum())}
-            | {k: pooled({n: v[labels == name] for n, v in sums.items()})[k] for k in ("component", "net_force", "torque")}
-            | {"energy": energy["temperatures"][name]["rmse"]}
-            for name in np.unique(labels)
-        },
+        "stress": _summary(stress, slice(None)),
+        "groups": groups,
     }
 
 
-def _group(frames, frame) -> tuple:
-    """Composition and temperature of a frame, as a reader would say them."""
-    names, counts = np.unique(frames.residue_names, return_counts=True)
-    composition = " + ".join(f"{count} {name}" for name, count in zip(names, counts))
-    temperature = frames.temperature[frame]
-    return composition, "no temperature" if np.isnan(temperature) else f"{temperature:g} K"
-
-
-def _stress(dataset, virials):
-    """Error of the stress over the frames that have it, GPa."""
-    from ..units import GPA_PER_EV_PER_ANGSTROM3
-
-    wrong, right, start = [], [], 0
+def _labels(dataset) -> dict:
+    """Kind, composition, temperature and trajectory of every frame, as a reader would say them."""
+    out = {"kind": [], "composition": [], "temperature": [], "trajectory": []}
     for frames in dataset.sets:
-        if frames.stress is not None:
-            volume = np.abs(np.linalg.det(frames.cell))[:, None, None]
-            wrong.append(-np.stack(virials[start : start + len(frames)]) / volume - frames.stress)
-            right.append(frames.stress)
+        names, counts = np.unique(frames.residue_names, return_counts=True)
+        out["composition"] += [" + ".join(f"{count} {name}" for name, count in zip(names, counts))] * len(frames)
+        out["temperature"] += ["no temperature" if np.isnan(t) else f"{t:g} K" for t in frames.temperature]
+        trajectories = [dataset.trajectories[index] for index in frames.trajectory]
+        out["kind"] += [t.kind for t in trajectories]
+        out["trajectory"] += [t.name for t in trajectories]
+    return {name: np.array(values) for name, values in out.items()}
+
+
+def _stress(dataset, answers) -> tuple:
+    """Stress of the model and of the labels, GPa, [frames, 3, 3] each; nan where it is not labelled."""
+    predicted, labelled, start = [], [], 0
+    for frames in dataset.sets:
+        virials = np.stack([virial for _, _, virial in answers[start : start + len(frames)]])
         start += len(frames)
-    if not wrong:
+        known = frames.stress is not None and frames.periodic
+        volume = np.abs(np.linalg.det(frames.cell))[:, None, None] if known else np.nan
+        predicted.append(-virials / volume)
+        labelled.append(frames.stress if known else np.full(frames.cell.shape, np.nan))
+    return tuple(GPA_PER_EV_PER_ANGSTROM3 * np.concatenate(values) for values in (predicted, labelled))
+
+
+def _summary(stress, here) -> dict | None:
+    """Errors of the stress over some frames, GPa, or None where it is not known."""
+    if stress is None:
         return None
-    wrong, right = (GPA_PER_EV_PER_ANGSTROM3 * np.concatenate(values) for values in (wrong, right))
-    pressure = np.trace(wrong, axis1=1, axis2=2) / 3
+    predicted, labelled = (values[here] for values in stress)
+    known = np.isfinite(labelled).all((1, 2))
+    if not known.any():
+        return None
+    error, labelled = predicted[known] - labelled[known], labelled[known]
+    pressure = -np.trace(error, axis1=1, axis2=2) / 3
     return {
-        "frames": len(wrong),
-        "component": float(np.sqrt(np.square(wrong).mean())),
-        "reference_component": float(np.sqrt(np.square(right).mean())),
+        "frames": int(known.sum()),
+        "component": float(np.sqrt(np.square(error).mean())),
+        "reference_component": float(np.sqrt(np.square(labelled).mean())),
         "pressure": float(np.sqrt(np.square(pressure).mean())),
-        "pressure_mean": float(-pressure.mean()),
+        "pressure_mean": float(pressure.mean()),
     }
+
+
+def _trained_on(provenance, chosen, files) -> list:
+    """Trajectories among those chosen that the model has seen in training or selection."""
+    seen = {name for names in provenance.get("trajectories", {}).values() for name in names}
+    if not seen:  # the first models name their files alone
+        names = {Path(name).stem for name in provenance.get("data", {})}
+        for trajectories in (dataset.trajectories for path, dataset in files.items() if path.stem in names):
+            seen |= {t.name for t in trajectories if t.split in ("train", "validation")}
+    return sorted(seen & {t.name for t in chosen.trajectories})

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..nn.graph import Graph, grain_centers, grain_sizes, grain_sum
+from ..nn.graph import Graph, frame_sum, grain_centers, grain_sizes, grain_sum
 
 
 class Labels(NamedTuple):
@@ -25,10 +25,14 @@ def net_force_and_torque(forces: Tensor, graph: Graph):
     return grain_sum(forces, graph), grain_sum(torch.linalg.cross(relative, forces), graph)
 
 
-def virial_errors(virial: Tensor, labels: Labels, atoms: Tensor) -> Tensor:
-    """Error of the virial per atom (eV) over the frames that have one, [labelled frames, 3, 3]; `atoms` a frame."""
-    known = torch.isfinite(labels.virial).all(-1).all(-1)
-    return ((virial - labels.virial)[known]) / atoms[known, None, None].to(virial.dtype)
+def frame_atoms(graph: Graph) -> Tensor:
+    """Atoms in each frame, [frames], float64."""
+    return frame_sum(grain_sizes(graph).double(), graph)
+
+
+def known_virials(labels: Labels) -> Tensor:
+    """Which frames have a labelled stress, bool [frames]."""
+    return torch.isfinite(labels.virial).all(2).all(1)
 
 
 def error_terms(energy: Tensor, forces: Tensor, virial: Tensor, labels: Labels, graph: Graph) -> dict:
@@ -36,29 +40,29 @@ def error_terms(energy: Tensor, forces: Tensor, virial: Tensor, labels: Labels, 
 
     With e an atom's force error, N the atoms of a grain and r' its atoms about the center:
 
-    - ``energy``: mean over frames of (dE / atoms in the frame)^2, (eV/atom)^2
+    - ``energy``: mean over frames of (dE / atoms in the frame)^2, (eV/atom)^2, frames weighing as their atoms
     - ``forces``: mean over atoms and components of e^2
     - ``net_force``: mean over grains of |sum e|^2 / (3 N)
     - ``torque``: mean over grains of |sum r' x e|^2 / (2 sum r'^2), grains of one atom left out
-    - ``stress``: mean over labelled frames and components of (d virial / atoms in the frame)^2, (eV/atom)^2
+    - ``stress``: the same of the virial, over its components and the frames whose stress is labelled
 
-    Errors that are independent, of one size s per component, give s^2 in each of the middle three: the weights compare
-    like with like. ((eV/Å)^2 all three.) Atoms and grains of all frames of the batch count the same, however large
-    the frames.
+    Errors that are independent, of one size s per component, give s^2 in each of the three of forces: the weights
+    compare like with like. ((eV/Å)^2 all three.) Atoms and grains count the same in whatever frame of the batch they
+    are; so a frame's share in energy and stress does not hang on whether it shares its batch with one other or fifty.
     """
-    sizes = grain_sizes(graph)
-    atoms = torch.zeros_like(labels.energy).index_add(0, graph.grain_frame, sizes.to(labels.energy.dtype))
+    sizes, atoms = grain_sizes(graph), frame_atoms(graph)
     error = forces - labels.forces
     net, torque = net_force_and_torque(error, graph)
     relative = graph.positions - grain_centers(graph)[graph.atom_grain]
     spread = 2 * grain_sum(relative.square().sum(1), graph)
     extended = (sizes > 1).to(forces.dtype)
     torque = torque.square().sum(1) / torch.where(sizes > 1, spread, 1.0)
-    stress = virial_errors(virial, labels, atoms)
+    known = known_virials(labels)
+    wrong = torch.where(known[:, None, None], virial - labels.virial.nan_to_num(), 0.0).square().mean((1, 2))
     return {
-        "energy": ((energy - labels.energy) / atoms).square().mean().to(forces.dtype),
+        "energy": ((energy - labels.energy).square() / atoms).sum().div(atoms.sum()).to(forces.dtype),
         "forces": error.square().mean(),
         "net_force": (net.square().sum(1) / (3 * sizes)).mean(),
         "torque": (torque * extended).sum() / extended.sum().clamp(min=1.0),
-        "stress": stress.square().sum() / max(stress.numel(), 1),
+        "stress": ((wrong / atoms).sum() / (known * atoms).sum().clamp(min=1.0)).to(forces.dtype),
     }

@@ -10,7 +10,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from ..errors import CGAAError
 from .config import TrainingConfig
-from .loss import error_terms, net_force_and_torque, virial_errors
+from .loss import error_terms, frame_atoms, known_virials, net_force_and_torque
 
 
 def learning_rate_factor(step: int, total: int, warmup: int, final: float, schedule: str) -> float:
@@ -88,9 +88,9 @@ class Distillation(pl.LightningModule):
         graph, labels, _ = batch
         with torch.enable_grad():
             energy, forces, virial = self.average.module(graph)
-        atoms = torch.bincount(graph.grain_frame[graph.atom_grain], minlength=graph.num_frames)
+        atoms, known = frame_atoms(graph), known_virials(labels)
         self._collect("energy", (energy - labels.energy) / atoms)
-        self._collect("stress", virial_errors(virial, labels, atoms))
+        self._collect("virial", ((virial - labels.virial) / atoms[:, None, None])[known])
         self._collect("forces", forces - labels.forces)
         for kind, error, reference in zip(
             ("net_force", "torque"),
@@ -119,8 +119,8 @@ class Distillation(pl.LightningModule):
             "torque": rms["torque"] / max(rms["torque_reference"], 1e-12),
             "score": score,
         }
-        if "stress" in rms and self.network.conserving:
-            self.errors["virial_mev"] = 1000 * rms["stress"]
+        if "virial" in rms and self.network.conserving:
+            self.errors["virial_mev"] = 1000 * rms["virial"]
         for name, value in self.errors.items():
             self.log(f"val/{name}", value, prog_bar=name in ("forces", "energy_mev", "net_force"))
 
@@ -146,14 +146,16 @@ def set_statistics(network, compositions, energies, forces):
     energies : array, [frames], eV
     forces : list of arrays, eV/Å
 
-    The reference energies are the least-squares fit of the energy on the composition, of the smallest norm where the
-    sets do not settle it. `set_scale(energy, force)` gets the deviation of the energy per grain from that fit and the
-    root mean square force component, if the network wants them.
+    The reference energies are the least-squares fit of the energy on the composition, a frame of n grains being
+    uncertain by sqrt(n). Where the frames do not settle it (an anion for every cation), it is the one of the smallest
+    norm. `set_scale(energy, force)` gets the deviation of the energy per grain from that fit and the root mean square
+    force component, if the network wants them.
     """
     compositions, energies = np.asarray(compositions, float), np.asarray(energies, float)
-    reference = np.linalg.lstsq(compositions, energies, rcond=None)[0]
+    weights = compositions.sum(1) ** -0.5
+    reference = np.linalg.lstsq(compositions * weights[:, None], energies * weights, rcond=1e-9)[0]
     network.set_reference(torch.from_numpy(reference))
     if hasattr(network, "set_scale"):
-        deviation = (energies - compositions @ reference) / np.sqrt(compositions.sum(1))
+        deviation = (energies - compositions @ reference) * weights
         square = sum(np.square(f, dtype=float).sum() for f in forces) / sum(f.size for f in forces)
         network.set_scale(float(deviation.std()), float(np.sqrt(square)))

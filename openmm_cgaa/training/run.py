@@ -11,18 +11,19 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.loggers import CSVLogger
 
-from ..errors import CGAAError, DatasetError
+from ..errors import CGAAError
 from ..grains import GrainType
-from ..modelfile import load_model, save_model
-from ..nn import build_network
-from ..reference import Dataset
+from ..modelfile import load_model, model_bytes, read_metadata, save_model
+from ..nn import build_network, complete_config
 from .checkpoints import AtomicCheckpointIO, TimeBudget, checkpoint_callbacks, read_checkpoint
 from .config import TrainingConfig
 from .data import FrameData
 from .domain import training_domain
-from .frames import LabelledFrames, collate, common_types, limited
+from .frames import LabelledFrames, closest_pairs, collate, common_types
+from .loss import known_virials
 from .module import Distillation, set_statistics
 from .progress import StepBar
+from .selection import choose_frames
 
 
 def train(config: TrainingConfig, restart=False) -> Path:
@@ -53,25 +54,19 @@ def train(config: TrainingConfig, restart=False) -> Path:
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
 
-    chosen = _chosen(config.data)
-    types = common_types(chosen["train"], config.data.align)
-    network = _build(config, types)
+    chosen = choose_frames(config.data, config.seed)
+    if config.init:
+        network, types = _start_from(config)
+    else:
+        types = common_types(chosen["train"], config.data.align)
+        network = _build(config, types)
     training, validation = (
-        LabelledFrames(chosen[split], types, network.grain_cutoff, network.atom_cutoff, config.data.align).items
+        LabelledFrames(chosen[split], types, network.grain_cutoff, network.atom_cutoff, config.data.align)
         for split in ("train", "validation")
     )
-    set_statistics(
-        network,
-        [graph.counts for graph, _ in training],
-        [labels.energy.item() for _, labels in training],
-        [labels.forces.numpy() for _, labels in training],
-    )
-    slots = [t.num_slots for t in types]
-    if hasattr(network, "calibrate"):
-        network.calibrate(collate(training, slots)[0])
-    if config.init:
-        _start_from(config.init, network, types)
-    data = FrameData(training, validation, slots, config.batch_grains, config.max_steps, config.seed)
+    _check_stress(config, network, training)
+    _prepare(network, types, training.items, new=not config.init)
+    data = FrameData(training, validation, config.batch_grains, config.max_steps, config.seed)
     module = Distillation(network, config)
     trainer = _trainer(config, output)
     try:
@@ -102,36 +97,50 @@ def train(config: TrainingConfig, restart=False) -> Path:
     return output / "model.safetensors"
 
 
-def _chosen(data) -> dict:
-    """The frames that train and those that select."""
-    everything = Dataset.merge([Dataset.load(path) for path in data.paths])
-    chosen = {
-        "train": limited(everything.select(data.kinds, ["train"]), data.max_grains),
-        "validation": everything.select(splits=["validation"]),
-    }
-    for split, dataset in chosen.items():
-        if not len(dataset):
-            raise DatasetError(
-                f"no frame of split {split} in {', '.join(data.paths)}; the splits are those of the trajectories: name "
-                "them when you sample"
-            )
-    liquids = chosen["validation"].select(["liquid"])
-    return chosen | ({"validation": liquids} if len(liquids) else {})
-
-
-def _start_from(path, network, types):
-    """Take the weights of a model file; its reference energies and scales, too."""
-    other, metadata = load_model(path)
-    known = [GrainType.from_dict(entry) for entry in metadata["types"]]
-    if [(t.name, t.elements, t.bonds) for t in known] != [(t.name, t.elements, t.bonds) for t in types]:
-        raise CGAAError(
-            f"init: {path} knows {', '.join(t.name for t in known)}, the data have {', '.join(t.name for t in types)} "
-            "(in this order); start from a model of the same grains"
-        )
+def _start_from(config) -> tuple:
+    """The network of a model file and its grain types; its reference energies and scales stay."""
+    network, metadata = load_model(config.init)
+    types = [GrainType.from_dict(entry) for entry in metadata["types"]]
     try:
-        network.load_state_dict(other.state_dict())
-    except RuntimeError as error:
-        raise CGAAError(f"init: the network of {path} is another than the configuration's ({error})") from None
+        wanted = complete_config(config.model)
+    except ValueError as error:
+        raise CGAAError(f"model: {error}") from None
+    other = [key for key, value in complete_config(metadata["config"]).items() if wanted.get(key) != value]
+    if other:
+        raise CGAAError(
+            f"init: the network of {config.init} is another than the configuration's (different: {', '.join(other)}); "
+            "give the model block that it was trained with (openmm-cgaa info shows it), or leave init away"
+        )
+    if config.data.align and any(t.reference is None for t in types):
+        raise CGAAError(f"init: {config.init} has no reference geometries to align to; leave data.align away")
+    return network.train(), types
+
+
+def _prepare(network, types, items, new):
+    """Set what does not learn: reference energies, scales, walls; of a network that was loaded the walls alone."""
+    walls = network.state_dict().get("shortest")
+    before = None if walls is None else walls.clone()
+    if new:
+        set_statistics(
+            network,
+            [graph.counts for graph, _ in items],
+            [labels.energy.item() for _, labels in items],
+            [labels.forces.numpy() for _, labels in items],
+        )
+    if hasattr(network, "calibrate") and (new or walls is not None):
+        sample = [(closest_pairs(graph, types), labels) for graph, labels in items]
+        network.calibrate(collate(sample, [t.num_slots for t in types])[0])
+        if not new:  # closest contacts that only the earlier training saw
+            walls.copy_(torch.where((before > 0) & ((walls == 0) | (before < walls)), before, walls))
+
+
+def _check_stress(config, network, training):
+    if config.loss.stress and not network.conserving:
+        raise CGAAError("loss: stress has a weight, but this network has no virial; only conserving networks have one")
+    if config.loss.stress and not any(known_virials(labels).item() for _, labels in training.items):
+        raise CGAAError(
+            "loss: stress has a weight, but no training frame has a stress; label them with one, or set it 0"
+        )
 
 
 def _build(config, types):
@@ -187,11 +196,13 @@ def _provenance(config, chosen, best, trainer) -> dict:
     return {
         "name": config.name,
         "data": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files},
+        "kinds": config.data.kinds,
+        "max_grains": config.data.max_grains,
         "trajectories": {split: [t.name for t in part.trajectories] for split, part in chosen.items()},
         "frames": {split: len(part) for split, part in chosen.items()},
         "grains": {split: part.num_grains for split, part in chosen.items()},
         "teacher": chosen["train"].teacher,
-        "init": config.init and Path(config.init).name,
+        "init": {Path(config.init).name: read_metadata(model_bytes(config.init))["sha256"]} if config.init else None,
         "training": {k: v for k, v in config.result_key().items() if k not in ("model", "data", "name", "init")},
         "steps": best["global_step"],
         "steps_done": trainer.global_step,
