@@ -2,6 +2,7 @@
 
 import subprocess
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,143 @@ import openmm
 from openmm import app, unit
 
 from .errors import CGAAError
+from .files import write_bytes
+from .molecules import Molecule
+from .reporters import write_structure
+from .settings import from_mapping, read_yaml
+from .units import ANGSTROM_PER_NM
+
+
+@dataclass(frozen=True)
+class BoxConfig:
+    """What ``openmm-cgaa build`` reads; paths are relative to the YAML file.
+
+    Attributes
+    ----------
+    molecules : list of Molecule
+        Each with its count.
+    density : float, optional
+        g/cm3; gives a cubic box.
+    box : float or list of three floats, optional
+        Edges in Å, in place of the density.
+    output : str
+        PDBx/mmCIF with bonds and residue names.
+    seed : int
+    tolerance : float
+        Least distance between atoms of different molecules, Å.
+    timeout : float
+        Seconds that packmol may take.
+    forcefield : str, optional
+        Where the generic force field of the molecules with a SMILES goes, see `reference.forcefield`.
+    teacher : str, optional
+        Teacher whose minima give the force field its lengths and angles; those of MMFF94 without it.
+    """
+
+    molecules: list
+    density: float | None = None
+    box: float | list | None = None
+    output: str = "box.cif"
+    seed: int = 1
+    tolerance: float = 2.0
+    timeout: float = 60.0
+    forcefield: str | None = None
+    teacher: str | None = None
+
+    def __post_init__(self):
+        molecules = read_molecules(self.molecules)
+        object.__setattr__(self, "molecules", molecules)
+        for molecule in molecules:
+            if molecule.count < 1:
+                raise CGAAError(f"molecule {molecule.name}: count is {molecule.count}; how many of it has the box?")
+        if (self.density is None) == (self.box is None):
+            raise CGAAError("give either density (g/cm3) or box (edges in Å)")
+        if self.box is not None:
+            object.__setattr__(self, "box", check_edges(self.box))
+        if not (self.tolerance > 0 and self.timeout > 0):
+            raise CGAAError("tolerance and timeout must be positive")
+        if self.teacher and not self.forcefield:
+            raise CGAAError("a teacher is of use for the force field alone; say with forcefield where that goes")
+
+
+def read_molecules(values) -> list:
+    """A list of `Molecule` from a list of mappings; each name once."""
+    if not isinstance(values, list) or not values:
+        raise CGAAError("molecules: expected a list of molecules, each with a name and smiles or structure")
+    molecules = [v if isinstance(v, Molecule) else from_mapping(Molecule, v, "molecules") for v in values]
+    names = [molecule.name for molecule in molecules]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise CGAAError(f"molecules: {twice[0]} stands there twice; give each kind a name of its own")
+    return molecules
+
+
+def check_edges(box) -> list:
+    """Three edges in Å from one or three."""
+    edges = list(box) if isinstance(box, list) else [box] * 3
+    if len(edges) != 3 or not all(isinstance(e, int | float) and e > 0 for e in edges):
+        raise CGAAError(f"box is {box}; expected one or three edges in Å")
+    return [float(edge) for edge in edges]
+
+
+def build(path, output=None, progress=None):
+    """Pack the box that a YAML file describes (see `BoxConfig`) and write it.
+
+    Parameters
+    ----------
+    path : path
+    output : path, optional
+        In place of the file's.
+    progress : callable, optional
+        Called with a line of text for each thing written.
+
+    Returns
+    -------
+    path of the PDBx/mmCIF file
+
+    Raises
+    ------
+    CGAAError
+        The file cannot be used, a molecule cannot be made, or packmol finds no room; nothing is written then.
+    """
+    config = from_mapping(BoxConfig, read_yaml(path, "the description of a box"), str(path))
+    folder, say = Path(path).parent, progress or (lambda text: None)
+    output = Path(output) if output else folder / config.output
+    if output.suffix.lower() not in (".cif", ".mmcif", ".pdbx"):
+        raise CGAAError(f"{output}: the box is written as PDBx/mmCIF, which keeps all bonds; let its name end on .cif")
+    molecules = [(*molecule.load(folder), molecule.count) for molecule in config.molecules]
+    if config.box is None:
+        edges = np.full(3, box_length(molecules, config.density))
+    else:
+        edges = np.array(config.box) / ANGSTROM_PER_NM
+    forcefield = _generic_forcefield(config) if config.forcefield else None  # may refuse
+    topology, positions = pack(molecules, edges, config.seed, config.tolerance / ANGSTROM_PER_NM, config.timeout)
+    write_structure(output, topology, positions.value_in_unit(unit.nanometer))
+    size = " x ".join(f"{ANGSTROM_PER_NM * edge:.3f}" for edge in edges) + " Å"
+    density = (box_length(molecules, 1.0) ** 3) / np.prod(edges)
+    atoms = topology.getNumAtoms()
+    say(f"{output}: {topology.getNumResidues()} molecules, {atoms} atoms, {size}, {density:.3f} g/cm3")
+    if forcefield is not None:
+        write_bytes(folder / config.forcefield, forcefield.encode())
+        left = [molecule.name for molecule in config.molecules if molecule.smiles is None]
+        rest = f"; without {', '.join(left)}, of which there is no SMILES" if left else ""
+        say(f"{folder / config.forcefield}: generic force field{rest}")
+    return output
+
+
+def _generic_forcefield(config):
+    """Text of the force field of the molecules with a SMILES."""
+    from .reference.forcefield import forcefield_xml, parametrize
+
+    calculator, name = None, "MMFF94"
+    if config.teacher:
+        from .reference.teachers import load_teacher
+
+        teacher = load_teacher(config.teacher)
+        calculator, name = teacher.calculator, teacher.identity["name"]
+    molecules = [molecule for molecule in config.molecules if molecule.smiles is not None]
+    if not molecules:
+        raise CGAAError("the generic force field is made from SMILES, and no molecule has one")
+    return forcefield_xml([parametrize(m.name, m.smiles, calculator, name) for m in molecules])
 
 
 def box_length(molecules, density):
@@ -29,14 +167,14 @@ def box_length(molecules, density):
 
 
 def pack(molecules, length, seed=1, tolerance=0.2, timeout=60):
-    """Place molecules at random in a periodic cubic box.
+    """Place molecules at random in a periodic box with right angles.
 
     Parameters
     ----------
     molecules : list of (Topology, positions, int)
         Each kind of molecule: its topology, its positions (Quantity), and how many of it.
-    length : float
-        Edge of the box, nm.
+    length : float or array [3]
+        Edge of the cubic box, or three edges, nm.
     seed : int
     tolerance : float
         Least distance between atoms of different molecules, nm.
@@ -62,20 +200,27 @@ def pack(molecules, length, seed=1, tolerance=0.2, timeout=60):
     chain = topology.addChain()
     for molecule, _, count in molecules:
         for _ in range(count):
-            _append(topology, chain, molecule)
-    topology.setPeriodicBoxVectors(np.eye(3) * length * unit.nanometer)
+            append_molecule(topology, chain, molecule)
+    edges = np.broadcast_to(np.asarray(length, float), 3)
+    topology.setPeriodicBoxVectors(np.diag(edges) * unit.nanometer)
+    size = " x ".join(f"{edge:.3f}" for edge in (edges if np.ptp(edges) else edges[:1]))
+    longest = max(_extent(positions) for _, positions, _ in molecules)
+    if longest + tolerance > min(edges):  # packmol does not look at a molecule and its own image
+        raise CGAAError(
+            f"packmol cannot place a molecule that is {longest:.3f} nm long in a box of {size} nm: it would touch its "
+            "own image; take a larger box, or lower the density"
+        )
 
-    edge = 10 * length  # packmol works in Å
-    blocks = [f"tolerance {10 * tolerance}", "filetype xyz", "output packed.xyz", f"seed {seed}"]
-    blocks += [f"pbc 0. 0. 0. {edge:.5f} {edge:.5f} {edge:.5f}"]
+    corner = " ".join(f"{ANGSTROM_PER_NM * edge:.5f}" for edge in edges)  # packmol works in Å
+    blocks = [f"tolerance {ANGSTROM_PER_NM * tolerance}", "filetype xyz", "output packed.xyz", f"seed {seed}"]
+    blocks += [f"pbc 0. 0. 0. {corner}"]
     with tempfile.TemporaryDirectory() as folder:
         for k, (molecule, positions, count) in enumerate(molecules):
             _write_xyz(Path(folder, f"{k}.xyz"), molecule, positions)
-            inside = f"inside box 0. 0. 0. {edge:.5f} {edge:.5f} {edge:.5f}"
-            blocks += [f"structure {k}.xyz", f"  number {count}", f"  {inside}", "end structure"]
-        _run_packmol("\n".join(blocks) + "\n", folder, f"{len(molecules)} kinds in a box of {length:.3f} nm", timeout)
+            blocks += [f"structure {k}.xyz", f"  number {count}", f"  inside box 0. 0. 0. {corner}", "end structure"]
+        _run_packmol("\n".join(blocks) + "\n", folder, f"{len(molecules)} kinds in a box of {size} nm", timeout)
         packed = np.loadtxt(Path(folder, "packed.xyz"), skiprows=2, usecols=(1, 2, 3), ndmin=2)
-    return topology, packed / 10 * unit.nanometer
+    return topology, packed / ANGSTROM_PER_NM * unit.nanometer
 
 
 def relax(topology, positions, forcefield, temperature=300.0, picoseconds=10.0, seed=1, threads=1):
@@ -119,8 +264,8 @@ def classical_system(topology, forcefield):
     return forcefield.createSystem(topology, nonbondedMethod=app.PME, nonbondedCutoff=cutoff, constraints=None)
 
 
-def _append(topology, chain, molecule):
-    """Add one copy of a molecule, residue by residue."""
+def append_molecule(topology, chain, molecule):
+    """Add one copy of a molecule to a topology, residue by residue, with its bonds."""
     copies = {}
     for residue in molecule.residues():
         target = topology.addResidue(residue.name, chain)
@@ -128,6 +273,12 @@ def _append(topology, chain, molecule):
             copies[atom] = topology.addAtom(atom.name, atom.element, target)
     for first, second in molecule.bonds():
         topology.addBond(copies[first], copies[second])
+
+
+def _extent(positions):
+    """Largest distance of two atoms, nm."""
+    x = np.asarray(positions.value_in_unit(unit.nanometer))
+    return np.linalg.norm(x[:, None] - x, axis=-1).max()
 
 
 def _write_xyz(path, topology, positions):

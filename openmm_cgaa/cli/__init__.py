@@ -8,6 +8,10 @@ from ..errors import CGAAError
 
 COMMANDS = {
     "info": "what a topology's grains are, or what a model file holds",
+    "build": "pack a box from SMILES or structure files",
+    "sample": "configurations for a teacher to label",
+    "label": "energies, forces and stresses of sampled frames, by a teacher; resumable",
+    "data": "look at data sets; merge them; extended XYZ in and out",
     "train": "distil a teacher's labels into a model",
     "evaluate": "error of a model on labelled frames",
     "simulate": "molecular dynamics with a model",

@@ -1,0 +1,47 @@
+"""``openmm-cgaa sample SAMPLE.yaml``: configurations for a teacher to label."""
+
+import sys
+
+
+def add_arguments(parser):
+    parser.add_argument("config", help="plan of the trajectories (YAML); paths in it are relative to it")
+    parser.add_argument("--output", help="data set (.h5), instead of the plan's (relative to where you are)")
+    parser.add_argument("--workers", type=int, help="processes, instead of the plan's")
+    parser.add_argument("--model", help="CGAA model that samples, instead of the plan's (relative to where you are)")
+
+
+def run(args):
+    from collections import Counter
+
+    from tqdm import tqdm
+
+    from ..reference.dataset import Dataset
+    from ..reference.plan import load_plan
+    from ..reference.sampling import sample
+
+    load_plan(args.config, args.output, args.workers, args.model)  # what is wrong with it is said before the bar
+    bar = tqdm(desc="sample", unit="trajectory", mininterval=0.2 if sys.stderr.isatty() else 10.0)
+
+    def progress(done, total, name):
+        bar.total, bar.n = total, done
+        bar.set_postfix_str(name, refresh=False)
+        bar.refresh()
+
+    try:
+        output = sample(args.config, args.output, args.workers, progress, args.model)
+    except KeyboardInterrupt:
+        print("interrupted; finished trajectories are kept, the same command goes on", file=sys.stderr)
+        return 130
+    finally:
+        bar.close()
+    dataset = Dataset.load(output)
+    counts, grains = Counter(), Counter()
+    for frames in dataset.sets:
+        for index in frames.trajectory:
+            kind = dataset.trajectories[index].kind
+            counts[kind] += 1
+            grains[kind] += frames.num_grains
+    for kind, count in counts.items():
+        trajectories = sum(t.kind == kind for t in dataset.trajectories)
+        print(f"{kind}: {trajectories} trajectories, {count} frames, {grains[kind]} grains")
+    print(f"{output}: {len(dataset)} frames; next: openmm-cgaa label {output} LABELLED.h5")

@@ -1,0 +1,168 @@
+"""Liquids and single molecules, sampled by molecular dynamics from packed boxes or a structure file."""
+
+from collections import Counter
+
+import numpy as np
+from openmm import unit
+
+from .. import validation
+from ..building import box_length, pack
+from ..errors import CGAAError
+from ..grains import GrainMap
+from ..topologies import read_structure
+from ..units import ANGSTROM_PER_NM
+from .dynamics import Dynamics, frames_of, scaled, whole
+from .samplers import add_barostat
+
+PACKED = 0.85  # g/cm3; packmol finds room up to here, denser boxes are reached by compression
+DENSITY = 1.0  # g/cm3 that NPT begins at where nothing is said
+SETTLE = 4000, 0.5  # steps of so many fs after packing
+SHRINK = 40, 200  # changes of the box on the way to its density, steps after each
+
+
+def sample_liquid(run, plan):
+    """One trajectory of a `Liquid` run: its frames, the kind it is filed under, details for its record."""
+    topology, positions, box, final = _start(run, plan)
+    topology.setPeriodicBoxVectors(box * unit.nanometer)
+    step = _step(run, plan)
+    periodic = dict(temperature=run.temperatures, friction=run.friction, seed=run.seed)
+    periodic["platform"] = plan.sampler.platform_properties()
+    steps = round(1000 * run.equilibration / step)
+
+    def system(prepare):
+        made, minimizable = plan.sampler.make(topology, positions, final, prepare)
+        if run.ensemble == "NPT":
+            add_barostat(made, run.pressures, run.temperatures, run.seed)
+        return made, minimizable
+
+    made, minimizable = system(prepare=True)
+    dynamics = Dynamics(topology, made, positions, box, **periodic)
+    if minimizable:
+        dynamics.minimize()
+    dynamics.heat()
+    dynamics.run(*SETTLE, "settling")
+    if run.ensemble == "NVT":
+        _compress(dynamics, box, final)
+    if minimizable:
+        dynamics.minimize(200)
+    dynamics.heat()
+    dynamics.run(steps, step, "the equilibration")
+    if plan.sampler.model and plan.sampler.forcefield:  # the box is prepared, now the model takes over
+        positions, box = dynamics.positions, dynamics.box
+        topology.setPeriodicBoxVectors(box * unit.nanometer)
+        dynamics = Dynamics(topology, system(prepare=False)[0], positions, box, **periodic)
+        dynamics.heat()
+        dynamics.run(steps, step, "the model's equilibration")
+    details = {"counts": dict(Counter(residue.name for residue in topology.residues())), "ensemble": run.ensemble}
+    if run.ensemble == "NPT":
+        details["pressure_bar"] = run.pressures
+    else:
+        details["density"] = round(_density(topology, final), 4)
+    return [_record(run, dynamics, step)], run.save_as, details | _details(run, plan)
+
+
+def sample_molecule(run, plan):
+    """One trajectory of a `Molecules` run, as `sample_liquid` gives it."""
+    (name,) = run.species
+    dynamics, step = single_dynamics(run, plan, [name])
+    dynamics.run(round(1000 * run.equilibration / step), step, "the equilibration")
+    return [_record(run, dynamics, step)], "molecule", {"counts": {name: 1}} | _details(run, plan)
+
+
+def single_dynamics(run, plan, names):
+    """`Dynamics` of a few molecules without a box, as they lie in their files, minimised one by one, and its step."""
+    topology, positions = plan.merge(names)
+    sampler = plan.sampler
+    made, minimizable = sampler.make(topology, positions, None)
+    dynamics = Dynamics(
+        topology, made, positions, None, run.temperatures, run.friction, run.seed, sampler.platform_properties()
+    )
+    if minimizable and len(names) == 1:
+        dynamics.minimize()
+    dynamics.heat()
+    return dynamics, _step(run, plan)
+
+
+def _step(run, plan):
+    """Time step, fs."""
+    step, spacing = run.step or plan.sampler.timestep, getattr(run, "spacing", None)
+    if spacing and 1000 * spacing < step:
+        raise CGAAError(f"spacing is {spacing} ps, less than a step of {step} fs")
+    return step
+
+
+def _start(run, plan):
+    """Topology, positions (nm, whole), box to begin with and box to end with ([3, 3], nm)."""
+    if run.structure is not None:
+        topology, positions = read_structure(plan.folder / run.structure)
+        box = validation.check_box(topology.getPeriodicBoxVectors())
+        if box is None:
+            raise CGAAError(f"{run.structure} has no box; a liquid is periodic")
+        positions = validation.check_positions(positions, topology.getNumAtoms())
+        grain_map = GrainMap.from_topology(topology)
+        validation.check_extent(grain_map, positions, box)
+        final = _final(run, topology, box)
+        return topology, whole(grain_map, positions, box), box, final
+    molecules = [(*plan.load(name), count) for name, count in run.counts.items()]
+    if run.box is not None:
+        final = np.diag(run.box) / ANGSTROM_PER_NM
+    else:
+        final = np.eye(3) * box_length(molecules, run.densities or DENSITY)
+    density = box_length(molecules, 1.0) ** 3 / np.linalg.det(final)
+    box = final * max(1.0, density / PACKED) ** (1 / 3)
+    topology, positions = pack(molecules, np.diag(box), run.seed, run.tolerance / ANGSTROM_PER_NM)
+    return topology, positions.value_in_unit(unit.nanometer), box, final
+
+
+def _final(run, topology, box):
+    """The box of a structure file, as the run wants it."""
+    if run.box is not None:
+        return np.diag(run.box) / ANGSTROM_PER_NM
+    if run.densities is not None:
+        return box * (_density(topology, box) / run.densities) ** (1 / 3)
+    return box
+
+
+def _density(topology, box):
+    """g/cm3."""
+    counts = [(topology, None, 1)]
+    return box_length(counts, 1.0) ** 3 / np.linalg.det(box)
+
+
+def _compress(dynamics, box, final):
+    """Change the box in small steps, whole molecules moving with their centers."""
+    changes, steps = SHRINK
+    if np.allclose(box, final, atol=1e-6):
+        return
+    factor = (np.linalg.det(final) / np.linalg.det(box)) ** (1 / 3)
+    if not np.allclose(box * factor, final, atol=1e-6):
+        raise CGAAError("the box that is asked for has another shape than the one of the structure")
+    last = 1.0
+    for i in range(1, changes + 1):
+        now = 1 + (factor - 1) * i / changes
+        positions = scaled(dynamics.grain_map, dynamics.positions, now / last)
+        dynamics.place(positions, box * now)
+        dynamics.run(steps, SETTLE[1], "the compression")
+        last = now
+
+
+def _record(run, dynamics, step):
+    """The frames of the production."""
+    positions, cells = [], []
+    for i in range(run.frames):
+        dynamics.run(round(1000 * run.spacing / step), step, f"frame {i + 1} of {run.frames}")
+        x, cell = dynamics.frame()
+        positions.append(x if cell is not None else x - x.mean(0))
+        cells.append(cell)
+    times = run.equilibration + run.spacing * np.arange(1, run.frames + 1)
+    return frames_of(dynamics.topology, positions, None if cells[0] is None else cells, times, run.temperatures)
+
+
+def _details(run, plan):
+    return {
+        "temperature": run.temperatures,
+        "equilibration": run.equilibration,
+        "spacing": run.spacing,
+        "seed": run.seed,
+        "sampler": plan.sampler.identity(),
+    }

@@ -1,0 +1,209 @@
+"""The YAML file of ``openmm-cgaa sample``: which trajectories, of which molecules, moved by what."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from openmm import app, unit
+
+from ..building import append_molecule, read_molecules
+from ..errors import CGAAError
+from ..molecules import Molecule
+from ..settings import from_mapping, read_yaml
+from .dataset import Dataset
+from .runs import RUNS, Cut, Liquid
+from .samplers import Sampler
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What ``openmm-cgaa sample`` reads; paths are relative to the YAML file.
+
+    Attributes
+    ----------
+    runs : list of Run
+        In the file: mappings with a ``kind`` and the keys of that kind, see `runs`.
+    sampler : Sampler, optional
+        Which clusters, volume scans and bursts do without.
+    molecules : list of Molecule
+        Their names are those that runs use.
+    compositions : dict
+        Counts of molecules under a name.
+    defaults : dict
+        For each kind of run, values of keys that its runs do not give.
+    output : str
+        Data set (.h5) without labels.
+    seed : int
+    workers : int
+        Processes; each makes one trajectory at a time.
+    folder : Path
+        Of the YAML file; not a key of it.
+    """
+
+    runs: list
+    sampler: dict | Sampler | None = None
+    molecules: list = field(default_factory=list)
+    compositions: dict = field(default_factory=dict)
+    defaults: dict = field(default_factory=dict)
+    output: str = "frames.h5"
+    seed: int = 1
+    workers: int = 1
+    folder: Path = field(default=Path(), metadata={"internal": True})
+
+    def __post_init__(self):
+        if self.workers < 1:
+            raise CGAAError(f"workers is {self.workers}; at least one is needed")
+        if not self.output.endswith(".h5"):
+            raise CGAAError(f"output is {self.output}; a data set is an .h5 file")
+        if not self.runs:
+            raise CGAAError("runs is empty; there is nothing to sample")
+
+    @property
+    def parts(self) -> Path:
+        """Folder of the finished trajectories."""
+        return Path(f"{self.output}.parts")
+
+    def molecule(self, name, where) -> Molecule:
+        """The molecule of a name; `where` is for the message."""
+        for molecule in self.molecules:
+            if molecule.name == name:
+                return molecule
+        known = ", ".join(molecule.name for molecule in self.molecules) or "empty"
+        raise CGAAError(f"{where}: there is no molecule {name!r}; molecules is {known}")
+
+    def load(self, name):
+        """Topology and positions (Quantity) of a molecule."""
+        return _load_molecule(self.molecule(name, "molecules"), self.folder)
+
+    def merge(self, names):
+        """Topology and positions (array, nm) of a few molecules, not periodic, all at their own origin."""
+        topology, positions = app.Topology(), []
+        chain = topology.addChain()
+        for name in names:
+            molecule, x = self.load(name)
+            append_molecule(topology, chain, molecule)
+            positions.append(np.asarray(x.value_in_unit(unit.nanometer)))
+        return topology, np.concatenate(positions)
+
+    def source(self, run) -> Dataset:
+        """The data set that a `Cut` takes its frames from; without one of its own what this plan has sampled."""
+        if run.source is None:
+            return Dataset.load(self.output)
+        path = self.folder / run.source
+        return _load_dataset(path, path.stat().st_mtime_ns if path.is_file() else 0)
+
+    def parent(self, run) -> Dataset:
+        """The frames of the one trajectory that a `Cut` is made from."""
+        if run.source is None:
+            return Dataset.load(self.parts / f"{run.trajectories[0]}.h5")
+        return self.source(run).select(trajectories=run.trajectories)
+
+    def teacher(self, run):
+        """The teacher of `Bursts`."""
+        return _load_teacher(run.teacher, json.dumps(run.teacher_settings))
+
+    def identity(self, run) -> dict:
+        """All that decides what a run gives, as JSON: what is there was made with the same, or it is not taken."""
+        if isinstance(run, Cut):
+            keys = [key for frames in self.parent(run).sets for key in frames.keys()]
+            inputs = {"parent": hashlib.sha256("".join(keys).encode()).hexdigest()}
+        else:
+            if self.sampler is None:
+                raise CGAAError(
+                    f"run {run.name} needs a sampler; say which force field, system or model moves the atoms"
+                )
+            names = (
+                getattr(run, "counts", None)
+                or sum(getattr(run, "pairs", None) or [], [])
+                or (getattr(run, "species", None) or [])
+            )
+            inputs = {name: _content(self.molecule(name, run.name), self.folder) for name in sorted(set(names))}
+            if isinstance(run, Liquid) and run.structure is not None:
+                inputs["structure"] = _digest(self.folder / run.structure)
+            inputs["sampler"] = self.sampler.identity()
+        return json.loads(json.dumps({"run": run.settings(), "inputs": inputs}))
+
+
+def load_plan(path, output=None, workers=None, model=None) -> Plan:
+    """Read and check a plan.
+
+    Parameters
+    ----------
+    path : path
+        YAML file, see `Plan`.
+    output : path, optional
+        In place of the file's.
+    workers : int, optional
+        In place of the file's.
+    model : str, optional
+        CGAA model (name or path) that samples, in place of the file's; its force field still prepares the boxes.
+
+    Raises
+    ------
+    CGAAError
+        The file cannot be used; says where in it.
+    """
+    plan = from_mapping(Plan, read_yaml(path, "a plan of what to sample"), str(path))
+    folder = Path(path).resolve().parent
+    try:
+        molecules = read_molecules(plan.molecules) if plan.molecules else []
+    except CGAAError as error:
+        raise CGAAError(f"{path}: {error}") from None
+    for kind, values in plan.defaults.items():
+        if kind not in RUNS:
+            raise CGAAError(f"{path}: defaults: {kind!r} is no kind of run; there are {', '.join(RUNS)}")
+        if not isinstance(values, dict):
+            raise CGAAError(f"{path}: defaults: {kind} is {values!r}; expected keys of such a run")
+    runs = []
+    for number, values in enumerate(plan.runs, start=1):
+        named = f" ({values['name']})" if isinstance(values, dict) and "name" in values else ""
+        where = f"{path}: run {number}{named}"
+        if not isinstance(values, dict) or values.get("kind") not in RUNS:
+            raise CGAAError(f"{where}: expected a kind ({', '.join(RUNS)}) and its keys, got {values!r}")
+        kind = values["kind"]
+        values = plan.defaults.get(kind, {}) | {key: value for key, value in values.items() if key != "kind"}
+        run = from_mapping(RUNS[kind], values, where)
+        if isinstance(run, Cut) and run.split:
+            raise CGAAError(f"{where}: split: what is cut from a trajectory has the split of that one; leave it out")
+        runs.append(run)
+    sampler = None
+    if plan.sampler is not None:
+        sampler = from_mapping(Sampler, plan.sampler, f"{path}: sampler").within(folder)
+    if model is not None:
+        model = str(Path(model).resolve()) if Path(model).exists() else str(model)
+        sampler = replace(sampler, model=model) if sampler else Sampler(model=model)
+    output = str(Path(output).resolve() if output else folder / plan.output)
+    changes = {"runs": runs, "molecules": molecules, "sampler": sampler, "output": output}
+    return replace(plan, **changes, workers=workers or plan.workers, folder=folder)
+
+
+def _digest(path):
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError as error:
+        raise CGAAError(f"{path}: {error.strerror}") from None
+
+
+def _content(molecule, folder):
+    """What a molecule is, for the record."""
+    return molecule.smiles or _digest(Path(folder, molecule.structure))
+
+
+@lru_cache(maxsize=64)
+def _load_molecule(molecule, folder):
+    return molecule.load(folder)
+
+
+@lru_cache(maxsize=2)
+def _load_dataset(path, changed):
+    return Dataset.load(path)
+
+
+@lru_cache(maxsize=1)
+def _load_teacher(spec, settings):
+    from .teachers import load_teacher
+
+    return load_teacher(spec, **json.loads(settings))

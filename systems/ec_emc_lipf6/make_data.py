@@ -1,0 +1,34 @@
+"""Make the electrolyte's data anew: ``python systems/ec_emc_lipf6/make_data.py [--workers N] [--threads N]``.
+
+Days on two cores, hours with a GPU; killed at any moment it goes on where it was. Of each plan (``sample_*.yaml``) the
+folder ``runs`` then holds the sampled frames (``liquids.h5``) and the labelled ones (``liquids-labelled.h5``).
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from openmm_cgaa.cli import main as command
+
+HERE = Path(__file__).parent
+PLANS = ("liquids", "pairs", "cuts")  # the cuts are made from the liquids
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--teacher", default="sevennet-0-d3")
+    parser.add_argument("--workers", default="1", help="processes that sample and label (default: 1)")
+    parser.add_argument("--threads", default="1", help="threads of each when labelling (default: 1)")
+    args = parser.parse_args()
+    for name in PLANS:
+        frames, labelled = (str(HERE / "runs" / f"{name}{what}.h5") for what in ("", "-labelled"))
+        plan = str(HERE / f"sample_{name}.yaml")
+        options = ["--teacher", args.teacher, "--workers", args.workers, "--threads", args.threads]
+        status = command(["sample", plan, "--output", frames, "--workers", args.workers])
+        status = status or command(["label", frames, labelled, *options])
+        if status:
+            sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()
