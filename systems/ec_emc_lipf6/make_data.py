@@ -1,7 +1,8 @@
 """Make the electrolyte's data anew: ``python systems/ec_emc_lipf6/make_data.py [--workers N] [--threads N]``.
 
-Days on two cores, hours with a GPU; killed at any moment it goes on where it was. Of each plan (``sample_*.yaml``) the
-folder ``runs`` then holds the sampled frames (``liquids.h5``) and the labelled ones (``liquids-labelled.h5``).
+Some hours on two cores; killed at any moment it goes on where it was. Of each plan (``sample_*.yaml``) the folder
+``runs`` holds the sampled frames (``liquids.h5``) and the labelled ones (``liquids-labelled.h5``), and from these come
+the compact files in ``data``, the test boxes apart.
 """
 
 import argparse
@@ -9,13 +10,14 @@ import sys
 from pathlib import Path
 
 from openmm_cgaa.cli import main as command
+from openmm_cgaa.reference import Dataset
 
 HERE = Path(__file__).parent
 PLANS = ("liquids", "pairs", "cuts")  # the cuts are made from the liquids
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--teacher", default="sevennet-0-d3")
     parser.add_argument("--workers", default="1", help="processes that sample and label (default: 1)")
     parser.add_argument("--threads", default="1", help="threads of each when labelling (default: 1)")
@@ -28,6 +30,17 @@ def main():
         status = status or command(["label", frames, labelled, *options])
         if status:
             sys.exit(status)
+        keep(Dataset.load(labelled), name)
+
+
+def keep(dataset, name):
+    """The compact files of one plan; what tests is a file of its own."""
+    for target, splits in ((name, ["train", "validation"]), (f"{name}_test", ["test"])):
+        part = dataset.select(splits=splits)
+        if len(part):
+            path = HERE / "data" / f"{target}.h5"
+            part.save(path, precision="single")
+            print(f"{path}: {len(part)} frames, {part.num_grains} grains, {path.stat().st_size / 1e6:.2f} MB")
 
 
 if __name__ == "__main__":
