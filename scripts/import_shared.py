@@ -2,8 +2,8 @@
 
     python scripts/import_shared.py RAW_FOLDER systems
 
-RAW_FOLDER holds molecules.json, ec_emc_240.extxyz and seed101.npz to seed106.npz. Atoms are all EC, all EMC, all Li, all
-PF6, each molecule in the order of molecules.json.
+RAW_FOLDER holds molecules.json, ec_emc_240.extxyz and seed101.npz to seed106.npz. Atoms are all EC, all EMC, all Li,
+all PF6, each molecule in the order of molecules.json.
 """
 
 import argparse
@@ -21,9 +21,9 @@ IONS = {
     "PF6": {"elements": ["P"] + 6 * ["F"], "bonds": [[0, i] for i in range(1, 7)]},
 }
 SAMPLING = (
-    "classical force field (RDKit MMFF94 charges and bonded force constants around SevenNet-0's minimum geometry, generic "
-    "Lennard-Jones), OpenMM 8.6.1, Langevin 2/ps, 1 fs, NPT at 1 bar, 300, 350, 400, 500 K in this order, each stage "
-    "starting from the last; not the teacher's ensemble"
+    "classical force field (RDKit MMFF94 charges and bonded force constants around SevenNet-0's minimum geometry, "
+    "generic Lennard-Jones), OpenMM 8.6.1, Langevin 2/ps, 1 fs, NPT at 1 bar, 300, 350, 400, 500 K in this order, each "
+    "stage starting from the last; not the teacher's ensemble"
 )
 TEACHER = {
     "name": "sevennet-0-d3",
@@ -62,9 +62,7 @@ def read_frames(path):
         raw = np.load(path, allow_pickle=False)
         return {name: raw[name] for name in names}, raw["numbers"], raw["counts"]
     frames = ase.io.read(path, ":")
-    rows = [
-        (f.positions, f.cell.array, f.get_potential_energy(), f.get_forces(), f.info["T"]) for f in frames
-    ]
+    rows = [(f.positions, f.cell.array, f.get_potential_energy(), f.get_forces(), f.info["T"]) for f in frames]
     return {name: np.array(column) for name, column in zip(names, zip(*rows))}, frames[0].numbers, (6, 12, 0, 0)
 
 
