@@ -13,6 +13,7 @@ COMMANDS = {
     "label": "energies, forces and stresses of sampled frames, by a teacher; resumable",
     "data": "look at data sets; merge them; extended XYZ in and out",
     "train": "distil a teacher's labels into a model",
+    "active": "one round of active learning: sample with a student, label where a committee disagrees, retrain",
     "evaluate": "error of a model on labelled frames",
     "simulate": "molecular dynamics with a model",
     "analyze": "radial distributions, drift, temperatures and errors of a run",

@@ -283,7 +283,7 @@ def _joined_teacher(datasets):
     versions = {}
     for dataset in datasets:
         for package, version in (dataset.teacher.get("versions") or {}).items():
-            versions.setdefault(package, []).append(version)
+            versions.setdefault(package, []).append(str(version or "unknown"))
     return teacher | {"versions": {p: ", ".join(sorted(set(", ".join(v).split(", ")))) for p, v in versions.items()}}
 
 
