@@ -231,7 +231,9 @@ def test_teachers_do_not_mix():
     newer = replace(runs("two"), teacher=TEACHER | {"versions": {"springs": "2"}})
     assert Dataset.merge([runs("one"), newer]).teacher["versions"] == {"springs": "1, 2"}
     unlabelled = Dataset([waters(energy=None, forces=None, stress=None)], runs("two").trajectories)
-    with pytest.raises(DatasetError, match="is by nobody"):
+    with pytest.raises(
+        DatasetError, match="frames with and without labels do not mix: data set 1 is labelled by nobody"
+    ):
         Dataset.merge([runs("one"), unlabelled])
 
 

@@ -11,7 +11,7 @@ import pytest
 from openmm import app, unit
 
 from openmm_cgaa.errors import CGAAError
-from openmm_cgaa.molecules import single
+from openmm_cgaa.molecules import from_smiles, single
 from openmm_cgaa.reference import forcefield
 from openmm_cgaa.reference.forcefield import forcefield_xml, parametrize
 
@@ -89,6 +89,30 @@ def test_charges_and_sources():
     assert "UFF" in text and "OPLS-AA sp3 C" in text
     fluorine = next(line for line in anion.lines["nonbonded"] if "TFSI-F" in line)
     assert 'sigma="0.2997" epsilon="0.209200"' in fluorine  # x 3.364 Å, D 0.050 kcal/mol, Rappe 1992
+
+
+@pytest.mark.parametrize("name, smiles", [("EOH", "CCO"), ("WAT", "O"), ("ACID", "CC(=O)O")])
+def test_hydroxyls_bind_to_each_other(name, smiles):
+    parameters = parametrize(name, smiles, conformers=1)
+    topology, positions = from_smiles(name, smiles)
+    both, x = app.Modeller(topology, positions), np.array(positions.value_in_unit(unit.nanometer))
+    both.add(topology, positions)
+    system = app.ForceField(io.StringIO(forcefield_xml([parameters]))).createSystem(both.topology)
+    oxygen, hydrogen = next(
+        (i.index, j.index) if i.element.symbol == "O" else (j.index, i.index)
+        for i, j in topology.bonds()
+        if {i.element.symbol, j.element.symbol} == {"O", "H"}
+    )
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference"))
+    along = (x[hydrogen] - x[oxygen]) / np.linalg.norm(x[hydrogen] - x[oxygen])
+    # the second molecule is the first, moved along its hydroxyl: a hydrogen points to an oxygen
+    context.setPositions(np.concatenate([x, x + x[hydrogen] - x[oxygen] + 0.2 * along]))
+    openmm.LocalEnergyMinimizer.minimize(context)
+    y = context.getState(positions=True).getPositions(asNumpy=True)._value
+    oxygens = [a.index for a in topology.atoms() if a.element.symbol == "O"]
+    first, second = y[: len(x)], y[len(x) :]
+    bound = min(np.linalg.norm(a[hydrogen] - b[oxygens], axis=1).min() for a, b in ((first, second), (second, first)))
+    assert 0.155 < bound < 0.205  # nm; gas phase dimers: 0.17 to 0.20
 
 
 def test_lengths_are_the_teachers():

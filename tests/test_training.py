@@ -506,6 +506,18 @@ def test_a_run_starts_from_a_model(write_config, tmp_path, small_set, mixed_set)
         train(load_config(write_config(**changes, data={"paths": [str(mixed_set)]})), restart=True)
 
 
+def test_another_teachers_labels_are_noticed(write_config, tmp_path, mixed_set, capsys):
+    model = train(load_config(write_config(data={"paths": [str(mixed_set)]}, max_steps=4)))
+    full = Dataset.load(mixed_set)
+    replace(full, teacher={"name": "another"}).save(tmp_path / "other.h5")
+    assert not evaluate(model, mixed_set)["other_teacher"]
+    capsys.readouterr()
+    assert main(["evaluate", str(model), str(tmp_path / "other.h5")]) == 0
+    assert "labels are of another teacher than the model's" in " ".join(capsys.readouterr().out.split())
+    with pytest.raises(CGAAError, match="init: .* learned from .*, but the labels are by another; .*zeros"):
+        train(load_config(write_config(init=str(model), data={"paths": ["other.h5"]}, max_steps=4, output="second")))
+
+
 def test_walls_move_where_new_frames_come_closer(write_config, mixed_set, tmp_path):
     first = train(load_config(write_config(data={"paths": [str(mixed_set)]}, max_steps=4, output="first")))
     full = Dataset.load(mixed_set)

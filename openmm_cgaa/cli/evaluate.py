@@ -26,6 +26,8 @@ def run(args):
             f"note: the model was trained or selected on {len(errors['trained_on'])} of these trajectories "
             f"({errors['trained_on'][0]}...): no test of it"
         )
+    if errors["other_teacher"]:
+        print("note: these labels are of another teacher than the model's: its energies have another zero")
     if args.json:
         write_bytes(args.json, (json.dumps(errors, indent=1) + "\n").encode())
 

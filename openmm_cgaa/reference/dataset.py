@@ -154,6 +154,12 @@ class Dataset:
             raise DatasetError("no data sets to merge")
         teacher, seen, trajectories, groups = datasets[0].teacher, {}, [], {}
         for number, dataset in enumerate(datasets):
+            if (dataset.teacher is None) != (teacher is None):
+                raise DatasetError(
+                    f"frames with and without labels do not mix: data set {number} is labelled by "
+                    f"{describe_teacher(dataset.teacher)}, data set 0 by {describe_teacher(teacher)}; label the rest "
+                    "first (openmm-cgaa label)"
+                )
             if not same_teacher(dataset.teacher, teacher):
                 raise DatasetError(
                     f"labels of different teachers do not mix: data set {number} is by "

@@ -3,7 +3,7 @@
 * lengths and angles: the teacher's own minimum of the single molecule, or MMFF94's where no teacher is given;
 * bond, angle and torsion constants, out-of-plane constants, charges and the 1-4 Coulomb factor: MMFF94, as RDKit
   computes them;
-* Lennard-Jones: OPLS-AA for the kinds in `OPLS_AA`, UFF for all others; planarity of carbonyls: OPLS-AA.
+* Lennard-Jones: OPLS-AA for the kinds in `OPLS_AA` (water: TIP3P), UFF for all others; planarity of carbonyls: OPLS-AA.
 
 It is no model to publish with: it holds molecules together, near the teacher's geometry, at about the right density.
 """
@@ -27,6 +27,11 @@ OPLS_AA = (
     ("[CX3]=[OX1]", "carbonyl C", 0.375, 0.105 * KJ),
     ("[OX1]=[CX3]", "carbonyl O", 0.296, 0.21 * KJ),
     ("[OX2H0][CX3]=[OX1]", "ester O", 0.300, 0.17 * KJ),
+    # with UFF's hydrogen, hydroxyls come no closer than 2.3 Å to the oxygens that they should bind at 1.8 Å
+    ("[OX2H2]", "water O (TIP3P)", 0.31506, 0.1521 * KJ),
+    ("[OX2H1][CX3]=[OX1]", "acid O", 0.300, 0.17 * KJ),
+    ("[OX2H1]", "hydroxyl O", 0.312, 0.17 * KJ),
+    ("[H][OX2]", "hydroxyl H", 0.1, 0.0),  # none: its oxygen's keeps others away
     ("[CX4]", "sp3 C", 0.350, 0.066 * KJ),
     ("[H][CX4][OX2]", "alpha H", 0.242, 0.015 * KJ),
     ("[H][CX4]", "alkane H", 0.250, 0.030 * KJ),

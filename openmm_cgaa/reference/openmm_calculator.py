@@ -22,6 +22,7 @@ class OpenMMCalculator(Calculator):
     """Energy, forces and, where it is periodic, stress of an OpenMM System.
 
     The stress is a central difference of the energy under affine strain of cell and atoms, for OpenMM has none.
+    Interactions that end at a hard cutoff make it noisy, for a few pairs cross it; a switching function does not.
 
     Parameters
     ----------

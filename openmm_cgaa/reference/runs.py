@@ -38,6 +38,8 @@ class Run:
             bad = [self.split] if self.split not in ("", *SPLITS) else []
         else:
             bad = [key for key in self.split if key not in SPLITS]
+            if not all(isinstance(part, int | float) and part >= 0 for part in self.split.values()):
+                raise CGAAError(f"split is {self.split}; expected the fraction of the trajectories for each split")
             if not bad and abs(sum(self.split.values()) - 1) > 1e-6:
                 raise CGAAError(f"split: the fractions {self.split} do not add up to 1")
         if bad:
@@ -48,6 +50,8 @@ class Run:
     def _positive(self, *names):
         for name in names:
             values = getattr(self, name)
+            if values == []:
+                raise CGAAError(f"{name} is an empty list; leave the key out, or give a value")
             for value in _listed(values):
                 if value is not None and not (isinstance(value, int | float) and value > 0):
                     raise CGAAError(f"{name} is {values}; it must be positive")

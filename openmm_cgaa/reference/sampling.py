@@ -63,7 +63,8 @@ def sample(path, output=None, workers=None, progress=None, model=None, splits=No
     if inner and not direct:
         raise CGAAError(f"{path}: run {inner[0].name}: the plan samples no frames to cut from; give source (.h5)")
     if not first:
-        raise CGAAError(f"{path}: no trajectory is of split {' or '.join(splits)}; there is nothing to sample")
+        wanted = f" of split {' or '.join(splits)}" if splits else ""
+        raise CGAAError(f"{path}: the runs make no trajectory{wanted}; there is nothing to sample")
     plan.parts.mkdir(parents=True, exist_ok=True)
     failed = _make_all(plan, first, progress)
     dataset = _join(plan, first, failed, path)

@@ -10,7 +10,7 @@ from ..analysis.errors import bootstrap_intervals, energy_errors, force_sums, po
 from ..errors import DatasetError
 from ..grains import GrainType
 from ..modelfile import load_model
-from ..reference import Dataset
+from ..reference.dataset import Dataset, same_teacher
 from ..units import GPA_PER_EV_PER_ANGSTROM3
 from .data import fill_batches
 from .frames import LabelledFrames, collate
@@ -49,7 +49,8 @@ def evaluate(model, paths, split: str = "all", kinds=None) -> dict:
     Returns
     -------
     dict
-        ``split``; ``trained_on`` (names of trajectories that the model was trained or selected on); ``frames``,
+        ``split``; ``trained_on`` (names of trajectories that the model was trained or selected on);
+        ``other_teacher`` (whether another teacher labelled them than the one whom the model learned from); ``frames``,
         ``atoms`` and ``grains`` (over all frames); ``force`` (`pooled`: atoms and grains of all frames count the same);
         ``energy`` (`energy_errors`; its groups are composition and temperature for liquids, else the kind) and
         ``intervals`` (`bootstrap_intervals`); ``stress`` (GPa, over the frames that have one; None where there are none
@@ -112,6 +113,7 @@ def evaluate(model, paths, split: str = "all", kinds=None) -> dict:
     return {
         "split": split,
         "trained_on": _trained_on(metadata["provenance"], chosen, dict(zip(paths, datasets))),
+        "other_teacher": other_teacher(metadata, chosen),
         "frames": len(chosen),
         "atoms": int(atoms.sum()),
         "grains": chosen.num_grains,
@@ -121,6 +123,12 @@ def evaluate(model, paths, split: str = "all", kinds=None) -> dict:
         "stress": _summary(stress, slice(None)),
         "groups": groups,
     }
+
+
+def other_teacher(metadata, dataset) -> bool:
+    """Whether another teacher labelled the frames than the one whom a model learned from, as far as both are known."""
+    teacher = metadata["provenance"].get("teacher")  # the first models have a text there
+    return isinstance(teacher, dict) and dataset.teacher is not None and not same_teacher(teacher, dataset.teacher)
 
 
 def _labels(dataset) -> dict:

@@ -15,10 +15,12 @@ from ..errors import CGAAError
 from ..grains import GrainType
 from ..modelfile import load_model, model_bytes, read_metadata, save_model
 from ..nn import build_network, complete_config
+from ..reference.dataset import describe_teacher
 from .checkpoints import AtomicCheckpointIO, TimeBudget, checkpoint_callbacks, read_checkpoint
 from .config import TrainingConfig
 from .data import FrameData
 from .domain import training_domain
+from .evaluation import other_teacher
 from .frames import LabelledFrames, closest_pairs, collate, common_types
 from .loss import known_virials
 from .module import Distillation, set_statistics
@@ -56,7 +58,7 @@ def train(config: TrainingConfig, restart=False) -> Path:
 
     chosen = choose_frames(config.data, config.seed)
     if config.init:
-        network, types = _start_from(config)
+        network, types = _start_from(config, chosen["train"])
     else:
         types = common_types(chosen["train"], config.data.align)
         network = _build(config, types)
@@ -97,7 +99,7 @@ def train(config: TrainingConfig, restart=False) -> Path:
     return output / "model.safetensors"
 
 
-def _start_from(config) -> tuple:
+def _start_from(config, dataset) -> tuple:
     """The network of a model file and its grain types; its reference energies and scales stay."""
     network, metadata = load_model(config.init)
     types = [GrainType.from_dict(entry) for entry in metadata["types"]]
@@ -110,6 +112,12 @@ def _start_from(config) -> tuple:
         raise CGAAError(
             f"init: the network of {config.init} is another than the configuration's (different: {', '.join(other)}); "
             "give the model block that it was trained with (openmm-cgaa info shows it), or leave init away"
+        )
+    if other_teacher(metadata, dataset):
+        raise CGAAError(
+            f"init: {config.init} learned from {describe_teacher(metadata['provenance']['teacher'])}, but the labels "
+            f"are by {describe_teacher(dataset.teacher)}; their energies have different zeros, and the model keeps its "
+            "own: leave init away"
         )
     if config.data.align and any(t.reference is None for t in types):
         raise CGAAError(f"init: {config.init} has no reference geometries to align to; leave data.align away")
