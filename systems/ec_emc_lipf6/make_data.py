@@ -14,6 +14,7 @@ from openmm_cgaa.reference import Dataset
 
 HERE = Path(__file__).parent
 PLANS = ("liquids", "pairs", "cuts")  # the cuts are made from the liquids
+SPACE = {"cuts": ["cluster", "dynamics"]}  # volume scans stay in `runs`, for want of space
 
 
 def main():
@@ -36,7 +37,7 @@ def main():
 def keep(dataset, name):
     """The compact files of one plan; what tests is a file of its own."""
     for target, splits in ((name, ["train", "validation"]), (f"{name}_test", ["test"])):
-        part = dataset.select(splits=splits)
+        part = dataset.select(SPACE.get(name), splits)
         if len(part):
             path = HERE / "data" / f"{target}.h5"
             part.save(path, precision="single")
