@@ -153,8 +153,10 @@ def improve(path, progress=print) -> dict:
         students.append(_trained(replace(config, seed=seed, output=str(out / f"student{seed}"))))
 
     progress("the first student samples")
-    frames = Dataset.load(_sampled(folder / plan.sample, students[0], out / "before.h5"))
+    frames = Dataset.load(_sampled(folder / plan.sample, students[0], out / "before.h5", progress))
     candidates, own = frames.select(splits=["train"]), frames.select(splits=["test"])
+    if not len(candidates) or not len(own):
+        raise CGAAError(f"{out / 'before.h5'}: no trajectory of split {'test' if len(candidates) else 'train'} is left")
 
     progress(f"the committee compares {len(candidates)} frames")
     scores = deviations(students, candidates)
@@ -169,7 +171,7 @@ def improve(path, progress=print) -> dict:
     more = replace(config.data, paths=[*config.data.paths, str(added)])
     new = _trained(replace(config, data=more, seed=1, output=str(out / "improved")))
     progress("the new student samples")
-    again = Dataset.load(_sampled(folder / plan.sample, new, out / "after.h5", splits=["test"]))
+    again = Dataset.load(_sampled(folder / plan.sample, new, out / "after.h5", progress, splits=["test"]))
     _labelled(again.select(splits=["test"]), out / "own_after.h5", plan)
 
     report = {
@@ -237,9 +239,16 @@ def _trained(config):
     return model if model.is_file() else train(config)
 
 
-def _sampled(config, model, output, splits=None):
-    """Sample what is missing; trajectories that are there are not made again."""
-    return sample(config, output, model=str(model), splits=splits)
+def _sampled(config, model, output, progress, splits=None):
+    """Sample what is missing. A student may blow up here and there, which is no reason to give up the rest."""
+    output.unlink(missing_ok=True)  # written anew from the finished trajectories
+    try:
+        return sample(config, output, model=str(model), splits=splits)
+    except CGAAError as error:
+        if not output.is_file():
+            raise
+        progress(f"going on without some trajectories: {error}")
+        return output
 
 
 def _labelled(dataset, output, plan):

@@ -434,3 +434,17 @@ def test_a_budget_below_a_frame_is_said(copied, no_training):
     settings(path.parent, budget=2)
     with pytest.raises(CGAAError, match="budget: 2 grains are fewer than the smallest frame has"):
         improve(path, lambda line: None)
+
+
+def test_a_student_that_blows_up_here_and_there_is_no_end(tmp_path, candidates, monkeypatch):
+    said, output = [], tmp_path / "frames.h5"
+
+    def sample(config, path, model, splits):
+        if config == "some":
+            candidates.save(path)
+        raise CGAAError("1 trajectories failed: own-s3: blew up")
+
+    monkeypatch.setattr(active, "sample", sample)
+    assert active._sampled("some", "model", output, said.append) == output and "own-s3: blew up" in said[0]
+    with pytest.raises(CGAAError, match="blew up"):  # what an earlier call left is not taken for the result
+        active._sampled("none", "model", output, said.append)
