@@ -2,7 +2,7 @@
 
 import types
 import typing
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 
 import yaml
@@ -63,7 +63,9 @@ def from_mapping(kind, values, where):
 
 
 def _checked(expected, value, where):
-    """The value, an int as a float where that is wanted."""
+    """The value: a mapping as the dataclass, an int as the float that is wanted."""
+    if is_dataclass(expected) and not isinstance(value, expected):
+        return from_mapping(expected, value, where)
     union = isinstance(expected, types.UnionType)
     kinds = [typing.get_origin(k) or k for k in (typing.get_args(expected) if union else [expected])]
     if isinstance(value, bool) and bool not in kinds:

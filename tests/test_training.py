@@ -611,7 +611,7 @@ def test_a_run_that_blows_up_stops(write_config):
     ("changes", "message"),
     [
         ({"epochs": 3}, r"config.yaml: unknown key epochs; known are model, data"),
-        ({"loss": {"virial": 1.0}}, r"config.yaml, loss: unknown key virial"),
+        ({"loss": {"virial": 1.0}}, r"config.yaml: loss: unknown key virial"),
         ({"data": {"paths": []}}, r"paths is \[\]; name at least one data set"),
         ({"data": {"paths": ["x"], "max_grains": {"liquid": "many"}}}, "max_grains of liquid is 'many'"),
         ({"data": {"paths": ["x"], "max_grains": {"gas": 10}}}, "'gas' is no kind of frames"),
@@ -619,7 +619,7 @@ def test_a_run_that_blows_up_stops(write_config):
         ({"data": {"paths": ["x"], "kinds": ["gas"]}}, "'gas' is no kind of frames; there are liquid"),
         ({"optimizer": {"lr": "1e-3"}}, r"lr is '1e-3', expected float; YAML wants a point"),
         ({"max_steps": 9}, "multiple of validate_every"),
-        ({"data": {"align": True}}, "data: missing 1 required .*'paths'"),
+        ({"data": {"align": True}}, "config.yaml: data: paths is missing"),
         ({"optimizer": {"schedule": "linear"}}, "expected cosine or exponential"),
         ({"model": "conserving"}, "model is 'conserving', expected dict"),
     ],

@@ -1,12 +1,13 @@
 """What a training run is: one YAML file, checked key by key."""
 
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import yaml
 
 from ..errors import CGAAError
 from ..reference.dataset import KINDS
+from ..settings import from_mapping, read_yaml
 
 
 @dataclass(frozen=True)
@@ -89,33 +90,6 @@ class TrainingConfig:
         }
 
 
-def _build(kind, values, where):
-    if not isinstance(values, dict):
-        raise CGAAError(
-            f"{where}: expected a block of keys ({', '.join(f.name for f in fields(kind))}), got {values!r}"
-        )
-    known = {f.name: f for f in fields(kind)}
-    unknown = [str(key) for key in values if key not in known]
-    if unknown:
-        raise CGAAError(f"{where}: unknown key {', '.join(unknown)}; known are {', '.join(known)}")
-    arguments = {}
-    for key, value in values.items():
-        expected = known[key].type
-        if is_dataclass(expected):
-            value = _build(expected, value, f"{where}, {key}")
-        elif expected is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        elif not isinstance(value, expected):
-            expected = getattr(expected, "__name__", expected)
-            hint = "; YAML wants a point: 1.0e-3" if isinstance(value, str) else ""
-            raise CGAAError(f"{where}: {key} is {value!r}, expected {expected}{hint}")
-        arguments[key] = value
-    try:
-        return kind(**arguments)
-    except TypeError as error:
-        raise CGAAError(f"{where}: {str(error).split('__init__() ')[-1]}") from None
-
-
 def load_config(path, changes=()) -> TrainingConfig:
     """Read a training configuration; its paths come back absolute.
 
@@ -132,15 +106,10 @@ def load_config(path, changes=()) -> TrainingConfig:
         The file is missing, is not YAML, or a key is unknown, missing or out of range.
     """
     path = Path(path)
-    try:
-        values = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise CGAAError(f"{path}: {error.strerror}; expected a training configuration") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CGAAError(f"{path}: not YAML ({error})") from None
+    values = read_yaml(path, "a training configuration")
     for change in changes:
         _change(values, change)
-    config = _build(TrainingConfig, values, str(path))
+    config = from_mapping(TrainingConfig, values, str(path))
     data, optimizer, limits = config.data, config.optimizer, config.data.max_grains or {}
     for name in (*(data.kinds or ()), *limits):
         if name not in KINDS:
