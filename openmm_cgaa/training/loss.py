@@ -66,3 +66,9 @@ def error_terms(energy: Tensor, forces: Tensor, virial: Tensor, labels: Labels, 
         "torque": (torque * extended).sum() / extended.sum().clamp(min=1.0),
         "stress": ((wrong / atoms).sum() / (known * atoms).sum().clamp(min=1.0)).to(forces.dtype),
     }
+
+
+def weighted_loss(network, weights: dict, graph: Graph, labels: Labels) -> tuple:
+    """The loss of a batch, and its terms (`error_terms`) by name."""
+    terms = error_terms(*network(graph), labels, graph)
+    return sum(weights[name] * term for name, term in terms.items() if weights[name]), terms

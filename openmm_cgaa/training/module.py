@@ -2,6 +2,7 @@
 
 import math
 import time
+from functools import partial
 
 import lightning.pytorch as pl
 import numpy as np
@@ -10,7 +11,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from ..errors import CGAAError
 from .config import TrainingConfig
-from .loss import error_terms, frame_atoms, known_virials, net_force_and_torque
+from .loss import frame_atoms, known_virials, net_force_and_torque, weighted_loss
 
 
 def learning_rate_factor(step: int, total: int, warmup: int, final: float, schedule: str) -> float:
@@ -47,17 +48,22 @@ class Distillation(pl.LightningModule):
         self.average = AveragedModel(network, multi_avg_fn=moving_average(config.ema_decay))
         self.average.requires_grad_(False)
         self.config = config
-        self.weights = vars(config.loss)
+        self.step = partial(weighted_loss, network, vars(config.loss))
         self.sums, self.errors = {}, {}
         self.minutes_before, self.started = 0.0, time.monotonic()
 
     def on_fit_start(self):
         self.started = time.monotonic()
+        if self.config.compile:
+            from .compiled import CompiledStep  # torch's compiler takes seconds to import
+
+            frames = self.trainer.datamodule.train
+            self.step = CompiledStep(self.network.train(), vars(self.config.loss), frames.items, frames.slots)
 
     def configure_optimizers(self):
         options = self.config.optimizer
         kind = torch.optim.AdamW if options.weight_decay > 0 else torch.optim.Adam
-        optimizer = kind(self.network.parameters(), lr=options.lr, weight_decay=options.weight_decay)
+        optimizer = kind(self.network.parameters(), lr=options.lr, weight_decay=options.weight_decay, fused=True)
         total = self.config.max_steps
 
         def factor(step):
@@ -68,9 +74,7 @@ class Distillation(pl.LightningModule):
 
     def training_step(self, batch, batch_index):
         graph, labels, _ = batch
-        energy, forces, virial = self.network(graph)
-        terms = error_terms(energy, forces, virial, labels, graph)
-        loss = sum(self.weights[name] * term for name, term in terms.items() if self.weights[name])
+        loss, terms = self.step(graph, labels)
         self.log("loss", loss.detach(), prog_bar=True)
         if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:
             self.log_dict({f"train/{name}": term.detach().sqrt() for name, term in terms.items()})

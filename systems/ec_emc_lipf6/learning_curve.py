@@ -16,7 +16,7 @@ from openmm_cgaa.training.run import train
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "learning_curve.json"
-STEPS = 4000
+STEPS = 12000
 PATHS = ("data/liquids.h5", "data/pairs.h5", "data/cuts.h5")
 POINTS = {  # labelled grains of each kind
     "liquid-2500": {"liquid": 2500},
@@ -28,6 +28,8 @@ POINTS = {  # labelled grains of each kind
     "pair-5000": {"pair": 5000},
     "liquid-5000-cluster-5000": {"liquid": 5000, "cluster": 5000},
     "liquid-5000-pair-5000": {"liquid": 5000, "pair": 5000},
+    "liquid-60000-pair-5000": {"liquid": 60000, "pair": 5000},
+    "liquid-60000-cluster-5000": {"liquid": 60000, "cluster": 5000},
 }
 SHOWN = {
     "forces": "force / eV Å$^{-1}$",
@@ -43,7 +45,8 @@ def results() -> dict:
 def measure(name, threads):
     limits = json.dumps(POINTS[name])
     changes = [f"data.paths={list(PATHS)}", f"data.kinds={list(POINTS[name])}", f"data.max_grains={limits}"]
-    changes += [f"max_steps={STEPS}", f"threads={threads}", f"name={name}", f"output=runs/curve/{name}"]
+    changes += [f"max_steps={STEPS}", "batch_grains=72", "validate_every=500", "compile=true"]
+    changes += [f"threads={threads}", f"name={name}", f"output=runs/curve/{name}"]
     model = train(load_config(HERE / "train_conserving.yaml", [change.replace("'", '"') for change in changes]))
     metadata = load_model(model)[1]
     errors = {key: value for key, value in metadata["errors"].items() if key != "split"}
