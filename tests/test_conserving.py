@@ -31,11 +31,12 @@ class Bound:
         return energy[0], forces[self.back], virial[0]
 
 
-@pytest.fixture(params=["periodic", "small box", "no box", "no messages"])
+@pytest.fixture(params=["periodic", "small box", "no box", "no messages", "tensors"])
 def case(request, liquid):
     config = {
         "small box": BOX_SMALLER_THAN_CUTOFFS,
         "no messages": dict(TINY_CONSERVING, messages=0),
+        "tensors": dict(TINY_CONSERVING, tensors=3),
     }.get(request.param, TINY_CONSERVING)
     positions, box = torch.tensor(liquid.positions[0]).double(), torch.tensor(liquid.cell[0])
     model = Bound(liquid.grain_map(), config)
@@ -207,8 +208,9 @@ def test_parts_add_up_and_the_intra_part_sees_one_grain(liquid):
     close(model(moved, box, 1)[1], intra[1])
 
 
-def test_scripted_equals_eager_and_single_equals_double(liquid):
-    model = Bound(liquid.grain_map())
+@pytest.mark.parametrize("tensors", [0, 3])
+def test_scripted_equals_eager_and_single_equals_double(liquid, tensors):
+    model = Bound(liquid.grain_map(), dict(TINY_CONSERVING, tensors=tensors))
     positions, box = torch.tensor(liquid.positions[0]).double(), torch.tensor(liquid.cell[0])
     graph = model.graph(positions, box)
     eager = model.network(graph)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from .graph import Graph, frame_sum, grain_sum
 from .intra import IntraDensity
-from .messages import GrainMessages, dots, gather_scalars, gather_vectors, mlp, radial_weight
+from .messages import GrainMessages, TensorDensity, dots, gather_scalars, gather_vectors, mlp, radial_weight
 from .radial import BesselBasis
 
 
@@ -32,8 +32,8 @@ class ConservingNetwork(nn.Module):
     atom_cutoff, grain_cutoff : float, Å
     num_basis, intra_basis : int
         Radial functions between and inside grains.
-    scalars, vectors : int
-        Channels of an atom's densities.
+    scalars, vectors, tensors : int
+        Channels of an atom's densities: l = 0, 1 and 2.
     hidden : int
         Width of the atoms' networks.
     grain_scalars, grain_vectors : int
@@ -66,6 +66,7 @@ class ConservingNetwork(nn.Module):
         intra_basis: int = 16,
         scalars: int = 32,
         vectors: int = 16,
+        tensors: int = 0,
         hidden: int = 64,
         grain_scalars: int = 64,
         grain_vectors: int = 16,
@@ -95,8 +96,11 @@ class ConservingNetwork(nn.Module):
         self.wall = wall
         self.register_buffer("type_energy", torch.zeros(len(slots), dtype=torch.float64))
 
-        self.intra = nn.ModuleList(IntraDensity(pairs, intra_basis, scalars, vectors) for pairs in pair_classes)
-        self.intra_in = nn.Parameter(torch.randn(num_classes, scalars + vectors, hidden) * (scalars + vectors) ** -0.5)
+        self.intra = nn.ModuleList(
+            IntraDensity(pairs, intra_basis, scalars, vectors, tensors) for pairs in pair_classes
+        )
+        width = scalars + vectors + tensors
+        self.intra_in = nn.Parameter(torch.randn(num_classes, width, hidden) * width**-0.5)
         self.intra_bias = nn.Parameter(torch.zeros(num_classes, hidden))
         self.intra_out = mlp(hidden, hidden, 1)
 
@@ -107,10 +111,12 @@ class ConservingNetwork(nn.Module):
         self.second_v = radial_weight(num_basis, pair_channels)
         self.send_s = nn.Parameter(torch.randn(num_classes, scalars))
         self.send_v = nn.Parameter(torch.randn(num_classes, vectors))
-        self.receive = nn.Parameter(torch.ones(num_classes, 2 * scalars + 2 * vectors))
+        self.tensor_density = TensorDensity(num_classes, num_basis, vectors, tensors) if tensors > 0 else None
+        width = 2 * scalars + 2 * vectors + 4 * tensors
+        self.receive = nn.Parameter(torch.ones(num_classes, width))
         self.class_bias = nn.Parameter(torch.randn(num_classes, hidden) * 0.5)
         self.mix = nn.Linear(2 * vectors, 4 * vectors, bias=False)
-        self.atom_in = nn.Linear(2 * scalars + 2 * vectors, hidden)
+        self.atom_in = nn.Linear(width, hidden)
         self.atom_hidden = nn.Linear(hidden, hidden)
 
         self.pool_weight = nn.Parameter(torch.randn(num_classes, hidden))
@@ -158,29 +164,38 @@ class ConservingNetwork(nn.Module):
             start += size
         return torch.cat(blocks)
 
-    def intra_features(self, positions: Tensor, counts: List[int]) -> Tuple[Tensor, Tensor, Tensor]:
-        """Densities of each atom's own grain, [atoms, c] and [atoms, 3, c], and its intra energy, [atoms]."""
+    def intra_features(self, positions: Tensor, counts: List[int]) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Densities of each atom's own grain, [atoms, c], [atoms, 3, c], [atoms, 6, c], and intra energies, [atoms]."""
         scalars: List[Tensor] = []
         vectors: List[Tensor] = []
+        tensors: List[Tensor] = []
         energies: List[Tensor] = []
         start = 0
         slot = 0
         for t, density in enumerate(self.intra):
             count, size = counts[t], self.slots[t]
             if count > 0:
-                s, v = density(positions[start : start + count * size].view(count, size, 3))
+                s, v, q = density(positions[start : start + count * size].view(count, size, 3))
                 own = self.slot_class[slot : slot + size]
-                x = torch.cat([s, v.square().sum(2)], 2)  # [grain, slot, channel]
+                x = torch.cat([s, v.square().sum(2), q.square().sum(2)], 2)  # [grain, slot, channel]
                 x = torch.einsum("gsi,sih->gsh", x, self.intra_in[own]) + self.intra_bias[own]
                 energies.append(self.intra_out(torch.nn.functional.silu(x)).flatten())
                 scalars.append(s.flatten(0, 1))
                 vectors.append(v.flatten(0, 1))
+                tensors.append(q.flatten(0, 1))
             start += count * size
             slot += size
-        return torch.cat(scalars), torch.cat(vectors), torch.cat(energies)
+        return torch.cat(scalars), torch.cat(vectors), torch.cat(tensors), torch.cat(energies)
 
     def environment_energy(
-        self, positions: Tensor, pair_shift: Tensor, edge_shift: Tensor, graph: Graph, s_in: Tensor, v_in: Tensor
+        self,
+        positions: Tensor,
+        pair_shift: Tensor,
+        edge_shift: Tensor,
+        graph: Graph,
+        s_in: Tensor,
+        v_in: Tensor,
+        t_in: Tensor,
     ) -> Tensor:
         """What is left when the intra energies are taken off, one energy per grain, [grains]."""
         atom_grain = graph.atom_grain
@@ -196,7 +211,10 @@ class ConservingNetwork(nn.Module):
         v_out = gather_vectors(basis @ self.radial_v, self.send_v.index_select(0, kind), unit, i, j)
         v = torch.cat([v_in, v_out], 2)
         left, right = self.mix(v).chunk(2, 2)
-        x = torch.cat([s_in, s_out, dots(left, right)], 1) * self.receive.index_select(0, kind)
+        found = [s_in, s_out, dots(left, right)]
+        if self.tensor_density is not None:
+            found.append(self.tensor_density(kind, basis, unit, i, j, t_in, v))
+        x = torch.cat(found, 1) * self.receive.index_select(0, kind)
         h = torch.nn.functional.silu(self.atom_in(x) + self.class_bias.index_select(0, kind))
         h = torch.nn.functional.silu(self.atom_hidden(h))
 
@@ -234,10 +252,10 @@ class ConservingNetwork(nn.Module):
         self, positions: Tensor, pair_shift: Tensor, edge_shift: Tensor, graph: Graph, part: int
     ) -> Tensor:
         """Energy of each grain without the reference, [grains], eV."""
-        s, v, intra = self.intra_features(positions, graph.counts)
+        s, v, t, intra = self.intra_features(positions, graph.counts)
         if part == self.INTRA:
             return grain_sum(intra, graph)
-        rest = self.environment_energy(positions, pair_shift, edge_shift, graph, s, v)
+        rest = self.environment_energy(positions, pair_shift, edge_shift, graph, s, v, t)
         return rest if part == self.REST else rest + grain_sum(intra, graph)
 
     def forward(self, graph: Graph, part: int = 0) -> Tuple[Tensor, Tensor, Tensor]:

@@ -5,6 +5,7 @@ from typing import List, Tuple
 import torch
 from torch import Tensor, nn
 
+from .messages import outer
 from .radial import DistanceGaussians
 
 
@@ -30,12 +31,13 @@ def pair_classes_of(classes: List[int], bonds: List[Tuple[int, int]]) -> List[Li
 
 
 class IntraDensity(nn.Module):
-    """Scalar and vector densities of the other atoms of a grain, with one radial function per class of pair.
+    """Scalar, vector and tensor densities of the other atoms of a grain, with one radial function per class of pair.
 
-    positions [grains, slots, 3] Å -> [grains, slots, scalars], [grains, slots, 3, vectors].
+    positions [grains, slots, 3] Å -> [grains, slots, scalars], [grains, slots, 3, vectors], [grains, slots, 6, tensors]
+    (components as in `outer`).
     """
 
-    def __init__(self, pair_classes: List[List[int]], num_basis: int, scalars: int, vectors: int):
+    def __init__(self, pair_classes: List[List[int]], num_basis: int, scalars: int, vectors: int, tensors: int = 0):
         super().__init__()
         size = len(pair_classes)
         pairs = torch.tensor(pair_classes)
@@ -46,12 +48,21 @@ class IntraDensity(nn.Module):
         scale = (2.0 / max(size - 1, 1)) ** 0.5
         self.scalar_weight = nn.Parameter(torch.randn(num_classes, num_basis, scalars) * scale)
         self.vector_weight = nn.Parameter(torch.randn(num_classes, num_basis, vectors) * scale)
+        self.tensors = tensors
+        weight = nn.Parameter(torch.randn(num_classes, num_basis, tensors) * scale) if tensors > 0 else None
+        self.register_parameter("tensor_weight", weight)
 
-    def forward(self, positions: Tensor) -> Tuple[Tensor, Tensor]:
+    def forward(self, positions: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
         delta = positions.unsqueeze(1) - positions.unsqueeze(2)  # [grain, i, j, xyz], from i to j
         r = torch.sqrt(delta.square().sum(3) + (1.0 - self.others))
         basis = self.basis(r) * self.others.unsqueeze(2)  # [grain, i, j, k]
         s = torch.einsum("gijk,ijkc->gic", basis, self.scalar_weight[self.pairs])
         radial = torch.einsum("gijk,ijkc->gijc", basis, self.vector_weight[self.pairs])
-        v = torch.einsum("gijx,gijc->gixc", delta / r.unsqueeze(3), radial)
-        return s, v
+        unit = delta / r.unsqueeze(3)
+        v = torch.einsum("gijx,gijc->gixc", unit, radial)
+        t = torch.zeros(s.size(0), s.size(1), 6, self.tensors, dtype=s.dtype, device=s.device)
+        if self.tensor_weight is not None:
+            radial = torch.einsum("gijk,ijkc->gijc", basis, self.tensor_weight[self.pairs])
+            square = outer(unit.view(-1, 3)).view(unit.size(0), unit.size(1), unit.size(2), 6)
+            t = torch.einsum("gijx,gijc->gixc", square, radial)
+        return s, v, t

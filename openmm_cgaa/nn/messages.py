@@ -44,6 +44,65 @@ def gather_vectors(radial: Tensor, features: Tensor, unit: Tensor, i: Tensor, j:
     return torch.stack(out, 1)
 
 
+def outer(unit: Tensor) -> Tensor:
+    """u u^T less a third of its trace, [n, 3] -> [n, 6]: xx, yy, zz, sqrt(2) xy, sqrt(2) xz, sqrt(2) yz.
+
+    In these six components the scalar product is the full contraction of two symmetric tensors.
+    """
+    x, y, z = unit.unbind(1)
+    third, root = 1.0 / 3.0, 2.0**0.5
+    return torch.stack([x * x - third, y * y - third, z * z - third, root * x * y, root * x * z, root * y * z], 1)
+
+
+def times_vector(tensors: Tensor, vectors: Tensor) -> Tensor:
+    """Symmetric tensors times vectors, channel by channel: [n, 6, c], [n, 3, c] -> [n, 3, c]."""
+    xx, yy, zz, xy, xz, yz = tensors.unbind(1)
+    x, y, z = vectors.unbind(1)
+    half = 0.5**0.5
+    return torch.stack(
+        [
+            xx * x + half * (xy * y + xz * z),
+            yy * y + half * (xy * x + yz * z),
+            zz * z + half * (xz * x + yz * y),
+        ],
+        1,
+    )
+
+
+def gather_tensors(radial: Tensor, features: Tensor, tensor: Tensor, i: Tensor, j: Tensor) -> Tensor:
+    """The same times `outer` of the direction, which both ends share: `tensor` [pairs, 6] -> [atoms, 6, c]."""
+    to_i = radial * features.index_select(0, j)
+    to_j = radial * features.index_select(0, i)
+    out: List[Tensor] = []
+    for x in range(6):
+        u = tensor[:, x : x + 1]
+        out.append(torch.zeros_like(features).index_add(0, i, to_i * u).index_add(0, j, to_j * u))
+    return torch.stack(out, 1)
+
+
+class TensorDensity(nn.Module):
+    """What an atom learns from l = 2: invariants of the tensor densities of its own grain and of other grains' atoms.
+
+    4 `tensors` scalars an atom: products of two tensors, and of a tensor with two vectors.
+    """
+
+    def __init__(self, num_classes: int, num_basis: int, vectors: int, tensors: int):
+        super().__init__()
+        self.radial = radial_weight(num_basis, tensors)
+        self.send = nn.Parameter(torch.randn(num_classes, tensors))
+        self.mix = nn.Linear(2 * tensors, 4 * tensors, bias=False)
+        self.mix_vectors = nn.Linear(2 * vectors, 4 * tensors, bias=False)
+
+    def forward(
+        self, kind: Tensor, basis: Tensor, unit: Tensor, i: Tensor, j: Tensor, own: Tensor, vectors: Tensor
+    ) -> Tensor:
+        sent = self.send.index_select(0, kind)
+        others = gather_tensors(basis @ self.radial, sent, outer(unit), i, j)
+        one, other = self.mix(torch.cat([own, others], 2)).chunk(2, 2)
+        left, right = self.mix_vectors(vectors).chunk(2, 2)
+        return torch.cat([dots(one, other), dots(times_vector(one, left), right)], 1)
+
+
 class GrainMessages(nn.Module):
     """One layer of messages between grains, 0e and 1o channels -> the same, cutoff in Å.
 
