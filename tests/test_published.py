@@ -1,9 +1,13 @@
 """Laws of the published network, in float64 unless said otherwise."""
 
+import openmm
 import pytest
 import torch
+from conftest import TINY_PUBLISHED, tiny_model
 from graphs import random_batch, random_frame
+from openmm import unit
 
+from openmm_cgaa import CGAAPotential
 from openmm_cgaa.errors import CGAAError
 from openmm_cgaa.nn.convolution import CONVOLUTIONS
 from openmm_cgaa.nn.graph import batch_graphs, grain_centers, grain_sizes, grain_sum
@@ -32,17 +36,23 @@ def turned(graph, matrix):
     return graph._replace(positions=graph.positions @ matrix.T, edge_shift=graph.edge_shift @ matrix.T)
 
 
-@pytest.mark.parametrize("convolution", CONVOLUTIONS)
+every_convolution = pytest.mark.parametrize("convolution", CONVOLUTIONS)
+every_read_out = pytest.mark.parametrize("read_out", ["intra", "gradient"])
+
+
+@every_convolution
+@every_read_out
 @pytest.mark.parametrize("sign", [1.0, -1.0], ids=["rotation", "rotation and inversion"])
-def test_energy_is_invariant_and_forces_turn(graph, convolution, sign):
+def test_energy_is_invariant_and_forces_turn(graph, convolution, read_out, sign):
     generator = torch.Generator().manual_seed(3)
     matrix, _ = torch.linalg.qr(torch.randn(3, 3, generator=generator, dtype=torch.float64))
     matrix = matrix * torch.linalg.det(matrix) * sign
-    net = network(convolution=convolution)
-    energy, forces, _ = net(graph)
-    turned_energy, turned_forces, _ = net(turned(graph, matrix))
+    net = network(convolution=convolution, read_out=read_out)
+    energy, forces, virial = net(graph)
+    turned_energy, turned_forces, turned_virial = net(turned(graph, matrix))
     torch.testing.assert_close(turned_energy, energy, rtol=0, atol=1e-10)
     torch.testing.assert_close(turned_forces, forces @ matrix.T, rtol=0, atol=1e-10)
+    torch.testing.assert_close(turned_virial, matrix @ virial @ matrix.T, rtol=0, atol=1e-9)
 
 
 def test_translation_changes_nothing(graph):
@@ -52,9 +62,10 @@ def test_translation_changes_nothing(graph):
         torch.testing.assert_close(result, expected, rtol=0, atol=1e-10)
 
 
-def test_grains_of_one_type_may_be_exchanged(graph):
+@every_convolution
+def test_grains_of_one_type_may_be_exchanged(graph, convolution):
     """Grains 0 and 2, four atoms each, change places; their forces follow them."""
-    net = network()
+    net = network(convolution=convolution)
     grains, atoms = torch.arange(6), torch.arange(len(graph.positions))
     grains[[0, 2]] = grains[[2, 0]]
     atoms[:12] = atoms[:12].view(3, 4)[[2, 1, 0]].flatten()
@@ -65,16 +76,18 @@ def test_grains_of_one_type_may_be_exchanged(graph):
     torch.testing.assert_close(exchanged_forces, forces[atoms], rtol=0, atol=1e-10)
 
 
-def test_order_of_edges_is_free(graph):
-    net = network()
+@every_convolution
+def test_order_of_edges_is_free(graph, convolution):
+    net = network(convolution=convolution)
     order = torch.randperm(graph.edge_index.size(1), generator=torch.Generator().manual_seed(5))
     shuffled = graph._replace(edge_index=graph.edge_index[:, order], edge_shift=graph.edge_shift[order])
     for result, expected in zip(net(shuffled), net(graph)):
         torch.testing.assert_close(result, expected, rtol=0, atol=1e-10)
 
 
-def test_edges_beyond_the_cutoff_add_nothing(graph):
-    net = network()
+@every_convolution
+def test_edges_beyond_the_cutoff_add_nothing(graph, convolution):
+    net = network(convolution=convolution)
     far = torch.tensor([[10.0, 1.0, 0.0], [0.0, 0.0, 30.0]], dtype=torch.float64)
     padded = graph._replace(
         edge_index=torch.cat([graph.edge_index, torch.tensor([[0, 4], [0, 4]])], 1),
@@ -84,17 +97,19 @@ def test_edges_beyond_the_cutoff_add_nothing(graph):
         torch.testing.assert_close(result, expected, rtol=0, atol=1e-12)
 
 
-def test_grains_without_neighbors(graph):
-    net = network()
+@every_convolution
+def test_grains_without_neighbors(graph, convolution):
+    net = network(convolution=convolution)
     alone = graph._replace(edge_index=graph.edge_index[:, :0], edge_shift=graph.edge_shift[:0])
     energy, forces, _ = net(alone)
     assert torch.isfinite(energy).all()
     torch.testing.assert_close(grain_sum(forces, graph), torch.zeros(6, 3, dtype=torch.float64), rtol=0, atol=1e-12)
 
 
-def test_two_grains_pass_the_cutoff_smoothly():
+@every_convolution
+def test_two_grains_pass_the_cutoff_smoothly(convolution):
     """No jump at the cutoff up to the second derivative of the energy, which goes as the fourth power of the gap."""
-    net = network(slots=[4])
+    net = network(slots=[4], convolution=convolution)
     pair = random_frame([4], [2])
     edge_index = torch.tensor([[0, 1], [1, 0]])
     centers = grain_centers(pair)
@@ -109,6 +124,55 @@ def test_two_grains_pass_the_cutoff_smoothly():
     # three times nearer to the cutoff: an order above 2 for the energy, above 1 for its derivative
     assert 0 < 20 * near[0] < far[0]
     assert 0 < 9 * near[1] < far[1]
+
+
+@every_convolution
+@pytest.mark.parametrize("part", [0, 1, 2])
+def test_forces_by_gradient_are_minus_the_gradient(graph, convolution, part):
+    net = network(convolution=convolution, read_out="gradient")
+    assert net.conserving and not net.permutation_invariant
+    forces = net(graph, part)[1]
+    for atom, axis in [(0, 0), (12, 1), (13, 2), (24, 0)]:
+        step = torch.zeros_like(graph.positions)
+        step[atom, axis] = 1e-4
+        e = [net(graph._replace(positions=graph.positions + k * step), part)[0].item() for k in (-2, -1, 1, 2)]
+        assert forces[atom, axis].item() == pytest.approx(-(e[0] - 8 * e[1] + 8 * e[2] - e[3]) / 12e-4, abs=1e-7)
+    torch.testing.assert_close(forces.sum(0), torch.zeros(3, dtype=torch.float64), rtol=0, atol=1e-10)
+
+
+@every_convolution
+@pytest.mark.parametrize("part", [0, 1, 2])
+def test_virial_by_gradient_is_minus_the_strain_derivative(graph, convolution, part):
+    net = network(convolution=convolution, read_out="gradient")
+    virial = net(graph, part)[2][0]
+    torch.testing.assert_close(virial, virial.T, rtol=0, atol=1e-9)
+    for a, b in [(0, 0), (1, 2), (2, 2)]:
+        strain = torch.zeros(3, 3, dtype=torch.float64)
+        strain[a, b] = 1e-5
+        e = [net(turned(graph, torch.eye(3, dtype=torch.float64) + k * strain), part)[0].item() for k in (-1, 1)]
+        assert virial[a, b].item() == pytest.approx(-(e[1] - e[0]) / 2e-5, abs=1e-6)
+
+
+def test_parts_by_gradient_add_up_and_the_first_knows_no_neighbors(graph):
+    net = network(read_out="gradient")
+    total, intra, rest = (net(graph, part) for part in (0, 1, 2))
+    for whole, first, second in zip(total, intra, rest):
+        torch.testing.assert_close(first + second, whole, rtol=0, atol=1e-10)
+    alone = graph._replace(edge_index=graph.edge_index[:, :0], edge_shift=graph.edge_shift[:0])
+    for one, other, none in zip(intra, net(alone), net(alone, 2)):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
+        assert not none.any()
+    assert rest[1].abs().max() > 1e-3
+
+
+def test_raw_embedding_is_not_whitened():
+    slots, counts = [4, 6], [3, 2]
+    net, batch = network(slots=slots, raw_embedding=True), random_batch(slots, counts, 20)
+    before = net(batch)
+    net.calibrate(batch)
+    for result, expected in zip(net(batch), before):
+        torch.testing.assert_close(result, expected, rtol=0, atol=0)
+    assert torch.equal(net.bond_basis.matrices[1], torch.eye(6, dtype=torch.float64))
 
 
 def test_forces_between_grains_are_minus_the_gradient_by_centers(graph):
@@ -169,6 +233,10 @@ def test_frames_of_a_batch_do_not_see_each_other():
     [
         {},
         {"convolution": "nequip"},
+        {"convolution": "painn"},
+        {"convolution": "painn", "read_out": "gradient"},
+        {"read_out": "gradient"},
+        {"raw_embedding": True},
         {"factorised": False},
         {"read_out": "total"},
         {"self_geometry": False},
@@ -181,6 +249,14 @@ def test_scripted_is_eager(graph, options):
     scripted = torch.jit.script(net)
     for _ in range(3):  # the later calls run TorchScript's specialised code
         for result, expected in zip(scripted(graph), net(graph)):
+            torch.testing.assert_close(result, expected, rtol=0, atol=1e-10)
+
+
+def test_a_frozen_program_still_differentiates(graph):
+    net = network(read_out="gradient")
+    frozen = torch.jit.freeze(torch.jit.script(net))
+    for part in range(3):
+        for result, expected in zip(frozen(graph, part), net(graph, part)):
             torch.testing.assert_close(result, expected, rtol=0, atol=1e-10)
 
 
@@ -204,17 +280,54 @@ def test_total_forces_read_out_directly_are_not_differentiated(graph):
     assert grain_sum(net(graph)[1], graph)[3].abs().max() > 1e-6  # a single atom, whose intra force would be zero
 
 
-def test_every_weight_learns_from_forces_and_energy():
+@every_convolution
+def test_every_weight_learns_from_forces_and_energy(convolution):
     slots, counts = [4, 6], [3, 2]  # no single atoms, whose r' are zero
-    net = network(slots=slots).train()
+    net = network(slots=slots, convolution=convolution).train()
     energy, forces, _ = net(random_batch(slots, counts, 2))
     (energy.sum() + forces.square().sum()).backward()
     for name, weight in net.named_parameters():
         assert weight.grad is not None and weight.grad.abs().max() > 0, name
 
 
-def test_evaluation_keeps_no_graph(graph):
-    assert not any(result.requires_grad for result in network()(graph))
+@every_convolution
+def test_gradient_learns_from_forces_and_virial_alone(convolution):
+    """All weights but those of the last vectors, which no energy is read from; single atoms do no harm."""
+    net = network(convolution=convolution, read_out="gradient").train()
+    _, forces, virial = net(random_batch(SLOTS, COUNTS, 2))
+    (forces.square().sum() + virial.square().sum()).backward()
+    idle = {name for name, weight in net.named_parameters() if weight.grad is None}
+    of_vectors = ("after.vector_weight", "mask.vector_weight", "scale_weight")
+    assert idle == {n for n, _ in net.named_parameters() if n.startswith("interactions.1") and n.endswith(of_vectors)}
+    assert all(weight.grad.isfinite().all() for weight in net.parameters() if weight.grad is not None)
+
+
+@every_read_out
+def test_evaluation_keeps_no_graph(graph, read_out):
+    assert not any(result.requires_grad for result in network(read_out=read_out)(graph))
+
+
+def test_a_network_by_gradient_is_a_conserving_model(liquid, solvent, tmp_path):
+    """Minimisation, a barostat, a split of the energy: all that needs an energy is allowed."""
+    config = {**TINY_PUBLISHED, "read_out": "gradient"}
+    potential = CGAAPotential(tiny_model(tmp_path / "model.safetensors", config, liquid), precision="double")
+    assert potential.conserving and "conserving" in repr(potential)
+    topology, positions, box = solvent
+    system = potential.createSystem(topology, intraForceGroup=1)
+    system.addForce(openmm.MonteCarloBarostat(1.0 * unit.bar, 300.0 * unit.kelvin, 1))
+    integrator = openmm.VerletIntegrator(1e-5)
+    context = openmm.Context(system, integrator, openmm.Platform.getPlatformByName("Reference"))
+    context.setPositions(positions)
+
+    def energy(groups=-1):
+        return context.getState(energy=True, groups=groups).getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
+
+    before = energy()
+    assert before == pytest.approx(potential.evaluate(topology, positions, box)[0], rel=1e-9)
+    assert before == pytest.approx(energy({0}) + energy({1}), rel=1e-9)
+    openmm.LocalEnergyMinimizer.minimize(context, maxIterations=3)
+    assert energy() < before
+    integrator.step(2)
 
 
 def test_there_is_no_part_to_take(graph):

@@ -1,9 +1,10 @@
-"""Convolutions over the neighbours of a grain: the paper's pair convolution, NequIP's, and the registry of both.
+"""Convolutions over the neighbours of a grain: the paper's pair convolution, NequIP's, PaiNN's, and their registry.
 
 Neighbours stand in padded rows, [grains, rows], so that everything that belongs to a receiver is one batched matrix
 product. A convolution takes ``(scalars [grains, S], vectors [grains, 3, V], neighbors [grains, rows], basis [grains,
-rows, num_basis], direction [grains, rows, 3])`` and gives ``([grains, S + V], [grains, 3, S + V])``; ``basis`` is zero
-in the padding. Add another one to `CONVOLUTIONS`, with the same signature.
+rows, num_basis], direction [grains, rows, 3])``; ``basis`` is zero in the padding. It gives as many scalars and vectors
+a grain as its `channels` say, its sums over neighbours divided by the root of ``average_neighbors``. Add another one to
+`CONVOLUTIONS`, with the same signature.
 """
 
 import math
@@ -99,12 +100,16 @@ class PairProduct(nn.Module):
 class Filter(nn.Module):
     """Sum over neighbours of R(r) Y(direction) x message, l <= 1, channel by channel: paper 001, eq. 10.
 
-    The four paths 0e x Y0 -> 0e, 1o x Y1 -> 0e, 0e x Y1 -> 1o, 1o x Y0 -> 1o with their own radial functions.
+    The four paths 0e x Y0 -> 0e, 1o x Y1 -> 0e, 0e x Y1 -> 1o, 1o x Y0 -> 1o with their own radial functions. The sum
+    is divided by the root of `average_neighbors`.
+
+    ([grains, rows, S], [grains, rows, 3, V]) -> ([grains, S + V], [grains, 3, S + V])
     """
 
-    def __init__(self, scalars: int, vectors: int, num_basis: int, hidden: List[int]):
+    def __init__(self, scalars: int, vectors: int, num_basis: int, hidden: List[int], average_neighbors: float = 1.0):
         super().__init__()
         self.sizes = [scalars, vectors, scalars, vectors]
+        self.norm = 1.0 / math.sqrt(average_neighbors)
         self.radial = RadialNetwork([num_basis] + hidden + [sum(self.sizes)])
 
     def forward(self, s: Tensor, v: Tensor, basis: Tensor, direction: Tensor) -> Tuple[Tensor, Tensor]:
@@ -112,17 +117,27 @@ class Filter(nn.Module):
         along = (v * direction.unsqueeze(-1)).sum(2)
         scalars = torch.cat([(w_ss * s).sum(1), (w_vs * along).sum(1)], 1)
         turned = math.sqrt(3.0) * direction.transpose(1, 2) @ (w_sv * s)
-        return scalars, torch.cat([turned, (w_vv.unsqueeze(2) * v).sum(1)], 2)
+        vectors = torch.cat([turned, (w_vv.unsqueeze(2) * v).sum(1)], 2)
+        return scalars * self.norm, vectors * self.norm
 
 
 class PairConvolution(nn.Module):
     """The message is V_JK = gate(self(V_J x V_K)): paper 001, eqs. 9 and 10."""
 
-    def __init__(self, scalars: int, vectors: int, num_basis: int, hidden: List[int], factorised: bool = True):
+    def __init__(
+        self,
+        scalars: int,
+        vectors: int,
+        num_basis: int,
+        hidden: List[int],
+        factorised: bool = True,
+        average_neighbors: float = 1.0,
+    ):
         super().__init__()
+        self.channels = (scalars + vectors, scalars + vectors)
         self.product = PairProduct(scalars, vectors, scalars + vectors, vectors, factorised)
         self.gate = Gate(scalars, vectors)
-        self.filter = Filter(scalars, vectors, num_basis, hidden)
+        self.filter = Filter(scalars, vectors, num_basis, hidden, average_neighbors)
 
     def forward(
         self, scalars: Tensor, vectors: Tensor, neighbors: Tensor, basis: Tensor, direction: Tensor
@@ -135,9 +150,18 @@ class PairConvolution(nn.Module):
 class NequIPConvolution(nn.Module):
     """The message is V_K itself: Batzner et al., NequIP (2022)."""
 
-    def __init__(self, scalars: int, vectors: int, num_basis: int, hidden: List[int], factorised: bool = True):
+    def __init__(
+        self,
+        scalars: int,
+        vectors: int,
+        num_basis: int,
+        hidden: List[int],
+        factorised: bool = True,
+        average_neighbors: float = 1.0,
+    ):
         super().__init__()
-        self.filter = Filter(scalars, vectors, num_basis, hidden)
+        self.channels = (scalars + vectors, scalars + vectors)
+        self.filter = Filter(scalars, vectors, num_basis, hidden, average_neighbors)
 
     def forward(
         self, scalars: Tensor, vectors: Tensor, neighbors: Tensor, basis: Tensor, direction: Tensor
@@ -145,4 +169,49 @@ class NequIPConvolution(nn.Module):
         return self.filter(gather(scalars, neighbors), gather(vectors, neighbors), basis, direction)
 
 
-CONVOLUTIONS = {"pair": PairConvolution, "nequip": NequIPConvolution}
+class PaiNNConvolution(nn.Module):
+    """What PaiNN's message and update add to a grain: Schütt, Unke and Gastegger (2021), arXiv 2102.03150, fig. 2.
+
+    Message: s gets phi_s(s_K) W_s(r), v gets phi_v(s_K) W_v(r) v_K + phi_d(s_K) W_d(r) direction, summed over K.
+    Update, with the messages added: s gets a_ss + a_sv <U v, W v>, v gets a_vv U v, the gates a being functions of s
+    and |W v|. There S = V; here <U v, W v> has channels of its own, [grains, S + V] in all, which the linear layer that
+    follows adds up. The radial functions are linear in the basis, so that `hidden` is without meaning.
+    """
+
+    def __init__(
+        self,
+        scalars: int,
+        vectors: int,
+        num_basis: int,
+        hidden: List[int],
+        factorised: bool = True,
+        average_neighbors: float = 1.0,
+    ):
+        super().__init__()
+        self.channels = (scalars + vectors, vectors)
+        self.sizes = [scalars, vectors, vectors]
+        self.norm = 1.0 / math.sqrt(average_neighbors)
+        self.soft = 1e-3  # |W v| of a grain without vectors, a single atom, has derivatives, too
+        self.radial = RadialNetwork([num_basis, sum(self.sizes)])
+        self.send = nn.Sequential(nn.Linear(scalars, scalars), nn.SiLU(), nn.Linear(scalars, sum(self.sizes)))
+        self.update = nn.Sequential(
+            nn.Linear(scalars + vectors, scalars), nn.SiLU(), nn.Linear(scalars, sum(self.sizes))
+        )
+        self.mix = nn.Linear(vectors, 2 * vectors, bias=False)  # U and W
+
+    def forward(
+        self, scalars: Tensor, vectors: Tensor, neighbors: Tensor, basis: Tensor, direction: Tensor
+    ) -> Tuple[Tensor, Tensor]:
+        to_s, to_v, to_d = (self.radial(basis) * gather(self.send(scalars), neighbors)).split(self.sizes, dim=-1)
+        got_s = to_s.sum(1) * self.norm
+        got_v = (to_v.unsqueeze(2) * gather(vectors, neighbors)).sum(1) + direction.transpose(1, 2) @ to_d
+        got_v = got_v * self.norm
+
+        left, right = self.mix(vectors + got_v).chunk(2, dim=2)
+        length = torch.sqrt(right.square().sum(1) + self.soft)
+        a_ss, a_sv, a_vv = self.update(torch.cat([scalars + got_s, length], 1)).split(self.sizes, dim=-1)
+        aligned = a_sv * (left * right).sum(1)
+        return torch.cat([got_s + a_ss, aligned], 1), got_v + a_vv.unsqueeze(1) * left
+
+
+CONVOLUTIONS = {"pair": PairConvolution, "nequip": NequIPConvolution, "painn": PaiNNConvolution}

@@ -1,7 +1,9 @@
-"""The network of paper 001: grain energies, inter-grain forces by differentiation, intra-grain forces read out."""
+"""The network of paper 001: grain energies, inter-grain forces by differentiation, intra-grain forces read out.
+
+Or, by choice, read out or differentiated all of them."""
 
 import math
-from typing import List, Optional, Tuple
+from typing import Final, List, Optional, Tuple
 
 import torch
 from torch import Tensor, nn
@@ -23,13 +25,11 @@ class Interaction(nn.Module):
         vectors: int,
         convolution: nn.Module,
         connection: SelfConnection,
-        average_neighbors: float,
     ):
         super().__init__()
         self.before = Linear(scalars, vectors, scalars, vectors)
         self.convolution = convolution
-        self.norm = 1.0 / math.sqrt(average_neighbors)
-        self.after = Linear(scalars + vectors, scalars + vectors, scalars + vectors, vectors)
+        self.after = Linear(*convolution.channels, scalars + vectors, vectors)
         with torch.no_grad():  # start near grains on their own: their neighbours are a tenth of the force
             self.after.scalar_weight.mul_(0.2)
             self.after.vector_weight.mul_(0.2)
@@ -48,7 +48,7 @@ class Interaction(nn.Module):
     ) -> Tuple[Tensor, Tensor]:
         s, v = self.before(scalars, vectors)
         s, v = self.convolution(s, v, neighbors, basis, direction)
-        s, v = self.after(s * self.norm, v * self.norm)
+        s, v = self.after(s, v)
         own_s, own_v = self.connection(scalars, vectors, relative, counts)
         return self.gate(s + own_s, v + own_v)
 
@@ -57,7 +57,8 @@ class PublishedNetwork(nn.Module):
     """CGAA-FF as published: the energy is a sum over grains, the forces are not its gradient.
 
     F_j = F_intra,j + F_inter,J / N_J (paper 001, eq. 6): F_inter = -dE/dR_J (eq. 8), with the relative positions held
-    fixed; F_intra is read from the vectors of the last block, less its mean over the grain.
+    fixed; F_intra is read from the vectors of the last block, less its mean over the grain. With ``read_out: gradient``
+    it is the form that the paper gave up: F_intra by eq. 7, which makes all forces -grad E.
 
     Parameters
     ----------
@@ -76,7 +77,7 @@ class PublishedNetwork(nn.Module):
     radial_hidden : list of int, optional
         Hidden layers of the radial networks; [64, 64] if not given.
     convolution : str
-        A name in `CONVOLUTIONS`: "pair" (paper 001, eqs. 9 and 10) or "nequip".
+        A name in `CONVOLUTIONS`: "pair" (paper 001, eqs. 9 and 10), "nequip" or "painn".
     factorised : bool
         Contract the pair product with the receiver first: the same numbers, faster.
     self_geometry : bool
@@ -85,13 +86,18 @@ class PublishedNetwork(nn.Module):
     average_neighbors : float
         Sums over neighbours are divided by its square root.
     read_out : str
-        "intra" as above; "total" reads the whole force from the vectors and differentiates nothing.
+        "intra" as above; "total" reads the whole force from the vectors and differentiates nothing; "gradient"
+        differentiates everything, through embedding and messages: this network conserves energy.
+    raw_embedding : bool
+        Take the r' as they are, without bond vectors and whitening: the same functions, as the paper writes them.
 
     Raises
     ------
     CGAAError
         A convolution or read-out that does not exist.
     """
+
+    conserving: Final[bool]
 
     def __init__(
         self,
@@ -108,13 +114,14 @@ class PublishedNetwork(nn.Module):
         self_geometry: bool = True,
         average_neighbors: float = 30.0,
         read_out: str = "intra",
+        raw_embedding: bool = False,
     ):
         super().__init__()
         if convolution not in CONVOLUTIONS:
             raise CGAAError(f"convolution {convolution!r} is not known; expected one of {', '.join(CONVOLUTIONS)}")
-        if read_out not in ("intra", "total"):
-            raise CGAAError(f"read_out {read_out!r} is not known; expected 'intra' or 'total'")
-        self.conserving = False
+        if read_out not in ("intra", "total", "gradient"):
+            raise CGAAError(f"read_out {read_out!r} is not known; expected 'intra', 'total' or 'gradient'")
+        self.conserving = read_out == "gradient"
         self.permutation_invariant = False
         self.grain_cutoff = float(cutoff)
         self.atom_cutoff = 0.0
@@ -123,20 +130,24 @@ class PublishedNetwork(nn.Module):
         # 1 / root mean square of the radial basis over neighbours anywhere in the sphere
         self.basis_norm = math.sqrt(cutoff**3 * 1001.0 / 1024.0)
         self.slots = list(slots)
-        self.bond_basis = BondBasis(slots, bonds)
+        self.bond_basis = BondBasis(slots, None if raw_embedding else bonds)
         self.embedding = GrainEmbedding(slots, scalars, vectors)
         self.interactions = nn.ModuleList(
             Interaction(
                 scalars,
                 vectors,
-                CONVOLUTIONS[convolution](scalars, vectors, num_basis, list(radial_hidden), factorised),
-                SelfConnection(slots, scalars, vectors, scalars + vectors, vectors, self_geometry, block == 0),
-                average_neighbors,
+                CONVOLUTIONS[convolution](
+                    scalars, vectors, num_basis, list(radial_hidden), factorised, average_neighbors
+                ),
+                SelfConnection(
+                    slots, scalars, vectors, scalars + vectors, vectors, self_geometry, block == 0 and not raw_embedding
+                ),
             )
             for block in range(blocks)
         )
         self.energy_weight = nn.Parameter(torch.randn(scalars) / math.sqrt(scalars))
-        self.atom_forces = SlotVectors(slots, vectors)
+        if not self.conserving:
+            self.atom_forces = SlotVectors(slots, vectors)
         self.register_buffer("energy_scale", torch.tensor(1.0))
         self.register_buffer("force_scale", torch.tensor(1.0))
         self.register_buffer("type_energy", torch.zeros(len(slots), dtype=torch.float64))
@@ -158,39 +169,38 @@ class PublishedNetwork(nn.Module):
         relative = graph.positions - grain_centers(graph)[graph.atom_grain]
         blocks = self.bond_basis(relative, graph.counts).split([n * c for n, c in zip(self.slots, graph.counts)])
         for product, block, size in zip(self.interactions[0].connection.products, blocks, self.slots):
-            if product.geometry:
+            if product.geometry and product.first:
                 product.own.calibrate(block.view(-1, size, 3))
 
     def forward(self, graph: Graph, part: int = 0) -> Tuple[Tensor, Tensor, Tensor]:
-        """Energy [frames] (eV, float64), forces [atoms, 3] (eV/Å), virial [frames, 3, 3]: zeros, it is not defined.
+        """Energy [frames] (eV, float64), forces [atoms, 3] (eV/Å), virial -dE/dstrain [frames, 3, 3] (eV).
 
-        Gradient mode must be on (TorchScript cannot switch it on from inside).
+        Without ``read_out: gradient`` the virial is not defined: zeros. With it ``part`` 1 is the energy of every grain
+        alone, with the reference energies, and 2 the rest. Gradient mode must be on (TorchScript cannot switch it on
+        from inside).
 
         Raises
         ------
         ValueError
-            ``part`` is not 0: without a common energy there is no intra-grain term to take alone.
+            ``part`` is not 0, but the network does not conserve energy.
         """
-        if part != 0:
-            raise ValueError("a model that does not conserve energy has no separate intra-grain part; use part 0")
-        energy, forces = self.evaluate(graph)
+        if self.conserving:
+            energy, forces, virial = self.gradient(graph, part)
+        else:
+            if part != 0:
+                raise ValueError("a model that does not conserve energy has no separate intra-grain part; use part 0")
+            energy, forces = self.read_out(graph)
+            virial = torch.zeros([graph.num_frames, 3, 3], dtype=forces.dtype, device=forces.device)
         if not self.training:
-            energy, forces = energy.detach(), forces.detach()
-        virial = torch.zeros([graph.num_frames, 3, 3], dtype=forces.dtype, device=forces.device)
+            energy, forces, virial = energy.detach(), forces.detach(), virial.detach()
         return energy, forces, virial
 
-    def evaluate(self, graph: Graph) -> Tuple[Tensor, Tensor]:
-        """Energy [frames] and forces [atoms, 3], with their graph."""
+    def read_out(self, graph: Graph) -> Tuple[Tensor, Tensor]:
+        """Energy [frames], and forces [atoms, 3] that the vectors of the last block hold, with their graph."""
         fixed = grain_centers(graph)
         relative = graph.positions - fixed[graph.atom_grain]
         centers = fixed.clone().requires_grad_(self.differentiate)  # no detach(): torch.jit.freeze drops it
-        neighbors, basis, direction = self.edges(centers, graph)
-        relative = self.bond_basis(relative, graph.counts)
-        scalars, vectors = self.embedding(relative, graph.counts)
-        for interaction in self.interactions:
-            scalars, vectors = interaction(scalars, vectors, relative, graph.counts, neighbors, basis, direction)
-
-        grain_energy = (scalars @ self.energy_weight) * self.energy_scale
+        grain_energy, vectors = self.grains(relative, centers, graph.edge_index, graph.edge_shift, graph.counts)
         forces = self.atom_forces(vectors, graph.counts) * self.force_scale
         if self.differentiate:
             sizes = grain_sizes(graph).unsqueeze(1)
@@ -199,11 +209,43 @@ class PublishedNetwork(nn.Module):
             forces = forces - ((grain_sum(forces, graph) + gradient) / sizes)[graph.atom_grain]
         return frame_sum(grain_energy.double() + self.reference(graph), graph), forces
 
-    def edges(self, centers: Tensor, graph: Graph) -> Tuple[Tensor, Tensor, Tensor]:
+    def gradient(self, graph: Graph, part: int) -> Tuple[Tensor, Tensor, Tensor]:
+        """Energy [frames], forces [atoms, 3] and virial [frames, 3, 3] by paper 001, eqs. 4 to 8, with their graph."""
+        positions = graph.positions.clone().requires_grad_(True)  # no detach(), as above
+        shift = graph.edge_shift.clone().requires_grad_(True)
+        centers = grain_sum(positions, graph) / grain_sizes(graph).unsqueeze(1)
+        relative = positions - centers[graph.atom_grain]
+        edges = graph.edge_index if part != 1 else graph.edge_index[:, :0]
+        grain_energy = self.grains(relative, centers, edges, shift[: edges.size(1)], graph.counts)[0]
+        if part == 2:
+            grain_energy = grain_energy - self.grains(relative, centers, edges[:, :0], shift[:0], graph.counts)[0]
+        energy = frame_sum(grain_energy.double(), graph)
+        by_position, by_shift = torch.autograd.grad([energy.sum()], [positions, shift], create_graph=self.training)
+        assert by_position is not None and by_shift is not None
+        # dE/dstrain: positions and lattice vectors stretch together
+        virial = -frame_sum(grain_sum(positions.unsqueeze(2) * by_position.unsqueeze(1), graph), graph)
+        frame = graph.grain_frame[graph.edge_index[0]]
+        virial = virial.index_add(0, frame, -shift.unsqueeze(2) * by_shift.unsqueeze(1))
+        if part != 2:
+            energy = energy + frame_sum(self.reference(graph), graph)
+        return energy, -by_position, virial
+
+    def grains(
+        self, relative: Tensor, centers: Tensor, edge_index: Tensor, edge_shift: Tensor, counts: List[int]
+    ) -> Tuple[Tensor, Tensor]:
+        """Energy without the reference [grains] and vectors [grains, 3, vectors] of the last block."""
+        neighbors, basis, direction = self.edges(centers, edge_index, edge_shift)
+        relative = self.bond_basis(relative, counts)
+        scalars, vectors = self.embedding(relative, counts)
+        for interaction in self.interactions:
+            scalars, vectors = interaction(scalars, vectors, relative, counts, neighbors, basis, direction)
+        return (scalars @ self.energy_weight) * self.energy_scale, vectors
+
+    def edges(self, centers: Tensor, edge_index: Tensor, edge_shift: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
         """Senders [grains, rows], radial basis [grains, rows, num_basis] and unit vectors [grains, rows, 3]."""
-        receiver, sender = graph.edge_index[0], graph.edge_index[1]
-        relative = centers.index_select(0, sender) + graph.edge_shift - centers.index_select(0, receiver)
-        neighbors, edges = neighbor_rows(graph.edge_index, centers.size(0))
+        receiver, sender = edge_index[0], edge_index[1]
+        relative = centers.index_select(0, sender) + edge_shift - centers.index_select(0, receiver)
+        neighbors, edges = neighbor_rows(edge_index, centers.size(0))
         beyond = torch.full_like(centers[:1], 2.0 * self.grain_cutoff)  # the padding: too far to count
         rows = torch.cat([relative, beyond]).index_select(0, edges.flatten()).view(edges.size(0), edges.size(1), 3)
         distance = torch.linalg.norm(rows, dim=2)
