@@ -4,6 +4,8 @@ import numpy as np
 
 # EC 10, EMC 15, Li 1, PF6 7: the slots over which the authors of paper 001 pad every grain
 PAPER_SLOTS = 33
+RELATIVE = ("net_force", "torque")  # stated as rms error over rms reference
+SAMPLES = 1000
 
 
 def grain_sums(values, grain_index) -> np.ndarray:
@@ -40,8 +42,8 @@ def split_forces(forces, relative, grain_index) -> tuple:
     return translation, rotation, np.asarray(forces, dtype=float) - translation - rotation
 
 
-def force_sums(reference, predicted, positions, grain_index, padded_slots: int = PAPER_SLOTS) -> dict:
-    """What `force_errors` is made of, frame by frame, so that frames of several topologies can be taken together.
+def grain_errors(reference, predicted, positions, grain_index) -> dict:
+    """What every force error is made of, grain by grain: any choice of frames or grains is a sum over these.
 
     Parameters
     ----------
@@ -49,6 +51,45 @@ def force_sums(reference, predicted, positions, grain_index, padded_slots: int =
     positions : array, [frames, atoms, 3], Å
         Every grain whole.
     grain_index : int array, [atoms]
+
+    Returns
+    -------
+    dict of arrays [frames, grains, 2]
+        Sum (of squares, but for ``vector_mean``) and number of values, named as in `force_errors`; ``net_force``,
+        ``torque`` and, for the rms of the reference, ``reference_*``.
+    """
+    grain_index = np.asarray(grain_index)
+    reference = np.asarray(reference, dtype=float)
+    error = np.asarray(predicted, dtype=float) - reference
+    relative = relative_positions(positions, grain_index)
+    sizes = np.bincount(grain_index)
+
+    def with_number(totals, number):
+        return np.stack([totals, np.broadcast_to(number, totals.shape)], -1)
+
+    def of_atoms(values):
+        return with_number(grain_sums(np.square(values).sum(-1), grain_index), 3 * sizes)
+
+    norm = np.linalg.norm(error, axis=-1)
+    out = {"component": of_atoms(error), "reference_component": of_atoms(reference)}
+    out["vector_rms"] = with_number(grain_sums(np.square(norm), grain_index), sizes)
+    out["vector_mean"] = with_number(grain_sums(norm, grain_index), sizes)
+    parts = zip(split_forces(error, relative, grain_index), split_forces(reference, relative, grain_index))
+    for name, (wrong, right) in zip(("translation", "rotation", "vibration"), parts):
+        out |= {name: of_atoms(wrong), f"reference_{name}": of_atoms(right)}
+    for prefix, forces in (("", error), ("reference_", reference)):
+        net, torque = (np.square(values).sum(-1) for values in net_force_and_torque(forces, relative, grain_index))
+        out |= {f"{prefix}net_force": with_number(net, 3), f"{prefix}torque": with_number(torque, 3 * (sizes > 1))}
+    return out
+
+
+def force_sums(reference, predicted, positions, grain_index, padded_slots: int = PAPER_SLOTS) -> dict:
+    """What `force_errors` is made of, frame by frame, so that frames of several topologies can be taken together.
+
+    Parameters
+    ----------
+    reference, predicted, positions, grain_index
+        As in `grain_errors`.
     padded_slots : int
         Slots to which the authors of paper 001 pad each grain.
 
@@ -57,30 +98,22 @@ def force_sums(reference, predicted, positions, grain_index, padded_slots: int =
     dict of arrays [frames, 2]
         Sum (of squares, but for ``vector_mean``) and number of values.
     """
-    grain_index = np.asarray(grain_index)
-    reference = np.asarray(reference, dtype=float)
-    error = np.asarray(predicted, dtype=float) - reference
-    relative = relative_positions(positions, grain_index)
-    norm = np.linalg.norm(error, axis=-1)
-    out = {"component": _sums(error), "reference_component": _sums(reference), "vector_rms": _sums(norm)}
-    out["vector_mean"] = np.stack([norm.sum(1), np.full(len(norm), norm.shape[1])], 1)
-    padded = np.full(len(norm), (grain_index.max() + 1) * padded_slots)
-    out["vector_padded"] = np.stack([np.square(norm).sum(1), padded], 1)
-    parts = zip(split_forces(error, relative, grain_index), split_forces(reference, relative, grain_index))
-    for name, (wrong, right) in zip(("translation", "rotation", "vibration"), parts):
-        out |= {name: _sums(wrong), f"reference_{name}": _sums(right)}
-    extended = np.bincount(grain_index) > 1
-    for prefix, forces in (("", error), ("reference_", reference)):
-        net, torque = net_force_and_torque(forces, relative, grain_index)
-        out |= {f"{prefix}net_force": _sums(net), f"{prefix}torque": _sums(torque[:, extended])}
-    return out
+    grains = grain_errors(reference, predicted, positions, grain_index)
+    sums = {name: values.sum(1) for name, values in grains.items()}
+    return sums | {"vector_padded": padded(sums["vector_rms"], grains["component"].shape[1], padded_slots)}
+
+
+def padded(vector_sums, num_grains, padded_slots: int = PAPER_SLOTS) -> np.ndarray:
+    """``vector_rms`` sums of frames [frames, 2], over all slots of their grains (int or [frames]) in place of atoms."""
+    return np.stack([vector_sums[:, 0], np.broadcast_to(num_grains * padded_slots, len(vector_sums))], 1)
 
 
 def pooled(sums: dict) -> dict:
     """`force_errors` of frames whose `force_sums` are given, joined along the frames."""
     rms = {name: float(_root_mean(values.sum(0))) for name, values in sums.items() if name != "vector_mean"}
-    rms["vector_mean"] = float(np.divide(*sums["vector_mean"].sum(0)))
-    for name in ("net_force", "torque"):
+    if "vector_mean" in sums:
+        rms["vector_mean"] = float(np.divide(*sums["vector_mean"].sum(0)))
+    for name in RELATIVE:
         right = rms.pop(f"reference_{name}")
         rms[name] = rms[name] / right if right > 0 else None
     return rms
@@ -103,6 +136,26 @@ def force_errors(reference, predicted, positions, grain_index, padded_slots: int
     return pooled(force_sums(reference, predicted, positions, grain_index, padded_slots))
 
 
+def energy_sums(reference, predicted, num_atoms, temperature, composition=None) -> dict:
+    """Energy errors frame by frame, as `force_sums` has those of forces; parameters as in `energy_errors`.
+
+    Returns
+    -------
+    dict of arrays [frames, 2]
+        Square ((meV/atom)^2) and number (1, or 0 where nothing can be said). ``energy``: of the error.
+        ``energy_within``: of the error less its mean over the frames of the same temperature and composition, times
+        n / (n - 1) for n such frames, which makes up for the mean being fitted to them; nothing where n = 1.
+    """
+    error = _mev_per_atom(predicted, num_atoms) - _mev_per_atom(reference, num_atoms)
+    group = _groups(temperature, composition)
+    number = np.bincount(group)[group]
+    within = np.square(error - _means(error, group)) * number / np.maximum(number - 1, 1)
+    return {
+        "energy": np.stack([np.square(error), np.ones(len(error))], 1),
+        "energy_within": np.stack([within, number > 1], 1),
+    }
+
+
 def energy_errors(reference, predicted, num_atoms, temperature, composition=None) -> dict:
     """Energy errors, meV per atom.
 
@@ -120,14 +173,17 @@ def energy_errors(reference, predicted, num_atoms, temperature, composition=None
     Returns
     -------
     dict
-        ``rmse``, ``mean`` (of the error) and ``rmse_about_mean``; ``temperatures``: for each temperature ``frames``,
-        ``rmse``, ``spread`` (standard deviation of the reference: the rmse of the best constant) and ``r2`` = 1 - sum
-        of squared errors / sum of squared deviations of the reference from its mean at this temperature, None where it
-        does not vary.
+        ``rmse``, ``mean`` (of the error) and ``rmse_about_mean``; ``rmse_within``: about the mean of each temperature
+        and composition (`energy_sums`; None where no two frames share them), over ``frames_within`` frames in
+        ``groups_within`` groups; ``temperatures``: for each temperature ``frames``, ``rmse``, ``spread`` (standard
+        deviation of the reference: the rmse of the best constant) and ``r2`` = 1 - sum of squared errors / sum of
+        squared deviations of the reference from its mean at this temperature, None where it does not vary.
     """
-    reference, predicted = (1000 * np.asarray(e, dtype=float) / num_atoms for e in (reference, predicted))
+    sums = energy_sums(reference, predicted, num_atoms, temperature, composition)
+    reference, predicted = (_mev_per_atom(values, num_atoms) for values in (reference, predicted))
     error, temperature = predicted - reference, np.asarray(temperature)
-    deviation = _deviations(reference, temperature, composition)
+    group = _groups(temperature, composition)
+    deviation = reference - _means(reference, group)
     rows = {}
     for value in np.unique(temperature):
         here = temperature == value
@@ -138,18 +194,80 @@ def energy_errors(reference, predicted, num_atoms, temperature, composition=None
             "spread": float(spread),
             "r2": float(1 - np.square(error[here]).mean() / spread**2) if spread > 1e-9 else None,
         }
+    shared = sums["energy_within"][:, 1] > 0
     return {
         "rmse": _rms(error),
         "mean": float(error.mean()),
         "rmse_about_mean": float(error.std()),
+        "rmse_within": float(_root_mean(sums["energy_within"].sum(0))) if shared.any() else None,
+        "frames_within": int(shared.sum()),
+        "groups_within": len(np.unique(group[shared])),
         "temperatures": rows,
     }
 
 
-def bootstrap_intervals(sums, energies, num_atoms, temperature, composition=None, samples=1000) -> dict:
-    """95 % intervals of the main errors: frames drawn anew with replacement, within each temperature.
+def resamples(trajectory, stratum=None, samples: int = SAMPLES) -> np.ndarray:
+    """How much each frame weighs in each of many samples drawn with replacement, float array [samples, frames].
 
-    Frames count as independent; where neighbours in time are alike, the intervals are too narrow.
+    Frames of one box are alike (what its density and its arrangement of ions cost a model, they share), so whole
+    trajectories are drawn, in each stratum as many as the data have. Of n of them, n - 1 are drawn and weigh
+    n / (n - 1): drawing n of n would make intervals too narrow, by half of the variance for two. In a stratum of one
+    trajectory its frames are drawn one by one; such intervals are rather too narrow. Strata of one frame are joined.
+
+    Parameters
+    ----------
+    trajectory : array, [frames]
+        A label.
+    stratum : array, [frames], optional
+        A label: what was chosen when the data were planned (temperature, composition), and is not left to chance.
+    samples : int
+    """
+    random, trajectory = np.random.default_rng(0), np.asarray(trajectory)
+    stratum = np.zeros(len(trajectory), int) if stratum is None else np.unique(stratum, return_inverse=True)[1]
+    stratum = np.where(np.bincount(stratum)[stratum] > 1, stratum, -1)
+    weights = np.ones((samples, len(trajectory)))
+    for value in np.unique(stratum):
+        here = np.flatnonzero(stratum == value)
+        unit = np.unique(trajectory[here], return_inverse=True)[1]
+        unit = unit if unit.any() else np.arange(len(here))
+        number = unit.max() + 1
+        if number > 1:
+            drawn = random.multinomial(number - 1, np.full(number, 1 / number), samples)
+            weights[:, here] = number / (number - 1) * drawn[:, unit]
+    return weights
+
+
+def intervals(sums, weights) -> dict:
+    """95 % intervals of the errors that `pooled` makes of the same sums.
+
+    Parameters
+    ----------
+    sums : dict of arrays [frames, 2]
+    weights : array, [samples, frames]
+        Of `resamples`.
+
+    Returns
+    -------
+    dict
+        [lowest, highest], None where but one frame has such values, or the reference has none.
+    """
+    found = {}
+    for name in (name for name in sums if not name.startswith("reference_")):
+        total, number = np.moveaxis(weights @ sums[name], -1, 0)
+        used = number > 0
+        values = total[used] / number[used]
+        values = values if name == "vector_mean" else np.sqrt(values)
+        if name in RELATIVE:
+            right = _root_mean(weights @ sums[f"reference_{name}"])[used]
+            values = values[right > 0] / right[right > 0]
+        found[name] = _interval(values, weights[:, sums[name][:, 1] > 0])
+    return found
+
+
+def bootstrap_intervals(
+    sums, energies, num_atoms, temperature, composition=None, trajectory=None, samples: int = SAMPLES
+) -> dict:
+    """95 % intervals of the errors, by drawing trajectories anew within each temperature (`resamples`).
 
     Parameters
     ----------
@@ -159,59 +277,65 @@ def bootstrap_intervals(sums, energies, num_atoms, temperature, composition=None
         Reference and predicted.
     num_atoms, temperature, composition
         As in `energy_errors`.
+    trajectory : array, [frames], optional
+        A label; None: every frame is independent.
     samples : int
 
     Returns
     -------
     dict
-        [lowest, highest] of ``component``, ``net_force``, ``torque`` (None where the reference has none), ``energy``,
-        ``energy_about_mean``, and ``r2``: a dict of temperature to interval, None where there are fewer than 3 frames
-        or the energy does not vary.
+        [lowest, highest] of everything in `sums` (None where the reference has none), ``energy``,
+        ``energy_about_mean``, ``energy_within``, and ``r2``: a dict of temperature to interval, None where there are
+        fewer than 3 frames or the energy does not vary.
     """
-    random, temperature = np.random.default_rng(0), np.asarray(temperature)
-    groups = {_name(value): np.flatnonzero(temperature == value) for value in np.unique(temperature)}
-    drawn = {name: random.choice(frames, (samples, len(frames))) for name, frames in groups.items()}
-    every = np.concatenate(list(drawn.values()), axis=1)  # [sample, frame]
-    truth, guess = (1000.0 * np.asarray(values, dtype=float) / num_atoms for values in energies)
-    wrong, deviation = guess - truth, _deviations(truth, temperature, composition)
+    temperature = np.asarray(temperature)
+    trajectory = np.arange(len(temperature)) if trajectory is None else np.asarray(trajectory)
+    weights = resamples(trajectory, temperature, samples)
+    truth, guess = (_mev_per_atom(values, num_atoms) for values in energies)
+    wrong = guess - truth
+    deviation = truth - _means(truth, _groups(temperature, composition))
 
-    def interval(values):
-        return [float(x) for x in np.quantile(values, [0.025, 0.975])]
+    def variance(values, weights):
+        values, number = values - values.mean(), weights.sum(1)
+        return weights @ np.square(values) / number - np.square(weights @ values / number)
 
-    def relative(name):
-        error, reference = (_root_mean(sums[key][every].sum(1)) for key in (name, f"reference_{name}"))
-        return interval(error / reference) if reference.all() else None
+    def r2(here):
+        if here.sum() < 3 or not deviation[here].any():
+            return None
+        drawn = weights[:, here]
+        mean_square = drawn @ np.square(wrong[here]) / drawn.sum(1)
+        return _interval(1.0 - mean_square / np.maximum(variance(deviation[here], drawn), 1e-30), drawn)
 
-    return {
-        "component": interval(_root_mean(sums["component"][every].sum(1))),
-        "net_force": relative("net_force"),
-        "torque": relative("torque"),
-        "energy": interval(np.sqrt(np.square(wrong)[every].mean(1))),
-        "energy_about_mean": interval(wrong[every].std(1)),
-        "r2": {
-            name: interval(1.0 - np.square(wrong)[rows].mean(1) / np.maximum(deviation[rows].var(1), 1e-30))
-            if rows.shape[1] > 2 and deviation[rows[0]].any()
-            else None
-            for name, rows in drawn.items()
-        },
+    return intervals(sums | energy_sums(*energies, num_atoms, temperature, composition), weights) | {
+        "energy_about_mean": _interval(np.sqrt(np.maximum(variance(wrong, weights), 0)), weights),
+        "r2": {_name(value): r2(temperature == value) for value in np.unique(temperature)},
     }
 
 
-def _deviations(values, *labels) -> np.ndarray:
-    """Values less the mean of those that share all labels (None: one for all), [frames]."""
+def _interval(values, weights) -> list | None:
+    """The middle 95 % of the values of all samples; None where there is nothing to draw from."""
+    if weights.shape[1] < 2 or not len(values):
+        return None
+    return [float(x) for x in np.quantile(values, [0.025, 0.975])]
+
+
+def _mev_per_atom(energy, num_atoms) -> np.ndarray:
+    return 1000.0 * np.asarray(energy, dtype=float) / num_atoms
+
+
+def _groups(*labels) -> np.ndarray:
+    """Number of the group of each frame: those that share all labels (None: one for all), int [frames]."""
     labels = [np.asarray(label).astype(str) for label in labels if label is not None]
-    groups = np.unique(np.stack(labels), axis=1, return_inverse=True)[1].ravel()
-    return values - (np.bincount(groups, values) / np.bincount(groups))[groups]
+    return np.unique(np.stack(labels), axis=1, return_inverse=True)[1].ravel()
+
+
+def _means(values, group) -> np.ndarray:
+    """The mean of each frame's group, [frames]."""
+    return (np.bincount(group, values) / np.bincount(group))[group]
 
 
 def _name(group) -> str:
     return group if isinstance(group, str) else f"{group:g}"
-
-
-def _sums(values) -> np.ndarray:
-    """Sum of squares and number of values of each frame, [frames, 2]."""
-    values = np.asarray(values, dtype=float).reshape(len(values), -1)
-    return np.stack([np.square(values).sum(1), np.full(len(values), values.shape[1])], 1)
 
 
 def _root_mean(sums):

@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 
 import numpy as np
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from ..files import write_bytes
@@ -127,3 +128,80 @@ def teacher_figure(error, time, path) -> Path:
     right.plot(time, error.energy, "s-", markersize=3, color="tab:red")
     right.set_ylabel("energy, model − teacher (meV/atom)", color="tab:red")
     return _save(figure, path)
+
+
+def evaluation_figure(errors, path, forces, net_forces, energies, temperatures) -> Path:
+    """How a model does on a data set: three parities, and the error in net force by species and by contact.
+
+    Parameters
+    ----------
+    errors : dict
+        Of `training.evaluation.evaluate`.
+    path : path
+    forces : (array, array), eV/Å
+        Components of the forces on atoms, of the labels and of the model.
+    net_forces : (array, array), eV/Å
+        The same of the net forces on grains.
+    energies : (array, array) [frames], meV/atom
+        Both less the mean of the labels of the same composition.
+    temperatures : array [frames], K
+        nan where there is none.
+    """
+    figure = Figure(figsize=(11.0, 8.6), layout="constrained")
+    atoms, grains, energy, bars = figure.subplots(2, 2).ravel()
+    for ax, values in ((atoms, forces), (grains, net_forces)):
+        edges = np.linspace(*_limits(values), 151)
+        image = ax.hist2d(*values, bins=(edges, edges), norm=LogNorm(), cmap="viridis")[3]
+        figure.colorbar(image, ax=ax, label="components in a bin", pad=0.02)
+    known = np.isfinite(temperatures)
+    energy.scatter(*(values[~known] for values in energies), s=14, color="0.6", linewidths=0)
+    if known.any():
+        dots = [values[known] for values in energies]
+        image = energy.scatter(*dots, c=temperatures[known], s=14, cmap="plasma", linewidths=0, alpha=0.8)
+        figure.colorbar(image, ax=energy, label="temperature (K)", pad=0.02)
+
+    relative, within = errors["force"]["net_force"], errors["energy"]["rmse_within"]
+    net = "no net forces" if relative is None else f"relative rmse {relative:.3f}"
+    rmse = f"rmse {errors['energy']['rmse']:.3f} meV/atom"
+    if within is not None:
+        rmse += f"\n{within:.3f} about the mean of each\ntemperature and composition"
+    for ax, values, title, unit, told in (
+        (atoms, forces, "Force on atoms, components", "eV/Å", f"rmse {errors['force']['component']:.4f} eV/Å"),
+        (grains, net_forces, "Net force on grains, components", "eV/Å", net),
+        (energy, energies, "Energy about the mean of each composition", "meV/atom", rmse),
+    ):
+        limits = _limits(values)
+        ax.plot(limits, limits, color="0.4", linewidth=0.8)
+        ax.set(title=title, xlabel=f"teacher ({unit})", ylabel=f"model ({unit})", xlim=limits, ylim=limits)
+        ax.set_aspect("equal")
+        told += f"\n{errors['frames']} frames ({errors['split']})"
+        ax.text(0.04, 0.96, told, transform=ax.transAxes, va="top", fontsize="small")
+    _net_force_bars(bars, errors["by_grain"])
+    for ax in (atoms, grains, energy, bars):
+        ax.spines[["top", "right"]].set_visible(False)
+    return _save(figure, path)
+
+
+def _net_force_bars(ax, by_grain):
+    """Relative error of the net force of each species and bin of contact, with its interval and number of grains."""
+    ticks, start = {}, 0.0
+    for kind, color in (("species", "tab:blue"), ("contact", "tab:orange")):
+        for place, (name, row) in enumerate(by_grain[kind].items()):
+            place, value = -start - place, row["net_force"] or 0.0
+            ends = row["intervals"]["net_force"] or [value, value]
+            ax.barh(place, value, color=color, alpha=0.75)
+            ax.plot(ends, [place, place], color="0.2", linewidth=1.2)
+            note = f"  {row['grains']:,} in {row['frames']:,}"
+            ax.text(max(value, ends[1]), place, note, va="center", fontsize="x-small", color="0.35")
+            ticks[place] = name
+        start += len(by_grain[kind]) + 0.6
+    ax.set_yticks(list(ticks), list(ticks.values()), fontsize="small")
+    ax.set(title="Net force by species and nearest other grain", xlim=(0.0, 1.25 * ax.dataLim.x1))
+    ax.set_xlabel("rms error / rms reference; beside: grains in frames")
+
+
+def _limits(values) -> tuple:
+    """Ends of an axis that holds all values of both arrays."""
+    low, high = min(map(np.min, values)), max(map(np.max, values))
+    margin = 0.04 * (high - low) or 1.0
+    return low - margin, high + margin

@@ -5,12 +5,15 @@ import json
 from ..analysis.errors import PAPER_SLOTS
 from ..reference import KINDS, SPLITS
 
+GRAINS = {"species": "species of grain", "contact": "nearest other grain"}
+
 
 def add_arguments(parser):
     parser.add_argument("model", help="a model file, or the name of a bundled model")
     parser.add_argument("dataset", nargs="+", help="labelled frames (.h5)")
     parser.add_argument("--split", default="all", choices=[*SPLITS, "all"], help="trajectories of this split alone")
     parser.add_argument("--kind", action="append", choices=KINDS, help="this kind of frames alone; may be repeated")
+    parser.add_argument("--figure", metavar="OUT.png", help="draw the parity of forces and energies to this file")
     parser.add_argument("--json", metavar="OUT", help="write the numbers to this file, too")
 
 
@@ -18,9 +21,13 @@ def run(args):
     from ..files import write_bytes
     from ..training.evaluation import evaluate
 
-    errors = evaluate(args.model, args.dataset, args.split, args.kind)
+    errors = evaluate(args.model, args.dataset, args.split, args.kind, args.figure)
     for table in tables(errors):
         _print(table)
+    print(
+        "in brackets or below an error: 95 % of resamples, of trajectories within each composition and\n"
+        "temperature (of frames where there is but one trajectory: rather too narrow)"
+    )
     if errors["trained_on"] and args.split in ("test", "all"):
         print(
             f"note: the model was trained or selected on {len(errors['trained_on'])} of these trajectories "
@@ -37,16 +44,16 @@ def tables(errors):
     found = [_force_table(errors), _energy_table(errors)]
     if errors["stress"]:
         found.append(_stress_table(errors["stress"]))
-    groups = [errors["groups"][name] for name in ("kind", "composition", "temperature")]
+    groups = [errors["groups"][name] for name in ("kind", "domain", "composition", "temperature", "density")]
     if any(len(group) > 1 for group in groups):
-        found.append(_group_table(groups))
-    return found
+        found.append(_group_table([group for group in groups if len(group)]))
+    return [*found, *(_grain_table(errors["by_grain"][name], title) for name, title in GRAINS.items())]
 
 
 def _force_table(errors):
     force, intervals = errors["force"], errors["intervals"]
     title = f"{errors['frames']} frames ({errors['split']}), {errors['atoms']} atoms, {errors['grains']} grains in all"
-    title += "\n(in brackets: 95 % of resamples of the frames)"
+    title += f"\n({errors['trajectories']} trajectories; in brackets: 95 % of resamples)"
     table = _table(title, "force", "error\neV/Å", "reference\neV/Å", "error / reference")
     rows = {
         "per component, rmse": "component",
@@ -56,54 +63,83 @@ def _force_table(errors):
     }
     for label, name in rows.items():
         error, reference = force[name], force[f"reference_{name}"]
-        interval = _interval(intervals.get(name))
+        interval = _interval(intervals[name], 4)
         ratio = _number(error / reference if reference else None)
         table.add_row(label, f"{error:.4f}{interval}", f"{reference:.4f}", ratio)
     for label, name in {"net force on a grain": "net_force", "torque on a grain": "torque"}.items():
         table.add_row(label, "", "", _number(force[name]) + _interval(intervals[name]))
-    table.add_row("vector norm, mean", f"{force['vector_mean']:.4f}", "", "")
-    table.add_row("vector norm, rms", f"{force['vector_rms']:.4f}", "", "")
-    table.add_row(f"vector norm, rms, padded to {PAPER_SLOTS} slots", f"{force['vector_padded']:.4f}", "", "")
+    names = ("mean", "rms", f"rms, padded to {PAPER_SLOTS} slots")
+    for label, name in zip(names, ("vector_mean", "vector_rms", "vector_padded")):
+        table.add_row(f"vector norm, {label}", f"{force[name]:.4f}{_interval(intervals[name], 4)}", "", "")
     return table
 
 
 def _energy_table(errors):
     energy, intervals = errors["energy"], errors["intervals"]
-    table = _table(None, "energy", "frames", "rmse\nmeV/atom", "best constant\nmeV/atom", "R2")
+    table = _table(None, "energy", "frames", "rmse\nmeV/atom", "best\nconstant", "R2", width=31)
     rmse = f"{energy['rmse']:.3f}{_interval(intervals['energy'])}"
     table.add_row("all", str(errors["frames"]), rmse, "", "")
     about_mean = f"{energy['rmse_about_mean']:.3f}{_interval(intervals['energy_about_mean'])}"
     table.add_row(f"about the mean, {energy['mean']:+.3f}", "", about_mean, "", "")
+    if energy["rmse_within"] is not None:
+        within = f"{energy['rmse_within']:.3f}{_interval(intervals['energy_within'])}"
+        label = "about the mean of each temperature and composition"
+        table.add_row(label, str(energy["frames_within"]), within, "", "")
     for value, row in energy["temperatures"].items():
-        r2 = _number(row["r2"]) + _interval(intervals["r2"][value])
+        r2 = _number(row["r2"]) + _interval(intervals["r2"][value], 2)
         table.add_row(value, str(row["frames"]), f"{row['rmse']:.3f}", f"{row['spread']:.3f}", r2)
     return table
 
 
 def _stress_table(stress):
     table = _table(None, "stress", "frames", "rmse\nGPa", "rmse\nmeV/Å^3", "reference\nGPa")
-    component, reference = stress["component"], f"{stress['reference_component']:.4f}"
-    table.add_row("per component", str(stress["frames"]), f"{component:.4f}", _mev(component), reference)
-    table.add_row(
-        f"pressure, {stress['pressure_mean']:+.4f} on average",
-        "",
-        f"{stress['pressure']:.4f}",
-        _mev(stress["pressure"]),
-        "",
+    component, pressure = (
+        f"{stress[name]:.4f}{_interval(stress['intervals'][name])}" for name in ("component", "pressure")
     )
+    reference = f"{stress['reference_component']:.4f}"
+    table.add_row("per component", str(stress["frames"]), component, _mev(stress["component"]), reference)
+    mean = f"pressure, {stress['pressure_mean']:+.4f} on average"
+    table.add_row(mean, "", pressure, _mev(stress["pressure"]), "")
     return table
 
 
 def _group_table(groups):
-    headings = "frames", "force\neV/Å", "net force", "torque", "energy\nmeV/atom", "stress\nGPa"
-    table = _table(None, "kind; composition and temperature of liquids", *headings)
+    headings = ("frames", "force\neV/Å", "net force\nrelative", "torque\nrelative", "energy\nmeV/atom", "about\nmeans")
+    title = "by kind; of the liquids by domain, composition, temperature and density"
+    title += "\n(seen in training, inside its range, outside of it)"
+    table = _table(title, "", *headings, "stress\nGPa", width=22, pad_edge=False, collapse_padding=True)
     for group in groups:
         for name, row in group.items():
-            numbers = f"{row['component']:.4f}", _number(row["net_force"]), _number(row["torque"])
-            stress = f"{row['stress']['component']:.4f}" if row["stress"] else "-"
-            table.add_row(name, str(row["frames"]), *numbers, f"{row['energy']:.3f}", stress)
+            label = f"{name}\n  {row['training']}" if row.get("training") else name
+            stress = f"{row['stress']['component']:.3f}" if row["stress"] else "-"
+            table.add_row(label, str(row["frames"]), *_forces(row), *_energies(row), stress)
         table.add_section()
     return table
+
+
+def _grain_table(rows, title):
+    headings = "grains", "frames", "force\neV/Å", "of", "net force\nrelative", "of\neV/Å", "torque\nrelative"
+    table = _table(None, title, *headings)
+    for name, row in rows.items():
+        force, net_force, torque = _forces(row)
+        numbers = force, f"{row['reference_component']:.3f}", net_force, f"{row['reference_net_force']:.3f}", torque
+        table.add_row(name, str(row["grains"]), str(row["frames"]), *numbers)
+    return table
+
+
+def _forces(row):
+    return [_below(row[name], row["intervals"][name]) for name in ("component", "net_force", "torque")]
+
+
+def _energies(row):
+    return [_below(row[name], row["intervals"][name], 2) for name in ("energy", "energy_within")]
+
+
+def _below(value, ends, digits=3):
+    """A number and, in a line below it, its interval."""
+    if value is None:
+        return "-"
+    return f"{value:.{digits}f}" + (f"\n[dim]{ends[0]:.{digits}f}–{ends[1]:.{digits}f}[/dim]" if ends else "")
 
 
 def _mev(stress):
@@ -116,15 +152,15 @@ def _number(value):
     return "-" if value is None else f"{value:.3f}"
 
 
-def _interval(ends):
-    return "" if ends is None else f" ({ends[0]:.3f}–{ends[1]:.3f})"
+def _interval(ends, digits=3):
+    return "" if ends is None else f" ({ends[0]:.{digits}f}–{ends[1]:.{digits}f})"
 
 
-def _table(title, first, *numbers):
+def _table(title, first, *numbers, width=36, **style):
     from rich.table import Table
 
-    table = Table(title=title)
-    table.add_column(first)
+    table = Table(title=title, **style)
+    table.add_column(first, max_width=width)
     for heading in numbers:
         table.add_column(heading, no_wrap=True)
     return table
@@ -133,4 +169,6 @@ def _table(title, first, *numbers):
 def _print(table):
     from rich.console import Console
 
-    Console().print(table)
+    console = Console()
+    console.width = max(console.width, console.measure(table, options=console.options.update(width=200)).maximum)
+    console.print(table)  # rather wrapped by the terminal than cut short

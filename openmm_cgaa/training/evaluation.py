@@ -1,19 +1,21 @@
 """All errors of a model on labelled frames, straight through the network."""
 
+from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from ..analysis.errors import bootstrap_intervals, energy_errors, force_sums, pooled
-from ..errors import DatasetError
+from ..analysis.errors import bootstrap_intervals, energy_errors, grain_sums, pooled
+from ..errors import CGAAError, DatasetError
 from ..grains import GrainType
 from ..modelfile import load_model
 from ..reference.dataset import Dataset, same_teacher
-from ..units import GPA_PER_EV_PER_ANGSTROM3
 from .data import fill_batches
 from .frames import LabelledFrames, collate
+from .groups import frame_groups
+from .tally import CONTACTS, Tally
 
 BATCH_GRAINS = 144
 
@@ -33,7 +35,7 @@ def predict(network, frames: LabelledFrames, batch_grains: int = BATCH_GRAINS) -
     return answers
 
 
-def evaluate(model, paths, split: str = "all", kinds=None) -> dict:
+def evaluate(model, paths, split: str = "all", kinds=None, figure=None) -> dict:
     """Errors of a model file on the frames of a split.
 
     Parameters
@@ -45,23 +47,38 @@ def evaluate(model, paths, split: str = "all", kinds=None) -> dict:
         ``train``, ``validation``, ``test`` (as the trajectories have it) or ``all``.
     kinds : list of str, optional
         Kinds of frames (liquid, pair...); by default all.
+    figure : path, optional
+        Where `figures.evaluation_figure` goes (PNG).
 
     Returns
     -------
     dict
         ``split``; ``trained_on`` (names of trajectories that the model was trained or selected on);
         ``other_teacher`` (whether another teacher labelled them than the one whom the model learned from); ``frames``,
-        ``atoms`` and ``grains`` (over all frames); ``force`` (`pooled`: atoms and grains of all frames count the same);
-        ``energy`` (`energy_errors`; its groups are composition and temperature for liquids, else the kind) and
-        ``intervals`` (`bootstrap_intervals`); ``stress`` (GPa, over the frames that have one; None where there are none
-        or the model has no virial); ``groups``: ``kind``, and of the liquids ``composition``, ``temperature`` and
-        ``trajectory``, each a dict of a few of these errors for every value.
+        ``trajectories``, ``atoms`` and ``grains`` (over all frames); ``force`` (`pooled`: atoms and grains of all
+        frames count the same); ``energy`` (`energy_errors`; its groups are composition and temperature for liquids,
+        else kind and composition) and ``intervals`` (`bootstrap_intervals`); ``stress`` (GPa, over the frames that have
+        one; None where there are none or the model has no virial).
+
+        ``groups``: ``kind``, and of the liquids ``domain``, ``composition``, ``temperature``, ``density`` and
+        ``trajectory`` (`frame_groups`), each a dict of a few of these errors for every value, with their
+        ``intervals`` and, in ``training``, whether training saw it.
+
+        ``by_grain``: ``species`` and ``contact`` (bins of the shortest distance, Å, from an atom of a grain to one of
+        another grain or image), each a dict of the force errors of such grains; net force and torque are relative to
+        the rms reference of the same grains.
+
+        All intervals are 95 % of 1000 samples that draw whole trajectories anew within each composition and
+        temperature of liquids and each other kind, or frames where only one trajectory is there (`resamples`).
 
     Raises
     ------
     CGAAError
-        A file cannot be read, no frame is left, the frames are not labelled, or the model lacks a grain type of them.
+        A file cannot be read, no frame is left, the frames are not labelled, or the model lacks a grain type of them;
+        the figure cannot be drawn.
     """
+    if figure is not None:  # before the work, not after it
+        _check_figure(Path(figure))
     network, metadata = load_model(model)
     paths = [Path(path) for path in ([paths] if isinstance(paths, (str, PathLike)) else paths)]
     datasets = [Dataset.load(path) for path in paths]
@@ -78,50 +95,73 @@ def evaluate(model, paths, split: str = "all", kinds=None) -> dict:
     frames = LabelledFrames(chosen, types, network.grain_cutoff, network.atom_cutoff, align)
     answers = predict(network, frames)
 
-    sums, start = [], 0
-    for one in chosen.sets:  # frame by frame: a set may hold hundreds of large ones
-        for (graph, labels), (_, forces, _) in zip(frames.items[start : start + len(one)], answers[start:]):
-            arrays = labels.forces.numpy()[None], forces[None], graph.positions.numpy()[None]
-            sums.append(force_sums(*arrays, graph.atom_grain.numpy()))
-        start += len(one)
-    sums = {name: np.concatenate([part[name] for part in sums]) for name in sums[0]}
-    energies = np.concatenate([one.energy for one in chosen.sets]), np.array([energy for energy, _, _ in answers])
-    atoms = np.concatenate([np.full(len(one), one.num_atoms) for one in chosen.sets])
-    stress = _stress(chosen, answers) if network.conserving else None
+    labels, known = frame_groups(chosen, types, metadata["domain"])
+    tally = Tally(chosen, types, frames, answers, labels, network.conserving)
+    described = tally.energies, tally.atoms, *tally.place
 
-    labels = _labels(chosen)
     liquid = labels["kind"] == "liquid"
-    places = labels["temperature"]
-    if len(set(labels["composition"][liquid])) > 1:
-        places = np.char.add(np.char.add(labels["composition"], ", "), places)
-    described = energies, atoms, np.where(liquid, places, labels["kind"]), labels["composition"]
-
-    def errors_of(here):
-        found = pooled({name: values[here] for name, values in sums.items()})
-        energy = energy_errors(energies[0][here], energies[1][here], atoms[here], labels["kind"][here])
-        return {
-            "frames": int(here.sum()),
-            **{name: found[name] for name in ("component", "net_force", "torque")},
-            "energy": energy["rmse"],
-            "stress": _summary(stress, here),
-        }
-
-    groups = {"kind": {kind: errors_of(labels["kind"] == kind) for kind in np.unique(labels["kind"]).tolist()}}
-    for name in ("composition", "temperature", "trajectory"):
-        values = labels[name]
-        groups[name] = {value: errors_of(liquid & (values == value)) for value in np.unique(values[liquid]).tolist()}
-    return {
+    groups = {"kind": _rows(tally.of_frames, labels["kind"])}
+    for name in ("domain", "composition", "temperature", "density", "trajectory"):
+        groups[name] = _rows(tally.of_frames, labels[name], liquid)
+    for name, answers_of in known.items():
+        for value, row in groups[name].items():
+            row["training"] = answers_of[value]
+    bins = [f"{low:.1f}–{high:.1f} Å" for low, high in zip(CONTACTS, CONTACTS[1:])]
+    bins = [f"below {CONTACTS[0]:.1f} Å", *bins, f"above {CONTACTS[-1]:.1f} Å"]
+    species, contact = (_rows(tally.of_grains, place) for place in (tally.species, tally.contact))
+    by_grain = {
+        "species": {types[index].name: row for index, row in species.items()},
+        "contact": {bins[index]: row for index, row in contact.items()},
+    }
+    errors = {
         "split": split,
         "trained_on": _trained_on(metadata["provenance"], chosen, dict(zip(paths, datasets))),
         "other_teacher": other_teacher(metadata, chosen),
         "frames": len(chosen),
-        "atoms": int(atoms.sum()),
+        "trajectories": len(chosen.trajectories),
+        "atoms": int(tally.atoms.sum()),
         "grains": chosen.num_grains,
-        "force": pooled(sums),
-        "energy": energy_errors(*energies, *described[1:]),
-        "intervals": bootstrap_intervals(sums, *described),
-        "stress": _summary(stress, slice(None)),
+        "force": pooled(tally.forces),
+        "energy": energy_errors(*tally.energies, *described[1:]),
+        "intervals": bootstrap_intervals(tally.forces, *described, labels["trajectory"]),
+        "stress": tally.of_stress(),
         "groups": groups,
+        "by_grain": by_grain,
+    }
+    if figure is not None:
+        from ..analysis.figures import evaluation_figure
+
+        temperatures = np.concatenate([one.temperature for one in chosen.sets])
+        evaluation_figure(errors, figure, **_parity(tally, frames, answers), temperatures=temperatures)
+    return errors
+
+
+def _rows(errors_of, labels, among=True) -> dict:
+    """Errors of the frames or grains of each label, {label: row}, of those in a mask."""
+    return {value: errors_of(among & (labels == value)) for value in np.unique(labels[among]).tolist()}
+
+
+def _check_figure(path):
+    if find_spec("matplotlib") is None:
+        raise CGAAError(f"{path}: no figure without matplotlib; pip install 'openmm-cgaa[plot]'")
+    if not path.parent.is_dir():
+        raise CGAAError(f"{path}: the figure's folder {path.parent} does not exist; make it, or name another")
+
+
+def _parity(tally, frames, answers) -> dict:
+    """What `figures.evaluation_figure` draws besides the errors: labels and predictions of every force and energy."""
+    pairs = [(labels.forces.numpy(), forces) for (_, labels), (_, forces, _) in zip(frames.items, answers)]
+    nets = [
+        [grain_sums(forces[None], graph.atom_grain.numpy())[0] for forces in pair]
+        for (graph, _), pair in zip(frames.items, pairs)
+    ]
+    energies = np.stack([1000 * values / tally.atoms for values in tally.energies])
+    group = np.unique(tally.place[1], return_inverse=True)[1]
+    energies -= (np.bincount(group, energies[0]) / np.bincount(group))[group]
+    return {
+        "forces": tuple(np.concatenate([values.ravel() for values in side]) for side in zip(*pairs)),
+        "net_forces": tuple(np.concatenate([values.ravel() for values in side]) for side in zip(*nets)),
+        "energies": tuple(energies),
     }
 
 
@@ -129,51 +169,6 @@ def other_teacher(metadata, dataset) -> bool:
     """Whether another teacher labelled the frames than the one whom a model learned from, as far as both are known."""
     teacher = metadata["provenance"].get("teacher")  # the first models have a text there
     return isinstance(teacher, dict) and dataset.teacher is not None and not same_teacher(teacher, dataset.teacher)
-
-
-def _labels(dataset) -> dict:
-    """Kind, composition, temperature and trajectory of every frame, as a reader would say them."""
-    out = {"kind": [], "composition": [], "temperature": [], "trajectory": []}
-    for frames in dataset.sets:
-        names, counts = np.unique(frames.residue_names, return_counts=True)
-        out["composition"] += [" + ".join(f"{count} {name}" for name, count in zip(names, counts))] * len(frames)
-        out["temperature"] += ["no temperature" if np.isnan(t) else f"{t:g} K" for t in frames.temperature]
-        trajectories = [dataset.trajectories[index] for index in frames.trajectory]
-        out["kind"] += [t.kind for t in trajectories]
-        out["trajectory"] += [t.name for t in trajectories]
-    return {name: np.array(values) for name, values in out.items()}
-
-
-def _stress(dataset, answers) -> tuple:
-    """Stress of the model and of the labels, GPa, [frames, 3, 3] each; nan where it is not labelled."""
-    predicted, labelled, start = [], [], 0
-    for frames in dataset.sets:
-        virials = np.stack([virial for _, _, virial in answers[start : start + len(frames)]])
-        start += len(frames)
-        known = frames.stress is not None and frames.periodic
-        volume = np.abs(np.linalg.det(frames.cell))[:, None, None] if known else np.nan
-        predicted.append(-virials / volume)
-        labelled.append(frames.stress if known else np.full(frames.cell.shape, np.nan))
-    return tuple(GPA_PER_EV_PER_ANGSTROM3 * np.concatenate(values) for values in (predicted, labelled))
-
-
-def _summary(stress, here) -> dict | None:
-    """Errors of the stress over some frames, GPa, or None where it is not known."""
-    if stress is None:
-        return None
-    predicted, labelled = (values[here] for values in stress)
-    known = np.isfinite(labelled).all((1, 2))
-    if not known.any():
-        return None
-    error, labelled = predicted[known] - labelled[known], labelled[known]
-    pressure = -np.trace(error, axis1=1, axis2=2) / 3
-    return {
-        "frames": int(known.sum()),
-        "component": float(np.sqrt(np.square(error).mean())),
-        "reference_component": float(np.sqrt(np.square(labelled).mean())),
-        "pressure": float(np.sqrt(np.square(pressure).mean())),
-        "pressure_mean": float(pressure.mean()),
-    }
 
 
 def _trained_on(provenance, chosen, files) -> list:

@@ -1,0 +1,171 @@
+"""Squared errors of every frame and every grain, added up once: the errors of any choice are read from them."""
+
+import numpy as np
+import torch
+
+from ..analysis.errors import energy_sums, grain_errors, intervals, padded, pooled, resamples
+from ..geometry import layout_of
+from ..neighbors import atom_pairs
+from ..nn.graph import grain_centers
+from ..units import GPA_PER_EV_PER_ANGSTROM3
+
+CONTACTS = (1.6, 1.8, 2.0, 2.2, 2.4, 2.7, 3.0)  # Å, the ends of the bins
+OF_GRAINS = ("component", "net_force", "torque")
+OF_FRAMES = (*OF_GRAINS, "energy", "energy_within")
+
+
+class Tally:
+    """Errors of a model on labelled frames, ready to be asked.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Labelled.
+    types : list of GrainType
+        The model's.
+    frames : LabelledFrames
+        The same frames.
+    answers : list
+        As `evaluation.predict` gives it.
+    labels : dict of str arrays, [frames]
+        As `groups.frame_groups` gives it.
+    virial : bool
+        Whether the model's virial means something.
+
+    Attributes
+    ----------
+    energies : (array, array), [frames], eV
+        Of the labels and of the model.
+    atoms : int array, [frames]
+    place : tuple of str arrays, [frames]
+        What frames share whose energies have one mean: composition and temperature of liquids, else the kind; and the
+        composition again.
+    sums : dict of arrays, [frames, 2]
+        As `force_sums` and `energy_sums` give them.
+    weights : array, [samples, frames]
+        `resamples` of all frames.
+    stress : (array, array) or None
+        Of the model and of the labels, GPa, [frames, 3, 3]; nan where it is not labelled.
+    frame, species, contact : int arrays, [grains of all frames]
+        Frame and type of each grain, and the bin (of `CONTACTS`) of its shortest distance to another grain or image.
+    """
+
+    def __init__(self, dataset, types, frames, answers, labels, virial: bool):
+        self.labels = labels
+        self.atoms = np.concatenate([np.full(len(one), one.num_atoms) for one in dataset.sets])
+        self.energies = (
+            np.concatenate([one.energy for one in dataset.sets]),
+            np.array([energy for energy, _, _ in answers]),
+        )
+        liquid, place = labels["kind"] == "liquid", labels["temperature"]
+        if len(set(labels["composition"][liquid])) > 1:
+            place = np.char.add(np.char.add(labels["composition"], ", "), place)
+        self.place = np.where(liquid, place, labels["kind"]), labels["composition"]
+
+        found, contact, items = [], [], zip(frames.items, answers)
+        for one in dataset.sets:  # frame by frame: a set may hold hundreds of large ones
+            layout = layout_of(one.grain_map().match(types))
+            for cell in one.cell:
+                (graph, label), (_, forces, _) = next(items)
+                arrays = label.forces.numpy()[None], forces[None], graph.positions.numpy()[None]
+                found.append(grain_errors(*arrays, graph.atom_grain.numpy()))
+                box = torch.from_numpy(cell).float() if one.periodic else None
+                contact.append(shortest_contacts(graph, layout, box, CONTACTS[-1]))
+        self.grains = {name: np.concatenate([each[name][0] for each in found]) for name in found[0]}
+        self.frame = np.repeat(np.arange(len(frames)), frames.grains)
+        counts = [graph.counts for graph, _ in frames.items]
+        self.species = np.concatenate([np.repeat(np.arange(len(types)), count) for count in counts])
+        self.contact = np.searchsorted(CONTACTS, np.concatenate(contact), side="right")
+        self.forces = self._by_frame(slice(None))
+        self.forces["vector_padded"] = padded(self.forces["vector_rms"], frames.grains)
+        self.sums = self.forces | energy_sums(*self.energies, self.atoms, *self.place)
+        self.weights = self._drawn(slice(None))
+        self.stress = _stress(dataset, answers) if virial else None
+
+    def _by_frame(self, some) -> dict:
+        """Sums over some of the grains of each frame, {name: [frames, 2]}."""
+        where, number = self.frame[some], len(self.atoms)
+        return {
+            name: np.stack([np.bincount(where, column, number) for column in values[some].T], 1)
+            for name, values in self.grains.items()
+        }
+
+    def _drawn(self, here) -> np.ndarray:
+        return resamples(self.labels["trajectory"][here], self.place[0][here])
+
+    def of_frames(self, here) -> dict:
+        """Errors of the frames in a mask: numbers of frames and trajectories, `OF_FRAMES`, stress and intervals."""
+        sums = {name: values[here] for name, values in self.sums.items()}
+        found, ends = pooled(sums), intervals(sums, self._drawn(here))
+        return {
+            "frames": int(here.sum()),
+            "trajectories": len(set(self.labels["trajectory"][here])),
+            **{name: found[name] if sums[name][:, 1].any() else None for name in OF_FRAMES},
+            "stress": self.of_stress(here),
+            "intervals": {name: ends[name] for name in OF_FRAMES},
+        }
+
+    def of_grains(self, some) -> dict:
+        """Force errors of the grains in a mask; net force and torque are relative to the rms of the same grains'."""
+        sums = self._by_frame(some)
+        ends = intervals(sums, self.weights)
+        reference = np.divide(*sums["reference_net_force"].sum(0)) ** 0.5
+        return {
+            "grains": int(some.sum()),
+            "frames": len(np.unique(self.frame[some])),
+            **{name: value for name, value in pooled(sums).items() if name in (*OF_GRAINS, "reference_component")},
+            "reference_net_force": float(reference),
+            "intervals": {name: ends[name] for name in OF_GRAINS},
+        }
+
+    def of_stress(self, here=slice(None)) -> dict | None:
+        """Errors of the stress over some frames, GPa, or None where it is not known."""
+        if self.stress is None:
+            return None
+        predicted, labelled = (values[here] for values in self.stress)
+        known = np.isfinite(labelled).all((1, 2))
+        if not known.any():
+            return None
+        error, labelled = predicted[known] - labelled[known], labelled[known]
+        pressure = -np.trace(error, axis1=1, axis2=2) / 3
+        squares = {"component": np.square(error).mean((1, 2)), "pressure": np.square(pressure)}
+        sums = {name: np.stack([values, np.ones(len(values))], 1) for name, values in squares.items()}
+        here = np.arange(len(self.atoms))[here][known]
+        return {
+            "frames": int(known.sum()),
+            **{name: float(np.sqrt(values.mean())) for name, values in squares.items()},
+            "reference_component": float(np.sqrt(np.square(labelled).mean())),
+            "pressure_mean": float(pressure.mean()),
+            "intervals": intervals(sums, self._drawn(here)),
+        }
+
+
+def shortest_contacts(graph, layout, box, reach: float) -> np.ndarray:
+    """Shortest distance from an atom of each grain to one of another grain or image, Å, [grains]; inf beyond `reach`.
+
+    Parameters
+    ----------
+    graph : Graph
+        One frame, its grains inside the cell.
+    layout : Layout
+    box : Tensor, [3, 3], Å, or None
+    reach : float, Å
+    """
+    graph = graph._replace(atom_grain=graph.atom_grain.long(), grain_frame=graph.grain_frame.long())
+    pairs, shift = atom_pairs(graph.positions, grain_centers(graph), box, layout, reach)
+    distance = torch.linalg.norm(graph.positions[pairs[1]] + shift - graph.positions[pairs[0]], dim=1)
+    shortest = torch.full((len(graph.grain_frame),), torch.inf)
+    return shortest.scatter_reduce(0, graph.atom_grain[pairs].flatten(), distance.repeat(2), "amin").numpy()
+
+
+def _stress(dataset, answers) -> tuple:
+    """Stress of the model and of the labels, GPa, [frames, 3, 3] each; nan where it is not labelled."""
+    predicted, labelled, start = [], [], 0
+    for frames in dataset.sets:
+        virials = np.stack([virial for _, _, virial in answers[start : start + len(frames)]])
+        start += len(frames)
+        known = frames.stress is not None and frames.periodic
+        volume = np.abs(np.linalg.det(frames.cell))[:, None, None] if known else np.nan
+        predicted.append(-virials / volume)
+        labelled.append(frames.stress if known else np.full(frames.cell.shape, np.nan))
+    return tuple(GPA_PER_EV_PER_ANGSTROM3 * np.concatenate(values) for values in (predicted, labelled))
