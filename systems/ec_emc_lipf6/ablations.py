@@ -36,6 +36,7 @@ class Row(NamedTuple):
 BUDGET = ["batch_grains=24", f"max_steps={STEPS}", "validate_every=500"]
 ROWS = {
     "base": Row("conserving, as shipped"),
+    "tensors-0": Row("no l = 2", ["model.tensors=0"]),
     "messages-0": Row("no messages between grains", ["model.messages=0"]),
     "messages-2": Row("two layers of messages", ["model.messages=2"]),
     "atom-cutoff-4.5": Row("atoms see 4.5 Å", ["model.atom_cutoff=4.5", "model.atom_neighbors=30"]),
@@ -62,9 +63,8 @@ def model_of(name) -> Path:
 
 def measure(name, threads):
     row = ROWS[name]
-    compiled = ["compile=true"] if row.base == "train_conserving.yaml" else []
     places = [f"threads={threads}", f"name={name}", f"output=runs/ablations/{name}"]
-    metadata = load_model(train(load_config(HERE / row.base, [*BUDGET, *compiled, *places, *row.changes])))[1]
+    metadata = load_model(train(load_config(HERE / row.base, [*BUDGET, *places, *row.changes])))[1]
     errors = {key: value for key, value in metadata["errors"].items() if key != "split"}
     steps, minutes = metadata["provenance"]["steps_done"], metadata["provenance"]["minutes"]
     keep(name, {"says": row.says, "changes": row.changes, "steps": steps, "minutes": round(minutes, 1), **errors})

@@ -31,6 +31,7 @@ POINTS = {  # labelled grains of each kind
     "liquid-60000-pair-5000": {"liquid": 60000, "pair": 5000},
     "liquid-60000-cluster-5000": {"liquid": 60000, "cluster": 5000},
 }
+TICKS = [2500, 5000, 10000, 20000, 60000]
 SHOWN = {
     "forces": "force / eV Å$^{-1}$",
     "net_force": "net force on a grain, relative",
@@ -47,7 +48,8 @@ def measure(name, threads):
     changes = [f"data.paths={list(PATHS)}", f"data.kinds={list(POINTS[name])}", f"data.max_grains={limits}"]
     changes += [f"max_steps={STEPS}", "batch_grains=72", "validate_every=500", "compile=true"]
     changes += [f"threads={threads}", f"name={name}", f"output=runs/curve/{name}"]
-    model = train(load_config(HERE / "train_conserving.yaml", [change.replace("'", '"') for change in changes]))
+    changes += [] if "liquid" in POINTS[name] else ["loss.stress=0"]  # clusters have none
+    model = train(load_config(HERE / "train_fast.yaml", [change.replace("'", '"') for change in changes]))
     metadata = load_model(model)[1]
     errors = {key: value for key, value in metadata["errors"].items() if key != "split"}
     row = {"grains": metadata["provenance"]["grains"]["train"], "steps": STEPS, **errors}
@@ -56,15 +58,24 @@ def measure(name, threads):
 
 def plot(rows, path):
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullLocator
 
     kinds = {"liquid": "o-", "cluster": "s", "pair": "^", "liquid-cluster": "D", "liquid-pair": "v"}
-    figure = Figure(figsize=(11, 3.6), layout="constrained")
+    figure = Figure(figsize=(11, 3.8), layout="constrained")
     for axes, (key, label) in zip(figure.subplots(1, len(SHOWN)), SHOWN.items()):
         for kind, marker in kinds.items():
             own = [rows[n] for n, limits in POINTS.items() if n in rows and "-".join(limits) == kind]
             own.sort(key=lambda row: row["grains"])
             axes.plot([r["grains"] for r in own], [r[key] for r in own], marker, label=kind.replace("-", " + "))
-        axes.set(xscale="log", xlabel="labelled grains", ylabel=label)
+        axes.set(xscale="log", yscale="log", xlabel="labelled grains", ylabel=label)
+        axes.set_xticks(TICKS, [f"{n / 1000:g}k" for n in TICKS])
+        low, high = axes.get_ylim()
+        ticks = [n * 10.0**k for k in (-2, -1, 0) for n in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8)]
+        ticks = [t for t in ticks if low < t < high]
+        axes.set_yticks(ticks, [f"{t:g}" for t in ticks])
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
     figure.savefig(path, dpi=120)
 
