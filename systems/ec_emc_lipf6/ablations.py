@@ -20,6 +20,7 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "ablations.json"
 TIMINGS = HERE / "ablations_timings.json"
 STEPS = 10000
+PUBLISHED = "train_published.yaml"
 CLASSICAL = "classical force field"
 NET = "net force on a grain, relative"
 SHOWN = {"forces": 4, "net_force": 3, "torque": 3, "energy_mev": 2}  # digits
@@ -44,7 +45,22 @@ ROWS = {
     "narrow": Row("half the channels", ["model.scalars=16", "model.vectors=8", "model.hidden=32"]),
     "wide": Row("more channels", ["model.scalars=48", "model.vectors=32", "model.pair_channels=32"]),
     "loss-forces": Row("no weight on net force and torque", ["loss.net_force=0", "loss.torque=0"]),
-    "batch-72": Row("72 grains a batch, a third of the steps", ["batch_grains=72", f"max_steps={STEPS // 4}"]),
+    "seed-2": Row("the base, another seed", ["seed=2"]),
+    "seed-3": Row("the base, a third seed", ["seed=3"]),
+    "no-pairs": Row("without pairs and molecules", ["data.max_grains={pair: 0, molecule: 0}"]),
+    "no-own": Row("without a student's own frames", ["data.paths=[data/liquids.h5, data/cuts.h5, data/pairs.h5]"]),
+    "grains-10000": Row("10,000 grains of liquids", ["data.max_grains={liquid: 10000, pair: 1500, molecule: 300}"]),
+    "batch-72": Row("72 grains a batch, fewer steps in the same time", ["batch_grains=72", f"max_steps={STEPS // 2}"]),
+    "published": Row("paper 001", base=PUBLISHED),
+    "published-total": Row("paper 001, all forces straight from 1o", ["model.read_out=total"], PUBLISHED),
+    "published-gradient": Row("paper 001, eq. 7: conserving", ["model.read_out=gradient"], PUBLISHED),
+    "published-raw": Row(
+        "eq. 7 on the raw embedding", ["model.read_out=gradient", "model.raw_embedding=true"], PUBLISHED
+    ),
+    "published-nequip": Row(
+        "NequIP's convolution in place of the pair product", ["model.convolution=nequip"], PUBLISHED
+    ),
+    "published-painn": Row("PaiNN's in its place", ["model.convolution=painn"], PUBLISHED),
 }
 
 
