@@ -21,7 +21,6 @@ PATHS = ("data/liquids.h5", "data/pairs.h5", "data/cuts.h5")
 POINTS = {  # labelled grains of each kind
     "liquid-2500": {"liquid": 2500},
     "liquid-5000": {"liquid": 5000},
-    "liquid-10000": {"liquid": 10000},
     "liquid-20000": {"liquid": 20000},
     "liquid-60000": {"liquid": 60000},
     "cluster-5000": {"cluster": 5000},
