@@ -17,7 +17,7 @@ from openmm_cgaa.training.run import train
 HERE = Path(__file__).parent
 RESULTS = HERE / "learning_curve.json"
 STEPS = 12000
-PATHS = ("data/liquids.h5", "data/pairs.h5", "data/cuts.h5")
+PATHS = ("data/liquids.h5", "data/pairs.h5", "data/ion_pairs.h5", "data/cuts.h5")
 POINTS = {  # labelled grains of each kind
     "liquid-2500": {"liquid": 2500},
     "liquid-5000": {"liquid": 5000},

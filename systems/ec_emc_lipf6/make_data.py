@@ -9,6 +9,8 @@ import argparse
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from openmm_cgaa.cli import main as command
 from openmm_cgaa.reference import Dataset
 
@@ -38,10 +40,21 @@ def keep(dataset, name):
     """The compact files of one plan; what tests is a file of its own."""
     for target, splits in ((name, ["train", "validation"]), (f"{name}_test", ["test"])):
         part = dataset.select(SPACE.get(name), splits)
-        if len(part):
-            path = HERE / "data" / f"{target}.h5"
-            part.save(path, precision="single")
-            print(f"{path}: {len(part)} frames, {part.num_grains} grains, {path.stat().st_size / 1e6:.2f} MB")
+        parts = with_and_without_ions(part) if name == "pairs" else {target: part}
+        for file, part in parts.items():
+            if len(part):
+                path = HERE / "data" / f"{file}.h5"
+                part.save(path, precision="single")
+                print(f"{path}: {len(part)} frames, {part.num_grains} grains, {path.stat().st_size / 1e6:.2f} MB")
+
+
+def with_and_without_ions(dataset) -> dict:
+    """Pairs in two files: the teacher knows no charges, so that to it an ion alone in a vacuum is a neutral radical."""
+    ions = [bool({"LI", "PF6"} & set(frames.residue_names)) for frames in dataset.sets]
+    return {
+        name: dataset.keep([np.full(len(frames), ion == wanted) for frames, ion in zip(dataset.sets, ions)])
+        for name, wanted in (("pairs", False), ("ion_pairs", True))
+    }
 
 
 if __name__ == "__main__":
