@@ -1,5 +1,7 @@
 """One topology bound to one network: positions in, energy and forces out, in OpenMM's units. It scripts."""
 
+import logging
+import threading
 from typing import Optional, Tuple
 
 import torch
@@ -7,7 +9,10 @@ from torch import Tensor, nn
 
 from .geometry import Layout, layout_of
 from .neighbors import build_graph
+from .nn import ConservingNetwork
 from .units import ANGSTROM_PER_NM, KJMOL_PER_EV, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
+
+log = logging.getLogger("openmm_cgaa")
 
 
 class Evaluator(nn.Module):
@@ -22,9 +27,11 @@ class Evaluator(nn.Module):
         A periodic evaluator wants a box at each call, the other one ignores it.
     part : int
         0 the total, 1 the intra-grain term, 2 the rest.
+    fused : bool
+        Let Python calls go through the fused kernels where there are some (`fused_evaluation`); TorchScript never does.
     """
 
-    def __init__(self, network: nn.Module, grain_map, periodic: bool, part: int = 0):
+    def __init__(self, network: nn.Module, grain_map, periodic: bool, part: int = 0, fused: bool = False):
         super().__init__()
         self.network = network.eval()
         self.periodic = periodic
@@ -42,6 +49,8 @@ class Evaluator(nn.Module):
         self.register_buffer("parent", layout.parent)
         self.register_buffer("atom_grain", layout.atom_grain)
         self.register_buffer("grain_atoms", layout.grain_atoms)
+        cutoffs = self.grain_cutoff, self.atom_cutoff
+        self.fused = fused_evaluation(self.network, layout, cutoffs, self.dtype) if fused else None
 
     def forward(self, positions: Tensor, box: Optional[Tensor] = None) -> Tuple[Tensor, Tensor]:
         """Energy (float64, kJ/mol) and forces [atoms, 3] (kJ/mol/nm) in the topology's order.
@@ -56,10 +65,62 @@ class Evaluator(nn.Module):
         if self.periodic:
             assert box is not None, "this model was bound to a periodic topology: a box is needed at each call"
             cell = box.double() * self.angstrom
+        energy, forces, _ = self.compute(positions.double() * self.angstrom, cell)
+        return energy * self.kjmol, forces * self.kjmol_per_nm
+
+    def compute(self, positions: Tensor, cell: Optional[Tensor]) -> Tuple[Tensor, Tensor, Tensor]:
+        """Energy [], forces [atoms, 3] in the topology's order and virial [3, 3]; eV and Å in and out, float64 in."""
+        if not torch.jit.is_scripting():
+            if self.fused is not None:
+                energy, forces, virial = self.fused(positions, cell, self.part)
+                return energy, forces.index_select(0, self.back), virial
         layout = Layout(self.atom_index, self.parent, self.atom_grain, self.grain_atoms, self.counts)
         with torch.no_grad():
-            graph = build_graph(
-                positions.double() * self.angstrom, cell, layout, self.grain_cutoff, self.atom_cutoff, self.dtype
-            )
-        energy, forces, _ = self.network(graph, self.part)
-        return energy[0] * self.kjmol, forces[self.back] * self.kjmol_per_nm
+            graph = build_graph(positions, cell, layout, self.grain_cutoff, self.atom_cutoff, self.dtype)
+        energies, forces, virials = self.network(graph, self.part)
+        return energies[0], forces[self.back], virials[0]
+
+
+class FusedEvaluation:
+    """A fused network with the neighbours that it goes on using; one call at a time."""
+
+    def __init__(self, network, neighbors):
+        self.network = network
+        self.neighbors = neighbors
+        self.lock = threading.Lock()
+
+    def __getstate__(self):
+        return self.network, self.neighbors
+
+    def __setstate__(self, state):
+        self.__init__(*state)
+
+    def __call__(self, positions: Tensor, cell: Optional[Tensor], part: int) -> tuple:
+        with self.lock:
+            return self.network(*self.neighbors(positions, cell), part)
+
+
+def fused_evaluation(network, layout: Layout, cutoffs: tuple, dtype: torch.dtype) -> Optional[FusedEvaluation]:
+    """The fused form of a network on a CPU, or None where there is none: the one place that decides.
+
+    Parameters
+    ----------
+    network : nn.Module
+        On the device where it will run, in evaluation mode.
+    layout : Layout
+    cutoffs : (float, float)
+        Of grains and atoms, Å.
+    dtype : torch.dtype
+    """
+    devices = {p.device.type for p in network.parameters()}
+    if not isinstance(network, ConservingNetwork) or devices != {"cpu"}:
+        return None
+    try:
+        from .nn.fused import FusedConserving
+        from .verlet import VerletList
+    except ImportError as error:
+        log.warning("evaluation without fused kernels, about three times slower: numba does not import (%s)", error)
+        return None
+    return FusedEvaluation(
+        FusedConserving(network, layout.counts, layout.atom_grain), VerletList(layout, *cutoffs, dtype)
+    )

@@ -27,6 +27,12 @@ def bundled_models() -> list:
     return sorted(path.stem for path in BUNDLED.glob("*.safetensors"))
 
 
+def model_card(name) -> str | None:
+    """What a bundled model is made of, good for and bad at, as Markdown; None where `name` is no bundled model."""
+    path = BUNDLED / f"{name}.md"
+    return path.read_text(encoding="utf-8") if path.is_file() else None
+
+
 def find_model(model) -> Path:
     """The file of a bundled name or of a path; an existing file comes before a bundled name."""
     path = Path(model)

@@ -41,7 +41,7 @@ def test_wheel_carries_modules_and_bundled_models(tmp_path):
     files = set(zipfile.ZipFile(wheel).namelist())
     package = ROOT / "openmm_cgaa"
     wanted = {
-        path.relative_to(ROOT).as_posix() for pattern in ("*.py", "*.safetensors") for path in package.rglob(pattern)
+        path.relative_to(ROOT).as_posix() for pattern in ("*.py", "models/*.*") for path in package.rglob(pattern)
     }
     assert "openmm_cgaa/models/ec-emc.safetensors" in files
     assert wanted <= files

@@ -80,17 +80,3 @@ def test_nothing_is_shared_between_the_splits(sets):
         for frames in dataset.sets:
             for key, index in zip(frames.keys(), frames.trajectory):
                 assert keys.setdefault(key, dataset.trajectories[index].split) == dataset.trajectories[index].split
-
-
-def test_every_row_of_the_ablations_is_a_valid_configuration(monkeypatch):
-    pytest.importorskip("lightning")
-    from openmm_cgaa.training.config import load_config
-
-    monkeypatch.syspath_prepend(str(SYSTEM))
-    import ablations
-
-    for name, row in ablations.ROWS.items():
-        config = load_config(SYSTEM / row.base, [*ablations.BUDGET, *row.changes])
-        assert config.max_steps >= config.validate_every, name
-    for name in ablations.results():
-        assert ablations.results()[name]["changes"] == ablations.ROWS[name].changes

@@ -18,11 +18,11 @@ def run(args):
     """Prints; the exit status is 1 where the model does not know a grain."""
     from rich.console import Console
 
-    from ..modelfile import bundled_models, load_model
+    from ..modelfile import bundled_models, load_model, model_card
 
     console, path = Console(highlight=False, markup=False), Path(args.path)
     if path.suffix == ".safetensors" or (args.path in bundled_models() and not path.exists()):
-        _print_model(console, args.path, load_model(args.path)[1])
+        _print_model(console, args.path, load_model(args.path)[1], None if path.exists() else model_card(args.path))
         return 0
     if not path.is_file():
         names = ", ".join(bundled_models()) or "none"
@@ -132,8 +132,13 @@ def strangers(grains, metadata) -> list:
     return problems
 
 
-def _print_model(console, name, metadata):
+def _print_model(console, name, metadata, card):
+    from rich.markdown import Markdown
+
     from ..grains import GrainType
+
+    if card is not None:
+        console.print(Markdown(card))
 
     types = [GrainType.from_dict(kind) for kind in metadata["types"]]
     console.print(_type_table(types, f"{name}: format {metadata['format']}, the grains it knows"))

@@ -56,9 +56,9 @@ def load_torch_plugins() -> bool:
 def choose_backend(backend: str) -> str:
     """``"torch"`` or ``"python"``; says in one log line what ``"auto"`` took.
 
-    That is PythonForce, which every OpenMM of today has. TorchForce costs a few percent less on a CPU, but with the
-    released openmmtorch a System that holds one cannot be copied or read from XML: the process ends. So it is there for
-    those who ask for it.
+    That is PythonForce, which every OpenMM of today has, and where a conserving model has fused kernels on a CPU. With
+    the released openmmtorch a System that holds a TorchForce cannot be copied or read from XML: the process ends. So it
+    is there for those who ask for it.
 
     Raises
     ------

@@ -12,9 +12,7 @@ from scipy.sparse.csgraph import connected_components
 
 from .. import validation
 from ..errors import EngineError, GeometryError
-from ..geometry import layout_of
 from ..grains import GrainMap
-from ..neighbors import build_graph
 from ..potential import CGAAPotential
 from ..units import ANGSTROM_PER_NM
 from . import NOT_CONSERVING
@@ -49,7 +47,7 @@ class CGAACalculator(Calculator):
         if self.potential.conserving:
             self.implemented_properties += ["free_energy", "stress"]
         self.grain_map = None if topology is None else self.potential.grain_map(topology)
-        self.bound = None  # (what it is valid for, grain map, layout)
+        self.bound = None  # (what it is valid for, grain map, evaluator)
 
     def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
         """Called by ASE.
@@ -68,33 +66,26 @@ class CGAACalculator(Calculator):
         if periodic and not self.atoms.pbc.all():
             raise GeometryError(f"pbc is {self.atoms.pbc.tolist()}; give a box in all three directions, or in none")
         box = validation.check_box(self.atoms.cell.array / ANGSTROM_PER_NM) if periodic else None
-        grain_map, layout = self._bind(box)
-        network = self.potential.network
-        graph = build_graph(
-            self.potential.tensor(self.atoms.positions),
-            self.potential.tensor(self.atoms.cell.array) if periodic else None,
-            layout,
-            float(network.grain_cutoff),
-            float(network.atom_cutoff),
-            next(network.parameters()).dtype,
-        )
+        grain_map, evaluator = self._bind(box)
+        tensor = self.potential.tensor
         with torch.enable_grad():
-            energy, ordered, virial = network(graph)
-        forces = torch.empty_like(ordered)
-        forces[layout.atom_index] = ordered
-        energy, forces = float(energy[0]), forces.double().cpu().numpy()
+            energy, forces, virial = evaluator.compute(
+                tensor(self.atoms.positions), tensor(self.atoms.cell.array) if periodic else None
+            )
+        energy, forces = float(energy), forces.double().cpu().numpy()
         validation.check_finite(energy, forces, grain_map)
         self.results = {"energy": energy, "forces": forces}
         if self.potential.conserving:
             self.results["free_energy"] = energy
             if periodic:
-                stress = -virial[0].double().cpu().numpy() / self.atoms.get_volume()
+                stress = -virial.double().cpu().numpy() / self.atoms.get_volume()
                 self.results["stress"] = full_3x3_to_voigt_6_stress(stress)
 
     def _bind(self, box) -> tuple:
-        """Grain map and layout of the current atoms; made anew when their elements change."""
+        """Grain map and evaluator of the current atoms; made anew when their elements or the periodicity change."""
         elements = self.atoms.get_chemical_symbols()
-        if self.bound is None or self.bound[0] != elements:
+        valid_for = elements, box is not None
+        if self.bound is None or self.bound[0] != valid_for:
             grain_map = self.grain_map
             if grain_map is None:
                 grain_map = self.potential.grain_map(infer_grains(self.atoms))
@@ -108,11 +99,8 @@ class CGAACalculator(Calculator):
             validation.check_extent(grain_map, positions, box)
             self.potential.warn_domain(grain_map, box)
             grain_map = self.potential.aligned(grain_map, positions, box)
-            layout = layout_of(grain_map)
-            layout = layout._replace(
-                **{k: v.to(self.potential.device) for k, v in layout._asdict().items() if isinstance(v, torch.Tensor)}
-            )
-            self.bound = elements, grain_map, layout
+            evaluator = self.potential.evaluator(grain_map, box is not None)
+            self.bound = valid_for, grain_map, evaluator
         return self.bound[1:]
 
 

@@ -110,6 +110,7 @@ class Computation:
             "model": self.potential.data,
             "precision": self.potential.precision,
             "device": self.potential.device.type,
+            "fused": self.potential.fused,
             "grain_map": self.grain_map,
             "periodic": self.periodic,
             "part": self.part,
@@ -119,7 +120,7 @@ class Computation:
         from ..potential import CGAAPotential
 
         device = None if state["device"] == "cuda" else state["device"]  # the best there is where it is loaded
-        potential = CGAAPotential(state["model"], state["precision"], device)
+        potential = CGAAPotential(state["model"], state["precision"], device, state.get("fused", True))
         self.__init__(potential, state["grain_map"], state["periodic"], state["part"])
 
     def __call__(self, state):

@@ -33,7 +33,7 @@ class ConservingNetwork(nn.Module):
     num_basis, intra_basis : int
         Radial functions between and inside grains.
     scalars, vectors, tensors : int
-        Channels of an atom's densities: l = 0, 1 and 2.
+        Channels of an atom's densities: l = 0, 1 and 2. Without vectors and tensors atoms see distances alone.
     hidden : int
         Width of the atoms' networks.
     grain_scalars, grain_vectors : int
@@ -41,7 +41,7 @@ class ConservingNetwork(nn.Module):
     messages : int
         Grain message layers; 0 for none.
     pair_channels : int
-        Channels of the second gathering (as many scalars as vectors).
+        Channels of the second gathering: as many scalars as vectors, if there are `vectors`; 0 for no second gathering.
     atom_neighbors, grain_neighbors : float
         Typical neighbours, to bring sums to order one.
     wall : float, eV/Å^3
@@ -99,6 +99,7 @@ class ConservingNetwork(nn.Module):
         self.intra = nn.ModuleList(
             IntraDensity(pairs, intra_basis, scalars, vectors, tensors) for pairs in pair_classes
         )
+        self.pair_split = [pair_channels, pair_channels if vectors > 0 else 0]
         width = scalars + vectors + tensors
         self.intra_in = nn.Parameter(torch.randn(num_classes, width, hidden) * width**-0.5)
         self.intra_bias = nn.Parameter(torch.zeros(num_classes, hidden))
@@ -108,7 +109,7 @@ class ConservingNetwork(nn.Module):
         self.radial_s = radial_weight(num_basis, scalars)
         self.radial_v = radial_weight(num_basis, vectors)
         self.second_s = radial_weight(num_basis, pair_channels)
-        self.second_v = radial_weight(num_basis, pair_channels)
+        self.second_v = radial_weight(num_basis, self.pair_split[1])
         self.send_s = nn.Parameter(torch.randn(num_classes, scalars))
         self.send_v = nn.Parameter(torch.randn(num_classes, vectors))
         self.tensor_density = TensorDensity(num_classes, num_basis, vectors, tensors) if tensors > 0 else None
@@ -132,9 +133,9 @@ class ConservingNetwork(nn.Module):
         self.down = nn.Linear(grain_scalars, hidden, bias=False)
         self.down_vectors = nn.Linear(2 * vectors, grain_vectors, bias=False)
         self.down_in = nn.Linear(hidden + 2 * grain_vectors, hidden)
-        self.emit = nn.Linear(hidden, 2 * pair_channels)
-        self.second_mix = nn.Linear(2 * vectors, pair_channels, bias=False)
-        self.atom_out = mlp(hidden + 3 * pair_channels, hidden, 1)
+        self.emit = nn.Linear(hidden, sum(self.pair_split))
+        self.second_mix = nn.Linear(2 * vectors, self.pair_split[1], bias=False)
+        self.atom_out = mlp(hidden + pair_channels + 2 * self.pair_split[1], hidden, 1)
 
     def set_reference(self, type_energies: Tensor) -> None:
         """Energy of each grain type that the total starts from, [types], eV."""
@@ -240,7 +241,7 @@ class ConservingNetwork(nn.Module):
         h = torch.nn.functional.silu(self.down_in(x) + self.down(s_grain).index_select(0, atom_grain))
 
         # second gathering: pair functions modulated by features of both ends
-        emit_s, emit_v = self.emit(h).chunk(2, 1)
+        emit_s, emit_v = self.emit(h).split(self.pair_split, 1)
         s_out = gather_scalars(basis @ self.second_s, emit_s, i, j)
         v_out = gather_vectors(basis @ self.second_v, emit_v, unit, i, j)
         x = torch.cat([h, s_out, dots(v_out, v_out), dots(v_out, self.second_mix(v))], 1)

@@ -1,71 +1,144 @@
 """What each part of the model is worth: ``python systems/ec_emc_lipf6/ablations.py [ROW ...] [--threads N]``.
 
 Trains each row for the same number of steps on the same frames and holds it against the validation liquids. Results go
-into ablations.json, row by row; what stands there is not trained again. ``--time`` measures a step of all rows and of
-the classical force field in one run, ``--plot PNG`` draws error against time, ``--table`` prints the rows for
-docs/ablations.md.
+into ablations.json, row by row; what stands there (of the same changes and steps) is not trained again, so rows may run
+one by one or beside each other. ``--trial`` trains 20 steps, keeps no result and shows whether a row runs at all.
+``--time`` measures a step of all rows and of the classical force field in one run, ``--plot PNG`` draws error against
+time, ``--table`` prints the tables of docs/ablations.md.
 """
 
 import argparse
+import hashlib
 import json
+from dataclasses import astuple, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+import yaml
+from ablation_report import plot, tables
+from cut_grains import cut
+from delta import less_classical, topology_of
+
+from openmm_cgaa.analysis.errors import force_sums, pooled
+from openmm_cgaa.errors import CGAAError, DatasetError
 from openmm_cgaa.files import write_bytes
+from openmm_cgaa.grains import GrainType
 from openmm_cgaa.modelfile import load_model
+from openmm_cgaa.reference import Dataset, Frames, Trajectory
+from openmm_cgaa.reference.dynamics import whole
 from openmm_cgaa.training.config import load_config
+from openmm_cgaa.training.evaluation import predict
+from openmm_cgaa.training.frames import LabelledFrames, frame_graphs
 from openmm_cgaa.training.run import train
+from openmm_cgaa.training.selection import choose_frames
+from openmm_cgaa.units import ANGSTROM_PER_NM
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "ablations.json"
 TIMINGS = HERE / "ablations_timings.json"
-STEPS = 10000
-NO_STRESS = [f"no_stress_seed{seed}" for seed in (101, 103, 104, 106)]
-PUBLISHED = "train_published.yaml"
+FRONT = HERE / "front.json"
+OUTPUT = HERE / "runs" / "ablations"
+CONSERVING, PUBLISHED = "train_conserving.yaml", "train_published.yaml"
+STEPS = 6000
+STEPS_OF = {CONSERVING: STEPS, PUBLISHED: STEPS // 2}  # the published network cannot be compiled
+TRIAL = 20
 CLASSICAL = "classical force field"
-NET = "net force on a grain, relative"
-SHOWN = {"forces": 4, "net_force": 3, "torque": 3, "energy_mev": 2}  # digits
+FORM, DATA, TRAINING, PAPER = "The form", "The data", "Loss and optimiser", "The network of paper 001"
+PATHS = yaml.safe_load((HERE / CONSERVING).read_text())["data"]["paths"]
+NO_STRESS = [f"data/no_stress_seed{seed}.h5" for seed in (101, 103, 104, 106)]
+# what may be done to the frames of a row before it trains on them
+CHANGED = {"cut-2": partial(cut, pieces=2), "cut-3": partial(cut, pieces=3), "delta": less_classical}
 
 
 class Row(NamedTuple):
-    """A model that differs from the configuration `base` in `changes`, ``key=value`` as for ``openmm-cgaa train``."""
+    """A model that differs from the configuration `base` in `changes`, ``key=value`` as for ``openmm-cgaa train``.
 
+    `frames` names one of `CHANGED`; `share` is the row's part of the steps.
+    """
+
+    group: str
     says: str
     changes: list = []
-    base: str = "train_conserving.yaml"
+    base: str = CONSERVING
+    frames: str = ""
+    share: float = 1.0
+
+    @property
+    def steps(self) -> int:
+        return round(self.share * STEPS_OF[self.base])
 
 
-BUDGET = ["batch_grains=24", f"max_steps={STEPS}", "validate_every=500"]
+def without(word) -> str:
+    return f"data.paths={[path for path in PATHS if word not in path]}"
+
+
+REACH_4_5 = ["model.atom_cutoff=4.5", "model.atom_neighbors=30"]
+REACH_3_5 = ["model.atom_cutoff=3.5", "model.atom_neighbors=14"]
+BARE = ["model.tensors=0", "model.messages=0"]
+HALF = ["scalars=16", "vectors=8", "hidden=32", "grain_scalars=32", "grain_vectors=8", "pair_channels=8"]
+QUARTER = ["scalars=8", "vectors=8", "hidden=16", "grain_scalars=16", "grain_vectors=4", "pair_channels=8"]
+REACH_4 = ["model.atom_cutoff=4", "model.atom_neighbors=20"]
+SMALL = [*BARE, *REACH_4, *(f"model.{change}" for change in HALF)]
+SMALLER = [*BARE, *REACH_3_5, *(f"model.{change}" for change in HALF), "model.intra_basis=8"]
+SMALLEST = [*BARE, *REACH_4, *(f"model.{change}" for change in QUARTER), "model.intra_basis=8"]
 ROWS = {
-    "base": Row("conserving, as shipped"),
-    "tensors-0": Row("no l = 2", ["model.tensors=0"]),
-    "messages-0": Row("no messages between grains", ["model.messages=0"]),
-    "messages-2": Row("two layers of messages", ["model.messages=2"]),
-    "atom-cutoff-4.5": Row("atoms see 4.5 Å", ["model.atom_cutoff=4.5", "model.atom_neighbors=30"]),
-    "grain-cutoff-7": Row("grains see 7 Å", ["model.grain_cutoff=7"]),
-    "narrow": Row("half the channels", ["model.scalars=16", "model.vectors=8", "model.hidden=32"]),
-    "wide": Row("more channels", ["model.scalars=48", "model.vectors=32", "model.pair_channels=32"]),
-    "loss-forces": Row("no weight on net force and torque", ["loss.net_force=0", "loss.torque=0"]),
-    "seed-2": Row("the base, another seed", ["seed=2"]),
-    "seed-3": Row("the base, a third seed", ["seed=3"]),
-    "no-pairs": Row("without pairs and molecules", ["data.max_grains={pair: 0, molecule: 0}"]),
-    "no-own": Row("without a student's own frames", ["data.paths=[data/liquids.h5, data/cuts.h5, data/pairs.h5]"]),
-    "no-stress-sets": Row(
-        "with 21,000 grains more, whose PF6 is too tight",
-        [f"data.paths={[f'data/{n}.h5' for n in ('liquids', 'own', 'cuts', 'pairs', *NO_STRESS)]}"],
+    "base": Row(FORM, "conserving, as shipped"),
+    "seed-2": Row(FORM, "the base, another seed", ["seed=2"]),
+    "seed-3": Row(FORM, "the base, a third seed", ["seed=3"]),
+    "tensors-0": Row(FORM, "no l = 2", ["model.tensors=0"]),
+    "vectors-0": Row(FORM, "no l = 1 and 2: atoms see distances alone", ["model.tensors=0", "model.vectors=0"]),
+    "pairs-0": Row(FORM, "no second gathering: pair terms know nothing of both ends", ["model.pair_channels=0"]),
+    "messages-0": Row(FORM, "no messages between grains", ["model.messages=0"]),
+    "messages-2": Row(FORM, "two layers of messages", ["model.messages=2"]),
+    "no-grains": Row(
+        FORM, "no messages, nothing pooled", ["model.messages=0", "model.grain_scalars=0", "model.grain_vectors=0"]
     ),
-    "grains-10000": Row("10,000 grains of liquids", ["data.max_grains={liquid: 10000, pair: 1500, molecule: 300}"]),
-    "batch-72": Row("72 grains a batch, fewer steps in the same time", ["batch_grains=72", f"max_steps={STEPS // 2}"]),
-    "published": Row("paper 001", base=PUBLISHED),
-    "published-total": Row("paper 001, all forces straight from 1o", ["model.read_out=total"], PUBLISHED),
-    "published-gradient": Row("paper 001, eq. 7: conserving", ["model.read_out=gradient"], PUBLISHED),
+    "atom-cutoff-4.5": Row(FORM, "atoms see 4.5 Å", REACH_4_5),
+    "atom-cutoff-4.5-messages-0": Row(FORM, "the same without messages", [*REACH_4_5, "model.messages=0"]),
+    "atom-cutoff-3.5": Row(FORM, "atoms see 3.5 Å", REACH_3_5),
+    "atom-cutoff-3.5-messages-0": Row(FORM, "the same without messages", [*REACH_3_5, "model.messages=0"]),
+    "atom-cutoff-6.5": Row(FORM, "atoms see 6.5 Å", ["model.atom_cutoff=6.5", "model.atom_neighbors=80"]),
+    "grain-cutoff-7": Row(FORM, "grains see 7 Å", ["model.grain_cutoff=7"]),
+    "narrow": Row(FORM, "half the channels", ["model.scalars=16", "model.vectors=8", "model.hidden=32"]),
+    "small": Row(FORM, "no l = 2, no messages, half the channels, atoms see 4 Å", SMALL),
+    "smaller": Row(FORM, "the same, but 3.5 Å and 8 radial functions inside grains", SMALLER),
+    "smallest": Row(FORM, "no l = 2, no messages, a quarter of the channels, 4 Å, 8 radial functions inside", SMALLEST),
+    "wide": Row(FORM, "more channels", ["model.scalars=48", "model.vectors=32", "model.pair_channels=32"]),
+    "hidden-128": Row(FORM, "atoms' networks twice as wide", ["model.hidden=128"]),
+    "grains-wide": Row(FORM, "grains twice as wide", ["model.grain_scalars=128", "model.grain_vectors=32"]),
+    "basis-16": Row(FORM, "16 radial functions between grains", ["model.num_basis=16"]),
+    "emc-2": Row(FORM, "EMC cut into two grains", frames="cut-2"),
+    "emc-3": Row(FORM, "EMC cut into three grains", frames="cut-3"),
+    "delta": Row(FORM, "added to the classical force field", frames="delta"),
+    "no-pairs": Row(DATA, "without pairs and molecules", ["data.max_grains.pair=0", "data.max_grains.molecule=0"]),
+    "ion-pairs": Row(DATA, "with pairs of ions and lone ions", [f"data.paths={[*PATHS, 'data/ion_pairs.h5']}"]),
+    "no-own": Row(DATA, "without a student's own frames", [without("own")]),
+    "no-cuts": Row(DATA, "without clusters and bursts", [without("cuts")]),
+    "no-stress-sets": Row(
+        DATA, "with 21,000 grains more, whose PF6 is too tight", [f"data.paths={[*PATHS, *NO_STRESS]}"]
+    ),
+    "grains-10000": Row(DATA, "10,000 grains of liquids", ["data.max_grains.liquid=10000"]),
+    "loss-forces": Row(TRAINING, "no weight on net force and torque", ["loss.net_force=0", "loss.torque=0"]),
+    "energy-50": Row(TRAINING, "a tenth of the energy's weight", ["loss.energy=50"]),
+    "energy-5000": Row(TRAINING, "ten times the energy's weight", ["loss.energy=5000"]),
+    "batch-72": Row(TRAINING, "72 grains a batch, half the steps", ["batch_grains=72"], share=0.5),
+    # the average's memory grows with the run, (1 + n) / (10 + n): above 0.999 nothing would differ in so few steps
+    "ema-0.99": Row(TRAINING, "weights averaged over some 100 steps", ["ema_decay=0.99"]),
+    "ema-0.9": Row(TRAINING, "weights averaged over some 10 steps", ["ema_decay=0.9"]),
+    "weight-decay": Row(TRAINING, "AdamW, weight decay 0.01", ["optimizer.weight_decay=0.01"]),
+    "published": Row(PAPER, "paper 001", base=PUBLISHED),
+    "published-total": Row(PAPER, "all forces straight from 1o", ["model.read_out=total"], PUBLISHED),
+    "published-gradient": Row(PAPER, "eq. 7: conserving", ["model.read_out=gradient"], PUBLISHED),
     "published-raw": Row(
-        "eq. 7 on the raw embedding", ["model.read_out=gradient", "model.raw_embedding=true"], PUBLISHED
+        PAPER, "eq. 7 on the raw embedding", ["model.read_out=gradient", "model.raw_embedding=true"], PUBLISHED
     ),
     "published-nequip": Row(
-        "NequIP's convolution in place of the pair product", ["model.convolution=nequip"], PUBLISHED
+        PAPER, "NequIP's convolution in place of the pair product", ["model.convolution=nequip"], PUBLISHED
     ),
-    "published-painn": Row("PaiNN's in its place", ["model.convolution=painn"], PUBLISHED),
+    "published-painn": Row(PAPER, "PaiNN's in its place", ["model.convolution=painn"], PUBLISHED),
+    "published-emc-2": Row(PAPER, "EMC cut into two grains", base=PUBLISHED, frames="cut-2"),
 }
 
 
@@ -78,17 +151,115 @@ def keep(name, row):
     write_bytes(RESULTS, (json.dumps(results() | {name: row}, indent=1) + "\n").encode())
 
 
+def is_done(name) -> bool:
+    found, row = results().get(name, {}), ROWS[name]
+    return (found.get("changes"), found.get("steps")) == (row.changes, row.steps)
+
+
 def model_of(name) -> Path:
-    return HERE / "runs" / "ablations" / name / "model.safetensors"
+    return OUTPUT / name / "model.safetensors"
 
 
-def measure(name, threads):
+def measure(name, threads=1, trial=False, restart=False) -> dict:
+    """Train a row and give what ablations.json says of it; a trial is shorter and leaves nothing there."""
     row = ROWS[name]
-    places = [f"threads={threads}", f"name={name}", f"output=runs/ablations/{name}"]
-    metadata = load_model(train(load_config(HERE / row.base, [*BUDGET, *places, *row.changes])))[1]
+    output = OUTPUT / "trials" / name if trial else OUTPUT / name
+    steps = TRIAL if trial else row.steps
+    budget = [f"max_steps={steps}", f"validate_every={min(500, steps)}"] + ["compile=false"] * trial
+    places = [f"threads={threads}", f"name={name}", f"output={json.dumps(str(output))}"]
+    config = load_config(HERE / row.base, [*row.changes, *budget, *places])
+    told = None
+    if row.frames:
+        told = choose_frames(config.data, config.seed)
+        config = on_changed_frames(config, row.frames, told)
+    model = train(config, restart=trial or restart)
+    metadata = load_model(model)[1]
+    provenance = metadata["provenance"]
     errors = {key: value for key, value in metadata["errors"].items() if key != "split"}
-    steps, minutes = metadata["provenance"]["steps_done"], metadata["provenance"]["minutes"]
-    keep(name, {"says": row.says, "changes": row.changes, "steps": steps, "minutes": round(minutes, 1), **errors})
+    if told is not None:
+        seen = choose_frames(config.data, config.seed)["validation"]
+        errors |= errors_of_molecules(model, seen, told["validation"])
+    about = {"says": row.says, "changes": row.changes, "steps": provenance["steps_done"]}
+    measured = about | {"grains": provenance["grains"]["train"], "minutes": round(provenance["minutes"], 1), **errors}
+    if not trial:
+        keep(name, measured)
+    return measured
+
+
+def on_changed_frames(config, change, chosen):
+    """The configuration on exactly the frames that it had, but changed (`CHANGED`); as many molecules a batch.
+
+    The data set is made where it is not there yet; its name holds a hash of what it is made from.
+    """
+    digest = hashlib.sha256(repr([config.seed, *astuple(config.data)[1:]]).encode())
+    for path in config.data.paths:
+        digest.update(Path(path).read_bytes())
+    path = OUTPUT / "sets" / f"{change}-{digest.hexdigest()[:12]}.h5"
+    before = Dataset.merge(chosen.values())
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        CHANGED[change](before).save(path)
+    larger = Dataset.load(path).num_grains / before.num_grains
+    data = replace(config.data, paths=[str(path)], kinds=None, max_grains=None)
+    return replace(config, data=data, batch_grains=round(config.batch_grains * larger))
+
+
+def errors_of_molecules(model, seen: Dataset, told: Dataset) -> dict:
+    """Force, net force and torque as in all other rows, of a model that works on changed frames.
+
+    Parameters
+    ----------
+    model : path
+    seen : Dataset
+        The frames as the model takes them.
+    told : Dataset
+        The same with the teacher's whole labels and whole molecules: to these, errors are relative.
+
+    Raises
+    ------
+    DatasetError
+        The frames are not the same.
+    """
+    network, metadata = load_model(model)
+    types = [GrainType.from_dict(entry) for entry in metadata["types"]]
+    options = types, network.grain_cutoff, network.atom_cutoff, any(t.reference is not None for t in types)
+    answers = iter(predict(network, LabelledFrames(seen, *options)))
+    known = {key: (frames, index) for frames in told.sets for index, key in enumerate(frames.keys())}
+    found = []
+    for frames in seen.sets:
+        graphs = frame_graphs(frames, *options)
+        for key, labels, (_, atoms) in zip(frames.keys(), frames.forces, graphs):
+            if key not in known:
+                raise DatasetError("a frame that the model sees is not among those that it is measured by")
+            original, index = known[key]
+            forces = original.forces[index].astype(float)
+            predicted = forces - labels
+            predicted[atoms.numpy()] += next(answers)[1]  # which are in network order
+            cell = original.cell[index] if original.periodic else None
+            positions = whole(original.grain_map(), original.positions[index], cell)
+            found.append(force_sums(forces[None], predicted[None], positions[None], original.residues))
+    errors = pooled({name: np.concatenate([sums[name] for sums in found]) for name in found[0]})
+    return {"forces": errors["component"], "net_force": errors["net_force"], "torque": errors["torque"]}
+
+
+def cut_topology(topology, positions, change):
+    """(Topology, positions) of a box whose molecules are cut as the frames of a row are; atoms in another order."""
+    from openmm import unit
+
+    atoms = list(topology.atoms())
+    frames = Frames(
+        ANGSTROM_PER_NM * np.array(positions.value_in_unit(unit.nanometer))[None],
+        ANGSTROM_PER_NM * np.array(topology.getPeriodicBoxVectors().value_in_unit(unit.nanometer))[None],
+        [atom.element.symbol for atom in atoms],
+        [(bond[0].index, bond[1].index) for bond in topology.bonds()],
+        [atom.residue.index for atom in atoms],
+        [residue.name for residue in topology.residues()],
+    )
+    pieces = CHANGED[change](Dataset([frames], [Trajectory("box", "liquid")])).sets[0]
+    order = np.argsort(pieces.residues, kind="stable")  # atoms of an OpenMM residue follow each other
+    elements = [pieces.elements[atom] for atom in order]
+    moved = {"elements": elements, "residues": pieces.residues[order], "bonds": np.argsort(order)[pieces.bonds]}
+    return topology_of(replace(pieces, positions=pieces.positions[:, order], **moved), 0)
 
 
 def time_rows(threads):
@@ -105,43 +276,54 @@ def time_rows(threads):
     topology = structure.topology
     positions = relax(topology, structure.positions, peer, threads=threads)
     timings = {CLASSICAL: benchmark.time_classical(peer, topology, positions, threads).ms}
-    for name in results():
-        if model_of(name).is_file():
-            potential = CGAAPotential(model_of(name))
-            timings[name] = min(t.ms for t in benchmark.time_model(potential, name, topology, positions, threads))
-            print(f"{name}: {timings[name]:.1f} ms", flush=True)
+    for name in [name for name, row in ROWS.items() if row.group in (FORM, PAPER) and model_of(name).is_file()]:
+        box, change = (topology, positions), ROWS[name].frames
+        if change.startswith("cut"):
+            box = cut_topology(*box, change)
+        potential = CGAAPotential(model_of(name))
+        timings[name] = min(t.ms for t in benchmark.time_model(potential, name, *box, threads))
+        if change == "delta":  # which has the classical force field beside it
+            timings[name] += timings[CLASSICAL]
+        print(f"{name}: {timings[name]:.1f} ms", flush=True)
     write_bytes(TIMINGS, (json.dumps({"threads": threads, "ms": timings}, indent=1) + "\n").encode())
 
 
-def print_table():
-    timings = json.loads(TIMINGS.read_text())["ms"] if TIMINGS.is_file() else {}
-    print("| row | | force, eV/Å | net force | torque | energy, meV/atom | ms/step |\n|---|---|---|---|---|---|---|")
-    for name, row in results().items():
-        numbers = [f"{row[key]:.{digits}f}" for key, digits in SHOWN.items()]
-        print("|", " | ".join([f"`{name}`", row["says"], *numbers, f"{timings.get(name, float('nan')):.1f}"]), "|")
+def timings() -> dict:
+    return json.loads(TIMINGS.read_text())["ms"] if TIMINGS.is_file() else {}
 
 
-def plot(path):
-    from matplotlib.figure import Figure
+def front() -> list:
+    """Models of full length and what they are held against: a list of {label, ms, force, net_force, kind}.
 
-    timings = json.loads(TIMINGS.read_text())["ms"]
-    figure = Figure(figsize=(11, 4.2), layout="constrained")
-    for axes, (key, label) in zip(figure.subplots(1, 2), {"forces": "force / eV Å$^{-1}$", "net_force": NET}.items()):
-        for name, row in results().items():
-            if name in timings and row[key] < 1.2:
-                axes.plot(timings[name], row[key], "o", color="tab:blue")
-                axes.annotate(
-                    name, (timings[name], row[key]), fontsize="x-small", xytext=(3, 3), textcoords="offset points"
-                )
-        axes.axvline(timings[CLASSICAL], color="0.6", linestyle="--")
-        axes.set(xscale="log", yscale="log", xlabel="ms / step, 983 atoms", ylabel=label)
-    figure.savefig(path, dpi=120)
+    `kind` is ``bundled`` or ``baseline``.
+
+    Raises
+    ------
+    CGAAError
+        The file holds something else.
+    """
+    if not FRONT.is_file():
+        return []
+    try:
+        points = json.loads(FRONT.read_text())
+        known = [p["kind"] in ("bundled", "baseline") and min(p["ms"], p["force"], p["net_force"]) > 0 for p in points]
+        if all(known) and all(isinstance(p["label"], str) for p in points):
+            return points
+        reason = "an unknown kind, a label that is no text, or a number that is not above 0"
+    except (ValueError, KeyError, TypeError) as error:
+        reason = repr(error)
+    raise CGAAError(
+        f"{FRONT}: {reason}; expected a JSON list of objects with label, ms, force (eV/Å), net_force (relative) and "
+        "kind (bundled or baseline)"
+    )
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", nargs="*", help=f"by default all: {', '.join(ROWS)}")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--trial", action="store_true", help=f"{TRIAL} steps, nothing kept in {RESULTS.name}")
+    parser.add_argument("--restart", action="store_true", help="where a run of other settings is in the way")
     parser.add_argument("--time", action="store_true")
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--plot", metavar="PNG")
@@ -149,16 +331,19 @@ def main():
     unknown = set(args.rows) - set(ROWS)
     if unknown:
         parser.error(f"no such row: {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
-    if not (args.time or args.table or args.plot):
-        for name in args.rows or ROWS:
-            if name not in results():
-                measure(name, args.threads)
-    if args.time:
-        time_rows(args.threads)
-    if args.table:
-        print_table()
-    if args.plot:
-        plot(args.plot)
+    try:
+        if not (args.time or args.table or args.plot):
+            for name in args.rows or ROWS:
+                if args.trial or not is_done(name):
+                    print(f"{name}:", json.dumps(measure(name, args.threads, args.trial, args.restart)), flush=True)
+        if args.time:
+            time_rows(args.threads)
+        if args.table:
+            print(tables(ROWS, results(), timings()))
+        if args.plot:
+            plot(args.plot, ROWS, results(), timings(), front())
+    except (CGAAError, OSError) as error:
+        parser.exit(2, f"error: {error}\n")
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ is what training fits to each grain type anyway. The teacher of the new set says
 do not mix with whole ones.
 
 Every frame has the same potential, whatever its box: Ewald sums are exact at any cutoff, and Lennard-Jones ends at 6 Å
-everywhere, by a switching function from 5 Å and without a correction for its tail (the smallest boxes allow no more; the
-tail is the network's to learn).
+everywhere, by a switching function from 5 Å and without a correction for its tail, which is the network's to learn (the
+smallest boxes allow no more).
 """
 
 import argparse
@@ -82,8 +82,8 @@ def classical_system(topology) -> openmm.System:
         field = app.ForceField(*FORCEFIELD)
         if topology.getPeriodicBoxVectors() is None:
             return _end_lennard_jones(field.createSystem(topology, nonbondedMethod=app.NoCutoff, **options))
-        options |= {"nonbondedMethod": app.PME, "nonbondedCutoff": CUTOFF, "switchDistance": SWITCH}
-        return field.createSystem(topology, useDispersionCorrection=False, **options)
+        options |= {"nonbondedMethod": app.PME, "nonbondedCutoff": CUTOFF, "ewaldErrorTolerance": 1e-4}
+        return field.createSystem(topology, switchDistance=SWITCH, useDispersionCorrection=False, **options)
     except (ValueError, openmm.OpenMMException) as error:
         raise CGAAError(f"the classical force field cannot be used for these molecules: {error}") from error
 
@@ -124,14 +124,14 @@ def classical_calculator(frames) -> OpenMMCalculator:
         height = 0.1 / np.linalg.norm(np.linalg.inv(frames.cell), axis=1).max()
         if height < 2.01 * CUTOFF:  # strains of a finite difference make it smaller
             raise DatasetError(
-                f"a box of {' '.join(sorted(set(frames.residue_names)))} is {10 * height:.2f} Å high, but the classical "
-                f"force field reaches {10 * CUTOFF:g} Å: leave out boxes below {20.1 * CUTOFF:.2f} Å"
+                f"a box of {' '.join(sorted(set(frames.residue_names)))} is {10 * height:.2f} Å high, but the "
+                f"Lennard-Jones term reaches {10 * CUTOFF:g} Å here: leave out boxes below {20.1 * CUTOFF:.2f} Å"
             )
     system = classical_system(topology_of(frames, 0)[0])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "system.xml")
         path.write_text(openmm.XmlSerializer.serialize(system))
-        return OpenMMCalculator(path, platform="CPU")
+        return OpenMMCalculator(path)  # Reference: single precision would make the stress noisy
 
 
 def _less_classical(frames):

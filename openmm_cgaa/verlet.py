@@ -1,0 +1,65 @@
+"""Neighbours that hold for many steps: listed with a skin, and listed anew before an atom has crossed half of it."""
+
+from typing import Optional
+
+import torch
+from torch import Tensor
+
+from .geometry import Layout, whole_grains
+from .neighbors import build_graph
+from .nn.fused import Neighbors
+
+SKIN = 1.0  # Å; hydrogens at 300 K wear it off in some 14 fs
+
+
+class VerletList:
+    """Whole grains and their neighbours, for one topology after the other step.
+
+    What lies in the skin is beyond the cutoffs, where the network gives exactly nothing: the list changes no number.
+
+    Parameters
+    ----------
+    layout : Layout
+    grain_cutoff, atom_cutoff : float, Å
+        0.0: no neighbours of that kind.
+    dtype : torch.dtype
+        Of the network.
+    skin : float, Å
+
+    Attributes
+    ----------
+    builds : int
+        How often neighbours were listed.
+    """
+
+    def __init__(self, layout: Layout, grain_cutoff: float, atom_cutoff: float, dtype: torch.dtype, skin: float = SKIN):
+        self.layout = layout
+        self.reaches = [cutoff + skin if cutoff > 0.0 else 0.0 for cutoff in (grain_cutoff, atom_cutoff)]
+        self.dtype = dtype
+        self.far = 0.5 * skin - 1e-3  # Å, less than half by more than what single precision loses
+        self.builds = 0
+        self.origin: Optional[Tensor] = None
+
+    def __call__(self, positions: Tensor, box: Optional[Tensor]) -> tuple:
+        """(positions [atoms, 3] in network order with every grain whole, `Neighbors`).
+
+        Parameters
+        ----------
+        positions : Tensor of float64, [atoms, 3], Å
+            In the topology's order.
+        box : Tensor of float64, [3, 3], Å, or None
+        """
+        ordered = positions.index_select(0, self.layout.atom_index)
+        if not self.holds(ordered, box):
+            whole = whole_grains(positions, box, self.layout)
+            graph = build_graph(positions, box, self.layout, *self.reaches, self.dtype)
+            self.neighbors = Neighbors.from_graph(graph, box)
+            self.origin, self.box, self.moved = ordered, box, whole - ordered
+            self.builds += 1
+        return (ordered + self.moved).to(self.dtype), self.neighbors
+
+    def holds(self, ordered: Tensor, box: Optional[Tensor]) -> bool:
+        """Whether the box is the same and no atom has come far; false where a position is not a number."""
+        if self.origin is None or (box is not None and not torch.equal(box, self.box)):
+            return False
+        return bool((ordered - self.origin).square().sum(1).max() < self.far * self.far)
