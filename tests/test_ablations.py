@@ -12,11 +12,11 @@ from conftest import TINY_CONSERVING, TINY_PUBLISHED
 from openmm import unit
 
 from openmm_cgaa.errors import CGAAError, DatasetError
-from openmm_cgaa.modelfile import save_model
+from openmm_cgaa.modelfile import load_model, save_model
 from openmm_cgaa.nn import build_network
 from openmm_cgaa.reference import Dataset, Trajectory
 from openmm_cgaa.training.evaluation import evaluate
-from openmm_cgaa.training.frames import common_types
+from openmm_cgaa.training.frames import LabelledFrames, common_types
 
 pytest.importorskip("lightning")
 SYSTEM = Path(__file__).parents[1] / "systems" / "ec_emc_lipf6"
@@ -24,6 +24,7 @@ sys.path.insert(0, str(SYSTEM))
 import ablation_report  # noqa: E402 - scripts of their folder, not of the package
 import ablations  # noqa: E402
 import delta  # noqa: E402
+import direct  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -325,3 +326,27 @@ def test_networks_without_a_part_keep_the_laws(liquids, extra):
     ends = [network(graph._replace(positions=graph.positions + sign * step))[0].item() for sign in (1, -1)]
     assert forces[3, 1].item() == pytest.approx(-(ends[0] - ends[1]) / 2e-4, rel=1e-4, abs=1e-6)
     assert torch.jit.script(network)(graph)[0].item() == pytest.approx(network(graph)[0].item())
+
+
+def test_what_direct_forces_taught_is_handed_over(liquids, tmp_path):
+    from openmm_cgaa.training.config import DataConfig, TrainingConfig
+
+    liquids.save(tmp_path / "few.h5")
+    data = DataConfig(paths=[str(tmp_path / "few.h5")])
+    config = TrainingConfig(
+        TINY_CONSERVING, data, str(tmp_path / "run"), max_steps=4, batch_grains=20, validate_every=1
+    )
+    given, metadata = load_model(direct.pretrained(config, 2))
+    learned, _ = load_model(tmp_path / "run" / "direct" / "model.safetensors")
+    assert given.conserving and not learned.conserving and metadata["config"]["network"] == "conserving"
+    for name, value in given.state_dict().items():
+        torch.testing.assert_close(value, learned.state_dict()[name], msg=name)
+
+    turn = torch.linalg.qr(torch.randn(3, 3, generator=torch.Generator().manual_seed(1)))[0]  # a reflection, too
+    frames = LabelledFrames(liquids, common_types(liquids), given.grain_cutoff, given.atom_cutoff)
+    graph = frames.items[0][0]
+    turned = graph._replace(**{n: getattr(graph, n) @ turn for n in ("positions", "pair_shift", "edge_shift")})
+    energy, forces, _ = learned(graph)
+    after = learned(turned)
+    torch.testing.assert_close(after[0], energy, rtol=0, atol=1e-3)
+    torch.testing.assert_close(after[1], forces @ turn, rtol=0, atol=1e-4)

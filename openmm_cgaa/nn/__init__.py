@@ -33,9 +33,9 @@ def build_network(config: dict, types: List) -> nn.Module:
     options = complete_config(config)
     name = options.pop("network")
     given = {"slots": [t.num_slots for t in types]}
-    if name == "published":
+    if issubclass(NETWORKS[name], PublishedNetwork):
         given["bonds"] = [list(t.tree) for t in types]
-    if name == "conserving":
+    if issubclass(NETWORKS[name], ConservingNetwork):
         given["elements"] = [list(t.elements) for t in types]
         given["classes"] = [list(t.classes) for t in types]
         given["pair_classes"] = [pair_classes_of(list(t.classes), list(t.bonds)) for t in types]

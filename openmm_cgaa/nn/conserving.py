@@ -188,7 +188,7 @@ class ConservingNetwork(nn.Module):
             slot += size
         return torch.cat(scalars), torch.cat(vectors), torch.cat(tensors), torch.cat(energies)
 
-    def environment_energy(
+    def environment_features(
         self,
         positions: Tensor,
         pair_shift: Tensor,
@@ -197,8 +197,8 @@ class ConservingNetwork(nn.Module):
         s_in: Tensor,
         v_in: Tensor,
         t_in: Tensor,
-    ) -> Tensor:
-        """What is left when the intra energies are taken off, one energy per grain, [grains]."""
+    ) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What energies are read from: of atoms [atoms, c], [atoms, 3, c], of grains [grains, c]; distances [pairs]."""
         atom_grain = graph.atom_grain
         kind = self.of_slots(self.slot_class, graph.counts)
         i, j = graph.pair_index[0], graph.pair_index[1]
@@ -245,9 +245,14 @@ class ConservingNetwork(nn.Module):
         s_out = gather_scalars(basis @ self.second_s, emit_s, i, j)
         v_out = gather_vectors(basis @ self.second_v, emit_v, unit, i, j)
         x = torch.cat([h, s_out, dots(v_out, v_out), dots(v_out, self.second_mix(v))], 1)
+        return x, torch.cat([v, v_out], 2), s_grain, pair_r
+
+    def environment_energy(self, x: Tensor, s_grain: Tensor, pair_r: Tensor, graph: Graph) -> Tensor:
+        """What is left when the intra energies are taken off, one energy per grain, [grains]."""
         energy = grain_sum(self.atom_out(x), graph).squeeze(1) + self.grain_out(s_grain).squeeze(1)
         closer = torch.relu(self.shortest.flatten().index_select(0, self.element_pairs(graph)) - pair_r)
-        return energy.index_add(0, atom_grain.index_select(0, i), self.wall * closer * closer * closer)
+        receiver = graph.atom_grain.index_select(0, graph.pair_index[0])
+        return energy.index_add(0, receiver, self.wall * closer * closer * closer)
 
     def grain_energies(
         self, positions: Tensor, pair_shift: Tensor, edge_shift: Tensor, graph: Graph, part: int
@@ -256,7 +261,8 @@ class ConservingNetwork(nn.Module):
         s, v, t, intra = self.intra_features(positions, graph.counts)
         if part == self.INTRA:
             return grain_sum(intra, graph)
-        rest = self.environment_energy(positions, pair_shift, edge_shift, graph, s, v, t)
+        x, _, s_grain, pair_r = self.environment_features(positions, pair_shift, edge_shift, graph, s, v, t)
+        rest = self.environment_energy(x, s_grain, pair_r, graph)
         return rest if part == self.REST else rest + grain_sum(intra, graph)
 
     def forward(self, graph: Graph, part: int = 0) -> Tuple[Tensor, Tensor, Tensor]:

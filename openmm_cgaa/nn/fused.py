@@ -340,7 +340,7 @@ class FusedConserving:
         v_in: Tensor,
         t_in: Tensor,
     ) -> Tensor:
-        """What is left when the intra energies are taken off, []; compare `ConservingNetwork.environment_energy`."""
+        """What is left when the intra energies are taken off, []; compare `ConservingNetwork.environment_features`."""
         network = self.network
         num_basis = len(network.atom_basis.frequencies)
         s_out, v_out, t_out = Gather.apply(positions, shifts, None, rows, self.first_weights, num_basis, self.sizes)

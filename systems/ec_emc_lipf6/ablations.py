@@ -20,6 +20,7 @@ import yaml
 from ablation_report import plot, tables
 from cut_grains import cut
 from delta import less_classical, topology_of
+from direct import pretrained
 
 from openmm_cgaa.analysis.errors import force_sums, pooled
 from openmm_cgaa.errors import CGAAError, DatasetError
@@ -55,7 +56,8 @@ CHANGED = {"cut-2": partial(cut, pieces=2), "cut-3": partial(cut, pieces=3), "de
 class Row(NamedTuple):
     """A model that differs from the configuration `base` in `changes`, ``key=value`` as for ``openmm-cgaa train``.
 
-    `frames` names one of `CHANGED`; `share` is the row's part of the steps.
+    `frames` names one of `CHANGED`; `share` is the row's part of the steps, before which stand `direct` steps of
+    training with direct forces.
     """
 
     group: str
@@ -64,6 +66,7 @@ class Row(NamedTuple):
     base: str = CONSERVING
     frames: str = ""
     share: float = 1.0
+    direct: int = 0
 
     @property
     def steps(self) -> int:
@@ -124,6 +127,7 @@ ROWS = {
     "energy-50": Row(TRAINING, "a tenth of the energy's weight", ["loss.energy=50"]),
     "energy-5000": Row(TRAINING, "ten times the energy's weight", ["loss.energy=5000"]),
     "batch-72": Row(TRAINING, "72 grains a batch, half the steps", ["batch_grains=72"], share=0.5),
+    "direct-first": Row(TRAINING, "9,000 steps with direct forces, then half the steps", share=0.5, direct=9000),
     # the average's memory grows with the run, (1 + n) / (10 + n): above 0.999 nothing would differ in so few steps
     "ema-0.99": Row(TRAINING, "weights averaged over some 100 steps", ["ema_decay=0.99"]),
     "ema-0.9": Row(TRAINING, "weights averaged over some 10 steps", ["ema_decay=0.9"]),
@@ -172,6 +176,8 @@ def measure(name, threads=1, trial=False, restart=False) -> dict:
     if row.frames:
         told = choose_frames(config.data, config.seed)
         config = on_changed_frames(config, row.frames, told)
+    if row.direct:
+        config = replace(config, init=str(pretrained(config, TRIAL if trial else row.direct)))
     model = train(config, restart=trial or restart)
     metadata = load_model(model)[1]
     provenance = metadata["provenance"]

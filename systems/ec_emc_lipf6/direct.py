@@ -1,0 +1,61 @@
+"""Pre-training with direct forces: the conserving network, but its forces are read out instead of differentiated.
+
+A step then differentiates once and not twice. What was learned so is handed over to the conserving network.
+"""
+
+from dataclasses import replace
+from functools import wraps
+from pathlib import Path
+
+import torch
+
+from openmm_cgaa.grains import GrainType
+from openmm_cgaa.modelfile import load_model, save_model
+from openmm_cgaa.nn import NETWORKS, ConservingNetwork, build_network
+from openmm_cgaa.nn.graph import frame_sum
+from openmm_cgaa.training.run import train
+
+
+class DirectNetwork(ConservingNetwork):
+    """Forces are sums of an atom's vectors, weighted by its scalars; energies as in the conserving network."""
+
+    @wraps(ConservingNetwork.__init__)  # for the names of its options
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.conserving = False
+        self.force_out = torch.nn.Linear(self.atom_out[0].in_features, self.mix.in_features + self.pair_split[1])
+
+    def forward(self, graph, part: int = 0):
+        s, v, t, intra = self.intra_features(graph.positions, graph.counts)
+        shifts = graph.pair_shift, graph.edge_shift
+        x, vectors, s_grain, pair_r = self.environment_features(graph.positions, *shifts, graph, s, v, t)
+        grains = self.environment_energy(x, s_grain, pair_r, graph)
+        grains = grains.index_add(0, graph.atom_grain, intra)
+        forces = (vectors * self.force_out(x).unsqueeze(1)).sum(2)
+        energy = frame_sum(grains.double(), graph) + self.reference(graph)
+        return energy, forces, forces.new_zeros(graph.num_frames, 3, 3)
+
+
+def pretrained(config, steps: int) -> Path:
+    """A model file to begin a conserving training with (`init`), after so many steps with direct forces.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+        Of the conserving training; the stress, which has no direct form, is left out.
+    steps : int
+    """
+    NETWORKS["direct"] = DirectNetwork
+    output = Path(config.output) / "direct"
+    loss = replace(config.loss, stress=0.0)
+    direct = replace(
+        config, model={**config.model, "network": "direct"}, loss=loss, max_steps=steps, output=str(output)
+    )
+    network, metadata = load_model(train(direct))
+    metadata = {**metadata, "config": config.model}
+    conserving = build_network(config.model, [GrainType.from_dict(kind) for kind in metadata["types"]])
+    known = conserving.state_dict().keys()
+    conserving.load_state_dict({name: value for name, value in network.state_dict().items() if name in known})
+    path = output / "handed_over.safetensors"
+    save_model(path, conserving, metadata)
+    return path
