@@ -10,6 +10,7 @@ from openmm import app, unit
 
 from openmm_cgaa.cli import main
 from openmm_cgaa.cli.info import read_grains
+from openmm_cgaa.modelfile import bundled_models, model_card
 
 
 def write(path, topology, positions):
@@ -67,6 +68,14 @@ def test_model_file(tiny_conserving_path, capsys):
     assert main(["info", str(tiny_conserving_path)]) == 0
     out = capsys.readouterr().out
     assert "C4H8O3" in out and '"network": "conserving"' in out and "provenance: {}" in out
+
+
+@pytest.mark.parametrize("name", bundled_models())
+def test_every_bundled_model_has_a_card(name, capsys):
+    headings = [line.removeprefix("## ") for line in model_card(name).splitlines() if line.startswith("## ")]
+    assert headings == ["Data", "Errors", "Speed", "Domain", "Limits", "Licence"]
+    assert main(["info", name]) == 0
+    assert "Licence" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

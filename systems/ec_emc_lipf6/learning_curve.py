@@ -48,7 +48,7 @@ def measure(name, threads):
     changes += [f"max_steps={STEPS}", "batch_grains=72", "validate_every=500", "compile=true"]
     changes += [f"threads={threads}", f"name={name}", f"output=runs/curve/{name}"]
     changes += ["loss.stress=0"] if list(POINTS[name]) == ["cluster"] else []  # they have none
-    model = train(load_config(HERE / "train_fast.yaml", [change.replace("'", '"') for change in changes]))
+    model = train(load_config(HERE / "train_curve.yaml", [change.replace("'", '"') for change in changes]))
     metadata = load_model(model)[1]
     errors = {key: value for key, value in metadata["errors"].items() if key != "split"}
     row = {"grains": metadata["provenance"]["grains"]["train"], "steps": STEPS, **errors}
