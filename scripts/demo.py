@@ -1,6 +1,7 @@
 """``make demo``: the electrolyte of paper 001, 983 atoms, on the bundled model, from packmol to figures.
 
-Its length adapts to the machine, for some ten minutes on two cores. Writes into ``demo/`` of the folder where it is started, and starts anew each time.
+Its length adapts to the machine, for some ten minutes on two cores. Writes into ``demo/`` of the folder where it is
+started, and starts anew each time.
 """
 
 import os
