@@ -1,4 +1,4 @@
-"""Molecular dynamics in a folder: NVT, then NVE; it can be killed at any moment and goes on from its checkpoint."""
+"""Dynamics in a folder: NVT or NPT, then NVE; it can be killed at any moment and goes on from its checkpoint."""
 
 import contextlib
 import signal
@@ -21,6 +21,7 @@ from .reporters import GrainStateReporter, Guard, write_structure
 from .runfiles import open_folder, trim_csv, trim_dcd, writing
 
 CHUNK = 10  # steps between looks at the clock, the checkpoint and ctrl-C
+BAROSTAT_INTERVAL = 25  # steps between trial volumes, OpenMM's default
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Settings:
         fs.
     picoseconds, nve_picoseconds : float
         Length of the NVT part (`LangevinMiddleIntegrator`) and of its NVE continuation (`VerletIntegrator`).
+    pressure : float, optional
+        bar; the NVT part becomes NPT (`MonteCarloBarostat`).
     report_interval, checkpoint_interval : int
         Steps between frames, rows and checks; steps between checkpoints.
     seed : int
@@ -53,6 +56,7 @@ class Settings:
     timestep: float = 0.5
     picoseconds: float = 5.0
     nve_picoseconds: float = 0.0
+    pressure: float | None = None
     report_interval: int = 100
     checkpoint_interval: int = 1000
     seed: int = 1
@@ -69,6 +73,8 @@ class Settings:
         for name in ("friction", "picoseconds", "nve_picoseconds"):
             if not getattr(self, name) >= 0:
                 raise SimulationError(f"{name} is {getattr(self, name)}; it must not be negative")
+        if self.pressure is not None and not np.isfinite(self.pressure):
+            raise SimulationError(f"pressure is {self.pressure} bar; it must be a finite number")
 
     def steps(self, picoseconds: float) -> int:
         """Time steps in a length of time."""
@@ -86,7 +92,8 @@ def run(system, topology, positions, out, settings=None, resume=False, provenanc
     Parameters
     ----------
     system : openmm.System
-        Of any force field, without barostat.
+        Of any force field. With `pressure` it is given a barostat, which is switched off for NVE; OpenMM's checkpoints
+        do not hold how far it has adapted its step, so that a resumed NPT run differs from the unbroken one.
     topology : openmm.app.Topology
         Residues are grains.
     positions : array [atoms, 3], nm, or Quantity
@@ -116,7 +123,7 @@ def run(system, topology, positions, out, settings=None, resume=False, provenanc
         Positions, box or topology cannot be used.
     """
     settings, out = settings or Settings(), Path(out)
-    platform = _platform(settings)  # what cannot run leaves no folder behind
+    platform, barostat = _platform(settings), _barostat(system, topology, settings)  # errors leave no folder behind
     grain_map = GrainMap.from_topology(topology)
     positions = _whole(validation.check_positions(positions, grain_map.num_atoms), topology, grain_map)
     with writing(out):
@@ -139,6 +146,8 @@ def run(system, topology, positions, out, settings=None, resume=False, provenanc
     last = None
     with writing(out), _asked_to_stop() as stop:
         for name, integrator, begin, end, table in parts:
+            if barostat is not None and name == "nve":
+                barostat.setFrequency(0)
             simulation = app.Simulation(topology, system, integrator, *platform)
             checkpoint = out / f"{name}.chk"
             if checkpoint.exists():
@@ -194,6 +203,25 @@ def _advance(simulation, begin, end, out, checkpoint, table, grain_map, guard, s
         simulation.reporters = []
         if rows is not None:
             rows.close()
+
+
+def _barostat(system, topology, settings):
+    """The barostat of a run at constant pressure, or None; it is added to the system, once."""
+    if settings.pressure is None:
+        return None
+    if topology.getPeriodicBoxVectors() is None:
+        raise SimulationError(f"pressure is {settings.pressure} bar, but the topology has no periodic box")
+    found = [force for force in system.getForces() if isinstance(force, openmm.MonteCarloBarostat)]
+    if found:
+        barostat = found[0]
+        barostat.setDefaultPressure(settings.pressure)
+        barostat.setDefaultTemperature(settings.temperature)
+        barostat.setFrequency(BAROSTAT_INTERVAL)
+    else:
+        barostat = openmm.MonteCarloBarostat(settings.pressure, settings.temperature, BAROSTAT_INTERVAL)
+        system.addForce(barostat)
+    barostat.setRandomNumberSeed(settings.seed)
+    return barostat
 
 
 def _platform(settings):

@@ -42,6 +42,13 @@ def test_run_and_resume(box, any_path, tmp_path, capsys):
     assert len(whole.provenance["model_sha256"]) == 64
 
 
+def test_pressure_needs_a_model_with_an_energy(box, tiny_conserving_path, tiny_published_path, tmp_path, capsys):
+    assert simulate(box, tiny_published_path, tmp_path / "a", "--picoseconds 2e-5 --pressure 1") == 2
+    assert "--pressure" in capsys.readouterr().err and not (tmp_path / "a").exists()
+    assert simulate(box, tiny_conserving_path, tmp_path / "a", "--picoseconds 6e-4 --pressure 1") == 0
+    assert read_run(tmp_path / "a").settings["pressure"] == 1.0
+
+
 def test_torch_backend_runs(box, tiny_conserving_path, tmp_path):
     pytest.importorskip("openmmtorch")
     assert simulate(box, tiny_conserving_path, tmp_path / "a", "--picoseconds 2e-5 --backend torch") == 0

@@ -123,6 +123,28 @@ def test_interrupt_saves_a_checkpoint_and_resume_goes_on(tmp_path):
     assert np.array_equal(np.diff(table(tmp_path / "state.csv")["step"]), np.full(len(frames(tmp_path)) - 1, 10.0))
 
 
+def test_constant_pressure_moves_the_volume_until_nve(tmp_path):
+    system, topology, positions = diatomics()
+    settings = replaced(picoseconds=0.5, nve_picoseconds=0.1, pressure=5000.0, report_interval=25, platform=None)
+    run(system, topology, positions, tmp_path / "a", settings, progress=False)
+    volume, nve = table(tmp_path / "a" / "state.csv")["volume_nm3"], table(tmp_path / "a" / "nve.csv")["volume_nm3"]
+    assert len(np.unique(volume)) > 5 and volume[-1] < volume[0]
+    assert np.allclose(nve, volume[-1])
+    run(system, topology, positions, tmp_path / "b", settings, progress=False)  # the same system, again
+    assert [force.getName() for force in system.getForces()].count("MonteCarloBarostat") == 1
+    assert len(np.unique(table(tmp_path / "b" / "state.csv")["volume_nm3"])) > 5
+
+
+def test_pressure_without_a_box_is_refused(tmp_path):
+    system, topology, positions = diatomics()
+    topology.setPeriodicBoxVectors(None)
+    with pytest.raises(SimulationError, match="no periodic box"):
+        run(system, topology, positions, tmp_path / "a", replaced(pressure=1.0), progress=False)
+    with pytest.raises(SimulationError, match="finite"):
+        replaced(pressure=float("nan"))
+    assert not (tmp_path / "a").exists()
+
+
 def replaced(**changes):
     return Settings(**{**SHORT.__dict__, **changes})
 

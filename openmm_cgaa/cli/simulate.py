@@ -1,4 +1,4 @@
-"""``openmm-cgaa simulate TOPOLOGY --model NAME --out RUN``: NVT and NVE dynamics with a model."""
+"""``openmm-cgaa simulate TOPOLOGY --model NAME --out RUN``: NVT or NPT, then NVE dynamics with a model."""
 
 
 def add_arguments(parser):
@@ -7,6 +7,7 @@ def add_arguments(parser):
     parser.add_argument("--out", required=True, help="folder of the run")
     parser.add_argument("--picoseconds", type=float, default=5.0, help="length of the NVT part (default: 5)")
     parser.add_argument("--nve-picoseconds", type=float, default=0.0, help="length of an NVE continuation (default: 0)")
+    parser.add_argument("--pressure", type=float, help="bar; constant pressure instead of volume before NVE")
     parser.add_argument("--temperature", type=float, default=300.0, help="K (default: 300)")
     parser.add_argument("--friction", type=float, default=1.0, help="1/ps (default: 1)")
     parser.add_argument("--timestep", type=float, default=0.5, help="fs (default: 0.5)")
@@ -27,6 +28,8 @@ def run(args):
 
     import torch
 
+    from ..engines import NOT_CONSERVING
+    from ..errors import EngineError
     from ..potential import CGAAPotential
     from ..simulation import Settings
     from ..simulation import run as simulate
@@ -37,6 +40,8 @@ def run(args):
         torch.set_num_threads(args.threads)
     topology, positions = read_structure(args.topology)
     potential = CGAAPotential(args.model, precision=args.precision)
+    if args.pressure is not None and not potential.conserving:
+        raise EngineError("--pressure: " + NOT_CONSERVING.format(what="a barostat"))
     system = potential.createSystem(topology, backend=args.backend, positions=positions)
     provenance = {
         "topology": str(args.topology),

@@ -133,6 +133,7 @@ ROWS = {
     "ema-0.9": Row(TRAINING, "weights averaged over some 10 steps", ["ema_decay=0.9"]),
     "weight-decay": Row(TRAINING, "AdamW, weight decay 0.01", ["optimizer.weight_decay=0.01"]),
     "published": Row(PAPER, "paper 001", base=PUBLISHED),
+    "published-decay-0.1": Row(PAPER, "a tenth of the weight decay", ["optimizer.weight_decay=0.1"], PUBLISHED),
     "published-total": Row(PAPER, "all forces straight from 1o", ["model.read_out=total"], PUBLISHED),
     "published-gradient": Row(PAPER, "eq. 7: conserving", ["model.read_out=gradient"], PUBLISHED),
     "published-raw": Row(
