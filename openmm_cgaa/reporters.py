@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 from openmm import CMMotionRemover, app, unit
 
-from .analysis.temperature import kinetic_temperatures
+from .analysis.temperature import element_temperatures, kinetic_temperatures
 from .contacts import pairs_between, shortest_contact
 from .errors import CGAADomainWarning, SimulationError
 from .files import write_bytes
@@ -22,7 +22,7 @@ COLUMNS = (
 
 
 class GrainStateReporter:
-    """One CSV row a report: energies, temperatures of the grains' motions, volume, density, speed.
+    """One CSV row a report: energies, temperatures of the grains' motions and of each element, volume, density, speed.
 
     Temperatures come from the velocities that OpenMM's leapfrog integrators keep, those of the half step before: for
     `LangevinMiddleIntegrator` they sample the set temperature whatever the time step, while velocities at the full
@@ -41,11 +41,15 @@ class GrainStateReporter:
 
     def __init__(self, path, interval, grain_map):
         self.interval, self.grain_map = interval, grain_map
+        self._elements = np.empty(grain_map.num_atoms, dtype=object)
+        for t, atoms in zip(grain_map.type_index, grain_map.slots):
+            self._elements[atoms] = grain_map.types[t].elements
         new = not (os.path.exists(path) and os.path.getsize(path))
         self._file = open(path, "a", newline="")  # open for as long as the run lasts
         self._rows = csv.writer(self._file)
         if new:
-            self._rows.writerow(COLUMNS)
+            own = [f"{element}_K" for element in dict.fromkeys(self._elements)]
+            self._rows.writerow([*COLUMNS[:-1], *own, COLUMNS[-1]])
         self._clock = self._masses = None
 
     def describeNextReport(self, simulation):
@@ -62,8 +66,9 @@ class GrainStateReporter:
     def report(self, simulation, state):
         potential = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
         kinetic = state.getKineticEnergy().value_in_unit(unit.kilojoule_per_mole)
+        velocities = state.getVelocities(asNumpy=True).value_in_unit(unit.nanometer / unit.picosecond)
         kelvin = kinetic_temperatures(
-            state.getVelocities(asNumpy=True).value_in_unit(unit.nanometer / unit.picosecond),
+            velocities,
             self._masses,
             state.getPositions(asNumpy=True).value_in_unit(unit.nanometer),
             self.grain_map,
@@ -80,8 +85,11 @@ class GrainStateReporter:
         speed = (now - self._start).value_in_unit(unit.nanosecond) / days
         energies = [f"{energy:.6f}" for energy in (potential, kinetic, potential + kinetic)]
         temperatures = [f"{t:.3f}" for t in (kelvin.total, kelvin.translation, kelvin.rotation, kelvin.vibration)]
+        own = element_temperatures(velocities, self._masses, self._elements, self._com_removed)
         clock = f"{now.value_in_unit(unit.picosecond):.6f}"
-        self._rows.writerow([simulation.currentStep, clock, *energies, *temperatures, volume, density, f"{speed:.4f}"])
+        temperatures_of_elements = [f"{t:.3f}" for t in own.values()]
+        row = [simulation.currentStep, clock, *energies, *temperatures, volume, density, *temperatures_of_elements]
+        self._rows.writerow([*row, f"{speed:.4f}"])
         self._file.flush()
 
     def close(self):

@@ -189,7 +189,7 @@ def test_report_of_a_run_has_every_section_and_figure(run_folder, tmp_path, caps
     assert main(["analyze", str(run_folder), *arguments]) == 0
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["run"]["picoseconds"] == pytest.approx([0.05, 0.2]) and summary["run"]["frames"] == 31
-    assert set(summary["temperature"]) == {"translation", "rotation", "vibration", "all"}
+    assert set(summary["temperature"]) == {"translation", "rotation", "vibration", "all", "C", "H", "O"}
     assert summary["drift"]["picoseconds"] == pytest.approx(0.095)
     assert 0.0 < summary["bonds"]["largest_deviation_A"] < 0.5
     assert 1.5 < summary["contacts"]["shortest_A"] < 2.5

@@ -319,7 +319,7 @@ def test_langevin_keeps_every_temperature(tmp_path):
     rows = table(tmp_path / "state.csv")[200:]
     assert rows["volume_nm3"] == pytest.approx(1.5**3)
     assert rows["density_gml"] == pytest.approx(27 * 28.0101 * 1.66053906660e-3 / 1.5**3, rel=1e-4)
-    for name in ("translation_K", "rotation_K", "vibration_K", "temperature_K"):
+    for name in ("translation_K", "rotation_K", "vibration_K", "temperature_K", "C_K", "O_K"):
         assert rows[name].mean() == pytest.approx(300.0, rel=0.04)
 
 

@@ -119,13 +119,21 @@ def _temperatures(run, report):
     if run.state is None:
         return report.skip("temperatures: the run has no state.csv, or no row after the beginning that was asked for")
     series = {name: run.state[f"{name}_K"] for name in MOTIONS} | {"all": run.state["temperature_K"]}
+    elements = dict.fromkeys(atom.element.symbol for atom in run.trajectory.topology.atoms)
+    columns = run.state.dtype.names  # older runs have no temperatures of elements
+    series |= {element: run.state[f"{element}_K"] for element in elements if f"{element}_K" in columns}
     series = {name: values for name, values in series.items() if np.isfinite(values).all()}
     means = {name: mean(values) for name, values in series.items()}
-    text = ", ".join(f"{name} {value:.0f} ± {error:.0f}" for name, (value, error) in means.items())
+    motions = [name for name in means if name not in elements]
+    lines = [
+        ", ".join(f"{name} {means[name].value:.0f} ± {means[name].error:.0f}" for name in names) + " K"
+        for names in (motions, [name for name in means if name in elements])
+        if names
+    ]
     numbers = {name: {"mean_K": value, "error_K": error} for name, (value, error) in means.items()}
-    report.add("temperature", numbers, f"{text} K")
-    target = run.settings.get("temperature")
-    report.draw("temperature_figure", "temperatures.png", run.state["time_ps"], series, means, target=target)
+    report.add("temperature", numbers, *lines)
+    target, drawn = run.settings.get("temperature"), {name: series[name] for name in motions}
+    report.draw("temperature_figure", "temperatures.png", run.state["time_ps"], drawn, means, target=target)
 
 
 def _drift(run, report):

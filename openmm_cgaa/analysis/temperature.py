@@ -1,4 +1,4 @@
-"""Temperature of translation, rotation and vibration of grains."""
+"""Temperature of translation, rotation and vibration of grains, and of each element."""
 
 from typing import NamedTuple
 
@@ -68,3 +68,27 @@ def kinetic_temperatures(velocities, masses, positions_whole, grain_map, com_rem
     with np.errstate(invalid="ignore", divide="ignore"):
         kelvin = np.where(freedom > 0, 2.0 * energy / (freedom * BOLTZMANN_KJMOL), np.nan)
     return Temperatures(*kelvin.tolist())
+
+
+def element_temperatures(velocities, masses, elements, com_removed=True) -> dict:
+    """Temperature of the atoms of each element in K: ``{"C": 301.2, ...}``, in order of first appearance.
+
+    Where the motion of the system's center of mass is removed an atom of mass m in a system of mass M has 3 (1 - m/M)
+    degrees of freedom.
+
+    Parameters
+    ----------
+    velocities : array [atoms, 3], nm/ps
+    masses : array [atoms], Da
+    elements : list of str
+    com_removed : bool
+    """
+    masses, elements = np.asarray(masses, dtype=float), np.asarray(elements)
+    twice = masses * np.einsum("ax,ax->a", velocities, velocities)  # kinetic energies, kJ/mol
+    freedom = 3.0 * (1.0 - masses / masses.sum()) if com_removed else np.full(len(masses), 3.0)
+    kelvin = {}
+    for element in dict.fromkeys(elements.tolist()):
+        chosen = elements == element
+        number = freedom[chosen].sum()
+        kelvin[element] = float(twice[chosen].sum() / (number * BOLTZMANN_KJMOL)) if number > 0 else float("nan")
+    return kelvin
