@@ -1,5 +1,7 @@
 """Every conversion factor of the project. Inside the network: Å, eV. At OpenMM's border: nm, kJ/mol."""
 
+from math import pi
+
 ANGSTROM_PER_NM = 10.0
 KJMOL_PER_EV = 96.48533212331002  # N_A e / 1000, exact SI values of 2019 (CODATA 2018)
 
@@ -9,3 +11,6 @@ BAR_PER_EV_PER_ANGSTROM3 = GPA_PER_EV_PER_ANGSTROM3 * 1e4
 G_PER_CM3_PER_DALTON_PER_ANGSTROM3 = 1.66053906892  # CODATA 2022, atomic mass constant in g * 1e24
 BOLTZMANN_EV = 8.617333262145179e-05  # eV/K
 BOLTZMANN_KJMOL = BOLTZMANN_EV * KJMOL_PER_EV  # kJ/mol/K
+WAVENUMBER_PER_THZ = 33.35640951981521  # 1/c, exact: 1/cm per 1e12/s
+# sqrt(eV/Å^2/Da), an angular frequency, in 1/cm: kJ/mol/Da is (nm/ps)^2
+WAVENUMBER_PER_MODE = (KJMOL_PER_EV * ANGSTROM_PER_NM**2) ** 0.5 / (2.0 * pi) * WAVENUMBER_PER_THZ

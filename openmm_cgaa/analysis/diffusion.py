@@ -1,0 +1,71 @@
+"""Self-diffusion from displacements that grow with time."""
+
+import numpy as np
+
+from ..errors import SimulationError
+from .drift import Estimate
+
+M2_PER_S = 1e-6  # nm^2/ps in m^2/s
+BLOCKS = 4
+
+
+def mean_square_displacement(positions) -> np.ndarray:
+    """Mean of |r(t + lag) - r(t)|^2 over particles and all t, for lags of 0 to frames - 1; [frames].
+
+    By Fourier transforms: Calandrini et al., Collection SFN 12, 201 (2011), eq. 79 ff.
+
+    Parameters
+    ----------
+    positions : array [frames, particles, 3]
+        Never wrapped into a box.
+    """
+    positions = np.asarray(positions, dtype=float)
+    positions = positions - positions.mean(axis=0)  # what is left of a large number is exact
+    frames = len(positions)
+    counts = frames - np.arange(frames)
+    spectrum = np.fft.rfft(positions, 2 * frames, axis=0)
+    products = np.fft.irfft(np.abs(spectrum) ** 2, axis=0)[:frames].sum(axis=-1) / counts[:, None]
+    square = np.square(positions).sum(axis=-1)  # [frame, particle]
+    head = np.cumsum(np.concatenate([np.zeros((1, square.shape[1])), square]), axis=0)
+    sums = head[counts] + (head[-1] - head[np.arange(frames)])  # of the first and the last frames - lag
+    return (sums / counts[:, None] - 2.0 * products).mean(axis=1)
+
+
+def diffusion(time, positions, begin, end, blocks=BLOCKS) -> Estimate:
+    """Self-diffusion coefficient in 1e-9 m^2/s: a sixth of the slope of the mean square displacement.
+
+    The value is that of the whole trajectory, its error the standard error over blocks in time. Nothing is corrected
+    for the size of the box (Yeh and Hummer, J. Phys. Chem. B 108, 15873 (2004)).
+
+    Parameters
+    ----------
+    time : array [frames], ps
+        Evenly spaced.
+    positions : array [frames, particles, 3], nm
+        Never wrapped, without the motion of the system's center of mass.
+    begin, end : float
+        ps; the lags between which a straight line is fitted.
+    blocks : int
+
+    Raises
+    ------
+    SimulationError
+        A block is not longer than `end`, or too few frames lie between the lags.
+    """
+    time = np.asarray(time, dtype=float)
+    length = len(time) // blocks
+    spacing = (time[-1] - time[0]) / max(len(time) - 1, 1)
+    if length < 2 or (length - 1) * spacing < end or round((end - begin) / spacing) < 3:
+        raise SimulationError(
+            f"diffusion from lags of {begin} to {end} ps in {blocks} blocks: there are {len(time)} frames "
+            f"{spacing:.4g} ps apart; each block must be longer than the last lag, with some frames between both"
+        )
+
+    def fitted(part):
+        lags = spacing * np.arange(len(part))
+        chosen = (lags >= begin - 1e-9) & (lags <= end + 1e-9)
+        slope = np.polyfit(lags[chosen], mean_square_displacement(part)[chosen], 1)[0]
+        return 1e9 * M2_PER_S * slope / 6.0
+
+    parts = [fitted(positions[block * length : (block + 1) * length]) for block in range(blocks)]
+    return Estimate(fitted(positions), float(np.std(parts, ddof=1) / np.sqrt(blocks)))
