@@ -22,6 +22,7 @@ from .runfiles import open_folder, trim_csv, trim_dcd, writing
 
 CHUNK = 10  # steps between looks at the clock, the checkpoint and ctrl-C
 BAROSTAT_INTERVAL = 25  # steps between trial volumes, OpenMM's default
+INTRA_GROUP = 1  # force group of the intra-grain part in RESPA
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,10 @@ class Settings:
         1/ps.
     timestep : float
         fs.
+    inner_steps : int
+        Above 1: RESPA. Forces of group `INTRA_GROUP` (the intra-grain part, `intraForceGroup` of
+        `CGAAPotential.createSystem`) act this many times in a time step, all others once; the integrators are
+        `MTSLangevinIntegrator` and `MTSIntegrator` of OpenMM.
     picoseconds, nve_picoseconds : float
         Length of the NVT part (`LangevinMiddleIntegrator`) and of its NVE continuation (`VerletIntegrator`).
     pressure : float, optional
@@ -54,6 +59,7 @@ class Settings:
     temperature: float = 300.0
     friction: float = 1.0
     timestep: float = 0.5
+    inner_steps: int = 1
     picoseconds: float = 5.0
     nve_picoseconds: float = 0.0
     pressure: float | None = None
@@ -68,6 +74,8 @@ class Settings:
         for name in ("temperature", "timestep", "report_interval", "checkpoint_interval", "max_stretch"):
             if not getattr(self, name) > 0:
                 raise SimulationError(f"{name} is {getattr(self, name)}; it must be positive")
+        if self.inner_steps < 1:
+            raise SimulationError(f"inner_steps is {self.inner_steps}; at least one is needed")
         if self.threads is not None and self.threads < 1:
             raise SimulationError(f"threads is {self.threads}; at least one is needed")
         for name in ("friction", "picoseconds", "nve_picoseconds"):
@@ -123,7 +131,9 @@ def run(system, topology, positions, out, settings=None, resume=False, provenanc
         Positions, box or topology cannot be used.
     """
     settings, out = settings or Settings(), Path(out)
-    platform, barostat = _platform(settings), _barostat(system, topology, settings)  # errors leave no folder behind
+    # errors leave no folder behind
+    platform, barostat = _platform(settings), _barostat(system, topology, settings)
+    _check_groups(system, settings)
     grain_map = GrainMap.from_topology(topology)
     positions = _whole(validation.check_positions(positions, grain_map.num_atoms), topology, grain_map)
     with writing(out):
@@ -133,13 +143,12 @@ def run(system, topology, positions, out, settings=None, resume=False, provenanc
 
     trained_contact = (provenance or {}).get("trained_contact")
     guard = Guard(topology, positions, settings.report_interval, settings.max_stretch, trained_contact)
-    nvt = openmm.LangevinMiddleIntegrator(settings.temperature, settings.friction, settings.timestep / 1000)
-    nvt.setRandomNumberSeed(settings.seed)
+    nvt, nve = _integrators(settings)
     nvt_end = settings.steps(settings.picoseconds)
     parts = [("nvt", nvt, 0, nvt_end, "state.csv")]
     if settings.nve_picoseconds:
         nve_end = nvt_end + settings.steps(settings.nve_picoseconds)
-        parts.append(("nve", openmm.VerletIntegrator(settings.timestep / 1000), nvt_end, nve_end, "nve.csv"))
+        parts.append(("nve", nve, nvt_end, nve_end, "nve.csv"))
     if (out / "nve.chk").exists():
         parts = parts[1:]
 
@@ -156,7 +165,8 @@ def run(system, topology, positions, out, settings=None, resume=False, provenanc
                 simulation.context.setPositions(positions)
                 simulation.context.setVelocitiesToTemperature(settings.temperature, settings.seed)
             else:
-                # both integrators keep the velocities of half a step before the positions: they carry over as they are
+                # both integrators keep the velocities of the same time (half a step before the positions, but for RESPA
+                # that of the positions): they carry over as they are
                 simulation.context.setState(last.context.getState(positions=True, velocities=True))
             step = simulation.currentStep
             for file in ("state.csv", "nve.csv"):
@@ -203,6 +213,31 @@ def _advance(simulation, begin, end, out, checkpoint, table, grain_map, guard, s
         simulation.reporters = []
         if rows is not None:
             rows.close()
+
+
+def _integrators(settings) -> tuple:
+    """Of the NVT and of the NVE part."""
+    step = settings.timestep / 1000
+    if settings.inner_steps > 1:
+        groups = [(0, 1), (INTRA_GROUP, settings.inner_steps)]
+        nvt = openmm.MTSLangevinIntegrator(settings.temperature, settings.friction, step, groups)
+        nve = openmm.MTSIntegrator(step, groups)
+    else:
+        nvt = openmm.LangevinMiddleIntegrator(settings.temperature, settings.friction, step)
+        nve = openmm.VerletIntegrator(step)
+    nvt.setRandomNumberSeed(settings.seed)
+    return nvt, nve
+
+
+def _check_groups(system, settings):
+    if settings.inner_steps > 1:
+        groups = {force.getForceGroup() for force in system.getForces()}
+        if not {0, INTRA_GROUP} <= groups or groups - {0, INTRA_GROUP}:
+            raise SimulationError(
+                f"inner_steps is {settings.inner_steps}, but the system has forces in the groups {sorted(groups)}; "
+                f"RESPA needs the intra-grain part in group {INTRA_GROUP} (intraForceGroup={INTRA_GROUP}) and the rest "
+                "in group 0"
+            )
 
 
 def _barostat(system, topology, settings):

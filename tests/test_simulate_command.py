@@ -49,6 +49,12 @@ def test_pressure_needs_a_model_with_an_energy(box, tiny_conserving_path, tiny_p
     assert read_run(tmp_path / "a").settings["pressure"] == 1.0
 
 
+def test_respa(box, tiny_conserving_path, tiny_published_path, tmp_path, capsys):
+    assert simulate(box, tiny_conserving_path, tmp_path / "a", "--picoseconds 6e-5 --inner-steps 2") == 0
+    assert simulate(box, tiny_published_path, tmp_path / "b", "--picoseconds 6e-5 --inner-steps 2") == 2
+    assert "intraForceGroup" in capsys.readouterr().err
+
+
 def test_torch_backend_runs(box, tiny_conserving_path, tmp_path):
     pytest.importorskip("openmmtorch")
     assert simulate(box, tiny_conserving_path, tmp_path / "a", "--picoseconds 2e-5 --backend torch") == 0

@@ -135,6 +135,21 @@ def test_constant_pressure_moves_the_volume_until_nve(tmp_path):
     assert len(np.unique(table(tmp_path / "b" / "state.csv")["volume_nm3"])) > 5
 
 
+def test_respa_lets_the_rest_take_longer_steps(tmp_path):
+    """With the stiff bond inside, steps of 4 fs conserve what Verlet of 4 fs does not."""
+    system, topology, positions = diatomics(k=6.8e5)
+    longer = dict(picoseconds=2.0, nve_picoseconds=4.0, timestep=4.0, platform=None, max_stretch=5.0)
+    with pytest.raises(SimulationError, match="group 1"):
+        run(system, topology, positions, tmp_path / "a", replaced(inner_steps=8, **longer), progress=False)
+    assert not (tmp_path / "a").exists()
+    run(system, topology, positions, tmp_path / "a", replaced(**longer), progress=False)
+    system.getForce(0).setForceGroup(1)  # the bonds
+    run(system, topology, positions, tmp_path / "b", replaced(inner_steps=8, **longer), progress=False)
+    spread = {name: table(tmp_path / name / "nve.csv")["total_kjmol"].std() for name in "ab"}
+    assert spread["b"] < 0.2 * spread["a"]
+    assert table(tmp_path / "b" / "state.csv")["temperature_K"].mean() == pytest.approx(300.0, rel=0.1)
+
+
 def test_pressure_without_a_box_is_refused(tmp_path):
     system, topology, positions = diatomics()
     topology.setPeriodicBoxVectors(None)

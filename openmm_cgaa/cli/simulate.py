@@ -11,6 +11,9 @@ def add_arguments(parser):
     parser.add_argument("--temperature", type=float, default=300.0, help="K (default: 300)")
     parser.add_argument("--friction", type=float, default=1.0, help="1/ps (default: 1)")
     parser.add_argument("--timestep", type=float, default=0.5, help="fs (default: 0.5)")
+    parser.add_argument(
+        "--inner-steps", type=int, default=1, help="RESPA: intra-grain forces so many times a step (default: 1)"
+    )
     parser.add_argument("--report-interval", type=int, default=100, help="steps between frames (default: 100)")
     parser.add_argument("--checkpoint-interval", type=int, default=1000, help="steps (default: 1000)")
     parser.add_argument("--max-stretch", type=float, default=0.5, help="Å a bond may be off its start (default: 0.5)")
@@ -31,7 +34,7 @@ def run(args):
     from ..engines import NOT_CONSERVING
     from ..errors import EngineError
     from ..potential import CGAAPotential
-    from ..simulation import Settings
+    from ..simulation import INTRA_GROUP, Settings
     from ..simulation import run as simulate
     from ..topologies import read_structure
 
@@ -42,7 +45,8 @@ def run(args):
     potential = CGAAPotential(args.model, precision=args.precision)
     if args.pressure is not None and not potential.conserving:
         raise EngineError("--pressure: " + NOT_CONSERVING.format(what="a barostat"))
-    system = potential.createSystem(topology, backend=args.backend, positions=positions)
+    intra = INTRA_GROUP if args.inner_steps > 1 else None
+    system = potential.createSystem(topology, backend=args.backend, positions=positions, intraForceGroup=intra)
     provenance = {
         "topology": str(args.topology),
         "model": str(args.model),
