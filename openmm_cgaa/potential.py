@@ -1,5 +1,7 @@
 """The public face: a CGAA model, ready for OpenMM or for a call without any engine."""
 
+import hashlib
+
 import numpy as np
 import openmm
 import torch
@@ -140,6 +142,21 @@ class CGAAPotential:
         """One `CGAADomainWarning` that names what of a system lies outside of what the model was trained on."""
         outside = validation.check_domain(self.metadata["domain"], self.types, grain_map, box)
         validation.warn_domain(self.source, outside)
+
+    def provenance(self) -> dict:
+        """What made a run's forces and what they were trained on, as `simulation.run` takes it.
+
+        ``model``, ``model_sha256``; of the training frames ``trained_contact`` (Å, the shortest between grains),
+        ``trained_temperature`` (K) and ``trained_density`` (g/cm3), both [lowest, highest]; None where it is not known.
+        """
+        domain = self.metadata["domain"]
+        return {
+            "model": self.source,
+            "model_sha256": hashlib.sha256(self.data).hexdigest(),
+            "trained_contact": domain.get("shortest_contact"),
+            "trained_temperature": domain.get("temperature"),
+            "trained_density": domain.get("density"),
+        }
 
     def aligned(self, grain_map: GrainMap, positions: np.ndarray, box: np.ndarray | None) -> GrainMap:
         """The map with equivalent atoms in the slots that this geometry (nm) gives them, where the model needs it."""

@@ -13,7 +13,7 @@ from .analysis.temperature import element_temperatures, kinetic_temperatures
 from .contacts import pairs_between, shortest_contact
 from .errors import CGAADomainWarning, SimulationError
 from .files import write_bytes
-from .units import ANGSTROM_PER_NM
+from .units import ANGSTROM_PER_NM, G_PER_CM3_PER_DALTON_PER_ANGSTROM3
 
 COLUMNS = (
     "step,time_ps,potential_kjmol,kinetic_kjmol,total_kjmol,"
@@ -108,19 +108,23 @@ class Guard:
         Steps between looks.
     max_stretch : float
         Å that a bond may be off its starting length.
-    trained_contact : float, optional
+    contact : float, optional
         Å, the shortest distance between grains that the model was trained on. A run in which grains come closer than
         nine tenths of it (thermal motion goes a little below what some hundred frames hold) is warned of once.
+    density : (float, float), optional
+        g/cm3, lowest and highest that the model was trained on; a run whose box leaves them is warned of once.
     """
 
-    def __init__(self, topology, positions, interval, max_stretch=0.5, trained_contact=None):
+    def __init__(self, topology, positions, interval, max_stretch=0.5, contact=None, density=None):
         self.topology, self.interval, self.max_stretch = topology, interval, max_stretch
         self.bonds = list(topology.bonds())
         self._pairs = np.array([(a.index, b.index) for a, b in self.bonds], dtype=int).reshape(-1, 2)
         self._lengths = self._measure(positions)
         self._good = np.array(positions), topology.getPeriodicBoxVectors()
-        self._trained_contact = trained_contact
-        if trained_contact:
+        self._contact, self._density = contact, density
+        if density:
+            self._mass = sum(atom.element.mass.value_in_unit(unit.dalton) for atom in topology.atoms())
+        if contact:
             self._contacts = pairs_between([atom.residue.index for atom in topology.atoms()])
 
     def describeNextReport(self, simulation):
@@ -147,8 +151,10 @@ class Guard:
         if not np.isfinite(energy):
             raise SimulationError(f"the potential energy is {energy}")
         self._check_bonds(positions)
-        if self._trained_contact:
+        if self._contact:
             self._check_contacts(positions, state, simulation.currentStep)
+        if self._density and self.topology.getPeriodicBoxVectors() is not None:
+            self._check_density(state, simulation.currentStep)
         self._good = positions.copy(), state.getPeriodicBoxVectors() if self._good[1] is not None else None
 
     def save_last_good(self, path):
@@ -160,17 +166,29 @@ class Guard:
         if self.topology.getPeriodicBoxVectors() is not None:
             box = state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.nanometer)
         distance, pair = shortest_contact(positions, box, self._contacts)
-        if ANGSTROM_PER_NM * distance < 0.9 * self._trained_contact:
+        if ANGSTROM_PER_NM * distance < 0.9 * self._contact:
             atoms = list(self.topology.atoms())
             a, b = (atoms[i] for i in self._contacts[:, pair])
             warnings.warn(
                 f"step {step}: {a.name} of {a.residue.name} {a.residue.id} and {b.name} of {b.residue.name} "
                 f"{b.residue.id} are {ANGSTROM_PER_NM * distance:.2f} Å apart, but the model was trained on no contact "
-                f"below {self._trained_contact:.2f} Å: do not trust the run from here; train the model on such frames",
+                f"below {self._contact:.2f} Å: do not trust the run from here; train the model on such frames",
                 CGAADomainWarning,
                 stacklevel=2,
             )
-            self._trained_contact = None
+            self._contact = None
+
+    def _check_density(self, state, step):
+        volume = ANGSTROM_PER_NM**3 * state.getPeriodicBoxVolume().value_in_unit(unit.nanometer**3)
+        density, (lowest, highest) = self._mass * G_PER_CM3_PER_DALTON_PER_ANGSTROM3 / volume, self._density
+        if not lowest - 0.005 <= density <= highest + 0.005:
+            warnings.warn(
+                f"step {step}: the density is {density:.2f} g/cm3, but the model was trained at {lowest:.2f} to "
+                f"{highest:.2f}: do not trust the run from here; train the model on such boxes",
+                CGAADomainWarning,
+                stacklevel=2,
+            )
+            self._density = None
 
     def _measure(self, positions):
         return np.linalg.norm(positions[self._pairs[:, 1]] - positions[self._pairs[:, 0]], axis=1)

@@ -4,6 +4,7 @@ import contextlib
 import signal
 import sys
 import threading
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from openmm import app
 from tqdm import tqdm
 
 from . import validation
-from .errors import SimulationError
+from .errors import CGAADomainWarning, SimulationError
 from .files import write_bytes
 from .grains import GrainMap
 from .matching import unwrap
@@ -112,8 +113,8 @@ def run(system, topology, positions, out, settings=None, resume=False, provenanc
         Go on with the run in the folder; only its lengths may have changed. Frames and rows after the checkpoint are
         dropped, so that none is there twice.
     provenance : dict, optional
-        What made the forces, for ``run.json``; must be the same when a run is resumed. With its ``trained_contact``
-        (Å) grains that come closer than the model was trained on are warned of, see `reporters.Guard`.
+        What made the forces, for ``run.json``; must be the same when a run is resumed. What it says of the training
+        (`CGAAPotential.provenance`) lets the run warn where it leaves that, see `reporters.Guard`.
     progress : bool
         Show a progress bar.
 
@@ -141,8 +142,9 @@ def run(system, topology, positions, out, settings=None, resume=False, provenanc
         if not (out / "topology.cif").exists():
             write_structure(out / "topology.cif", topology, positions)
 
-    trained_contact = (provenance or {}).get("trained_contact")
-    guard = Guard(topology, positions, settings.report_interval, settings.max_stretch, trained_contact)
+    trained = {key: (provenance or {}).get(f"trained_{key}") for key in ("contact", "density")}
+    guard = Guard(topology, positions, settings.report_interval, settings.max_stretch, **trained)
+    _warn_temperature(settings.temperature, (provenance or {}).get("trained_temperature"))
     nvt, nve = _integrators(settings)
     nvt_end = settings.steps(settings.picoseconds)
     parts = [("nvt", nvt, 0, nvt_end, "state.csv")]
@@ -213,6 +215,16 @@ def _advance(simulation, begin, end, out, checkpoint, table, grain_map, guard, s
         simulation.reporters = []
         if rows is not None:
             rows.close()
+
+
+def _warn_temperature(kelvin, trained):
+    if trained and not trained[0] - 1.0 <= kelvin <= trained[1] + 1.0:
+        warnings.warn(
+            f"the run is at {kelvin:g} K, but the model was trained at {trained[0]:g} to {trained[1]:g} K: check its "
+            "errors there before you trust it",
+            CGAADomainWarning,
+            stacklevel=3,
+        )
 
 
 def _integrators(settings) -> tuple:

@@ -59,9 +59,8 @@ def main():
     say(f"{ms:.1f} ms/step; {nvt:g} ps NVT at 300 K and {nve:g} ps NVE on {MODEL}")
     if share < 1:
         say("(what ten minutes leave here; the error of the drift will be wide)")
-    provenance = {"model": MODEL, "trained_contact": potential.metadata["domain"].get("shortest_contact")}
     settings = Settings(picoseconds=nvt, nve_picoseconds=nve, **common)
-    simulate(system, topology, positions, OUT / "run", settings, provenance=provenance)
+    simulate(system, topology, positions, OUT / "run", settings, provenance=potential.provenance())
 
     say(f"analysis; the teacher labels {FRAMES} frames")
     reference = OUT / "classical" / "trajectory.dcd"

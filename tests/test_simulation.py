@@ -211,6 +211,20 @@ def test_grains_closer_than_in_training_are_warned_of_once(tmp_path):
     same_run(tmp_path / "a", tmp_path / "b")
 
 
+def test_density_and_temperature_outside_of_training_are_warned_of(tmp_path):
+    system, topology, positions = diatomics()  # 0.37 g/cm3
+    inside = {"trained_density": [0.3, 0.4], "trained_temperature": [280.0, 320.0]}
+    outside = {"trained_density": [0.5, 0.9], "trained_temperature": [350.0, 400.0]}
+    with pytest.warns(CGAADomainWarning) as told:
+        run(system, topology, positions, tmp_path / "a", SHORT, provenance=outside, progress=False)
+    texts = [str(w.message) for w in told if w.category is CGAADomainWarning]
+    assert len(texts) == 2 and "300 K, but the model was trained at 350 to 400 K" in texts[0]
+    assert "step 10: the density is 0.37 g/cm3, but the model was trained at 0.50 to 0.90" in texts[1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", CGAADomainWarning)
+        run(system, topology, positions, tmp_path / "b", SHORT, provenance=inside, progress=False)
+
+
 @pytest.mark.parametrize("energy", ["sqrt(0.01-x^2)", "1/step(-1-x*x)"])
 def test_force_or_energy_that_is_not_finite_stops_the_run(tmp_path, energy):
     system, topology, positions = diatomics()

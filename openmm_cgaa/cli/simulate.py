@@ -26,7 +26,6 @@ def add_arguments(parser):
 
 
 def run(args):
-    import hashlib
     from dataclasses import fields
 
     import torch
@@ -49,9 +48,7 @@ def run(args):
     system = potential.createSystem(topology, backend=args.backend, positions=positions, intraForceGroup=intra)
     provenance = {
         "topology": str(args.topology),
-        "model": str(args.model),
-        "model_sha256": hashlib.sha256(potential.data).hexdigest(),
-        "trained_contact": potential.metadata["domain"].get("shortest_contact"),
+        **potential.provenance(),
         "precision": args.precision,
         "backend": args.backend,
     }
