@@ -1,0 +1,145 @@
+"""The simulations behind docs/validation.md: what they are, and how one is made or gone on with."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from openmm import app, unit
+
+from openmm_cgaa import CGAAPotential
+from openmm_cgaa.analysis.runs import read_run
+from openmm_cgaa.building import build, classical_system, relax
+from openmm_cgaa.errors import SimulationError
+from openmm_cgaa.reporters import write_structure
+from openmm_cgaa.simulation import INTRA_GROUP, Settings
+from openmm_cgaa.simulation import run as simulate
+from openmm_cgaa.topologies import read_structure
+
+SYSTEM = Path(__file__).parents[1]
+BOXES = {"large": SYSTEM / "build.yaml", "small": Path(__file__).parent / "small.yaml"}  # 983 and 248 atoms
+MODEL, PUBLISHED, CLASSICAL = "ec-emc-lipf6", "ec-emc-lipf6-published", "classical"
+SETTLED = 1.0  # ps of a run that count as its settling
+SHORT = 0.01  # of the length of a run, for make validate
+
+
+class Simulated(NamedTuple):
+    """A run: in which box, on which forces, with which settings; `scale` is the box's length over its usual one."""
+
+    box: str
+    settings: Settings
+    model: str = MODEL
+    scale: float = 1.0
+
+
+def _nve(step, inner=1, box="large", nve=20.0, **more):
+    every = max(1, round(10.0 / step))  # 10 fs
+    settings = Settings(
+        timestep=step, inner_steps=inner, picoseconds=1.0, nve_picoseconds=nve, report_interval=every, **more
+    )
+    return Simulated(box, settings)
+
+
+def _nvt(box, temperature, picoseconds, model=MODEL, scale=1.0, every=100, **more):
+    settings = Settings(temperature=temperature, picoseconds=picoseconds, report_interval=every, **more)
+    return Simulated(box, settings, model, scale)
+
+
+RUNS = {
+    **{f"nve-{step:g}": _nve(step) for step in (0.25, 0.5, 1.0, 2.0)},
+    "nve-published": _nve(0.5, nve=5.0)._replace(model=PUBLISHED),
+    **{f"small-{kelvin}": _nvt("small", float(kelvin), 200.0) for kelvin in (300, 350, 400, 500)},
+    **{f"large-{kelvin}": _nvt("large", float(kelvin), 50.0) for kelvin in (300, 500)},
+    "npt": _nvt("small", 300.0, 100.0, pressure=1.0),
+    "spectrum": _nvt("small", 300.0, 5.0, every=4),
+    "friction-0.1": _nvt("small", 400.0, 100.0, friction=0.1),
+    "friction-10": _nvt("small", 400.0, 100.0, friction=10.0),
+    **{f"classical-{kelvin}": _nvt("small", float(kelvin), 200.0, CLASSICAL) for kelvin in (300, 350, 400, 500)},
+    **{f"respa-{outer:g}": _nve(outer, round(outer / 0.5), "small", 10.0) for outer in (1.0, 2.0, 3.0, 4.0)},
+    "respa-0.5": _nve(0.5, 1, "small", 10.0),
+    "compressed": _nvt("small", 300.0, 5.0, scale=0.9 ** (1 / 3)),
+    "hot": _nvt("small", 600.0, 20.0),
+}
+
+
+class Workplace:
+    """Where runs live, on which model, and how long they are.
+
+    Parameters
+    ----------
+    folder : path
+    models : dict
+        Bundled name or file for each name in `RUNS`.
+    short : bool
+        A hundredth of the length.
+    threads : int
+    """
+
+    def __init__(self, folder, models, short=False, threads=1):
+        self.folder, self.models, self.short, self.threads = Path(folder), models, short, threads
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.forcefield = app.ForceField(str(SYSTEM.parent / "ec_emc" / "forcefield.xml"), str(SYSTEM / "ions.xml"))
+        self._potentials = {}
+
+    def potential(self, name=MODEL, precision="single") -> CGAAPotential:
+        key = name, precision
+        if key not in self._potentials:
+            self._potentials[key] = CGAAPotential(self.models.get(name, name), precision)
+        return self._potentials[key]
+
+    def start(self, box, scale=1.0):
+        """Topology and positions (nm) of a box that the classical force field relaxed and the model settled."""
+        path = self.folder / f"{box}-{scale:.4f}.cif"
+        if not path.is_file():
+            structure = app.PDBxFile(str(build(BOXES[box], self.folder / f"{box}-packed.cif")))
+            topology = structure.topology
+            if scale != 1.0:
+                topology.setPeriodicBoxVectors(scale * topology.getPeriodicBoxVectors())
+            picoseconds = 1.0 if self.short else 10.0
+            positions = relax(topology, structure.positions, self.forcefield, picoseconds=picoseconds, threads=1)
+            write_structure(path, topology, positions.value_in_unit(unit.nanometer))
+        return read_structure(str(path))
+
+    def settings(self, name) -> Settings:
+        settings = replace(RUNS[name].settings, threads=self.threads)
+        if not self.short:
+            return settings
+        nvt, nve = (
+            max(least, SHORT * length) if length else 0.0
+            for least, length in ((0.1, settings.picoseconds), (0.3, settings.nve_picoseconds))
+        )
+        every = min(settings.report_interval, 20)
+        return replace(settings, picoseconds=nvt, nve_picoseconds=nve, report_interval=every)
+
+    def run(self, name, progress=False):
+        """Make a run, or go on with it, or leave it where it is finished; the folder."""
+        what, settings, folder = RUNS[name], self.settings(name), self.folder / name
+        if self._frames(folder) * settings.report_interval >= _steps(settings):
+            return folder
+        topology, positions = self.start(what.box, what.scale)
+        if what.model == CLASSICAL:
+            system, provenance = classical_system(topology, self.forcefield), {"model": CLASSICAL}
+        else:
+            potential = self.potential(what.model)
+            intra = INTRA_GROUP if settings.inner_steps > 1 else None
+            system = potential.createSystem(topology, positions=positions, intraForceGroup=intra)
+            provenance = potential.provenance()
+        resume = (folder / "run.json").is_file()
+        if not simulate(system, topology, positions, folder, settings, resume, provenance, progress):
+            raise SimulationError(f"{folder}: interrupted; the same command goes on with it")
+        return folder
+
+    def finished(self, name, begin=0.0):
+        """The run as `analysis.runs.read_run` gives it; made now where it is not there yet."""
+        return read_run(self.run(name), begin)
+
+    def _frames(self, folder) -> int:
+        if not (folder / "trajectory.dcd").is_file():
+            return 0
+        from mdtraj.formats import DCDTrajectoryFile
+
+        with DCDTrajectoryFile(str(folder / "trajectory.dcd")) as file:
+            return len(file)
+
+
+def _steps(settings) -> int:
+    return settings.steps(settings.picoseconds) + settings.steps(settings.nve_picoseconds)

@@ -1,0 +1,74 @@
+"""Does the simulated liquid behave? ``python systems/ec_emc_lipf6/validation/validate.py [ROW ...] [--short]``.
+
+A row makes the simulations that it needs (runs.py; they can be killed and go on), measures, and keeps its numbers in
+results.json. ``--runs`` makes simulations alone, by name, so that several can go on beside each other. ``--short`` does
+all in a hundredth of the length, in a folder of its own, and keeps nothing: it shows that everything works.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import torch
+from rows import ROWS
+from runs import RUNS, SYSTEM, Workplace
+
+from openmm_cgaa.errors import CGAAError
+from openmm_cgaa.files import write_bytes
+
+RESULTS = Path(__file__).parent / "results.json"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", nargs="*", help=f"by default all: {', '.join(ROWS)}")
+    parser.add_argument("--runs", nargs="+", default=[], metavar="RUN", help=f"of {', '.join(RUNS)}")
+    parser.add_argument("--short", action="store_true")
+    parser.add_argument("--model", action="append", default=[], metavar="NAME=FILE", help="in place of a bundled one")
+    parser.add_argument("--out", help="folder of the simulations")
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    for kind, names, known in (("row", args.rows, ROWS), ("run", args.runs, RUNS)):
+        unknown = set(names) - set(known)
+        if unknown:
+            parser.error(f"no such {kind}: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    torch.set_num_threads(args.threads)
+    models = dict(entry.split("=", 1) for entry in args.model)
+    out = args.out or SYSTEM / "runs" / ("validation-short" if args.short else "validation")
+    try:
+        place = Workplace(out, models, args.short, args.threads)
+        for name in args.runs:
+            place.run(name, progress=True)
+        for name in [] if args.runs and not args.rows else args.rows or ROWS:
+            start = time.monotonic()
+            numbers = ROWS[name](place)
+            print(f"{name} ({time.monotonic() - start:.0f} s): {_brief(numbers)}", flush=True)
+            if not args.short:
+                keep(name, numbers)
+    except (CGAAError, OSError) as error:
+        parser.exit(2, f"error: {error}\n")
+
+
+def keep(name, numbers):
+    """Read anew before: another process may have added its own row."""
+    found = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    write_bytes(RESULTS, (json.dumps(found | {name: numbers}, indent=1) + "\n").encode())
+
+
+def _brief(numbers):
+    """Numbers without their curves."""
+    if isinstance(numbers, dict):
+        inner = [f"{key}: {_brief(value)}" for key, value in numbers.items() if not _is_curve(value)]
+        return "{" + ", ".join(inner) + "}"
+    if isinstance(numbers, list):
+        return "[" + ", ".join(_brief(value) for value in numbers) + "]"
+    return f"{numbers:.4g}" if isinstance(numbers, float) else str(numbers)
+
+
+def _is_curve(value):
+    return isinstance(value, list) and len(value) > 4 and isinstance(value[0], (int, float, list))
+
+
+if __name__ == "__main__":
+    main()
