@@ -68,11 +68,11 @@ def time_openmm(system, topology, positions, where, threads, steps) -> tuple:
     return 1000.0 * float(np.median(times)), chunk * len(times)
 
 
-def time_model(potential, name, topology, positions, threads, steps=50) -> list:
-    """A `Timing` of each installed backend of a model in OpenMM."""
+def time_model(potential, name, topology, positions, threads, steps=50, backends=None) -> list:
+    """A `Timing` of each backend of a model in OpenMM: of the given ones, or of all that are installed."""
     where = best_platform()
     out = []
-    for backend in ["python"] if missing_torchforce() else ["torch", "python"]:
+    for backend in backends or (["python"] if missing_torchforce() else ["torch", "python"]):
         if where == "CUDA":
             torch.cuda.reset_peak_memory_stats()
         system = potential.createSystem(topology, backend=backend, positions=positions)

@@ -306,6 +306,9 @@ def test_a_wrong_front_is_said(tmp_path, monkeypatch, wrong):
     good = [{"label": "a", "ms": 1.0, "force": 0.1, "net_force": 0.2, "kind": "bundled"}]
     ablations.FRONT.write_text(json.dumps(good))
     assert ablations.front() == good
+    points = [*good, {"label": "b", "force": 0.1, "net_force": 0.2, "kind": "bundled"}]
+    assert ablations.timed(points, {}) == good
+    assert ablations.timed(points, {"b": 7.0})[0]["ms"] == 7.0
 
 
 @pytest.mark.parametrize("extra", [{"vectors": 0}, {"pair_channels": 0}, {"vectors": 0, "messages": 0}])
