@@ -11,12 +11,16 @@ from ..files import write_bytes
 from ..units import KJMOL_PER_EV
 
 
-def _axes(columns=1, height=3.4):
-    figure = Figure(figsize=(min(4.6 * columns, 13.0), height), layout="constrained")
-    axes = figure.subplots(1, columns, squeeze=False)[0]
+def _axes(panels=1, height=3.4):
+    """A figure with so many panels, four of them in a row at most."""
+    columns, rows = min(panels, 4), -(-panels // 4)
+    figure = Figure(figsize=(min(4.6 * columns, 13.0), height * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
-    return figure, axes
+    for ax in axes[panels:]:
+        ax.set_axis_off()
+    return figure, axes[:panels]
 
 
 def _save(figure, path) -> Path:
