@@ -184,6 +184,18 @@ def run_folder(tmp_path_factory, liquid):
     return folder
 
 
+def test_report_tells_the_density_at_constant_pressure(run_folder, tmp_path, capsys):
+    folder = tmp_path / "npt"
+    shutil.copytree(run_folder, folder)
+    record = json.loads((folder / "run.json").read_text())
+    record["settings"]["pressure"] = 1.0
+    (folder / "run.json").write_text(json.dumps(record))
+    found = analyze(folder, teacher_frames=0).summary["density"]
+    rows = read_run(folder).state
+    assert found["mean_g_per_ml"] == pytest.approx(rows["density_gml"].mean()) and found["pressure_bar"] == 1.0
+    assert "g/ml at 1 bar" in (folder / "analysis" / "summary.txt").read_text()
+
+
 def test_report_of_a_run_has_every_section_and_figure(run_folder, tmp_path, capsys):
     arguments = ["--out", str(tmp_path), "--teacher-frames", "0", "--reference", str(LIQUID), "--begin", "0.05"]
     assert main(["analyze", str(run_folder), *arguments]) == 0

@@ -106,6 +106,7 @@ def analyze(folder, out=None, reference=None, model=None, teacher_frames=20, pai
         f"{topology.n_atoms} atoms, {run.grain_map.num_grains} grains ({counts})",
     )
     _temperatures(run, report)
+    _density(run, report)
     _drift(run, report)
     _bonds(run, report)
     _contacts(run, report)
@@ -134,6 +135,17 @@ def _temperatures(run, report):
     report.add("temperature", numbers, *lines)
     target, drawn = run.settings.get("temperature"), {name: series[name] for name in motions}
     report.draw("temperature_figure", "temperatures.png", run.state["time_ps"], drawn, means, target=target)
+
+
+def _density(run, report):
+    pressure = run.settings.get("pressure")
+    if pressure is None:
+        return
+    if run.state is None:
+        return report.skip("density: no row of state.csv after the beginning that was asked for")
+    value, error = mean(run.state["density_gml"])
+    numbers = {"pressure_bar": pressure, "mean_g_per_ml": value, "error_g_per_ml": error}
+    report.add("density", numbers, f"{value:.4f} ± {error:.4f} g/ml at {pressure:g} bar")
 
 
 def _drift(run, report):

@@ -87,7 +87,7 @@ class Workplace:
         return self._potentials[key]
 
     def start(self, box, scale=1.0):
-        """Topology and positions (nm) of a box that the classical force field relaxed and the model settled."""
+        """Topology and positions [atoms, 3], nm, of a box that the classical force field relaxed; packed once."""
         path = self.folder / f"{box}-{scale:.4f}.cif"
         if not path.is_file():
             structure = app.PDBxFile(str(build(BOXES[box], self.folder / f"{box}-packed.cif")))
@@ -97,7 +97,8 @@ class Workplace:
             picoseconds = 1.0 if self.short else 10.0
             positions = relax(topology, structure.positions, self.forcefield, picoseconds=picoseconds, threads=1)
             write_structure(path, topology, positions.value_in_unit(unit.nanometer))
-        return read_structure(str(path))
+        topology, positions = read_structure(str(path))
+        return topology, positions.value_in_unit(unit.nanometer)
 
     def settings(self, name) -> Settings:
         settings = replace(RUNS[name].settings, threads=self.threads)
