@@ -36,10 +36,6 @@ SOURCES = {
     "ec_emc_240.extxyz": ("ec_emc/data/ec_emc_240.h5", 1.0, 1),
     "seed102.npz": ("ec_emc/data/ec_emc_seed102.h5", 0.4, 1),
     "seed105.npz": ("ec_emc/data/ec_emc_seed105.h5", 0.8, 1),
-    "seed101.npz": ("ec_emc_lipf6/data/no_stress_seed101.h5", 0.4, 2),
-    "seed103.npz": ("ec_emc_lipf6/data/no_stress_seed103.h5", 0.4, 2),
-    "seed104.npz": ("ec_emc_lipf6/data/no_stress_seed104.h5", 0.4, 2),
-    "seed106.npz": ("ec_emc_lipf6/data/no_stress_seed106.h5", 0.8, 1),
 }
 
 

@@ -48,7 +48,6 @@ TRIAL = 20
 CLASSICAL = "classical force field"
 FORM, DATA, TRAINING, PAPER = "The form", "The data", "Loss and optimiser", "The network of paper 001"
 PATHS = yaml.safe_load((HERE / CONSERVING).read_text())["data"]["paths"]
-NO_STRESS = [f"data/no_stress_seed{seed}.h5" for seed in (101, 103, 104, 106)]
 # what may be done to the frames of a row before it trains on them
 CHANGED = {"cut-2": partial(cut, pieces=2), "cut-3": partial(cut, pieces=3), "delta": less_classical}
 
@@ -119,9 +118,6 @@ ROWS = {
     "ion-pairs": Row(DATA, "with pairs of ions and lone ions", [f"data.paths={[*PATHS, 'data/ion_pairs.h5']}"]),
     "no-own": Row(DATA, "without a student's own frames", [without("own")]),
     "no-cuts": Row(DATA, "without clusters and bursts", [without("cuts")]),
-    "no-stress-sets": Row(
-        DATA, "with 21,000 grains more, whose PF6 is too tight", [f"data.paths={[*PATHS, *NO_STRESS]}"]
-    ),
     "grains-10000": Row(DATA, "10,000 grains of liquids", ["data.max_grains.liquid=10000"]),
     "loss-forces": Row(TRAINING, "no weight on net force and torque", ["loss.net_force=0", "loss.torque=0"]),
     "energy-50": Row(TRAINING, "a tenth of the energy's weight", ["loss.energy=50"]),
