@@ -92,11 +92,11 @@ def _print(console, result, rows):
     machine = result["gpu"] or result["processor"]
     title = f"{result['atoms']} atoms, {result['threads']} threads, {machine}; steps of 0.5 fs"
     table = Table(title=title)
-    table.add_column("", no_wrap=True)
-    table.add_column("on")
+    table.add_column("", overflow="fold")
+    table.add_column("on", min_width=4)
     on_gpu = any(row.peak_mib is not None for row in rows)
     for heading in ("ms/step", "ns/day", "times the first", "steps timed", *(["peak MiB (torch)"] if on_gpu else [])):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", min_width=7)  # a narrow terminal must not cut digits off
     for row in rows:
         speed, ratio = 86400 * 0.5e-6 / (row.ms * 1e-3), row.ms / rows[0].ms
         cells = [row.what, row.where, f"{row.ms:.2f}", f"{speed:.3g}", f"{ratio:.3g}", str(row.steps)]
