@@ -92,10 +92,11 @@ def _print(console, result, rows):
     machine = result["gpu"] or result["processor"]
     title = f"{result['atoms']} atoms, {result['threads']} threads, {machine}; steps of 0.5 fs"
     table = Table(title=title)
-    table.add_column("", overflow="fold")
+    table.add_column("", overflow="fold", min_width=24)
     table.add_column("on", min_width=4)
     on_gpu = any(row.peak_mib is not None for row in rows)
-    for heading in ("ms/step", "ns/day", "times the first", "steps timed", *(["peak MiB (torch)"] if on_gpu else [])):
+    memory = ["peak MiB\n(torch)"] if on_gpu else []
+    for heading in ("ms/step", "ns/day", "times\nthe first", "steps\ntimed", *memory):
         table.add_column(heading, justify="right", min_width=7)  # a narrow terminal must not cut digits off
     for row in rows:
         speed, ratio = 86400 * 0.5e-6 / (row.ms * 1e-3), row.ms / rows[0].ms
