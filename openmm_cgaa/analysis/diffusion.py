@@ -3,16 +3,16 @@
 import numpy as np
 
 from ..errors import SimulationError
+from ..units import M2_PER_S_PER_NM2_PER_PS
 from .drift import Estimate
 
-M2_PER_S = 1e-6  # nm^2/ps in m^2/s
 BLOCKS = 4
 
 
 def mean_square_displacement(positions) -> np.ndarray:
     """Mean of |r(t + lag) - r(t)|^2 over particles and all t, for lags of 0 to frames - 1; [frames].
 
-    By Fourier transforms: Calandrini et al., Collection SFN 12, 201 (2011), eq. 79 ff.
+    By Fourier transforms: Calandrini et al., Collection SFN 12, 201 (2011).
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ def mean_square_displacement(positions) -> np.ndarray:
         Never wrapped into a box.
     """
     positions = np.asarray(positions, dtype=float)
-    positions = positions - positions.mean(axis=0)  # what is left of a large number is exact
+    positions = positions - positions.mean(axis=0)  # differences of large numbers would lose digits
     frames = len(positions)
     counts = frames - np.arange(frames)
     spectrum = np.fft.rfft(positions, 2 * frames, axis=0)
@@ -65,7 +65,7 @@ def diffusion(time, positions, begin, end, blocks=BLOCKS) -> Estimate:
         lags = spacing * np.arange(len(part))
         chosen = (lags >= begin - 1e-9) & (lags <= end + 1e-9)
         slope = np.polyfit(lags[chosen], mean_square_displacement(part)[chosen], 1)[0]
-        return 1e9 * M2_PER_S * slope / 6.0
+        return 1e9 * M2_PER_S_PER_NM2_PER_PS * slope / 6.0
 
     parts = [fitted(positions[block * length : (block + 1) * length]) for block in range(blocks)]
     return Estimate(fitted(positions), float(np.std(parts, ddof=1) / np.sqrt(blocks)))
