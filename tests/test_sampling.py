@@ -19,6 +19,7 @@ from openmm_cgaa.reference.dataset import Dataset
 from openmm_cgaa.reference.dynamics import GRID
 from openmm_cgaa.reference.plan import load_plan
 from openmm_cgaa.reference.sampling import sample
+from openmm_cgaa.reference.torsions import Turned, dihedral_angle
 from openmm_cgaa.reporters import write_structure
 
 SYSTEMS = Path(__file__).parents[1] / "systems"
@@ -194,6 +195,29 @@ def test_molecules_and_two_workers(tmp_path):
     assert not frames.periodic and np.abs(frames.positions.mean(1)).max() < 1e-3 and frames.temperature[0] == 800
 
 
+def test_turned_molecules_cover_all_angles(tmp_path):
+    emc = {"name": "EMC", "structure": str(SYSTEMS / "ec_emc/EMC.pdb")}
+    run = {"kind": "molecule", "species": ["EMC"], "temperatures": 300, "turned": True, "frames": 24, "spacing": 0.02}
+    (frames,), record = trajectory(sampled(tmp_path, run, molecules=[emc]), "molecule-EMC")
+    assert record.details["turned"]
+    turned = Turned(app.PDBFile(emc["structure"]).topology)
+    names = [[frames.elements[i] for i in dihedral] for dihedral in turned.dihedrals]
+    assert sorted(map("".join, names)) == ["CCOC", "COCO", "OCOC"]  # both ester bonds and the ethyl group's
+    for dihedral in turned.dihedrals:
+        angles = [dihedral_angle(x[list(dihedral)]) for x in frames.positions]
+        assert len({int(angle // (np.pi / 2)) for angle in angles}) == 4
+    lengths = bond_lengths(frames)
+    assert np.abs(lengths - lengths.mean(axis=0)).max() < 0.2
+
+
+def test_dihedral_angle():
+    points = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
+    for angle in (-2.0, -0.3, 0.7, 3.0):
+        # looking along the middle bond the last one is turned clockwise, IUPAC's positive sense
+        points[3, :2] = np.cos(angle), np.sin(angle)
+        assert dihedral_angle(points) == pytest.approx(angle)
+
+
 def test_two_molecules_in_a_box_are_filed_as_pair(tmp_path):
     run = {"kind": "liquid", "name": "two", "counts": {"EC": 1, "LI": 1}, "box": 22.1, "save_as": "pair", **SHORT}
     (frames,), about = trajectory(sampled(tmp_path, run), "two")
@@ -276,6 +300,7 @@ def test_names_seeds_and_splits(tmp_path):
         ([{**LIQUID, "split": {"train": 1.5, "test": -0.5}}], {}, "expected the fraction of the trajectories"),
         ([{**LIQUID, "split": {"train": "all"}}], {}, "expected the fraction of the trajectories"),
         ([{**LIQUID, "temperatures": []}], {}, "temperatures is an empty list"),
+        ([{"kind": "molecule", "species": ["EC"], "turned": True}], {}, "EC has no bond that heavy atoms turn about"),
         ([{"kind": "molecule", "species": []}], {}, "the runs make no trajectory; there is nothing to sample"),
         ([LIQUID, LIQUID], {}, "two trajectories would be called ec"),
         ([LIQUID], {"sampler": {"forcefield": ["none.xml"]}}, "none.xml: no such file"),

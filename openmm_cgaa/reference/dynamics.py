@@ -126,9 +126,9 @@ class Dynamics:
             raise SimulationError(f"minimisation failed: {error}") from error
         self.lengths = self._bond_lengths(self.positions)
 
-    def heat(self):
+    def heat(self, seed=None):
         """Velocities at the temperature."""
-        self.simulation.context.setVelocitiesToTemperature(self.temperature, self.seed)
+        self.simulation.context.setVelocitiesToTemperature(self.temperature, self.seed if seed is None else seed)
 
     def run(self, steps, timestep, phase):
         """Run steps of `timestep` fs.

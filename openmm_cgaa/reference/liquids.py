@@ -13,6 +13,7 @@ from ..topologies import read_structure
 from ..units import ANGSTROM_PER_NM
 from .dynamics import Dynamics, frames_of, scaled, whole
 from .samplers import add_barostat
+from .torsions import Turned
 
 PACKED = 0.85  # g/cm3; packmol finds room up to here, denser boxes are reached by compression
 DENSITY = 1.0  # g/cm3 that NPT begins at where nothing is said
@@ -64,16 +65,39 @@ def sample_liquid(run, plan):
 def sample_molecule(run, plan):
     """One trajectory of a `Molecules` run, as `sample_liquid` gives it."""
     (name,) = run.species
+    details = {"counts": {name: 1}, "turned": run.turned} | _details(run, plan)
+    if run.turned:
+        return [_turned(run, plan, name)], "molecule", details
     dynamics, step = single_dynamics(run, plan, [name])
     dynamics.run(round(1000 * run.equilibration / step), step, "the equilibration")
-    return [_record(run, dynamics, step)], "molecule", {"counts": {name: 1}} | _details(run, plan)
+    return [_record(run, dynamics, step)], "molecule", details
 
 
-def single_dynamics(run, plan, names):
-    """`Dynamics` of a few molecules without a box, as they lie in their files, minimised one by one, and its step."""
+def _turned(run, plan, name):
+    """Frames of a molecule, each at other angles about its bonds."""
+    turned, rng = Turned(plan.load(name)[0]), np.random.default_rng(run.seed)
+    dynamics, step = single_dynamics(run, plan, [name], turned.force)
+    start, context, positions = dynamics.positions, dynamics.simulation.context, []
+    for frame in range(run.frames):
+        dynamics.place(turned.turn(context, start, rng), None)
+        dynamics.minimize()
+        dynamics.heat(run.seed + frame)
+        dynamics.run(round(1000 * run.spacing / step), step, f"frame {frame + 1} of {run.frames}")
+        x, _ = dynamics.frame()
+        positions.append(x - x.mean(0))
+    return frames_of(dynamics.topology, positions, None, np.full(run.frames, run.spacing), run.temperatures)
+
+
+def single_dynamics(run, plan, names, force=None):
+    """`Dynamics` of a few molecules without a box, as they lie in their files, minimised one by one, and its step.
+
+    A further force acts beside the sampler's.
+    """
     topology, positions = plan.merge(names)
     sampler = plan.sampler
     made, minimizable = sampler.make(topology, positions, None)
+    if force is not None:
+        made.addForce(force)
     dynamics = Dynamics(
         topology, made, positions, None, run.temperatures, run.friction, run.seed, sampler.platform_properties()
     )

@@ -176,6 +176,9 @@ class Molecules(Run):
         Independent trajectories of each.
     equilibration, spacing, frames, step, friction
         As of a liquid.
+    turned : bool
+        Every frame is another one: the bonds that heavy atoms turn about are set to random angles and held there for
+        `spacing` at the temperature, so that the frames cover barriers which dynamics does not cross.
     """
 
     name: str = "molecule"
@@ -187,6 +190,7 @@ class Molecules(Run):
     frames: int = 20
     step: float | None = None
     friction: float = 2.0
+    turned: bool = False
 
     def __post_init__(self):
         super().__post_init__()
