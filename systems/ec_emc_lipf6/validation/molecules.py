@@ -19,6 +19,7 @@ from openmm_cgaa.engines.ase import CGAACalculator
 from openmm_cgaa.errors import CGAADomainWarning
 from openmm_cgaa.grains import GrainMap
 from openmm_cgaa.molecules import Molecule
+from openmm_cgaa.reference.torsions import dihedrals
 from openmm_cgaa.units import ANGSTROM_PER_NM
 
 SYSTEM = Path(__file__).parents[1]
@@ -174,14 +175,8 @@ def torsions(name, potential, teacher, step=30.0):
     parts = Parts([name], [monomer(name)])
     start = optimised(parts.atoms, teacher)
     graph, calculator, found = nx.Graph(parts.bonds), parts.calculator(potential), []
-    heavy = {i for i, symbol in enumerate(start.symbols) if symbol != "H"}
-    bridges = [bond for bond in nx.bridges(graph) if set(bond) <= heavy]
-    for a, b in bridges:
-        ends = [[i for i in graph.neighbors(x) if i in heavy and i != y] for x, y in ((a, b), (b, a))]
-        if not all(ends):
-            continue
-        # among several the one on the longest chain: the carbonyl's oxygen is not what turns
-        dihedral = [max(ends[0], key=graph.degree), a, b, max(ends[1], key=graph.degree)]
+    for dihedral in map(list, dihedrals(graph, list(start.symbols))):
+        _, a, b, _ = dihedral
         begin, frames, frame = start.get_dihedral(*dihedral), [], start
         moved = sorted(nx.node_connected_component(nx.restricted_view(graph, [], [(a, b)]), b))
         angles = np.arange(0.0, 360.0 + step / 2, step)

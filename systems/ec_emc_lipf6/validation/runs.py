@@ -1,5 +1,6 @@
 """The simulations behind docs/validation.md: what they are, and how one is made or gone on with."""
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -9,16 +10,20 @@ from openmm import app, unit
 from openmm_cgaa import CGAAPotential
 from openmm_cgaa.analysis.runs import read_run
 from openmm_cgaa.building import build, classical_system, relax
-from openmm_cgaa.errors import SimulationError
+from openmm_cgaa.errors import CGAADomainWarning, SimulationError
+from openmm_cgaa.files import write_bytes
 from openmm_cgaa.reporters import write_structure
 from openmm_cgaa.simulation import INTRA_GROUP, Settings
 from openmm_cgaa.simulation import run as simulate
 from openmm_cgaa.topologies import read_structure
 
 SYSTEM = Path(__file__).parents[1]
-BOXES = {"large": SYSTEM / "build.yaml", "small": Path(__file__).parent / "small.yaml"}  # 983 and 248 atoms
+HERE = Path(__file__).parent
+# 983 and 248 atoms of the paper's composition, and 192 with too much salt
+BOXES = {"large": SYSTEM / "build.yaml", "small": HERE / "small.yaml", "strange": HERE / "strange.yaml"}
+COMMITTEE = HERE / "committee"  # three seeds of train_fast.yaml, 10,000 steps
 MODEL, PUBLISHED, CLASSICAL = "ec-emc-lipf6", "ec-emc-lipf6-published", "classical"
-SETTLED = 1.0  # ps of a run that count as its settling
+SETTLING = 0.1  # of a run's length
 SHORT = 0.01  # of the length of a run, for make validate
 
 
@@ -39,25 +44,30 @@ def _nve(step, inner=1, box="large", nve=20.0, **more):
     return Simulated(box, settings)
 
 
-def _nvt(box, temperature, picoseconds, model=MODEL, scale=1.0, every=100, **more):
-    settings = Settings(temperature=temperature, picoseconds=picoseconds, report_interval=every, **more)
+def _nvt(box, temperature, picoseconds, model=MODEL, scale=1.0, step=1.0, every=50, **more):
+    """1 fs, twice the default: what is stable there is stable at 0.5 fs, and sees twice the time."""
+    settings = Settings(temperature=temperature, timestep=step, picoseconds=picoseconds, report_interval=every, **more)
     return Simulated(box, settings, model, scale)
 
 
 RUNS = {
-    **{f"nve-{step:g}": _nve(step) for step in (0.25, 0.5, 1.0, 2.0)},
+    **{f"nve-{step:g}": _nve(step) for step in (0.5, 1.0, 2.0)},
+    "nve-0.25": _nve(0.25, nve=10.0),
     "nve-published": _nve(0.5, nve=5.0)._replace(model=PUBLISHED),
     **{f"small-{kelvin}": _nvt("small", float(kelvin), 200.0) for kelvin in (300, 350, 400, 500)},
     **{f"large-{kelvin}": _nvt("large", float(kelvin), 50.0) for kelvin in (300, 500)},
     "npt": _nvt("small", 300.0, 100.0, pressure=1.0),
-    "spectrum": _nvt("small", 300.0, 5.0, every=4),
+    "spectrum": _nvt("small", 300.0, 5.0, step=0.5, every=4),
     "friction-0.1": _nvt("small", 400.0, 100.0, friction=0.1),
     "friction-10": _nvt("small", 400.0, 100.0, friction=10.0),
     **{f"classical-{kelvin}": _nvt("small", float(kelvin), 200.0, CLASSICAL) for kelvin in (300, 350, 400, 500)},
     **{f"respa-{outer:g}": _nve(outer, round(outer / 0.5), "small", 10.0) for outer in (1.0, 2.0, 3.0, 4.0)},
     "respa-0.5": _nve(0.5, 1, "small", 10.0),
-    "compressed": _nvt("small", 300.0, 5.0, scale=0.9 ** (1 / 3)),
+    "compressed": _nvt("small", 300.0, 20.0, scale=0.9 ** (1 / 3)),
+    "strange": _nvt("strange", 300.0, 20.0),
     "hot": _nvt("small", 600.0, 20.0),
+    # for a GPU: 2 ns in all
+    **{f"replica-{seed}": _nvt("large", 300.0, 200.0, seed=seed) for seed in range(1, 11)},
 }
 
 
@@ -112,26 +122,44 @@ class Workplace:
         return replace(settings, picoseconds=nvt, nve_picoseconds=nve, report_interval=every)
 
     def run(self, name, progress=False):
-        """Make a run, or go on with it, or leave it where it is finished; the folder."""
+        """Make a run, or go on with it, or leave it where it is finished; the folder.
+
+        What it warned of stands in its ``warnings.txt``.
+        """
         what, settings, folder = RUNS[name], self.settings(name), self.folder / name
         if self._frames(folder) * settings.report_interval >= _steps(settings):
             return folder
         topology, positions = self.start(what.box, what.scale)
-        if what.model == CLASSICAL:
-            system, provenance = classical_system(topology, self.forcefield), {"model": CLASSICAL}
-        else:
-            potential = self.potential(what.model)
-            intra = INTRA_GROUP if settings.inner_steps > 1 else None
-            system = potential.createSystem(topology, positions=positions, intraForceGroup=intra)
-            provenance = potential.provenance()
         resume = (folder / "run.json").is_file()
-        if not simulate(system, topology, positions, folder, settings, resume, provenance, progress):
+        folder.mkdir(exist_ok=True)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always", CGAADomainWarning)
+            try:
+                system, provenance = self._forces(what, topology, positions)
+                done = simulate(system, topology, positions, folder, settings, resume, provenance, progress)
+            finally:
+                said = [*self.warnings(name), *(str(w.message) for w in told if w.category is CGAADomainWarning)]
+                write_bytes(folder / "warnings.txt", "".join(f"{line}\n" for line in dict.fromkeys(said)).encode())
+        if not done:
             raise SimulationError(f"{folder}: interrupted; the same command goes on with it")
         return folder
 
-    def finished(self, name, begin=0.0):
-        """The run as `analysis.runs.read_run` gives it; made now where it is not there yet."""
-        return read_run(self.run(name), begin)
+    def warnings(self, name) -> list:
+        """What a run has said so far of leaving its domain."""
+        path = self.folder / name / "warnings.txt"
+        return path.read_text().splitlines() if path.is_file() else []
+
+    def finished(self, name, settling=SETTLING):
+        """The run as `analysis.runs.read_run` gives it, without its settling; made now where it is not there yet."""
+        return read_run(self.run(name), 0.0 if self.short else settling * RUNS[name].settings.picoseconds)
+
+    def _forces(self, what, topology, positions) -> tuple:
+        """System and provenance."""
+        if what.model == CLASSICAL:
+            return classical_system(topology, self.forcefield), {"model": CLASSICAL}
+        potential = self.potential(what.model)
+        intra = INTRA_GROUP if what.settings.inner_steps > 1 else None
+        return potential.createSystem(topology, positions=positions, intraForceGroup=intra), potential.provenance()
 
     def _frames(self, folder) -> int:
         if not (folder / "trajectory.dcd").is_file():

@@ -1,0 +1,205 @@
+"""Rows about motion: is energy conserved and shared out evenly, does the liquid hold, does the model know it?"""
+
+import numpy as np
+from runs import COMMITTEE, MODEL, PUBLISHED
+
+from openmm_cgaa.analysis.bonds import bond_stability
+from openmm_cgaa.analysis.drift import energy_drift, mean, slope
+from openmm_cgaa.analysis.jacobian import asymmetry, force_jacobian
+from openmm_cgaa.analysis.rdf import center_pairs, grain_centers, radial_distribution
+from openmm_cgaa.analysis.teacher_error import teacher_error
+from openmm_cgaa.contacts import pairs_between, shortest_contact
+from openmm_cgaa.errors import CGAAError
+from openmm_cgaa.reference.teachers import SEVENNET, load_teacher
+from openmm_cgaa.units import ANGSTROM_PER_NM, KJMOL_PER_EV, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
+
+MOTIONS = ("translation", "rotation", "vibration")
+SMALL = [f"small-{kelvin}" for kelvin in (300, 350, 400, 500)]
+LARGE = ["large-300", "large-500"]
+STEPS = (0.25, 0.5, 1.0, 2.0)  # fs
+RESPA = (0.5, 1.0, 2.0, 3.0, 4.0)  # fs
+TRACE = 300  # points of a curve that is kept for a figure
+
+
+def estimate(found) -> dict:
+    return {"value": found.value, "error": found.error}
+
+
+def drift(place, names=None) -> dict:
+    """Slope of the total energy in NVE, its spread about the line, and how that grows with the step."""
+    found = {}
+    for name in names or [f"nve-{step:g}" for step in STEPS]:
+        run = place.finished(name)
+        time, total, atoms = run.nve["time_ps"], run.nve["total_kjmol"], run.trajectory.n_atoms
+        off = 1000.0 * (total - np.polyval(np.polyfit(time, total, 1), time)) / KJMOL_PER_EV / atoms
+        every = max(1, len(time) // TRACE)
+        found[name] = {
+            "slope_meV_per_atom_per_ps": estimate(energy_drift(time, total, atoms)),
+            "spread_meV_per_atom": float(off.std()),
+            "temperature_K": float(run.nve["temperature_K"].mean()),
+            "kelvin_per_ps": estimate(slope(time, run.nve["temperature_K"])),
+            "picoseconds": float(time[-1] - time[0]),
+            "time_ps": (time - time[0])[::every].tolist(),
+            "total_meV_per_atom": (1000.0 * (total - total[0]) / KJMOL_PER_EV / atoms)[::every].tolist(),
+        }
+    if names is None:
+        spreads = [found[f"nve-{step:g}"]["spread_meV_per_atom"] for step in STEPS]
+        # the shortest step is left to rounding
+        found["order"] = float(np.polyfit(np.log(STEPS[1:]), np.log(spreads[1:]), 1)[0])
+    return found
+
+
+def published(place) -> dict:
+    """The same of the network of paper 001, whose forces are not a gradient."""
+    return drift(place, ["nve-published"])
+
+
+def jacobian(place) -> dict:
+    """Asymmetry of the force Jacobian, double precision, first frame of a run: all atoms of three grains."""
+    topology, positions = place.start("small")
+    box = np.array(topology.getPeriodicBoxVectors()._value)
+
+    def of(potential):
+        grain_map = potential.aligned(potential.grain_map(topology), positions, box)
+        atoms = np.concatenate([grain_map.slots[g] for g in (0, grain_map.num_grains // 2, grain_map.num_grains - 1)])
+
+        def forces_at(moved):
+            shifted = positions.copy()
+            shifted[atoms] = moved / ANGSTROM_PER_NM
+            return potential.evaluate(grain_map, shifted, box)[1][atoms] / KJMOL_PER_NM_PER_EV_PER_ANGSTROM
+
+        matrix = force_jacobian(forces_at, ANGSTROM_PER_NM * positions[atoms])
+        return {"asymmetry": asymmetry(matrix), "atoms": len(atoms)}
+
+    return {name: of(place.potential(name, "double")) for name in (MODEL, PUBLISHED)}
+
+
+def temperatures(place) -> dict:
+    """Of each motion and element, half-step velocities: each run, and all runs by their distance from the set one."""
+    found, off = {}, {}
+    for name in [*SMALL, *LARGE]:
+        run = place.finished(name)
+        columns = [c for c in run.state.dtype.names if c.endswith("_K") and np.isfinite(run.state[c]).all()]
+        means = {column[:-2]: mean(run.state[column]) for column in columns}
+        found[name] = {motion: estimate(value) for motion, value in means.items()}
+        for motion, value in means.items():
+            scale = 300.0 / run.settings["temperature"]
+            off.setdefault(motion, []).append((scale * value.value, scale * value.error))
+    found["all, as at 300 K"] = {}
+    for motion, values in off.items():
+        kelvin, error = np.array(values).T
+        weight = error**-2.0
+        mean_of_all = {"value": float((weight * kelvin).sum() / weight.sum()), "error": float(weight.sum() ** -0.5)}
+        found["all, as at 300 K"][motion] = mean_of_all
+    return found
+
+
+def stability(place) -> dict:
+    """Bonds, contacts, slopes of energy and density of the long runs; of replicas on a GPU where they were made."""
+    found = {}
+    replicas = [f"replica-{seed}" for seed in range(1, 11) if (place.folder / f"replica-{seed}" / "nvt.chk").is_file()]
+    for name in [*SMALL, *LARGE, *replicas]:
+        run = place.finished(name)
+        trajectory, atoms = run.trajectory, run.trajectory.n_atoms
+        worst = bond_stability(trajectory, run.grain_map)[0]
+        pairs = pairs_between([atom.residue.index for atom in trajectory.topology.atoms])
+        some = trajectory[:: max(1, trajectory.n_frames // 200)]
+        contacts = [shortest_contact(x, box, pairs)[0] for x, box in zip(some.xyz, some.unitcell_vectors)]
+        potential = 1000.0 / KJMOL_PER_EV / atoms * run.state["potential_kjmol"]
+        every = max(1, len(potential) // TRACE)
+        found[name] = {
+            "picoseconds": float(trajectory.time[-1]),
+            "largest_bond_deviation_A": worst.largest,
+            "worst_bond": worst.worst,
+            "shortest_contact_A": float(ANGSTROM_PER_NM * min(contacts)),
+            "potential_slope_meV_per_atom_per_ps": estimate(slope(run.state["time_ps"], potential)),
+            "potential_meV_per_atom": estimate(mean(potential)),
+            "temperature_K": estimate(mean(run.state["temperature_K"])),
+            "warnings": place.warnings(name),
+            "time_ps": run.state["time_ps"][::every].tolist(),
+            "potential_about_mean_meV_per_atom": (potential - potential.mean())[::every].tolist(),
+        }
+    return found
+
+
+def along(place, frames=20) -> dict:
+    """Error against the teacher from the first to the last part of the runs."""
+    teacher, found = load_teacher(SEVENNET), {}
+    for name in [*SMALL, *LARGE]:
+        run = place.finished(name)
+        error = _error(place, name, run, teacher, 2 if place.short else frames)
+        time = run.trajectory.time[error.frames]
+        found[name] = error.summary() | {
+            "force_rmse_halves": [float(np.sqrt(np.mean(half**2))) for half in np.array_split(error.force_rmse, 2)],
+            "time_ps": time.tolist(),
+            "force_rmse_eV_per_A": error.force_rmse.tolist(),
+            "energy_error_meV_per_atom": error.energy.tolist(),
+        }
+        if len(time) >= 10:
+            found[name]["slope_meV_per_A_per_ps"] = estimate(slope(time, 1000.0 * error.force_rmse))
+    return found
+
+
+def _error(place, name, run, teacher, count):
+    folder = place.folder / name / "teacher.parts"
+    return teacher_error(run.trajectory, run.grain_map, place.potential(), teacher, folder, count)
+
+
+def spread(place, frames=100) -> dict:
+    """How much three networks of other seeds disagree about net forces on grains, along the runs that the model made.
+
+    Root mean square over members, grains and components of the distance from the members' mean, in eV/Å.
+    """
+    members, found = [place.potential(str(path)) for path in sorted(COMMITTEE.glob("*.safetensors"))], {}
+    for name in [*SMALL, *LARGE]:
+        run = place.finished(name)
+        chosen = np.unique(np.linspace(0, run.trajectory.n_frames - 1, frames).round().astype(int))
+        values = []
+        for index in chosen:
+            positions, box = run.trajectory.xyz[index].astype(float), run.trajectory.unitcell_vectors[index]
+            forces = [member.evaluate(run.grain_map, positions, box.astype(float))[1] for member in members]
+            nets = np.array([[force[s].sum(axis=0) for s in run.grain_map.slots] for force in forces])
+            values.append(nets.std(axis=0).ravel() / KJMOL_PER_NM_PER_EV_PER_ANGSTROM)
+        values = np.sqrt(np.square(values).mean(axis=1))
+        time, half = run.trajectory.time[chosen], len(chosen) // 2
+        found[name] = {
+            "halves_eV_per_A": [float(part.mean()) for part in (values[:half], values[half:])],
+            "largest_eV_per_A": float(values.max()),
+            "slope_per_ps_relative": estimate(slope(time, values / values.mean())),
+            "time_ps": time.tolist(),
+            "spread_eV_per_A": values.tolist(),
+        }
+    return found
+
+
+def respa(place) -> dict:
+    """NVE with the intra-grain part inside: slope, spread, temperatures and radial distributions by the outer step."""
+    names = [f"respa-{outer:g}" for outer in RESPA]
+    found, curves = drift(place, names), {}
+    for name in names:
+        run = place.finished(name)
+        pairs, centers = center_pairs(run.grain_map), grain_centers(run.trajectory, run.grain_map)
+        curves[name] = {pair: radial_distribution(centers, pairs[pair], 0.02).g for pair in ("EC-EMC", "EMC-EMC")}
+        found[name]["temperatures_K"] = {m: estimate(mean(run.nve[f"{m}_K"])) for m in MOTIONS}
+        found[name]["rdf_difference"] = {
+            pair: float(np.abs(g - curves[names[0]][pair]).mean()) for pair, g in curves[name].items()
+        }
+    return found
+
+
+def mistakes(place) -> dict:
+    """What a run says, and what happens, where a user leaves what the model was trained on."""
+    teacher, found = load_teacher(SEVENNET), {}
+    for name in ("compressed", "strange", "hot"):
+        try:
+            run, end = place.finished(name), "ran to its end"
+        except CGAAError as error:
+            run, end = None, str(error)
+        found[name] = {"end": end, "warnings": place.warnings(name)}
+        if run is not None:
+            error = _error(place, name, run, teacher, 2 if place.short else 10)
+            found[name] |= error.summary() | {
+                "temperature_K": estimate(mean(run.state["temperature_K"])),
+                "largest_bond_deviation_A": bond_stability(run.trajectory, run.grain_map)[0].largest,
+            }
+    return found

@@ -1,0 +1,151 @@
+"""The pictures of docs/validation.md, from results.json alone."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from openmm_cgaa.files import write_bytes
+
+RESULTS = Path(__file__).parent / "results.json"
+IMAGES = Path(__file__).parents[3] / "docs" / "images"
+COLORS = {"teacher": "0.35", "student": "tab:blue", "model": "tab:blue"}
+
+
+def panels(count, columns=3, width=3.9, height=2.9):
+    """A figure and its panels."""
+    rows = -(-count // columns)
+    figure = Figure(figsize=(width * min(count, columns), height * rows), layout="constrained")
+    axes = figure.subplots(rows, min(count, columns), squeeze=False).ravel()
+    for ax in axes:
+        ax.spines[["top", "right"]].set_visible(False)
+    for ax in axes[count:]:
+        ax.set_axis_off()
+    return figure, axes[:count]
+
+
+def drift(results):
+    """Total energy over time: by time step, and beside the published network."""
+    runs = {name: row for name, row in results["drift"].items() if name.startswith("nve")}
+    runs = dict(sorted(runs.items(), key=lambda item: float(item[0][4:])))
+    figure, (ours, both) = panels(2, 2, 5.4, 3.4)
+    for name, row in runs.items():
+        slope = row["slope_meV_per_atom_per_ps"]
+        label = f"{name[4:]} fs: {slope['value']:.1g} ± {slope['error']:.1g} meV/atom/ps"
+        ours.plot(row["time_ps"], row["total_meV_per_atom"], linewidth=0.7, label=label)
+    ours.set(title="ec-emc-lipf6", xlabel="time (ps)", ylabel="total energy − start (meV/atom)")
+    low, high = ours.get_ylim()
+    ours.set_ylim(low, high + 0.5 * (high - low))  # room for the legend
+    ours.legend(frameon=False, fontsize="small")
+    for row, label in ((runs["nve-0.5"], "ec-emc-lipf6"), (results["published"]["nve-published"], "published network")):
+        both.plot(row["time_ps"], row["total_meV_per_atom"], linewidth=1.0, label=f"{label}, 0.5 fs")
+    both.set(title="beside direct forces", xlabel="time (ps)", ylabel="total energy − start (meV/atom)", xlim=(0, 5))
+    both.legend(frameon=False, fontsize="small")
+    return figure
+
+
+def stability(results):
+    """Potential energy, error against the teacher and the committee's spread over the runs."""
+    figure, (energy, error, spread) = panels(3)
+    for color, (name, row) in enumerate(results["stability"].items()):
+        energy.plot(row["time_ps"], row["potential_about_mean_meV_per_atom"], f"C{color}", linewidth=0.6, label=name)
+        if name in results.get("along", {}):
+            found = results["along"][name]
+            error.plot(found["time_ps"], found["force_rmse_eV_per_A"], f"C{color}.-", linewidth=0.8, markersize=4)
+        if name in results.get("spread", {}):
+            found = results["spread"][name]
+            spread.plot(found["time_ps"], found["spread_eV_per_A"], f"C{color}", linewidth=0.8)
+    energy.set(title="potential energy", ylabel="E − mean (meV/atom)")
+    error.set(title="error against the teacher", ylabel="force RMSE (eV/Å per component)", ylim=(0.0, None))
+    spread.set(title="a committee's spread", ylabel="net force on grains (eV/Å)", ylim=(0.0, None))
+    for ax in (energy, error, spread):
+        ax.set_xlabel("time (ps)")
+    figure.legend(*energy.get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False)
+    return figure
+
+
+def rdf(results):
+    """Student beside teacher, by reweighting (lines) and by bursts (dots)."""
+    pairs = results["rdf"]["pairs"]
+    figure, axes = panels(len(pairs), 4, 3.3, 2.6)
+    for ax, (name, row) in zip(axes, pairs.items()):
+        r = np.array(row["r_A"])
+        for who in ("teacher", "student"):
+            line = {"color": COLORS[who], "linewidth": 1.6 if who == "teacher" else 1.1}
+            ax.plot(r, row["reweighted"]["curves"][who], label=f"{who}, whole ensemble", **line)
+            ax.plot(r, row["bursts"]["curves"][who], ":", color=COLORS[who], linewidth=1.0, label=f"{who}, bursts")
+        ax.set(title=name, xlabel="r (Å)", ylabel="g(r)", xlim=(1.2, r[-1]), ylim=(0.0, None))
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+def molecules(results):
+    """Scans and torsions beside the teacher."""
+    scans, turns = results["molecules"]["scans"], results["molecules"]["torsions"]
+    figure, axes = panels(len(scans) + len(turns) + 1)
+    for ax, scan in zip(axes, [*scans, *turns]):
+        x = np.array(scan["x"])
+        order = np.argsort(x)
+        for who, style in (("teacher", "-"), ("model", "o")):
+            ax.plot(
+                x[order], 1000.0 * np.array(scan[f"{who}_eV"])[order], style, color=COLORS[who], markersize=3, label=who
+            )
+        ax.set(title=scan["name"], xlabel=scan["x_label"].replace(" / ", " (") + ")", ylabel="energy (meV)")
+        if scan in scans:
+            ax.set_ylim(top=min(ax.get_ylim()[1], 0.6 * max(scan["depth_meV"].values())))
+    for mode in results["molecules"]["modes"]:
+        taught, modelled = np.array(mode["teacher_per_cm"]), np.array(mode["model_per_cm"])
+        axes[-1].plot(taught, modelled - taught, ".", label=mode["name"])
+    reach = np.array([0.0, 3300.0])
+    axes[-1].fill_between(reach, -0.03 * reach, 0.03 * reach, color="0.92", label="3 %")
+    axes[-1].set(title="normal modes", xlabel="teacher (1/cm)", ylabel="model − teacher (1/cm)")
+    axes[0].legend(frameon=False, fontsize="small")
+    axes[-1].legend(frameon=False, fontsize="small")
+    return figure
+
+
+def spectrum(results):
+    """Vibrational density of states."""
+    figure, axes = panels(2, 2, 5.4, 3.2)
+    for ax, (low, high) in zip(axes, ((0.0, 600.0), (600.0, 3400.0))):
+        for who in ("teacher", "student"):
+            row = results["spectrum"][who]
+            axis, density = np.array(row["per_cm"]), np.array(row["density"])
+            inside = (axis >= low) & (axis <= high)
+            ax.plot(axis[inside], 1000.0 * density[inside], color=COLORS[who], linewidth=1.2, label=who)
+        ax.set(xlabel="1/cm", ylabel="density (1e-3 cm)", xlim=(low, high), ylim=(0.0, None))
+    axes[0].legend(frameon=False)
+    return figure
+
+
+def transport(results):
+    """Self-diffusion by temperature: model and classical force field."""
+    rows = {name: row for name, row in results["transport"].items() if row["friction_per_ps"] == 1.0}
+    figure, axes = panels(2, 2, 4.6, 3.4)
+    for ax, species in zip(axes, ("EC", "EMC")):
+        for prefix, color, label in (("small", "tab:blue", "ec-emc-lipf6"), ("classical", "tab:orange", "classical")):
+            own = [row for name, row in rows.items() if name.startswith(prefix)]
+            kelvin = np.array([row["temperature_K"] for row in own])
+            values = [row[species]["value"] for row in own]
+            errors = [row[species]["error"] for row in own]
+            ax.errorbar(1000.0 / kelvin, values, errors, fmt="o-", color=color, capsize=2, label=label)
+        ax.set(title=species, xlabel="1000 K / T", ylabel="D (1e-9 m²/s)", yscale="log")
+    axes[0].legend(frameon=False)
+    return figure
+
+
+def main():
+    results = json.loads(RESULTS.read_text())
+    for draw in (drift, stability, rdf, molecules, spectrum, transport):
+        if draw.__name__ in results:
+            picture = io.BytesIO()
+            draw(results).savefig(picture, format="png", dpi=110)
+            path = IMAGES / f"validation_{draw.__name__}.png"
+            write_bytes(path, picture.getvalue())
+            print(path)
+
+
+if __name__ == "__main__":
+    main()
