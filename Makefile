@@ -1,4 +1,4 @@
-# make test, make demo: each does all of its set-up by itself, in .venv
+# make test, make demo, make validate: each does all of its set-up by itself, in .venv
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,13 +10,16 @@ export OMP_NUM_THREADS ?= 2
 export MKL_NUM_THREADS ?= $(OMP_NUM_THREADS)
 export OPENMM_CPU_THREADS ?= $(OMP_NUM_THREADS)
 
-.PHONY: test demo lint format clean
+.PHONY: test demo validate lint format clean
 
 test: $(STAMP)
 	$(BIN)/python -m pytest
 
 demo: $(STAMP)
 	$(BIN)/python scripts/demo.py
+
+validate: $(STAMP)
+	$(BIN)/python systems/ec_emc_lipf6/validation/validate.py --short
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

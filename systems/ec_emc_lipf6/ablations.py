@@ -79,11 +79,8 @@ def without(word) -> str:
 REACH_4_5 = ["model.atom_cutoff=4.5", "model.atom_neighbors=30"]
 REACH_3_5 = ["model.atom_cutoff=3.5", "model.atom_neighbors=14"]
 BARE = ["model.tensors=0", "model.messages=0"]
-HALF = ["scalars=16", "vectors=8", "hidden=32", "grain_scalars=32", "grain_vectors=8", "pair_channels=8"]
 QUARTER = ["scalars=8", "vectors=8", "hidden=16", "grain_scalars=16", "grain_vectors=4", "pair_channels=8"]
 REACH_4 = ["model.atom_cutoff=4", "model.atom_neighbors=20"]
-SMALL = [*BARE, *REACH_4, *(f"model.{change}" for change in HALF)]
-SMALLER = [*BARE, *REACH_3_5, *(f"model.{change}" for change in HALF), "model.intra_basis=8"]
 SMALLEST = [*BARE, *REACH_4, *(f"model.{change}" for change in QUARTER), "model.intra_basis=8"]
 ROWS = {
     "base": Row(FORM, "conserving, as shipped"),
@@ -102,15 +99,9 @@ ROWS = {
     "atom-cutoff-3.5": Row(FORM, "atoms see 3.5 Å", REACH_3_5),
     "atom-cutoff-3.5-messages-0": Row(FORM, "the same without messages", [*REACH_3_5, "model.messages=0"]),
     "atom-cutoff-6.5": Row(FORM, "atoms see 6.5 Å", ["model.atom_cutoff=6.5", "model.atom_neighbors=80"]),
-    "grain-cutoff-7": Row(FORM, "grains see 7 Å", ["model.grain_cutoff=7"]),
     "narrow": Row(FORM, "half the channels", ["model.scalars=16", "model.vectors=8", "model.hidden=32"]),
-    "small": Row(FORM, "no l = 2, no messages, half the channels, atoms see 4 Å", SMALL),
-    "smaller": Row(FORM, "the same, but 3.5 Å and 8 radial functions inside grains", SMALLER),
     "smallest": Row(FORM, "no l = 2, no messages, a quarter of the channels, 4 Å, 8 radial functions inside", SMALLEST),
     "wide": Row(FORM, "more channels", ["model.scalars=48", "model.vectors=32", "model.pair_channels=32"]),
-    "hidden-128": Row(FORM, "atoms' networks twice as wide", ["model.hidden=128"]),
-    "grains-wide": Row(FORM, "grains twice as wide", ["model.grain_scalars=128", "model.grain_vectors=32"]),
-    "basis-16": Row(FORM, "16 radial functions between grains", ["model.num_basis=16"]),
     "emc-2": Row(FORM, "EMC cut into two grains", frames="cut-2"),
     "emc-3": Row(FORM, "EMC cut into three grains", frames="cut-3"),
     "delta": Row(FORM, "added to the classical force field", frames="delta"),
@@ -120,13 +111,10 @@ ROWS = {
     "no-cuts": Row(DATA, "without clusters and bursts", [without("cuts")]),
     "grains-10000": Row(DATA, "10,000 grains of liquids", ["data.max_grains.liquid=10000"]),
     "loss-forces": Row(TRAINING, "no weight on net force and torque", ["loss.net_force=0", "loss.torque=0"]),
-    "energy-50": Row(TRAINING, "a tenth of the energy's weight", ["loss.energy=50"]),
     "energy-5000": Row(TRAINING, "ten times the energy's weight", ["loss.energy=5000"]),
-    "batch-72": Row(TRAINING, "72 grains a batch, half the steps", ["batch_grains=72"], share=0.5),
     "direct-first": Row(TRAINING, "9,000 steps with direct forces, then half the steps", share=0.5, direct=9000),
     # the average's memory grows with the run, (1 + n) / (10 + n): above 0.999 nothing would differ in so few steps
     "ema-0.99": Row(TRAINING, "weights averaged over some 100 steps", ["ema_decay=0.99"]),
-    "ema-0.9": Row(TRAINING, "weights averaged over some 10 steps", ["ema_decay=0.9"]),
     "weight-decay": Row(TRAINING, "AdamW, weight decay 0.01", ["optimizer.weight_decay=0.01"]),
     "published": Row(PAPER, "paper 001", base=PUBLISHED),
     "published-seed-2": Row(PAPER, "the same, another seed", ["seed=2"], PUBLISHED),
@@ -141,7 +129,6 @@ ROWS = {
         PAPER, "NequIP's convolution in place of the pair product", ["model.convolution=nequip"], PUBLISHED
     ),
     "published-painn": Row(PAPER, "PaiNN's in its place", ["model.convolution=painn"], PUBLISHED),
-    "published-emc-2": Row(PAPER, "EMC cut into two grains", base=PUBLISHED, frames="cut-2"),
 }
 
 

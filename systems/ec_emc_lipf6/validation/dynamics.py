@@ -34,6 +34,7 @@ def drift(place, names=None) -> dict:
         off = 1000.0 * (total - np.polyval(np.polyfit(time, total, 1), time)) / KJMOL_PER_EV / atoms
         every = max(1, len(time) // TRACE)
         found[name] = {
+            "step": run.settings["timestep"],
             "slope_meV_per_atom_per_ps": estimate(energy_drift(time, total, atoms)),
             "spread_meV_per_atom": float(off.std()),
             "temperature_K": float(run.nve["temperature_K"].mean()),

@@ -1,7 +1,6 @@
 """The pictures of docs/validation.md, from results.json alone."""
 
 import io
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,6 @@ from matplotlib.figure import Figure
 
 from openmm_cgaa.files import write_bytes
 
-RESULTS = Path(__file__).parent / "results.json"
 IMAGES = Path(__file__).parents[3] / "docs" / "images"
 COLORS = {"teacher": "0.35", "student": "tab:blue", "model": "tab:blue"}
 
@@ -136,16 +134,14 @@ def transport(results):
     return figure
 
 
-def main():
-    results = json.loads(RESULTS.read_text())
+def draw_all(results) -> list:
+    """Every figure for which there are numbers; their files."""
+    drawn = []
     for draw in (drift, stability, rdf, molecules, spectrum, transport):
         if draw.__name__ in results:
             picture = io.BytesIO()
             draw(results).savefig(picture, format="png", dpi=110)
             path = IMAGES / f"validation_{draw.__name__}.png"
             write_bytes(path, picture.getvalue())
-            print(path)
-
-
-if __name__ == "__main__":
-    main()
+            drawn.append(path.name)
+    return drawn

@@ -1,8 +1,9 @@
 """Does the simulated liquid behave? ``python systems/ec_emc_lipf6/validation/validate.py [ROW ...] [--short]``.
 
 A row makes the simulations that it needs (runs.py; they can be killed and go on), measures, and keeps its numbers in
-results.json. ``--runs`` makes simulations alone, by name, so that several can go on beside each other. ``--short`` does
-all in a hundredth of the length, in a folder of its own, and keeps nothing: it shows that everything works.
+results.json, from which ``--report`` makes the tables and figures of docs/validation.md. ``--runs`` makes simulations
+alone, by name, so that several can go on beside each other. ``--short`` does all in a hundredth of the length, in a
+folder of its own, and keeps nothing: it shows that everything works.
 """
 
 import argparse
@@ -10,6 +11,8 @@ import json
 import time
 from pathlib import Path
 
+import figures
+import report
 import torch
 from rows import ROWS
 from runs import RUNS, SYSTEM, Workplace
@@ -25,6 +28,7 @@ def main():
     parser.add_argument("rows", nargs="*", help=f"by default all: {', '.join(ROWS)}")
     parser.add_argument("--runs", nargs="+", default=[], metavar="RUN", help=f"of {', '.join(RUNS)}")
     parser.add_argument("--short", action="store_true")
+    parser.add_argument("--report", action="store_true", help="tables and figures of docs/validation.md anew")
     parser.add_argument("--model", action="append", default=[], metavar="NAME=FILE", help="in place of a bundled one")
     parser.add_argument("--out", help="folder of the simulations")
     parser.add_argument("--threads", type=int, default=1)
@@ -33,6 +37,11 @@ def main():
         unknown = set(names) - set(known)
         if unknown:
             parser.error(f"no such {kind}: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    if args.report:
+        results = json.loads(RESULTS.read_text())
+        print("tables:", ", ".join(report.write(results)))
+        print("figures:", ", ".join(figures.draw_all(results)))
+        return
     torch.set_num_threads(args.threads)
     models = dict(entry.split("=", 1) for entry in args.model)
     out = args.out or SYSTEM / "runs" / ("validation-short" if args.short else "validation")

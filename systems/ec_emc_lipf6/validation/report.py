@@ -1,0 +1,183 @@
+"""The tables of docs/validation.md from results.json: each stands between two comments of its name."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from openmm_cgaa.files import write_bytes
+
+PAGE = Path(__file__).parents[3] / "docs" / "validation.md"
+
+
+def number(found, digits=2, scale=1.0) -> str:
+    """Value ± error, to so many digits of the error."""
+    value, error = scale * found["value"], scale * found["error"]
+    if not np.isfinite(error) or error <= 0.0:
+        return f"{value:.3g}"
+    places = max(0, digits - 1 - int(np.floor(np.log10(error))))
+    return f"{value:.{places}f} ± {error:.{places}f}"
+
+
+def table(head, lines) -> str:
+    """Markdown."""
+    rows = [head, ["---"] * len(head), *lines]
+    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows)
+
+
+def drift(results):
+    rows = {**results["drift"], **results.get("published", {})}
+    names = sorted((n for n in rows if n.startswith("nve")), key=lambda n: (n == "nve-published", rows[n]["step"]))
+    lines = [
+        [
+            "published network" if name == "nve-published" else "`ec-emc-lipf6`",
+            f"{rows[name]['step']:g}",
+            f"{rows[name]['picoseconds']:.0f}",
+            number(rows[name]["slope_meV_per_atom_per_ps"]),
+            number(rows[name]["kelvin_per_ps"]),
+            f"{rows[name]['spread_meV_per_atom']:.3g}",
+        ]
+        for name in names
+    ]
+    head = ["", "step, fs", "ps", "slope, meV/atom/ps", "K/ps", "spread about the line, meV/atom"]
+    return table(head, lines)
+
+
+def temperatures(results):
+    rows = results["temperatures"]
+    columns = list(rows["all, as at 300 K"])
+    return table(
+        ["K", *columns],
+        [[name, *(number(row[c]) if c in row else "" for c in columns)] for name, row in rows.items()],
+    )
+
+
+def stability(results):
+    lines = []
+    for name, row in results["stability"].items():
+        error, spread = results["along"].get(name), results["spread"].get(name)
+        lines.append(
+            [
+                name,
+                f"{row['picoseconds']:.0f}",
+                f"{row['largest_bond_deviation_A']:.2f} ({row['worst_bond']})",
+                f"{row['shortest_contact_A']:.2f}",
+                number(row["potential_slope_meV_per_atom_per_ps"]),
+                "" if error is None else " / ".join(f"{half:.4f}" for half in error["force_rmse_halves"]),
+                "" if spread is None else " / ".join(f"{half:.4f}" for half in spread["halves_eV_per_A"]),
+            ]
+        )
+    head = ["run", "ps", "bond furthest off its mean, Å", "closest contact, Å", "slope of the potential, meV/atom/ps"]
+    return table([*head, "error, eV/Å: first / second half", "committee's spread, eV/Å: first / second half"], lines)
+
+
+def along(results):
+    lines = []
+    for name, row in results["along"].items():
+        energy, force = row["energy_meV_per_atom"], row["force_eV_per_A"]
+        lines.append(
+            [
+                name,
+                row["frames"],
+                *(f"{force[part]:.4f}" for part in ("component", "translation", "rotation", "vibration")),
+                *(f"{row['relative'][part]:.3f}" for part in ("net_force", "torque")),
+                f"{energy['rmse_about_mean']:.2f} ({energy['mean']:+.2f})",
+            ]
+        )
+    head = ["run", "frames", "force, eV/Å", "translation", "rotation", "vibration", "net force", "torque"]
+    return table([*head, "energy about its mean (mean), meV/atom"], lines)
+
+
+def rdf(results):
+    lines = []
+    for name, row in results["rdf"]["pairs"].items():
+        cells = []
+        for way in ("bursts", "reweighted"):
+            found = row[way]
+            height = number(found["relative_height"], scale=100.0)
+            cells += [f"{found['peak_at_A']['teacher']:.2f}", number(found["shift_A"]), height]
+        lines.append([name, *cells])
+    head = ["pair", "bursts: teacher's peak, Å", "student's, Å from it", "height, % from it"]
+    return table([*head, "reweighted: teacher's peak, Å", "student's, Å from it", "height, % from it"], lines)
+
+
+def molecules(results):
+    found = results["molecules"]
+    lines = [
+        [
+            scan["name"],
+            f"{scan['depth_meV']['teacher']:.0f}",
+            f"{scan['depth_meV']['model']:.0f}",
+            f"{100.0 * (scan['depth_ratio'] - 1.0):+.1f} %",
+        ]
+        for scan in found["scans"]
+    ]
+    lines += [
+        [
+            f"{scan['name']}, barrier",
+            f"{scan['barrier_meV']['teacher']:.0f}",
+            f"{scan['barrier_meV']['model']:.0f}",
+            f"{scan['largest_difference_meV']:.0f} meV off at most",
+        ]
+        for scan in found["torsions"]
+    ]
+    lines += [
+        [
+            f"{mode['name']}, modes above 300 1/cm",
+            "",
+            "",
+            f"{100.0 * mode['largest_relative_above_300']:.1f} % at most, "
+            f"{100.0 * mode['rms_relative_above_300']:.1f} % rms",
+        ]
+        for mode in found["modes"]
+    ]
+    return table(["", "teacher, meV", "model, meV", "model from teacher"], lines)
+
+
+def transport(results):
+    lines = []
+    for name, row in results["transport"].items():
+        species = [s for s in row if s not in ("friction_per_ps", "temperature_K")]
+        cells = [number(row[s]) for s in species]
+        lines.append([name, f"{row['temperature_K']:.0f}", f"{row['friction_per_ps']:g}", *cells])
+    return table(["run", "K", "friction, 1/ps", *species], lines)
+
+
+def respa(results):
+    lines = []
+    for name, row in results["respa"].items():
+        if not name.startswith("respa"):
+            continue
+        lines.append(
+            [
+                f"{row['step']:g}",
+                number(row["slope_meV_per_atom_per_ps"]),
+                f"{row['spread_meV_per_atom']:.3g}",
+                *(number(row["temperatures_K"][motion]) for motion in ("translation", "rotation", "vibration")),
+                " / ".join(f"{value:.3f}" for value in row["rdf_difference"].values()),
+            ]
+        )
+    head = ["outer step, fs", "slope, meV/atom/ps", "spread, meV/atom", "translation, K", "rotation, K", "vibration, K"]
+    return table([*head, "mean change of g(r): " + " / ".join(row["rdf_difference"])], lines)
+
+
+def mistakes(results):
+    lines = []
+    for name, row in results["mistakes"].items():
+        force = f"{row['force_eV_per_A']['component']:.3f}" if "force_eV_per_A" in row else ""
+        net = f"{row['relative']['net_force']:.2f}" if "relative" in row else ""
+        lines.append([name, "<br>".join(row["warnings"]), row["end"], force, net])
+    return table(["run", "what it says", "end", "force, eV/Å", "net force"], lines)
+
+
+def write(results) -> list:
+    """Put every table for which there are numbers into the page; the names of those."""
+    text, written = PAGE.read_text(), []
+    for make in (drift, temperatures, stability, along, rdf, molecules, transport, respa, mistakes):
+        name = make.__name__
+        place = re.search(rf"<!-- {name} -->\n(.*?)<!-- end -->", text, re.DOTALL)
+        if name in results and place:
+            text = text[: place.start(1)] + make(results) + "\n" + text[place.end(1) :]
+            written.append(name)
+    write_bytes(PAGE, text.encode())
+    return written
