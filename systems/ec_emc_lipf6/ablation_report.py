@@ -12,7 +12,8 @@ SHOWN = {  # column and digits
     "virial_mev": ("virial, meV/atom", 2),
 }
 COMPARED = ("forces", "net_force", "torque")
-BASE, SEEDS = "base", ("seed-2", "seed-3")
+BASE = "base"
+SEEDS = {BASE: ("seed-2", "seed-3"), "published": ("published-seed-2", "published-seed-3")}
 FIRST = {"base": "base", "published": "published"}  # the row that others of the same configuration are held against
 NO_MESSAGES = "messages-0"
 KINDS = {"bundled": ("*", "tab:red", 110), "baseline": ("^", "black", 45)}  # marker, colour, size
@@ -29,13 +30,13 @@ def tables(rows, results, timings) -> str:
         Of ablations.json.
     timings : dict of str to float, ms
 
-    The base is the mean over its seeds, with half the range between them. Percentages are differences of a row to the
-    base or, in the group of the published network, to that.
+    The base and `published` are means over their seeds, with half the range between them. Percentages are differences
+    of a row to the base or, in the group of the published network, to that.
     """
     lines = []
     for group in dict.fromkeys(row.group for row in rows.values()):
         own = [name for name, row in rows.items() if row.group == group and name in results]
-        own = [name for name in own if name not in _seeds(results)]
+        own = [name for name in own if not any(name in _seeds(first, results) for first in SEEDS)]
         if own:
             head = ["row", "", "steps", *(title for title, _ in SHOWN.values()), "ms/step"]
             lines += [f"### {group}", _line(head), "|" + "---|" * len(head)]
@@ -47,20 +48,20 @@ def _line(cells) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _seeds(results) -> list:
-    """The base's other seeds that were trained as long as it."""
-    return [name for name in SEEDS if BASE in results and results.get(name, {}).get("steps") == results[BASE]["steps"]]
+def _seeds(first, results) -> list:
+    """The other seeds of a row that were trained as long as it."""
+    steps = results.get(first, {}).get("steps")
+    return [name for name in SEEDS.get(first, ()) if steps and results.get(name, {}).get("steps") == steps]
 
 
 def _values(name, key, results) -> list:
     """A figure of a row, of every seed; none where the row has no such figure."""
-    names = [name, *_seeds(results)] if name == BASE else [name]
-    return [results[one][key] for one in names if results[one].get(key) is not None]
+    return [results[one][key] for one in [name, *_seeds(name, results)] if results[one].get(key) is not None]
 
 
 def _cells(name, rows, results, timings) -> list:
     first = next((one for one, row in rows.items() if row.base == rows[name].base), None)
-    says = rows[name].says + (f", {1 + len(_seeds(results))} seeds" if name == BASE and _seeds(results) else "")
+    says = rows[name].says + (f", {1 + len(_seeds(name, results))} seeds" if _seeds(name, results) else "")
     cells = [f"`{name}`", says, f"{results[name]['steps']:,}"]
     for key, (_, digits) in SHOWN.items():
         values = _values(name, key, results)
@@ -94,7 +95,8 @@ def plot(path, rows, results, timings, front):
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    drawn = [name for name in rows if name in results and name in timings and name not in SEEDS]
+    seeds = {name for others in SEEDS.values() for name in others}
+    drawn = [name for name in rows if name in results and name in timings and name not in seeds]
     if not drawn:
         raise CGAAError(f"{path}: no row has a time yet; train some rows and run --time first")
     figure = Figure(figsize=(12.5, 9.5), layout="constrained")
