@@ -174,18 +174,32 @@ def spread(place, frames=100) -> dict:
 
 
 def respa(place) -> dict:
-    """NVE with the intra-grain part inside: slope, spread, temperatures and radial distributions by the outer step."""
+    """NVE with the intra-grain part inside: slope, spread, temperatures and radial distributions by the outer step.
+
+    How much two runs of this length differ by chance is estimated from the halves of the first.
+    """
     names = [f"respa-{outer:g}" for outer in RESPA]
     found, curves = drift(place, names), {}
     for name in names:
         run = place.finished(name)
-        pairs, centers = center_pairs(run.grain_map), grain_centers(run.trajectory, run.grain_map)
-        curves[name] = {pair: radial_distribution(centers, pairs[pair], 0.02).g for pair in ("EC-EMC", "EMC-EMC")}
+        curves[name] = _center_curves(run, run.trajectory)
+        if name == names[0]:
+            halves = [
+                _center_curves(run, run.trajectory[part]) for part in np.array_split(range(len(run.trajectory)), 2)
+            ]
+            chance = {pair: np.abs(halves[0][pair] - halves[1][pair]).mean() / np.sqrt(2.0) for pair in halves[0]}
+            found["rdf_difference_by_chance"] = {pair: float(value) for pair, value in chance.items()}
         found[name]["temperatures_K"] = {m: estimate(mean(run.nve[f"{m}_K"])) for m in MOTIONS}
         found[name]["rdf_difference"] = {
             pair: float(np.abs(g - curves[names[0]][pair]).mean()) for pair, g in curves[name].items()
         }
     return found
+
+
+def _center_curves(run, trajectory) -> dict:
+    """g(r) of the most frequent pairs of centers."""
+    pairs, centers = center_pairs(run.grain_map), grain_centers(trajectory, run.grain_map)
+    return {pair: radial_distribution(centers, pairs[pair], 0.02).g for pair in ("EC-EMC", "EMC-EMC")}
 
 
 def mistakes(place) -> dict:
