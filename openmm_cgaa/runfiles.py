@@ -45,7 +45,7 @@ def open_folder(out, settings, provenance, num_atoms, resume):
 
 
 def _check_same(out, old, new):
-    free = LENGTHS[1:] if (out / "nve.chk").exists() else LENGTHS
+    free = {"threads", *(LENGTHS[1:] if (out / "nve.chk").exists() else LENGTHS)}
     pairs = [("atoms", old["atoms"], new["atoms"]), ("OpenMM", old["versions"]["openmm"], new["versions"]["openmm"])]
     for part in ("provenance", "settings"):
         pairs += [(key, old[part].get(key), value) for key, value in new[part].items() if key not in free]
@@ -53,7 +53,7 @@ def _check_same(out, old, new):
         if was != now:
             raise SimulationError(
                 f"the run in {out} has {name} {was}, but {now} is asked for; resume it as it began (only its lengths "
-                "may change, that of NVT not after NVE has begun), or start another one"
+                "and threads may change, the length of NVT not after NVE has begun), or start another one"
             )
 
 

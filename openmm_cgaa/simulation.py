@@ -110,8 +110,8 @@ def run(system, topology, positions, out, settings=None, resume=False, provenanc
     out : path
     settings : Settings, optional
     resume : bool
-        Go on with the run in the folder; only its lengths may have changed. Frames and rows after the checkpoint are
-        dropped, so that none is there twice.
+        Go on with the run in the folder; only its lengths and threads may have changed. Frames and rows after the
+        checkpoint are dropped, so that none is there twice.
     provenance : dict, optional
         What made the forces, for ``run.json``; must be the same when a run is resumed. What it says of the training
         (`CGAAPotential.provenance`) lets the run warn where it leaves that, see `reporters.Guard`.

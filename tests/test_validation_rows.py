@@ -2,10 +2,13 @@
 
 import json
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from openmm_cgaa.errors import CGAADomainWarning, CGAAError
 
 pytest.importorskip("ase")
 pytest.importorskip("matplotlib")
@@ -15,36 +18,47 @@ sys.path.insert(0, str(VALIDATION))
 import dynamics  # noqa: E402 - scripts of their folder, not of the package
 import figures  # noqa: E402
 import liquid  # noqa: E402
+import report  # noqa: E402
 import rows  # noqa: E402
 import runs  # noqa: E402
 
+R = np.arange(0.025, 7.0, 0.05)
+
+
+def curve(place, height, width=0.5):
+    return 1.0 + height * np.exp(-((R - place) ** 2) / width)
+
 
 def test_first_peak_lies_between_bins():
-    r = np.arange(0.05, 7.0, 0.1)
-    g = 1.0 + 2.0 * np.exp(-((r - 4.23) ** 2) / 0.5)
-    position, height = liquid._first_peak(r, g)
-    assert position == pytest.approx(4.23, abs=0.01)
-    assert height == pytest.approx(3.0, rel=0.03)
+    position, height = liquid._first_peak(R, curve(4.23, 2.0))
+    assert position == pytest.approx(4.23, abs=1e-3) and height == pytest.approx(3.0, rel=1e-3)
+    two = curve(2.7, 0.5, 0.05) + curve(5.5, 3.0) - 1.0
+    assert liquid._first_peak(R, two)[0] == pytest.approx(2.7, abs=0.01)  # the first, not the highest
+    for none in (R, np.zeros_like(R), np.ones_like(R)):  # the end of the range is no peak
+        assert np.isnan(liquid._first_peak(R, none)).all()
 
 
 def test_peaks_beside_each_other_with_their_errors():
-    rng, r = np.random.default_rng(0), np.arange(0.05, 7.0, 0.1)
+    rng = np.random.default_rng(0)
 
     def curves(place, height):
-        return [1.0 + height * np.exp(-((r - place - 0.02 * rng.standard_normal()) ** 2) / 0.5) for _ in range(10)]
+        return [curve(place + 0.02 * rng.standard_normal(), height) for _ in range(10)], np.ones(10)
 
-    found = liquid._beside(r, {"student": (curves(4.3, 2.2), np.ones(10)), "teacher": (curves(4.2, 2.0), np.ones(10))})
+    found = liquid._beside(R, {"student": curves(4.3, 2.2), "teacher": curves(4.2, 2.0)}, 0.05)
     assert found["shift_A"]["value"] == pytest.approx(0.1, abs=4 * found["shift_A"]["error"])
     assert 0.003 < found["shift_A"]["error"] < 0.03
     assert found["relative_height"]["value"] == pytest.approx(0.2 / 3.0, abs=0.01)
+    assert found["difference"] > 3.0 * found["by_chance"] > 0.0
+    same = liquid._beside(R, {"student": curves(4.2, 2.0), "teacher": curves(4.2, 2.0)}, 0.05)
+    assert same["difference"] < 2.5 * same["by_chance"]
+    flat = np.ones((10, len(R))), np.ones(10)
+    assert "shift_A" not in liquid._beside(R, {"student": flat, "teacher": flat}, 0.05)
 
 
 def test_weights_count_frames_and_not_parts():
-    r = np.arange(0.05, 7.0, 0.1)
-    low, high = (1.0 + h * np.exp(-((r - 4.0) ** 2) / 0.5) for h in (1.0, 3.0))
-    even = ([low, 3.0 * high], [1.0, 3.0])  # sums of weighed curves: one frame, and three
-    found = liquid._beside(r, {"student": even, "teacher": even})
-    assert found["peak_height"]["teacher"] == pytest.approx(0.25 * 2.0 + 0.75 * 4.0, rel=0.03)
+    even = ([curve(4.0, 1.0), 3.0 * curve(4.0, 3.0)], [1.0, 3.0])  # sums of weighed curves: one frame, and three
+    found = liquid._beside(R, {"student": even, "teacher": even}, 0.01)
+    assert found["peak_height"]["teacher"] == pytest.approx(0.25 * 2.0 + 0.75 * 4.0, rel=1e-3)
     assert found["shift_A"]["value"] == 0.0 and found["relative_height"]["value"] == 0.0
 
 
@@ -60,6 +74,9 @@ def test_a_short_run_is_kept_and_measured(tmp_path, monkeypatch):
     before = (tmp_path / "nve-0.5" / "trajectory.dcd").stat().st_mtime
     place.run("nve-0.5")
     assert (tmp_path / "nve-0.5" / "trajectory.dcd").stat().st_mtime == before  # finished runs are left alone
+    other = runs.Workplace(tmp_path, {}, short=True)
+    with pytest.raises(CGAAError, match="holds a run with model_sha256"):  # never a run of another model
+        other.run("small-300")
     temperatures = dynamics.temperatures(place)
     assert {"translation", "rotation", "vibration", "Li", "F"} <= set(temperatures["small-300"])
     stable = dynamics.stability(place)["small-300"]
@@ -67,6 +84,38 @@ def test_a_short_run_is_kept_and_measured(tmp_path, monkeypatch):
     spread = dynamics.spread(place, frames=10)["small-300"]
     assert 0.0 < spread["largest_eV_per_A"] < 1.0
     json.dumps([found, temperatures, stable, spread])  # all that is kept can be written down
+
+
+def test_warnings_are_kept_at_once_and_once(tmp_path):
+    path = tmp_path / "warnings.txt"
+    with pytest.warns(UserWarning, match="another"), runs._warnings_to(path):
+        for step in (10, 20):
+            warnings.warn(f"step {step}: the density is 1.4", CGAADomainWarning, stacklevel=1)
+            assert path.read_text() == "step 10: the density is 1.4\n"
+        warnings.warn("another", UserWarning, stacklevel=1)
+
+
+def test_tables_of_whatever_was_measured(tmp_path, monkeypatch):
+    value = {"value": 1.234, "error": 0.056}
+    assert report.number(value) == "1.234 ± 0.056" and report.number({"value": 2.0, "error": 0.0}) == "2"
+    nve = {"step": 0.5, "picoseconds": 20.0, "spread_meV_per_atom": 0.1}
+    nve |= {"slope_meV_per_atom_per_ps": value, "kelvin_per_ps": value}
+    motions = {motion: value for motion in dynamics.MOTIONS}
+    whole = nve | {"temperatures_K": motions, "rdf_difference": {"EC-EMC": 0.01}}
+    results = {
+        "drift": {"nve-0.5": nve, "nve-2": {"step": 2.0, "end": "blew up"}, "order": 2.0},
+        "respa": {"respa-1": whole, "respa-4": {"step": 4.0, "end": "blew up"}}
+        | {"rdf_difference_by_chance": {"EC-EMC": 0.02}},
+    }
+    page = tmp_path / "page.md"
+    page.write_text(
+        "a\n<!-- drift -->\nold\n<!-- end -->\nb\n<!-- respa -->\n<!-- end -->\n<!-- rdf -->\n<!-- end -->\n"
+    )
+    monkeypatch.setattr(report, "PAGE", page)
+    assert report.write(results) == ["drift", "respa"]
+    text = page.read_text()
+    assert text.startswith("a\n<!-- drift -->\n| ") and "old" not in text and "blew up" in text and "by chance" in text
+    assert report.write(results) and page.read_text() == text
 
 
 def _brief(settings):

@@ -1,7 +1,7 @@
 """Rows about motion: is energy conserved and shared out evenly, does the liquid hold, does the model know it?"""
 
 import numpy as np
-from runs import COMMITTEE, MODEL, PUBLISHED
+from runs import COMMITTEE, MODEL, PUBLISHED, RUNS
 
 from openmm_cgaa.analysis.bonds import bond_stability
 from openmm_cgaa.analysis.drift import energy_drift, mean, slope
@@ -9,7 +9,7 @@ from openmm_cgaa.analysis.jacobian import asymmetry, force_jacobian
 from openmm_cgaa.analysis.rdf import center_pairs, grain_centers, radial_distribution
 from openmm_cgaa.analysis.teacher_error import teacher_error
 from openmm_cgaa.contacts import pairs_between, shortest_contact
-from openmm_cgaa.errors import CGAAError
+from openmm_cgaa.errors import SimulationError
 from openmm_cgaa.reference.teachers import SEVENNET, load_teacher
 from openmm_cgaa.units import ANGSTROM_PER_NM, KJMOL_PER_EV, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
 
@@ -29,7 +29,11 @@ def drift(place, names=None) -> dict:
     """Slope of the total energy in NVE, its spread about the line, and how that grows with the step."""
     found = {}
     for name in names or [f"nve-{step:g}" for step in STEPS]:
-        run = place.finished(name)
+        try:
+            run = place.finished(name)
+        except SimulationError as error:  # a blow-up is a result, too
+            found[name] = {"step": RUNS[name].settings.timestep, "end": str(error)}
+            continue
         time, total, atoms = run.nve["time_ps"], run.nve["total_kjmol"], run.trajectory.n_atoms
         off = 1000.0 * (total - np.polyval(np.polyfit(time, total, 1), time)) / KJMOL_PER_EV / atoms
         every = max(1, len(time) // TRACE)
@@ -43,10 +47,10 @@ def drift(place, names=None) -> dict:
             "time_ps": (time - time[0])[::every].tolist(),
             "total_meV_per_atom": (1000.0 * (total - total[0]) / KJMOL_PER_EV / atoms)[::every].tolist(),
         }
-    if names is None:
-        spreads = [found[f"nve-{step:g}"]["spread_meV_per_atom"] for step in STEPS]
-        # the shortest step is left to rounding
-        found["order"] = float(np.polyfit(np.log(STEPS[1:]), np.log(spreads[1:]), 1)[0])
+    rows = [found.get(f"nve-{step:g}", {}) for step in STEPS[1:]]  # the shortest step is left to rounding
+    spreads = [row["spread_meV_per_atom"] for row in rows if "spread_meV_per_atom" in row]
+    if len(spreads) == len(rows):
+        found["order"] = float(np.polyfit(np.log(STEPS[1:]), np.log(spreads), 1)[0])
     return found
 
 
@@ -56,7 +60,7 @@ def published(place) -> dict:
 
 
 def jacobian(place) -> dict:
-    """Asymmetry of the force Jacobian, double precision, first frame of a run: all atoms of three grains."""
+    """Asymmetry of the force Jacobian, double precision, in the relaxed box: all atoms of three grains."""
     topology, positions = place.start("small")
     box = np.array(topology.getPeriodicBoxVectors()._value)
 
@@ -76,29 +80,32 @@ def jacobian(place) -> dict:
 
 
 def temperatures(place) -> dict:
-    """Of each motion and element, half-step velocities: each run, and all runs by their distance from the set one."""
-    found, off = {}, {}
+    """Of each motion and element, half-step velocities: each run, and all runs by their distance from the set one.
+
+    Runs count by atoms times time.
+    """
+    found, off, weights = {}, {}, []
     for name in [*SMALL, *LARGE]:
         run = place.finished(name)
         columns = [c for c in run.state.dtype.names if c.endswith("_K") and np.isfinite(run.state[c]).all()]
         means = {column[:-2]: mean(run.state[column]) for column in columns}
         found[name] = {motion: estimate(value) for motion, value in means.items()}
+        weights.append(run.trajectory.n_atoms * len(run.state) * run.settings["report_interval"])
         for motion, value in means.items():
             scale = 300.0 / run.settings["temperature"]
             off.setdefault(motion, []).append((scale * value.value, scale * value.error))
-    found["all, as at 300 K"] = {}
-    for motion, values in off.items():
-        kelvin, error = np.array(values).T
-        weight = error**-2.0
-        mean_of_all = {"value": float((weight * kelvin).sum() / weight.sum()), "error": float(weight.sum() ** -0.5)}
-        found["all, as at 300 K"][motion] = mean_of_all
+    share = np.array(weights) / sum(weights)
+    found["all, as at 300 K"] = {
+        motion: {"value": float(share @ kelvin), "error": float(np.sqrt(share**2 @ error**2))}
+        for motion, (kelvin, error) in ((motion, np.array(values).T) for motion, values in off.items())
+    }
     return found
 
 
 def stability(place) -> dict:
     """Bonds, contacts, slopes of energy and density of the long runs; of replicas on a GPU where they were made."""
     found = {}
-    replicas = [f"replica-{seed}" for seed in range(1, 11) if (place.folder / f"replica-{seed}" / "nvt.chk").is_file()]
+    replicas = [name for name in RUNS if name.startswith("replica") and (place.folder / name / "run.json").is_file()]
     for name in [*SMALL, *LARGE, *replicas]:
         run = place.finished(name)
         trajectory, atoms = run.trajectory, run.trajectory.n_atoms
@@ -174,22 +181,24 @@ def spread(place, frames=100) -> dict:
 
 
 def respa(place) -> dict:
-    """NVE with the intra-grain part inside: slope, spread, temperatures and radial distributions by the outer step.
+    """The intra-grain part inside: slope and spread in NVE, temperatures and radial distributions in the NVT before it.
 
-    How much two runs of this length differ by chance is estimated from the halves of the first.
+    All with the same integrators (`MTSLangevinIntegrator`, `MTSIntegrator`) and their velocities of the full step.
+    How much two radial distributions of this length differ by chance is estimated from the halves of the first.
     """
     names = [f"respa-{outer:g}" for outer in RESPA]
     found, curves = drift(place, names), {}
     for name in names:
+        if "end" in found[name]:
+            continue
         run = place.finished(name)
-        curves[name] = _center_curves(run, run.trajectory)
+        nvt = run.trajectory[run.trajectory.time <= run.settings["picoseconds"] + 1e-6]
+        curves[name] = _center_curves(run, nvt)
         if name == names[0]:
-            halves = [
-                _center_curves(run, run.trajectory[part]) for part in np.array_split(range(len(run.trajectory)), 2)
-            ]
+            halves = [_center_curves(run, nvt[part]) for part in np.array_split(np.arange(len(nvt)), 2)]
             chance = {pair: np.abs(halves[0][pair] - halves[1][pair]).mean() / np.sqrt(2.0) for pair in halves[0]}
             found["rdf_difference_by_chance"] = {pair: float(value) for pair, value in chance.items()}
-        found[name]["temperatures_K"] = {m: estimate(mean(run.nve[f"{m}_K"])) for m in MOTIONS}
+        found[name]["temperatures_K"] = {m: estimate(mean(run.state[f"{m}_K"])) for m in MOTIONS}
         found[name]["rdf_difference"] = {
             pair: float(np.abs(g - curves[names[0]][pair]).mean()) for pair, g in curves[name].items()
         }
@@ -208,7 +217,7 @@ def mistakes(place) -> dict:
     for name in ("compressed", "strange", "hot"):
         try:
             run, end = place.finished(name), "ran to its end"
-        except CGAAError as error:
+        except SimulationError as error:
             run, end = None, str(error)
         found[name] = {"end": end, "warnings": place.warnings(name)}
         if run is not None:

@@ -26,7 +26,7 @@ def panels(count, columns=3, width=3.9, height=2.9):
 
 def drift(results):
     """Total energy over time: by time step, and beside the published network."""
-    runs = {name: row for name, row in results["drift"].items() if name.startswith("nve")}
+    runs = {name: row for name, row in results["drift"].items() if "time_ps" in row}
     runs = dict(sorted(runs.items(), key=lambda item: float(item[0][4:])))
     figure, (ours, both) = panels(2, 2, 5.4, 3.4)
     for name, row in runs.items():
@@ -37,7 +37,10 @@ def drift(results):
     low, high = ours.get_ylim()
     ours.set_ylim(low, high + 0.5 * (high - low))  # room for the legend
     ours.legend(frameon=False, fontsize="small")
-    for row, label in ((runs["nve-0.5"], "ec-emc-lipf6"), (results["published"]["nve-published"], "published network")):
+    other = results.get("published", {}).get("nve-published", {})
+    for row, label in ((runs.get("nve-0.5", {}), "ec-emc-lipf6"), (other, "published network")):
+        if "time_ps" not in row:
+            continue
         both.plot(row["time_ps"], row["total_meV_per_atom"], linewidth=1.0, label=f"{label}, 0.5 fs")
     both.set(title="beside direct forces", xlabel="time (ps)", ylabel="total energy − start (meV/atom)", xlim=(0, 5))
     both.legend(frameon=False, fontsize="small")
@@ -107,12 +110,17 @@ def molecules(results):
 def spectrum(results):
     """Vibrational density of states."""
     figure, axes = panels(2, 2, 5.4, 3.2)
-    for ax, (low, high) in zip(axes, ((0.0, 600.0), (600.0, 3400.0))):
-        for who in ("teacher", "student"):
+    lines = (
+        ("teacher", "-", COLORS["teacher"]),
+        ("student", "-", COLORS["student"]),
+        ("student, 5 ps", ":", "tab:orange"),
+    )
+    for ax, (low, high) in zip(axes, ((100.0, 700.0), (700.0, 3400.0))):
+        for who, style, color in lines:
             row = results["spectrum"][who]
             axis, density = np.array(row["per_cm"]), np.array(row["density"])
             inside = (axis >= low) & (axis <= high)
-            ax.plot(axis[inside], 1000.0 * density[inside], color=COLORS[who], linewidth=1.2, label=who)
+            ax.plot(axis[inside], 1000.0 * density[inside], style, color=color, linewidth=1.1, label=who)
         ax.set(xlabel="1/cm", ylabel="density (1e-3 cm)", xlim=(low, high), ylim=(0.0, None))
     axes[0].legend(frameon=False)
     return figure
@@ -126,8 +134,8 @@ def transport(results):
         for prefix, color, label in (("small", "tab:blue", "ec-emc-lipf6"), ("classical", "tab:orange", "classical")):
             own = [row for name, row in rows.items() if name.startswith(prefix)]
             kelvin = np.array([row["temperature_K"] for row in own])
-            values = [row[species]["value"] for row in own]
-            errors = [row[species]["error"] for row in own]
+            values = [row["species"][species]["value"] for row in own]
+            errors = [row["species"][species]["error"] for row in own]
             ax.errorbar(1000.0 / kelvin, values, errors, fmt="o-", color=color, capsize=2, label=label)
         ax.set(title=species, xlabel="1000 K / T", ylabel="D (1e-9 m²/s)", yscale="log")
     axes[0].legend(frameon=False)

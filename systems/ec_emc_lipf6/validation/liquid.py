@@ -1,6 +1,8 @@
 """Rows about the liquid: structure and spectrum beside the teacher's own dynamics, pressure, transport, molecules."""
 
+import hashlib
 import io
+from typing import NamedTuple
 
 import mdtraj
 import numpy as np
@@ -9,8 +11,10 @@ from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
 from dynamics import SMALL, estimate
 from runs import MODEL
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import find_peaks
 
-from openmm_cgaa.analysis.diffusion import diffusion
+from openmm_cgaa.analysis.diffusion import diffusion, mean_square_displacement
 from openmm_cgaa.analysis.drift import mean
 from openmm_cgaa.analysis.rdf import (
     atom_pairs,
@@ -27,37 +31,54 @@ from openmm_cgaa.reference.labelling import label_frames
 from openmm_cgaa.reference.teachers import SEVENNET, load_teacher
 from openmm_cgaa.units import ANGSTROM_PER_NM, BAR_PER_EV_PER_ANGSTROM3, KJMOL_PER_EV
 
-BIN = 0.01  # nm
+BIN = 0.005  # nm
 BLOCKS = 10  # of a long run, for the jackknife
 BURSTS, BURST_STEPS, BURST_EVERY = 8, 700, 4  # steps of 0.5 fs
 CLASSICAL_RUNS = [name.replace("small", "classical") for name in SMALL]
 FRICTIONS = ["friction-0.1", "friction-10"]
+LAGS = 5.0, 15.0  # ps, of the mean square displacement
 
 
 def pressure(place, frames=40) -> dict:
-    """Mean density at 1 bar, and the student's pressure less the teacher's on frames of that run."""
+    """Mean density at 1 bar, and the student's pressure less the teacher's on frames of that run.
+
+    The difference is given twice: of the atoms' virials, and of the molecules' (forces on atoms times their molecule's
+    center), which alone moves a barostat: what two models disagree about inside a molecule falls out of it.
+    """
     run = place.finished("npt", settling=0.2)
-    difference = _pressure_difference(run, place, 2 if place.short else frames)
+    atomic, molecular = _pressure_differences(run, place, 2 if place.short else frames)
     return {
         "density_g_per_ml": estimate(mean(run.state["density_gml"])),
         "picoseconds": float(run.trajectory.time[-1] - run.trajectory.time[0]),
-        "student_minus_teacher_bar": estimate(mean(difference)),
-        "frames": len(difference),
+        "student_minus_teacher_bar": {"atomic": estimate(mean(atomic)), "molecular": estimate(mean(molecular))},
+        "frames": len(atomic),
     }
 
 
-def _pressure_difference(run, place, count):
+def _pressure_differences(run, place, count) -> tuple:
     """Student less teacher in bar, frame by frame; the kinetic part is the same in both and falls out."""
     chosen = np.unique(np.linspace(0, run.trajectory.n_frames - 1, count).round().astype(int))
     frames = [_atoms(run.trajectory, index) for index in chosen]
     labels = label_frames(frames, load_teacher(SEVENNET), place.folder / "npt" / "teacher.parts")
     calculator = CGAACalculator(place.potential(), topology=run.grain_map)
-    found = []
+    atomic, molecular = [], []
     for atoms, label in zip(frames, labels):
-        atoms.calc = calculator
+        atoms.calc, inside = calculator, 0.0
         traces = [np.trace(stress) for stress in (atoms.get_stress(voigt=False), np.asarray(label.stress))]
-        found.append(BAR_PER_EV_PER_ANGSTROM3 * (traces[1] - traces[0]) / 3.0)
-    return np.array(found)
+        off, masses = atoms.get_forces() - label.forces, atoms.get_masses()
+        whole = ANGSTROM_PER_NM * whole_grains(_as_trajectory(atoms, run), run.grain_map)[0]
+        for slots in run.grain_map.slots:
+            center = masses[slots] @ whole[slots] / masses[slots].sum()
+            inside += ((whole[slots] - center) * off[slots]).sum()
+        atomic.append(BAR_PER_EV_PER_ANGSTROM3 * (traces[1] - traces[0]) / 3.0)
+        molecular.append(atomic[-1] - BAR_PER_EV_PER_ANGSTROM3 * inside / (3.0 * atoms.get_volume()))
+    return np.array(atomic), np.array(molecular)
+
+
+def _as_trajectory(atoms, run):
+    trajectory = mdtraj.Trajectory(atoms.positions[None] / ANGSTROM_PER_NM, run.trajectory.topology)
+    trajectory.unitcell_vectors = np.asarray(atoms.cell)[None] / ANGSTROM_PER_NM
+    return trajectory
 
 
 def _atoms(trajectory, index):
@@ -75,8 +96,10 @@ def bursts(place, who) -> list:
     run = place.finished("small-300")
     count, steps = (2, 40) if place.short else (BURSTS, BURST_STEPS)
     topology, calculator, found = run.trajectory.topology, None, []
+    model = "" if who == "teacher" else place.potential().provenance()["model_sha256"]
     for number, index in enumerate(np.linspace(0, run.trajectory.n_frames - 1, count).round().astype(int)):
-        path = place.folder / "bursts" / f"{who}-{number}.npy"
+        made = hashlib.sha256(model.encode() + run.trajectory.xyz[index].tobytes()).hexdigest()[:12]
+        path = place.folder / "bursts" / f"{who}-{number}-{made}.npy"
         if not path.is_file():
             if calculator is None:
                 student = CGAACalculator(place.potential(), topology=run.grain_map)
@@ -100,31 +123,39 @@ def bursts(place, who) -> list:
     return found
 
 
+class Pairs(NamedTuple):
+    """What a radial distribution is of: points of a trajectory, pairs of them, and the width of its smoothing in Å."""
+
+    points: callable
+    pairs: np.ndarray
+    width: float
+
+
 def _pairs(run) -> dict:
-    """Name -> (points of a trajectory, pairs): centers of all pairs of species, hydrogen bonds, what lithium sees."""
+    """Centers of all pairs of species, hydrogen bonds, what lithium sees; by name."""
     topology = run.trajectory.topology
     chosen = {
-        name: (lambda trajectory: grain_centers(trajectory, run.grain_map), pairs)
+        name: Pairs(lambda trajectory: grain_centers(trajectory, run.grain_map), pairs, 0.3)
         for name, pairs in center_pairs(run.grain_map).items()
     }
     oxygens, lithium = carbonyl_oxygens(topology), topology.select("element Li")
     atoms = {
-        "C=O...H": (oxygens, topology.select("element H")),
-        "Li...O": (lithium, topology.select("element O")),
-        "Li...P": (lithium, topology.select("element P")),
+        "C=O...H": (oxygens, topology.select("element H"), 0.15),
+        "Li...O": (lithium, topology.select("element O"), 0.03),
+        "Li...P": (lithium, topology.select("element P"), 0.1),
     }
-    for name, (first, second) in atoms.items():
-        chosen[name] = (lambda trajectory: trajectory, atom_pairs(topology, first, second))
-    return {name: (points, pairs) for name, (points, pairs) in chosen.items() if len(pairs)}
+    for name, (first, second, width) in atoms.items():
+        chosen[name] = Pairs(lambda trajectory: trajectory, atom_pairs(topology, first, second), width)
+    return {name: own for name, own in chosen.items() if len(own.pairs)}
 
 
-def rdf(place, frames=800) -> dict:
+def rdf(place, frames=1200) -> dict:
     """Radial distributions of student and teacher at 300 K, in two ways.
 
-    ``bursts``: of the student's and the teacher's dynamics from the same frames and velocities; the teacher has had
-    0.1 ps to move away from what the student made. ``reweighted``: the student's long run, its frames weighed by
-    exp(-(E_teacher - E_student) / kT), which gives the teacher's own ensemble without any dynamics of it (Zwanzig, J.
-    Chem. Phys. 22, 1420 (1954)); how many frames share the weight is told.
+    ``reweighted``: the student's long run, its frames weighed by exp(-(E_teacher - E_student) / kT), which gives the
+    teacher's own ensemble without any dynamics of it (Zwanzig, J. Chem. Phys. 22, 1420 (1954)); how many frames share
+    the weight is told. ``bursts``: of the student's and the teacher's dynamics from the same frames and velocities; the
+    teacher has had 0.1 ps to move away from what the student made, so that slow differences show in part only.
     """
     run = place.finished("small-300")
     dropped = round(0.1 / (0.0005 * BURST_EVERY)) if not place.short else 1
@@ -133,7 +164,7 @@ def rdf(place, frames=800) -> dict:
     weights, numbers = _weights(place, run, some)
     found = {"reweighting": numbers, "pairs": {}}
     blocks = np.array_split(np.arange(len(some)), min(BLOCKS, len(some)))
-    for name, (points, pairs) in _pairs(run).items():
+    for name, (points, pairs, width) in _pairs(run).items():
 
         def of(trajectory, points=points, pairs=pairs):
             return radial_distribution(points(trajectory), pairs, BIN)
@@ -145,8 +176,8 @@ def rdf(place, frames=800) -> dict:
             for who, w in (("student", even), ("teacher", weights))
         }
         found["pairs"][name] = {
-            "bursts": _beside(r, {who: (own, np.ones(len(own))) for who, own in curves.items()}),
-            "reweighted": _beside(r, weighed),
+            "bursts": _beside(r, {who: (own, np.ones(len(own))) for who, own in curves.items()}, width),
+            "reweighted": _beside(r, weighed, width),
             "r_A": r.tolist(),
             "student, whole run": of(run.trajectory).g.tolist(),
         }
@@ -166,58 +197,69 @@ def _weights(place, run, some) -> tuple:
     return weights, {
         "frames": len(some),
         "effective_frames": float(weights.sum() ** 2 / (weights**2).sum()),
+        "largest_weight": float(weights.max() / weights.sum()),
         "spread_of_energy_difference_kT": float(off.std() / (units.kB * run.settings["temperature"])),
     }
 
 
-def _beside(r, parts) -> dict:
-    """First peaks of two curves and how they differ, with errors by the jackknife over parts.
+def _beside(r, parts, width) -> dict:
+    """Two curves: their first peaks and how they differ, with errors by the jackknife over parts.
+
+    ``difference`` is the integral of |student - teacher| over that of the teacher, ``by_chance`` what it would be on
+    average if only the noise of both differed.
 
     Parameters
     ----------
     r : array [bins], Å
     parts : dict
         "student" and "teacher": sums of weighed curves [parts, bins] and of weights [parts].
+    width : float
+        Å, of the Gaussian that smooths the curves.
     """
     parts = {who: (np.array(curves), np.array(weights)) for who, (curves, weights) in parts.items()}
     count = len(parts["student"][1])
 
     def curves(keep):
-        return {who: sums[keep].sum(axis=0) / weights[keep].sum() for who, (sums, weights) in parts.items()}
+        raw = {who: sums[keep].sum(axis=0) / weights[keep].sum() for who, (sums, weights) in parts.items()}
+        return {who: gaussian_filter1d(g, width / (r[1] - r[0]), mode="nearest") for who, g in raw.items()}
 
-    def differences(keep):
-        (at, height), (true_at, true_height) = (_first_peak(r, curves(keep)[who]) for who in ("student", "teacher"))
-        return np.array([at - true_at, height / true_height - 1.0])
+    def compared(keep):
+        """How far apart the peaks are, their heights and the curves."""
+        both = curves(keep)
+        (at, height), (true_at, true_height) = (_first_peak(r, both[who]) for who in ("student", "teacher"))
+        return np.array([at - true_at, height / true_height - 1.0, *(both["student"] - both["teacher"])])
 
     everything = np.ones(count, dtype=bool)
-    without = np.array([differences(np.arange(count) != part) for part in range(count)])
+    value, both = compared(everything), curves(everything)
+    without = np.array([compared(np.arange(count) != part) for part in range(count)])
     errors = np.sqrt((count - 1) * without.var(axis=0))
-    shift, higher = ({"value": float(v), "error": float(e)} for v, e in zip(differences(everything), errors))
-    peaks = {who: _first_peak(r, g) for who, g in curves(everything).items()}
-    return {
-        "peak_at_A": {who: peak[0] for who, peak in peaks.items()},
-        "peak_height": {who: peak[1] for who, peak in peaks.items()},
-        "shift_A": shift,
-        "relative_height": higher,
-        "curves": {who: g.tolist() for who, g in curves(everything).items()},
+    size = np.abs(both["teacher"]).mean() or 1.0
+    found = {
+        "difference": float(np.abs(value[2:]).mean() / size),
+        "by_chance": float(np.sqrt(2.0 / np.pi) * errors[2:].mean() / size),
+        "curves": {who: g.tolist() for who, g in both.items()},
     }
+    if np.isfinite(value[:2]).all():
+        peaks = {who: _first_peak(r, g) for who, g in both.items()}
+        shift, higher = ({"value": float(v), "error": float(e)} for v, e in zip(value[:2], errors))
+        found |= {"shift_A": shift, "relative_height": higher}
+        found |= {"peak_at_A": {who: peak[0] for who, peak in peaks.items()}}
+        found |= {"peak_height": {who: peak[1] for who, peak in peaks.items()}}
+    return found
 
 
 def _first_peak(r, g) -> tuple:
-    """Position (Å) and height of the highest point: the top of a parabola through what lies above nine tenths of it."""
-    smooth = np.convolve(g, [0.25, 0.5, 0.25], mode="same")
-    top = int(np.argmax(smooth))
-    low = high = top
-    while low > 0 and smooth[low - 1] > 0.9 * smooth[top]:
-        low -= 1
-    while high + 1 < len(g) and smooth[high + 1] > 0.9 * smooth[top]:
-        high += 1
-    low, high = min(low, top - 1), max(high, top + 1)
-    if low < 0 or high >= len(g):
-        return float(r[top]), float(smooth[top])
-    square, line, constant = np.polyfit(r[low : high + 1] - r[top], smooth[low : high + 1], 2)
-    shift = float(np.clip(-0.5 * line / square, r[low] - r[top], r[high] - r[top])) if square < 0.0 else 0.0
-    return float(r[top] + shift), float(constant + line * shift + square * shift**2)
+    """Position (Å) and height of the first maximum that stands out by a tenth of the curve's highest point; or nan.
+
+    Between bins by a parabola through the three highest.
+    """
+    peaks, _ = find_peaks(g, prominence=0.1 * g.max() or 1.0)
+    if not len(peaks):
+        return np.nan, np.nan
+    top, spacing = peaks[0], r[1] - r[0]
+    below, here, above = g[top - 1 : top + 2]
+    shift = 0.5 * (below - above) / (below - 2.0 * here + above) if below + above < 2.0 * here else 0.0
+    return float(r[top] + shift * spacing), float(here - 0.25 * (below - above) * shift)
 
 
 def spectrum(place) -> dict:
@@ -237,21 +279,29 @@ def spectrum(place) -> dict:
 
 
 def transport(place) -> dict:
-    """Self-diffusion of the species: model and classical force field, and what the friction does to it."""
+    """Self-diffusion of the species: model and classical force field, and what the friction does to it.
+
+    All from the same lags. ``exponent``: with which power of time the mean square displacement grows there; well below
+    1 the number is no diffusion coefficient yet.
+    """
     found = {}
     for name in [*SMALL, *CLASSICAL_RUNS, *FRICTIONS]:
         run = place.finished(name)
         centers, masses = _unwrapped_centers(run)
         centers = centers - (masses[:, None] * centers).sum(axis=1, keepdims=True) / masses.sum()
         time, names = run.trajectory.time, np.array([run.grain_map.types[t].name for t in run.grain_map.type_index])
-        longest = (time[-1] - time[0]) / 10.0
+        begin, end = LAGS if not place.short else np.array(LAGS) * (time[-1] - time[0]) / 100.0
+        lags = np.arange(len(time)) * (time[1] - time[0])
+        inside = (lags >= begin) & (lags <= end)
+        species = {}
+        for kind in dict.fromkeys(names):
+            own = centers[:, names == kind]
+            growth = np.polyfit(np.log(lags[inside]), np.log(mean_square_displacement(own)[inside]), 1)[0]
+            species[kind] = estimate(diffusion(time, own, begin, end)) | {"exponent": float(growth)}
         found[name] = {
             "friction_per_ps": run.settings["friction"],
             "temperature_K": run.settings["temperature"],
-            **{
-                species: estimate(diffusion(time, centers[:, names == species], 0.2 * longest, longest))
-                for species in dict.fromkeys(names)
-            },
+            "species": species,
         }
     return found
 

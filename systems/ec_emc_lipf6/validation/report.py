@@ -28,17 +28,15 @@ def table(head, lines) -> str:
 def drift(results):
     rows = {**results["drift"], **results.get("published", {})}
     names = sorted((n for n in rows if n.startswith("nve")), key=lambda n: (n == "nve-published", rows[n]["step"]))
-    lines = [
-        [
-            "published network" if name == "nve-published" else "`ec-emc-lipf6`",
-            f"{rows[name]['step']:g}",
-            f"{rows[name]['picoseconds']:.0f}",
-            number(rows[name]["slope_meV_per_atom_per_ps"]),
-            number(rows[name]["kelvin_per_ps"]),
-            f"{rows[name]['spread_meV_per_atom']:.3g}",
-        ]
-        for name in names
-    ]
+    lines = []
+    for name in names:
+        row, who = rows[name], "published network" if name == "nve-published" else "`ec-emc-lipf6`"
+        if "end" in row:
+            lines.append([who, f"{row['step']:g}", row["end"], "", "", ""])
+            continue
+        slope, heating = number(row["slope_meV_per_atom_per_ps"]), number(row["kelvin_per_ps"])
+        spread = f"{row['spread_meV_per_atom']:.3g}"
+        lines.append([who, f"{row['step']:g}", f"{row['picoseconds']:.0f}", slope, heating, spread])
     head = ["", "step, fs", "ps", "slope, meV/atom/ps", "K/ps", "spread about the line, meV/atom"]
     return table(head, lines)
 
@@ -55,7 +53,7 @@ def temperatures(results):
 def stability(results):
     lines = []
     for name, row in results["stability"].items():
-        error, spread = results["along"].get(name), results["spread"].get(name)
+        error, spread = results.get("along", {}).get(name), results.get("spread", {}).get(name)
         lines.append(
             [
                 name,
@@ -94,11 +92,19 @@ def rdf(results):
         cells = []
         for way in ("bursts", "reweighted"):
             found = row[way]
-            height = number(found["relative_height"], scale=100.0)
-            cells += [f"{found['peak_at_A']['teacher']:.2f}", number(found["shift_A"]), height]
+            peak = found.get("peak_at_A", {}).get("teacher")
+            cells.append("none" if peak is None else f"{peak:.2f}")
+            cells.append("" if peak is None else number(found["shift_A"]))
+            cells.append("" if peak is None else number(found["relative_height"], scale=100.0))
+            cells.append(f"{100.0 * found['difference']:.1f} ({100.0 * found['by_chance']:.1f})")
         lines.append([name, *cells])
-    head = ["pair", "bursts: teacher's peak, Å", "student's, Å from it", "height, % from it"]
-    return table([*head, "reweighted: teacher's peak, Å", "student's, Å from it", "height, % from it"], lines)
+    own = [
+        "peak of the teacher, Å",
+        "of the student, from it",
+        "height, % from it",
+        "difference of the curves, % (by chance)",
+    ]
+    return table(["pair", *(f"{way}: {column}" for way in ("bursts", "reweighted") for column in own)], lines)
 
 
 def molecules(results):
@@ -137,16 +143,17 @@ def molecules(results):
 def transport(results):
     lines = []
     for name, row in results["transport"].items():
-        species = [s for s in row if s not in ("friction_per_ps", "temperature_K")]
-        cells = [number(row[s]) for s in species]
+        cells = [f"{number(own)} ({own['exponent']:.1f})" for own in row["species"].values()]
         lines.append([name, f"{row['temperature_K']:.0f}", f"{row['friction_per_ps']:g}", *cells])
-    return table(["run", "K", "friction, 1/ps", *species], lines)
+    return table(["run", "K", "friction, 1/ps", *row["species"]], lines)
 
 
 def respa(results):
-    lines = []
-    for name, row in results["respa"].items():
-        if not name.startswith("respa"):
+    rows = {name: row for name, row in results["respa"].items() if name.startswith("respa")}
+    chance, lines = results["respa"]["rdf_difference_by_chance"], []
+    for row in rows.values():
+        if "end" in row:
+            lines.append([f"{row['step']:g}", row["end"], *[""] * 5])
             continue
         lines.append(
             [
@@ -157,8 +164,9 @@ def respa(results):
                 " / ".join(f"{value:.3f}" for value in row["rdf_difference"].values()),
             ]
         )
+    lines.append(["by chance", *[""] * 5, " / ".join(f"{value:.3f}" for value in chance.values())])
     head = ["outer step, fs", "slope, meV/atom/ps", "spread, meV/atom", "translation, K", "rotation, K", "vibration, K"]
-    return table([*head, "mean change of g(r): " + " / ".join(row["rdf_difference"])], lines)
+    return table([*head, "mean change of g(r): " + " / ".join(chance)], lines)
 
 
 def mistakes(results):

@@ -1,16 +1,19 @@
 """The simulations behind docs/validation.md: what they are, and how one is made or gone on with."""
 
+import json
+import re
 import warnings
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from filelock import FileLock
 from openmm import app, unit
 
 from openmm_cgaa import CGAAPotential
 from openmm_cgaa.analysis.runs import read_run
 from openmm_cgaa.building import build, classical_system, relax
-from openmm_cgaa.errors import CGAADomainWarning, SimulationError
+from openmm_cgaa.errors import CGAADomainWarning, CGAAError
 from openmm_cgaa.files import write_bytes
 from openmm_cgaa.reporters import write_structure
 from openmm_cgaa.simulation import INTRA_GROUP, Settings
@@ -19,29 +22,36 @@ from openmm_cgaa.topologies import read_structure
 
 SYSTEM = Path(__file__).parents[1]
 HERE = Path(__file__).parent
-# 983 and 248 atoms of the paper's composition, and 192 with too much salt
+# 983 atoms, the paper's cell; 248 with four times its salt; 192 with too much salt
 BOXES = {"large": SYSTEM / "build.yaml", "small": HERE / "small.yaml", "strange": HERE / "strange.yaml"}
 COMMITTEE = HERE / "committee"  # three seeds of train_fast.yaml, 10,000 steps
 MODEL, PUBLISHED, CLASSICAL = "ec-emc-lipf6", "ec-emc-lipf6-published", "classical"
 SETTLING = 0.1  # of a run's length
 SHORT = 0.01  # of the length of a run, for make validate
+EMPTY_DCD = 276  # bytes of a DCD file without a frame, at least
+
+
+class Interrupted(Exception):
+    """Somebody has stopped the run; the same command goes on with it."""
 
 
 class Simulated(NamedTuple):
-    """A run: in which box, on which forces, with which settings; `scale` is the box's length over its usual one."""
+    """A run: in which box, on which forces, with which settings.
+
+    `scale` is the box's length over its usual one; `after` names the run whose last frame this one begins with.
+    """
 
     box: str
     settings: Settings
     model: str = MODEL
     scale: float = 1.0
+    after: str | None = None
 
 
-def _nve(step, inner=1, box="large", nve=20.0, **more):
+def _nve(step, inner=1, box="large", nvt=1.0, nve=20.0):
     every = max(1, round(10.0 / step))  # 10 fs
-    settings = Settings(
-        timestep=step, inner_steps=inner, picoseconds=1.0, nve_picoseconds=nve, report_interval=every, **more
-    )
-    return Simulated(box, settings)
+    settings = Settings(timestep=step, inner_steps=inner, picoseconds=nvt, nve_picoseconds=nve, report_interval=every)
+    return Simulated(box, settings, after=f"{box}-300")
 
 
 def _nvt(box, temperature, picoseconds, model=MODEL, scale=1.0, step=1.0, every=50, **more):
@@ -61,8 +71,9 @@ RUNS = {
     "friction-0.1": _nvt("small", 400.0, 100.0, friction=0.1),
     "friction-10": _nvt("small", 400.0, 100.0, friction=10.0),
     **{f"classical-{kelvin}": _nvt("small", float(kelvin), 200.0, CLASSICAL) for kelvin in (300, 350, 400, 500)},
-    **{f"respa-{outer:g}": _nve(outer, round(outer / 0.5), "small", 10.0) for outer in (1.0, 2.0, 3.0, 4.0)},
-    "respa-0.5": _nve(0.5, 1, "small", 10.0),
+    **{f"respa-{outer:g}": _nve(outer, round(outer / 0.5), "small", 20.0, 10.0) for outer in (1.0, 2.0, 3.0, 4.0)},
+    # at least two inner steps, so that the integrators, and the times of their velocities, are the same
+    "respa-0.5": _nve(0.5, 2, "small", 20.0, 10.0),
     "compressed": _nvt("small", 300.0, 20.0, scale=0.9 ** (1 / 3)),
     "strange": _nvt("strange", 300.0, 20.0),
     "hot": _nvt("small", 600.0, 20.0),
@@ -99,14 +110,15 @@ class Workplace:
     def start(self, box, scale=1.0):
         """Topology and positions [atoms, 3], nm, of a box that the classical force field relaxed; packed once."""
         path = self.folder / f"{box}-{scale:.4f}.cif"
-        if not path.is_file():
-            structure = app.PDBxFile(str(build(BOXES[box], self.folder / f"{box}-packed.cif")))
-            topology = structure.topology
-            if scale != 1.0:
-                topology.setPeriodicBoxVectors(scale * topology.getPeriodicBoxVectors())
-            picoseconds = 1.0 if self.short else 10.0
-            positions = relax(topology, structure.positions, self.forcefield, picoseconds=picoseconds, threads=1)
-            write_structure(path, topology, positions.value_in_unit(unit.nanometer))
+        with FileLock(path.with_suffix(".lock")):
+            if not path.is_file():
+                structure = app.PDBxFile(str(build(BOXES[box], self.folder / f"{box}-packed.cif")))
+                topology = structure.topology
+                if scale != 1.0:
+                    topology.setPeriodicBoxVectors(scale * topology.getPeriodicBoxVectors())
+                picoseconds = 1.0 if self.short else 10.0
+                positions = relax(topology, structure.positions, self.forcefield, picoseconds=picoseconds, threads=1)
+                write_structure(path, topology, positions.value_in_unit(unit.nanometer))
         topology, positions = read_structure(str(path))
         return topology, positions.value_in_unit(unit.nanometer)
 
@@ -125,33 +137,54 @@ class Workplace:
         """Make a run, or go on with it, or leave it where it is finished; the folder.
 
         What it warned of stands in its ``warnings.txt``.
+
+        Raises
+        ------
+        CGAAError
+            The run that is there was made by another model or with other settings.
+        SimulationError
+            It blew up.
+        Interrupted
+            It was stopped.
         """
         what, settings, folder = RUNS[name], self.settings(name), self.folder / name
-        if self._frames(folder) * settings.report_interval >= _steps(settings):
-            return folder
-        topology, positions = self.start(what.box, what.scale)
-        resume = (folder / "run.json").is_file()
         folder.mkdir(exist_ok=True)
-        with warnings.catch_warnings(record=True) as told:
-            warnings.simplefilter("always", CGAADomainWarning)
-            try:
+        with FileLock(folder / "lock"):  # another process may be making it: then wait for that
+            self._check(name, folder / "run.json")
+            if self._frames(folder) * settings.report_interval >= _steps(settings):
+                return folder
+            topology, positions = self.start(what.box, what.scale)
+            if what.after:
+                positions = self.finished(what.after).trajectory.xyz[-1].astype(float)
+            resume = (folder / "run.json").is_file()
+            with _warnings_to(folder / "warnings.txt"):
                 system, provenance = self._forces(what, topology, positions)
                 done = simulate(system, topology, positions, folder, settings, resume, provenance, progress)
-            finally:
-                said = [*self.warnings(name), *(str(w.message) for w in told if w.category is CGAADomainWarning)]
-                write_bytes(folder / "warnings.txt", "".join(f"{line}\n" for line in dict.fromkeys(said)).encode())
         if not done:
-            raise SimulationError(f"{folder}: interrupted; the same command goes on with it")
+            raise Interrupted(f"{folder}: interrupted; the same command goes on with it")
         return folder
+
+    def finished(self, name, settling=SETTLING):
+        """The run as `analysis.runs.read_run` gives it, without its settling; made now where it is not there yet."""
+        return read_run(self.run(name), 0.0 if self.short else settling * RUNS[name].settings.picoseconds)
 
     def warnings(self, name) -> list:
         """What a run has said so far of leaving its domain."""
         path = self.folder / name / "warnings.txt"
         return path.read_text().splitlines() if path.is_file() else []
 
-    def finished(self, name, settling=SETTLING):
-        """The run as `analysis.runs.read_run` gives it, without its settling; made now where it is not there yet."""
-        return read_run(self.run(name), 0.0 if self.short else settling * RUNS[name].settings.picoseconds)
+    def _check(self, name, record):
+        """The run that is there must be the one that is asked for."""
+        if not record.is_file():
+            return
+        model, held = RUNS[name].model, json.loads(record.read_text())
+        asked = {} if model == CLASSICAL else {"model_sha256": self.potential(model).provenance()["model_sha256"]}
+        free = "threads", "picoseconds", "nve_picoseconds"
+        asked |= {key: value for key, value in asdict(self.settings(name)).items() if key not in free}
+        held = held["settings"] | held["provenance"]
+        other = [f"{key} {held.get(key)}, not {value}" for key, value in asked.items() if held.get(key) != value]
+        if other:
+            raise CGAAError(f"{record.parent} holds a run with {', '.join(other)}: remove it, or give another --out")
 
     def _forces(self, what, topology, positions) -> tuple:
         """System and provenance."""
@@ -162,13 +195,44 @@ class Workplace:
         return potential.createSystem(topology, positions=positions, intraForceGroup=intra), potential.provenance()
 
     def _frames(self, folder) -> int:
-        if not (folder / "trajectory.dcd").is_file():
+        path = folder / "trajectory.dcd"
+        if not path.is_file() or path.stat().st_size < EMPTY_DCD:
             return 0
         from mdtraj.formats import DCDTrajectoryFile
 
-        with DCDTrajectoryFile(str(folder / "trajectory.dcd")) as file:
+        with DCDTrajectoryFile(str(path)) as file:
             return len(file)
 
 
+class _warnings_to(warnings.catch_warnings):
+    """Domain warnings go to a file at once, each once; all others go where they went."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = path
+
+    def __enter__(self):
+        super().__enter__()
+        warnings.simplefilter("always", CGAADomainWarning)
+        usual = warnings.showwarning
+
+        def show(message, category, *place, **more):
+            if not issubclass(category, CGAADomainWarning):
+                return usual(message, category, *place, **more)
+            lines = self.path.read_text().splitlines() if self.path.is_file() else []
+            known = {_without_step(line) for line in lines}
+            if _without_step(str(message)) not in known:
+                write_bytes(self.path, "".join(f"{line}\n" for line in [*lines, message]).encode())
+
+        warnings.showwarning = show
+
+
+def _without_step(line) -> str:
+    """A warning without what differs from one resumed run to the next."""
+    return re.sub(r"^step \d+: ", "", line).split(" are ")[0]
+
+
 def _steps(settings) -> int:
-    return settings.steps(settings.picoseconds) + settings.steps(settings.nve_picoseconds)
+    """As far as frames are written."""
+    steps = settings.steps(settings.picoseconds) + settings.steps(settings.nve_picoseconds)
+    return steps - steps % settings.report_interval

@@ -8,14 +8,18 @@ folder of its own, and keeps nothing: it shows that everything works.
 
 import argparse
 import json
+import shutil
+import sys
 import time
+from datetime import date
 from pathlib import Path
 
 import figures
 import report
 import torch
+from filelock import FileLock
 from rows import ROWS
-from runs import RUNS, SYSTEM, Workplace
+from runs import RUNS, SYSTEM, Interrupted, Workplace
 
 from openmm_cgaa.errors import CGAAError
 from openmm_cgaa.files import write_bytes
@@ -45,24 +49,36 @@ def main():
     torch.set_num_threads(args.threads)
     models = dict(entry.split("=", 1) for entry in args.model)
     out = args.out or SYSTEM / "runs" / ("validation-short" if args.short else "validation")
+    if args.short and not args.out and not args.runs:
+        shutil.rmtree(out, ignore_errors=True)  # to show that everything works it must be done
+    place, failed = Workplace(out, models, args.short, args.threads), []
     try:
-        place = Workplace(out, models, args.short, args.threads)
         for name in args.runs:
             place.run(name, progress=True)
         for name in [] if args.runs and not args.rows else args.rows or ROWS:
             start = time.monotonic()
-            numbers = ROWS[name](place)
+            try:
+                numbers = ROWS[name](place)
+            except (CGAAError, OSError) as error:
+                failed.append(name)
+                print(f"{name}: {error}", file=sys.stderr, flush=True)
+                continue
             print(f"{name} ({time.monotonic() - start:.0f} s): {_brief(numbers)}", flush=True)
             if not args.short:
-                keep(name, numbers)
-    except (CGAAError, OSError) as error:
+                keep(name, numbers, place)
+    except (CGAAError, Interrupted, OSError) as error:
         parser.exit(2, f"error: {error}\n")
+    if failed:
+        parser.exit(2, f"not measured: {', '.join(failed)}; see above\n")
 
 
-def keep(name, numbers):
-    """Read anew before: another process may have added its own row."""
-    found = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
-    write_bytes(RESULTS, (json.dumps(found | {name: numbers}, indent=1) + "\n").encode())
+def keep(name, numbers, place):
+    """Another process may be adding a row of its own."""
+    with FileLock(place.folder / "results.lock"):
+        found = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+        made = {"model_sha256": place.potential().provenance()["model_sha256"], "date": str(date.today())}
+        found = found | {name: numbers, "made": found.get("made", {}) | {name: made}}
+        write_bytes(RESULTS, (json.dumps(found, indent=1) + "\n").encode())
 
 
 def _brief(numbers):
