@@ -47,6 +47,26 @@ def drift(results):
     return figure
 
 
+def temperatures(results):
+    """Of motions and elements, by run, less the set temperature."""
+    rows = results["temperatures"]
+    figure, (ax,) = panels(1, 1, 9.0, 3.4)
+    names = list(rows["all, as at 300 K"])
+    for number, (run, row) in enumerate(rows.items()):
+        kelvin = 300.0 if run.startswith("all") else float(run.split("-")[1])
+        x = np.arange(len(names)) + 0.1 * (number - 0.5 * (len(rows) - 1))
+        values = [row[name]["value"] - kelvin if name in row else np.nan for name in names]
+        errors = [row[name]["error"] if name in row else np.nan for name in names]
+        last = number == len(rows) - 1
+        style = {"color": "black", "markersize": 6} if last else {"color": f"C{number}", "markersize": 3}
+        ax.errorbar(x, values, errors, fmt="o", capsize=2, label=run, **style)
+    ax.axhspan(-3.0, 3.0, color="0.92", zorder=0)
+    ax.set_xticks(range(len(names)), names)
+    ax.set(ylabel="temperature − set (K)", ylim=(-25.0, 25.0))
+    figure.legend(loc="outside lower center", ncols=7, frameon=False, fontsize="small")
+    return figure
+
+
 def stability(results):
     """Potential energy, error against the teacher and the committee's spread over the runs."""
     figure, (energy, error, spread) = panels(3)
@@ -79,6 +99,23 @@ def rdf(results):
             ax.plot(r, row["bursts"]["curves"][who], ":", color=COLORS[who], linewidth=1.0, label=f"{who}, bursts")
         ax.set(title=name, xlabel="r (Å)", ylabel="g(r)", xlim=(1.2, r[-1]), ylim=(0.0, None))
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+def pressure(results):
+    """Density over time at 1 bar, and how far the pressures of both models are apart, frame by frame."""
+    row = results["pressure"]
+    figure, (density, bars) = panels(2, 2, 5.4, 3.0)
+    density.plot(row["time_ps"], row["density_gml"], linewidth=0.8)
+    density.axhline(row["density_g_per_ml"]["value"], color="0.5", linestyle="--", linewidth=0.8)
+    density.set(title="NPT, 1 bar, 300 K", xlabel="time (ps)", ylabel="density (g/cm³)")
+    for number, name in enumerate(("atomic", "molecular")):
+        values, found = row[f"{name}_bar"], row["student_minus_teacher_bar"][name]
+        bars.plot(np.full(len(values), number) + np.linspace(-0.2, 0.2, len(values)), values, ".", color="0.6")
+        bars.errorbar(number, found["value"], found["error"], fmt="o", capsize=4, color="tab:blue")
+    bars.axhline(0.0, color="0.5", linewidth=0.8)
+    bars.set_xticks((0, 1), ("of atoms", "of molecules"))
+    bars.set(title="pressure, student − teacher", ylabel="bar", xlim=(-0.5, 1.5))
     return figure
 
 
@@ -142,10 +179,29 @@ def transport(results):
     return figure
 
 
+def respa(results):
+    """What a longer step costs: spread of the total energy, and temperatures of the motions."""
+    rows = [row for row in results["respa"].values() if "temperatures_K" in row]
+    figure, (spread, kelvin) = panels(2, 2, 5.0, 3.2)
+    plain = [row for row in results.get("drift", {}).values() if isinstance(row, dict) and "spread_meV_per_atom" in row]
+    for own, label, color in ((plain, "one step for all, 983 atoms", "0.4"), (rows, "RESPA, 248 atoms", "tab:blue")):
+        own = sorted(own, key=lambda row: row["step"])
+        spread.plot([r["step"] for r in own], [r["spread_meV_per_atom"] for r in own], "o-", color=color, label=label)
+    spread.set(xlabel="(outer) step (fs)", ylabel="spread of the energy (meV/atom)", xscale="log", yscale="log")
+    spread.legend(frameon=False, fontsize="small")
+    for motion in ("translation", "rotation", "vibration"):
+        found = [row["temperatures_K"][motion] for row in rows]
+        values, errors = [f["value"] for f in found], [f["error"] for f in found]
+        kelvin.errorbar([row["step"] for row in rows], values, errors, fmt="o-", capsize=2, label=motion)
+    kelvin.set(xlabel="outer step (fs)", ylabel="temperature (K)")
+    kelvin.legend(frameon=False, fontsize="small")
+    return figure
+
+
 def draw_all(results) -> list:
     """Every figure for which there are numbers; their files."""
     drawn = []
-    for draw in (drift, stability, rdf, molecules, spectrum, transport):
+    for draw in (drift, temperatures, stability, rdf, pressure, molecules, spectrum, transport, respa):
         if draw.__name__ in results:
             picture = io.BytesIO()
             draw(results).savefig(picture, format="png", dpi=110)

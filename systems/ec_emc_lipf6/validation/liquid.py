@@ -9,7 +9,7 @@ import numpy as np
 from ase import Atoms, units
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
-from dynamics import SMALL, estimate
+from dynamics import SMALL, TRACE, estimate
 from runs import MODEL
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
@@ -52,6 +52,10 @@ def pressure(place, frames=40) -> dict:
         "picoseconds": float(run.trajectory.time[-1] - run.trajectory.time[0]),
         "student_minus_teacher_bar": {"atomic": estimate(mean(atomic)), "molecular": estimate(mean(molecular))},
         "frames": len(atomic),
+        "time_ps": run.state["time_ps"][:: max(1, len(run.state) // TRACE)].tolist(),
+        "density_gml": run.state["density_gml"][:: max(1, len(run.state) // TRACE)].tolist(),
+        "atomic_bar": atomic.tolist(),
+        "molecular_bar": molecular.tolist(),
     }
 
 
