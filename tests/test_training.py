@@ -17,7 +17,7 @@ from openmm_cgaa.engines.ase import CGAACalculator
 from openmm_cgaa.errors import CGAAError, DatasetError
 from openmm_cgaa.grains import GrainType
 from openmm_cgaa.modelfile import load_model
-from openmm_cgaa.nn import build_network
+from openmm_cgaa.nn import build_network, complete_config
 from openmm_cgaa.nn.graph import Graph, batch_graphs
 from openmm_cgaa.reference import Dataset, Frames, Trajectory
 from openmm_cgaa.training import compiled
@@ -505,6 +505,12 @@ def test_a_run_starts_from_a_model(write_config, tmp_path, small_set, mixed_set)
     with pytest.raises(CGAAError, match="LI"):
         changes["init"] = str(train(load_config(write_config(max_steps=4, output="solvent"))))
         train(load_config(write_config(**changes, data={"paths": [str(mixed_set)]})), restart=True)
+
+
+@pytest.mark.parametrize("network", ["conserving", "published"])
+def test_a_whole_configuration_is_what_a_file_gives_back(network):
+    whole = complete_config({"network": network})
+    assert json.loads(json.dumps(whole)) == whole  # or a run could not start from its own model
 
 
 def test_another_teachers_labels_are_noticed(write_config, tmp_path, mixed_set, capsys):

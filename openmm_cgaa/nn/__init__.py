@@ -43,7 +43,10 @@ def build_network(config: dict, types: List) -> nn.Module:
 
 
 def complete_config(config: dict) -> dict:
-    """The configuration with every option that it leaves to the defaults; `ValueError` as in `build_network`."""
+    """The configuration with every option that it leaves to the defaults, as a file would hold it (lists, no tuples).
+
+    `ValueError` as in `build_network`.
+    """
     name = config.get("network")
     if name not in NETWORKS:
         raise ValueError(f"unknown network {name!r}; known are {', '.join(NETWORKS)}")
@@ -51,4 +54,5 @@ def complete_config(config: dict) -> dict:
     known = {key: parameters[key].default for key in parameters if key not in FROM_TYPES}
     if unknown := sorted(set(config) - {"network"} - set(known)):
         raise ValueError(f"network {name!r} has no option {', '.join(unknown)}; it has {', '.join(sorted(known))}")
-    return {**known, **config}
+    whole = {**known, **config}
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in whole.items()}
