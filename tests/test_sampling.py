@@ -41,6 +41,7 @@ def short_preparation(monkeypatch):
 
 
 def plan_file(where, /, *runs, **changes):
+    where.mkdir(exist_ok=True)
     values = {"molecules": MOLECULES, "sampler": {"forcefield": FORCEFIELD}, "runs": list(runs), **changes}
     path = where / "plan.yaml"
     path.write_text(yaml.safe_dump(values))
@@ -210,6 +211,22 @@ def test_turned_molecules_cover_all_angles(tmp_path):
     assert np.abs(lengths - lengths.mean(axis=0)).max() < 0.2
 
 
+def test_strained_molecules_have_a_few_atoms_out_of_place(tmp_path):
+    emc = {"name": "EMC", "structure": str(SYSTEMS / "ec_emc/EMC.pdb")}
+    run = {"kind": "molecule", "species": ["EMC"], "temperatures": 300, **SHORT, "frames": 20}
+    plain, strained = (
+        trajectory(sampled(tmp_path / name, run | more, molecules=[emc]), "molecule-EMC")[0][0]
+        for name, more in (("plain", {}), ("strained", {"strain": 0.4}))
+    )
+    assert np.abs(plain.positions - strained.positions).max() < 0.4 + 0.1  # the dynamics is the same, to its last bits
+    off = np.linalg.norm(plain.positions - strained.positions, axis=-1)
+    moved = (off > 0.01).sum(axis=1)  # [frame]
+    assert moved.min() >= 0 and moved.max() <= 3 and moved.mean() > 1.2
+    lengths = bond_lengths(strained)
+    assert np.ptp(lengths, axis=0).max() > 0.3
+    assert lengths.min() > 0.75 * bond_lengths(plain).min() - 1e-3  # no atom on top of another
+
+
 def test_dihedral_angle():
     points = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
     for angle in (-2.0, -0.3, 0.7, 3.0):
@@ -301,6 +318,7 @@ def test_names_seeds_and_splits(tmp_path):
         ([{**LIQUID, "split": {"train": "all"}}], {}, "expected the fraction of the trajectories"),
         ([{**LIQUID, "temperatures": []}], {}, "temperatures is an empty list"),
         ([{"kind": "molecule", "species": ["EC"], "turned": True}], {}, "EC has no bond that heavy atoms turn about"),
+        ([{"kind": "molecule", "strain": 2.0}], {}, "strain is 2.0 Å; expected a number from 0 to 1"),
         ([{"kind": "molecule", "species": []}], {}, "the runs make no trajectory; there is nothing to sample"),
         ([LIQUID, LIQUID], {}, "two trajectories would be called ec"),
         ([LIQUID], {"sampler": {"forcefield": ["none.xml"]}}, "none.xml: no such file"),

@@ -1,6 +1,7 @@
 """Liquids and single molecules, sampled by molecular dynamics from packed boxes or a structure file."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 from openmm import unit
@@ -11,12 +12,14 @@ from ..errors import CGAAError
 from ..grains import GrainMap
 from ..topologies import read_structure
 from ..units import ANGSTROM_PER_NM
-from .dynamics import Dynamics, frames_of, scaled, whole
+from .dynamics import Dynamics, frames_of, on_grid, scaled, whole
 from .samplers import add_barostat
 from .torsions import Turned
 
 PACKED = 0.85  # g/cm3; packmol finds room up to here, denser boxes are reached by compression
 DENSITY = 1.0  # g/cm3 that NPT begins at where nothing is said
+TOO_CLOSE = 0.75  # of the distance before, to which a strain may bring two atoms
+TRIES = 100
 SETTLE = 4000, 0.5  # steps of so many fs after packing
 SHRINK = 40, 200  # changes of the box on the way to its density, steps after each
 
@@ -65,12 +68,16 @@ def sample_liquid(run, plan):
 def sample_molecule(run, plan):
     """One trajectory of a `Molecules` run, as `sample_liquid` gives it."""
     (name,) = run.species
-    details = {"counts": {name: 1}, "turned": run.turned} | _details(run, plan)
+    details = {"counts": {name: 1}, "turned": run.turned, "strain": run.strain} | _details(run, plan)
     if run.turned:
-        return [_turned(run, plan, name)], "molecule", details
-    dynamics, step = single_dynamics(run, plan, [name])
-    dynamics.run(round(1000 * run.equilibration / step), step, "the equilibration")
-    return [_record(run, dynamics, step)], "molecule", details
+        frames = _turned(run, plan, name)
+    else:
+        dynamics, step = single_dynamics(run, plan, [name])
+        dynamics.run(round(1000 * run.equilibration / step), step, "the equilibration")
+        frames = _record(run, dynamics, step)
+    if run.strain > 0.0:
+        frames = replace(frames, positions=on_grid(_strained(frames.positions, run.strain, run.seed)))
+    return [frames], "molecule", details
 
 
 def _turned(run, plan, name):
@@ -86,6 +93,27 @@ def _turned(run, plan, name):
         x, _ = dynamics.frame()
         positions.append(x - x.mean(0))
     return frames_of(dynamics.topology, positions, None, np.full(run.frames, run.spacing), run.temperatures)
+
+
+def _strained(positions, most, seed):
+    """One to three atoms of every frame moved at random by up to `most`, as long as no two atoms come too close."""
+    rng, out = np.random.default_rng(seed), positions.copy()
+    for frame, x in enumerate(positions):
+        closest = TOO_CLOSE * _distances(x)
+        for _ in range(TRIES):
+            moved = x.copy()
+            for atom in rng.permutation(len(x))[: rng.integers(1, min(3, len(x)) + 1)]:
+                way = rng.standard_normal(3)
+                moved[atom] += most * rng.random() * way / np.linalg.norm(way)
+            if (_distances(moved) >= closest).all():
+                out[frame] = moved
+                break
+    return out
+
+
+def _distances(x):
+    """Of all pairs of atoms; an atom from itself 0."""
+    return np.linalg.norm(x[:, None] - x, axis=-1)
 
 
 def single_dynamics(run, plan, names, force=None):

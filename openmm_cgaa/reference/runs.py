@@ -179,6 +179,9 @@ class Molecules(Run):
     turned : bool
         Every frame is another one: the bonds that heavy atoms turn about are set to random angles and held there for
         `spacing` at the temperature, so that the frames cover barriers which dynamics does not cross.
+    strain : float
+        Å; above 0 one to three atoms of every frame are moved at random by up to so much. What such frames cost tells a
+        model how stiff a molecule is beyond what thermal motion shows, and where it would break.
     """
 
     name: str = "molecule"
@@ -191,10 +194,13 @@ class Molecules(Run):
     step: float | None = None
     friction: float = 2.0
     turned: bool = False
+    strain: float = 0.0
 
     def __post_init__(self):
         super().__post_init__()
         self._positive("temperatures", "copies", "spacing", "frames", "step", "friction")
+        if not 0.0 <= self.strain <= 1.0:
+            raise CGAAError(f"strain is {self.strain} Å; expected a number from 0 to 1")
 
     def expand(self, plan, source=None):
         """One run a trajectory."""

@@ -122,7 +122,7 @@ def pressure(results):
 def molecules(results):
     """Scans and torsions beside the teacher."""
     scans, turns = results["molecules"]["scans"], results["molecules"]["torsions"]
-    figure, axes = panels(len(scans) + len(turns) + 1)
+    figure, axes = panels(len(scans) + len(turns) + 2)
     for ax, scan in zip(axes, [*scans, *turns]):
         x = np.array(scan["x"])
         order = np.argsort(x)
@@ -139,6 +139,10 @@ def molecules(results):
     reach = np.array([0.0, 3300.0])
     axes[-1].fill_between(reach, -0.03 * reach, 0.03 * reach, color="0.92", label="3 %")
     axes[-1].set(title="normal modes", xlabel="teacher (1/cm)", ylabel="model − teacher (1/cm)")
+    for number, bond in enumerate(results["molecules"].get("stretches", [])):
+        axes[-2].plot(bond["x"], bond["teacher_eV"], "-", color=f"C{number % 10}", linewidth=0.8)
+        axes[-2].plot(bond["x"], bond["model_eV"], "o", color=f"C{number % 10}", markersize=2)
+    axes[-2].set(title="every kind of bond (dots: model)", xlabel="stretched by (Å)", ylabel="energy (eV)")
     axes[0].legend(frameon=False, fontsize="small")
     axes[-1].legend(frameon=False, fontsize="small")
     return figure

@@ -31,6 +31,7 @@ STRUCTURES = {
 }
 FORCE_LIMIT = 0.02  # eV/Å, where an optimisation ends
 TIGHT = 0.003  # for normal modes
+STRETCHES = np.round(np.arange(-0.2, 0.51, 0.05), 2)  # Å
 LOW = 300.0  # 1/cm; below it modes are compared by difference, above by ratio
 
 
@@ -204,6 +205,38 @@ def torsions(name, potential, teacher, step=30.0):
     return found
 
 
+def stretches(name, potential, teacher):
+    """Every kind of bond from 0.2 Å shorter to 0.5 Å longer than in the teacher's minimum, all else rigid.
+
+    In a ring one end moves alone. Far beyond thermal motion the model need not be right, but it has to hold: a bond
+    whose energy stops to rise is one that breaks.
+    """
+    parts = Parts([name], [monomer(name)])
+    start, calculator, found = optimised(parts.atoms, teacher, limit=TIGHT), parts.calculator(potential), []
+    graph, kind, seen = nx.Graph(parts.bonds), parts.grain_map.types[0], set()
+    symmetry = dict(zip(parts.grain_map.slots[0], kind.classes))
+    for a, b in sorted(parts.bonds):
+        key = tuple(sorted((symmetry[a], symmetry[b])))
+        if key in seen:
+            continue
+        seen.add(key)
+        rest = nx.restricted_view(graph, [], [(a, b)])
+        moving = sorted(nx.node_connected_component(rest, b))
+        frames = pulled(start, [b] if a in moving else moving, start.positions[b] - start.positions[a], STRETCHES)
+        taught, modelled = energies(frames, teacher), energies(frames, calculator)
+        zero = int(np.argmin(np.abs(STRETCHES)))
+        found.append(
+            {
+                "name": f"{name} {start.symbols[a]}{a}-{start.symbols[b]}{b}",
+                "x": STRETCHES.tolist(),
+                "teacher_eV": (taught - taught[zero]).tolist(),
+                "model_eV": (modelled - modelled[zero]).tolist(),
+                "lowest_rise_eV": float(np.diff(modelled[zero:]).min()),
+            }
+        )
+    return found
+
+
 def modes(name, potential, teacher):
     """Harmonic wavenumbers of one molecule, each in its own minimum, matched by the overlap of the modes."""
     parts, found = Parts([name], [monomer(name)]), {}
@@ -254,4 +287,7 @@ def molecules(potential, teacher, short=False, say=print) -> dict:
         vibrations = [modes(name, potential, teacher) for name in ("EC", "EMC")[: 1 if short else 2]]
         for entry in vibrations:
             say(f"{entry['name']}: modes off by {entry['largest_relative_above_300']:.3f} at most")
-    return {"scans": scans, "torsions": turned, "modes": vibrations}
+        stretched = [bond for name in ("EC", "EMC") for bond in stretches(name, potential, teacher)]
+        weakest = min(stretched, key=lambda bond: bond["lowest_rise_eV"])
+        say(f"bonds stretched: {weakest['name']} rises least, {1000.0 * weakest['lowest_rise_eV']:.0f} meV in 0.05 Å")
+    return {"scans": scans, "torsions": turned, "modes": vibrations, "stretches": stretched}

@@ -137,6 +137,10 @@ def molecules(results):
         ]
         for mode in found["modes"]
     ]
+    for bond in found.get("stretches", []):
+        taught, modelled = (1000.0 * bond[f"{who}_eV"][-1] for who in ("teacher", "model"))
+        off = f"{100.0 * (modelled / taught - 1.0):+.0f} %"
+        lines.append([f"{bond['name']}, 0.5 Å longer", f"{taught:.0f}", f"{modelled:.0f}", off])
     return table(["", "teacher, meV", "model, meV", "model from teacher"], lines)
 
 
