@@ -101,7 +101,7 @@ def test_tables_of_whatever_was_measured(tmp_path, monkeypatch):
     nve = {"step": 0.5, "picoseconds": 20.0, "spread_meV_per_atom": 0.1}
     nve |= {"slope_meV_per_atom_per_ps": value, "kelvin_per_ps": value}
     motions = {motion: value for motion in dynamics.MOTIONS}
-    whole = nve | {"temperatures_K": motions, "rdf_difference": {"EC-EMC": 0.01}}
+    whole = nve | {"step": 1.0, "temperatures_K": motions, "rdf_difference": {"EC-EMC": 0.01}}
     results = {
         "drift": {"nve-0.5": nve, "nve-2": {"step": 2.0, "end": "blew up"}, "order": 2.0},
         "respa": {"respa-1": whole, "respa-4": {"step": 4.0, "end": "blew up"}}
@@ -116,6 +116,19 @@ def test_tables_of_whatever_was_measured(tmp_path, monkeypatch):
     text = page.read_text()
     assert text.startswith("a\n<!-- drift -->\n| ") and "old" not in text and "blew up" in text and "by chance" in text
     assert report.write(results) and page.read_text() == text
+    summary = {line.split(" | ")[1]: line for line in report.summary(results).splitlines()}
+    assert "1.234 ± 0.056 meV/atom/ps; its spread grows with the step to the power 2.0 | **no**" in summary["`drift`"]
+    assert "none" in summary["`respa`"] and "not measured yet" in summary["`rdf`"]  # the slope is not a small one
+    whole["slope_meV_per_atom_per_ps"] = {"value": 0.001, "error": 0.001}
+    whole["temperatures_K"] = dict.fromkeys(dynamics.MOTIONS, {"value": 301.0, "error": 1.0})
+    assert report._respa(results)[0] == "1 fs"
+
+
+def test_the_page_shows_what_was_measured():
+    results, page = json.loads(RESULTS.read_text()), report.PAGE.read_text()
+    assert report.summary(results) in page
+    for make in (report.drift, report.stability, report.molecules, report.transport):
+        assert make.__name__ not in results or make(results) in page
 
 
 def _brief(settings):

@@ -182,13 +182,164 @@ def mistakes(results):
     return table(["run", "what it says", "end", "force, eV/Å", "net force"], lines)
 
 
+def _yes(met) -> str:
+    return "yes" if met else "**no**"
+
+
+def _nve(results):
+    slope, order = results["drift"]["nve-0.5"]["slope_meV_per_atom_per_ps"], results["drift"].get("order")
+    grows = f"; its spread grows with the step to the power {order:.1f}" if order else ""
+    return f"{number(slope)} meV/atom/ps{grows}", _yes(abs(slope["value"]) <= 0.005)
+
+
+def _nve_published(results):
+    row = results["published"]["nve-published"]
+    if "end" in row:
+        return row["end"], ""
+    return f"{number(row['slope_meV_per_atom_per_ps'])} meV/atom/ps, {number(row['kelvin_per_ps'])} K/ps", ""
+
+
+def _jacobian(results):
+    own, other = (results["jacobian"][name]["asymmetry"] for name in ("ec-emc-lipf6", "ec-emc-lipf6-published"))
+    return f"{own:.0e}; published network {other:.2f}", _yes(own < 1e-6)
+
+
+def _temperatures(results):
+    row = results["temperatures"]["all, as at 300 K"]
+    worst = max(row, key=lambda motion: abs(row[motion]["value"] - 300.0))
+    values = [found["value"] for found in row.values()]
+    text = (
+        f"{min(values):.1f} to {max(values):.1f} K over all runs, as at 300 K; furthest: {worst} {number(row[worst])} K"
+    )
+    return text, _yes(max(values) - min(values) <= 3.0)
+
+
+def _stability(results):
+    rows = results["stability"].values()
+    bond = max(row["largest_bond_deviation_A"] for row in rows)
+    total = sum(row["picoseconds"] for row in rows)
+    return f"{len(rows)} runs, {total:.0f} ps: no bond further off its mean than {bond:.2f} Å", _yes(bond < 0.5)
+
+
+def _spread(results):
+    ratios = [second / first for first, second in (row["halves_eV_per_A"] for row in results["spread"].values())]
+    return f"second half over first: {min(ratios):.3f} to {max(ratios):.3f}", _yes(max(ratios) <= 1.05)
+
+
+def _along(results):
+    rows = results["along"].values()
+    frames, force = sum(row["frames"] for row in rows), [row["force_eV_per_A"]["component"] for row in rows]
+    net = [row["relative"]["net_force"] for row in rows]
+    ratios = [second / first for first, second in (row["force_rmse_halves"] for row in rows)]
+    text = f"{frames} frames: {min(force):.3f} to {max(force):.3f} eV/Å, net force {min(net):.2f} to {max(net):.2f}"
+    return f"{text}; second half over first: {min(ratios):.2f} to {max(ratios):.2f}", ""
+
+
+def _rdf(results):
+    texts, met = [], True
+    for way in ("bursts", "reweighted"):
+        rows = {
+            n: row[way] for n, row in results["rdf"]["pairs"].items() if "LI" not in n.upper() and "shift_A" in row[way]
+        }
+        shift = max(rows, key=lambda n: abs(rows[n]["shift_A"]["value"]))
+        height = max(rows, key=lambda n: abs(rows[n]["relative_height"]["value"]))
+        off, higher = rows[shift]["shift_A"], rows[height]["relative_height"]
+        texts.append(f"{way}: {number(off)} Å ({shift}), {number(higher, scale=100.0)} % ({height})")
+        met &= abs(off["value"]) <= 0.05 and abs(higher["value"]) <= 0.05
+    return "furthest off, " + "; ".join(texts), _yes(met)
+
+
+def _pressure(results):
+    off = results["pressure"]["student_minus_teacher_bar"]
+    agrees = abs(off["molecular"]["value"]) <= 2.0 * off["molecular"]["error"]
+    return (
+        f"{number(results['pressure']['density_g_per_ml'])} g/ml; student less teacher {number(off['molecular'])} bar "
+        f"(molecules), {number(off['atomic'])} bar (atoms), {results['pressure']['frames']} frames"
+    ), _yes(agrees)
+
+
+def _molecules(results):
+    found = results["molecules"]
+    depth = max(found["scans"], key=lambda scan: abs(scan["depth_ratio"] - 1.0))
+    mode = max(found["modes"], key=lambda mode: mode["largest_relative_above_300"])
+    off, moved = depth["depth_ratio"] - 1.0, mode["largest_relative_above_300"]
+    text = (
+        f"depths within {100.0 * abs(off):.1f} % ({depth['name']}), modes above 300 1/cm within {100.0 * moved:.1f} %"
+    )
+    return text, _yes(abs(off) <= 0.1 and moved <= 0.03)
+
+
+def _spectrum(results):
+    student, teacher = (np.array(results["spectrum"][who]["density"]) for who in ("student", "teacher"))
+    return f"curves differ by {100.0 * np.abs(student - teacher).sum() / teacher.sum():.0f} % of their area", ""
+
+
+def _transport(results):
+    species = results["transport"]["small-300"]["species"]
+    return "; ".join(f"{name} {number(own)}" for name, own in species.items()) + " 1e-9 m2/s at 300 K", ""
+
+
+def _respa(results):
+    passed = [
+        row["step"]
+        for name, row in results["respa"].items()
+        if name.startswith("respa") and _respa_passes(row, results)
+    ]
+    return (f"{max(passed):g} fs" if passed else "none"), ""
+
+
+def _respa_passes(row, results) -> bool:
+    """Slope and temperatures to the bars of their own rows, radial distributions within twice what chance does."""
+    if "end" in row:
+        return False
+    kelvin, chance = row["temperatures_K"].values(), results["respa"]["rdf_difference_by_chance"]
+    return (
+        abs(row["slope_meV_per_atom_per_ps"]["value"]) <= 0.005
+        and all(abs(found["value"] - 300.0) <= max(3.0, 2.0 * found["error"]) for found in kelvin)
+        and all(value <= 2.0 * chance[pair] for pair, value in row["rdf_difference"].items())
+    )
+
+
+def _mistakes(results):
+    rows = results["mistakes"].values()
+    return f"{sum(bool(row['warnings']) for row in rows)} of {len(rows)} say so", _yes(
+        all(row["warnings"] for row in rows)
+    )
+
+
+SUMMARY = (  # test, bar, row of validate.py, what was found
+    ("total energy in NVE, 0.5 fs, 300 K, 983 atoms, 20 ps", "at most 0.005 meV/atom/ps", "drift", _nve),
+    ("the same of the published network", "", "published", _nve_published),
+    ("asymmetry of the force Jacobian", "rounding", "jacobian", _jacobian),
+    ("temperatures of motions and elements, NVT", "equal within 3 K", "temperatures", _temperatures),
+    ("stability, 300 to 500 K", "no bond 0.5 Å off", "stability", _stability),
+    ("a committee's spread along the way", "flat", "spread", _spread),
+    ("error against the teacher along the way", "as on the test set, first to last", "along", _along),
+    ("first peaks of radial distributions", "0.05 Å, 5 % of the height", "rdf", _rdf),
+    ("density at 1 bar, 300 K", "mean pressures agree within error", "pressure", _pressure),
+    ("scans and modes", "depth within 10 %, modes within 3 %", "molecules", _molecules),
+    ("vibrational density of states", "", "spectrum", _spectrum),
+    ("self-diffusion", "", "transport", _transport),
+    ("longest outer step", "same liquid and slope", "respa", _respa),
+    ("outside of what was trained on", "the run says so", "mistakes", _mistakes),
+)
+
+
+def summary(results):
+    lines = []
+    for test, bar, row, found in SUMMARY:
+        text, met = found(results) if row in results else ("not measured yet", "")
+        lines.append([test, f"`{row}`", bar, text, met])
+    return table(["", "row", "must", "found", "met"], lines)
+
+
 def write(results) -> list:
     """Put every table for which there are numbers into the page; the names of those."""
     text, written = PAGE.read_text(), []
-    for make in (drift, temperatures, stability, along, rdf, molecules, transport, respa, mistakes):
+    for make in (summary, drift, temperatures, stability, along, rdf, molecules, transport, respa, mistakes):
         name = make.__name__
         place = re.search(rf"<!-- {name} -->\n(.*?)<!-- end -->", text, re.DOTALL)
-        if name in results and place:
+        if place and (make is summary or name in results):
             text = text[: place.start(1)] + make(results) + "\n" + text[place.end(1) :]
             written.append(name)
     write_bytes(PAGE, text.encode())
