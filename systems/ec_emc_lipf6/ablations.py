@@ -98,6 +98,12 @@ ROWS = {
     "atom-cutoff-4.5-messages-0": Row(FORM, "the same without messages", [*REACH_4_5, "model.messages=0"]),
     "atom-cutoff-3.5": Row(FORM, "atoms see 3.5 Å", REACH_3_5),
     "atom-cutoff-3.5-messages-0": Row(FORM, "the same without messages", [*REACH_3_5, "model.messages=0"]),
+    **{
+        f"atom-cutoff-3.5-grain-cutoff-{reach}": Row(
+            FORM, f"atoms see 3.5 Å, grains {reach} Å", [*REACH_3_5, f"model.grain_cutoff={reach}"]
+        )
+        for reach in (7, 13)
+    },
     "atom-cutoff-6.5": Row(FORM, "atoms see 6.5 Å", ["model.atom_cutoff=6.5", "model.atom_neighbors=80"]),
     "narrow": Row(FORM, "half the channels", ["model.scalars=16", "model.vectors=8", "model.hidden=32"]),
     "smallest": Row(FORM, "no l = 2, no messages, a quarter of the channels, 4 Å, 8 radial functions inside", SMALLEST),
