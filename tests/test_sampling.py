@@ -227,6 +227,20 @@ def test_strained_molecules_have_a_few_atoms_out_of_place(tmp_path):
     assert lengths.min() > 0.75 * bond_lengths(plain).min() - 1e-3  # no atom on top of another
 
 
+def test_strained_molecules_of_a_liquid(tmp_path):
+    run = LIQUID | {"counts": {"EC": 3, "LI": 1, "PF6": 1}, "frames": 3}
+    plain, strained = (
+        trajectory(sampled(tmp_path / name, run | more), "ec")[0][0]
+        for name, more in (("plain", {}), ("strained", {"strain": 0.4, "strained": ["PF6"]}))
+    )
+    of_ion = plain.residues == plain.residue_names.index("PF6")
+    off = np.linalg.norm(plain.positions - strained.positions, axis=-1)
+    assert (off[:, ~of_ion] < 0.01).all() and off.max() < 0.5
+    assert 1 <= (off[:, of_ion] > 0.01).sum(axis=1).mean() <= 3
+    with pytest.raises(CGAAError, match="strained.*XX"):
+        sampled(tmp_path / "unknown", run | {"strain": 0.4, "strained": ["XX"]})
+
+
 def test_dihedral_angle():
     points = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
     for angle in (-2.0, -0.3, 0.7, 3.0):
@@ -281,6 +295,11 @@ def test_a_blow_up_is_named_and_the_rest_is_kept(tmp_path, capsys):
 
 
 def test_finished_trajectories_of_other_settings_are_not_taken(tmp_path):
+    sampled(tmp_path, LIQUID)
+    part = next(tmp_path.glob("*.parts")) / "ec.h5"
+    older = Dataset.load(part)
+    assert older.provenance["made"]["run"].pop("strain") == 0.0  # as written before there was such a key
+    older.save(part, precision="single")
     sampled(tmp_path, LIQUID)
     with pytest.raises(CGAAError, match=r"ec.h5 was made with other settings \(frames: 2 -> 3\); move it away"):
         sampled(tmp_path, {**LIQUID, "frames": 3})

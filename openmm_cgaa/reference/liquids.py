@@ -62,7 +62,11 @@ def sample_liquid(run, plan):
         details["pressure_bar"] = run.pressures
     else:
         details["density"] = round(_density(topology, final), 4)
-    return [_record(run, dynamics, step)], run.save_as, details | _details(run, plan)
+    frames = _record(run, dynamics, step)
+    if run.strain > 0.0:
+        details |= {"strain": run.strain, "strained": run.strained}
+        frames = _strained(frames, _molecules(topology, run.strained), run)
+    return [frames], run.save_as, details | _details(run, plan)
 
 
 def sample_molecule(run, plan):
@@ -76,7 +80,7 @@ def sample_molecule(run, plan):
         dynamics.run(round(1000 * run.equilibration / step), step, "the equilibration")
         frames = _record(run, dynamics, step)
     if run.strain > 0.0:
-        frames = replace(frames, positions=on_grid(_strained(frames.positions, run.strain, run.seed)))
+        frames = _strained(frames, [np.arange(frames.positions.shape[1])], run)
     return [frames], "molecule", details
 
 
@@ -95,25 +99,39 @@ def _turned(run, plan, name):
     return frames_of(dynamics.topology, positions, None, np.full(run.frames, run.spacing), run.temperatures)
 
 
-def _strained(positions, most, seed):
-    """One to three atoms of every frame moved at random by up to `most`, as long as no two atoms come too close."""
-    rng, out = np.random.default_rng(seed), positions.copy()
+def _molecules(topology, species):
+    """Atoms of each molecule of some species, or of all."""
+    return [
+        np.array([atom.index for atom in residue.atoms()])
+        for residue in topology.residues()
+        if species is None or residue.name in species
+    ]
+
+
+def _strained(frames, molecules, run):
+    """One to three atoms of these molecules moved at random by up to `run.strain`, as long as none comes too close."""
+    rng, positions = np.random.default_rng(run.seed), frames.positions.copy()
     for frame, x in enumerate(positions):
-        closest = TOO_CLOSE * _distances(x)
-        for _ in range(TRIES):
-            moved = x.copy()
-            for atom in rng.permutation(len(x))[: rng.integers(1, min(3, len(x)) + 1)]:
-                way = rng.standard_normal(3)
-                moved[atom] += most * rng.random() * way / np.linalg.norm(way)
-            if (_distances(moved) >= closest).all():
-                out[frame] = moved
-                break
-    return out
+        cell = frames.cell[frame]
+        for atoms in molecules:
+            closest = TOO_CLOSE * _distances(x, atoms, cell)
+            for _ in range(TRIES):
+                moved = x.copy()
+                for atom in rng.permutation(atoms)[: rng.integers(1, min(3, len(atoms)) + 1)]:
+                    way = rng.standard_normal(3)
+                    moved[atom] += run.strain * rng.random() * way / np.linalg.norm(way)
+                if (_distances(moved, atoms, cell) >= closest).all():
+                    x[:] = moved
+                    break
+    return replace(frames, positions=on_grid(positions))
 
 
-def _distances(x):
-    """Of all pairs of atoms; an atom from itself 0."""
-    return np.linalg.norm(x[:, None] - x, axis=-1)
+def _distances(x, atoms, cell):
+    """From some atoms to all [atoms, all], to the next image in a cell (zeros: none); an atom from itself 0."""
+    between = x[atoms][:, None] - x
+    if cell.any():
+        between -= np.round(between @ np.linalg.inv(cell)) @ cell
+    return np.linalg.norm(between, axis=-1)
 
 
 def single_dynamics(run, plan, names, force=None):

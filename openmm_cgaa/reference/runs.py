@@ -102,6 +102,9 @@ class Liquid(Run):
         Least distance between molecules in packing, Å.
     save_as : str
         Kind that the trajectory is filed under: ``liquid``, or ``pair`` for two molecules in a box.
+    strain : float
+        Å; above 0 one to three atoms of every molecule of the species `strained` (a list; by default all) are moved at
+        random by up to so much, in every frame: see `Molecules`. For ions, which do not exist alone.
     """
 
     counts: dict | str | None = None
@@ -119,6 +122,8 @@ class Liquid(Run):
     friction: float = 2.0
     tolerance: float = 2.0
     save_as: str = "liquid"
+    strain: float = 0.0
+    strained: list | None = None
 
     def __post_init__(self):
         super().__post_init__()
@@ -140,6 +145,7 @@ class Liquid(Run):
             raise CGAAError("NVT needs densities (g/cm3) or box (edges in Å)")
         if self.save_as not in ("liquid", "pair"):
             raise CGAAError(f"save_as is {self.save_as!r}, expected liquid or pair")
+        _check_strain(self.strain)
 
     def expand(self, plan, source=None):
         """One run a trajectory."""
@@ -150,6 +156,8 @@ class Liquid(Run):
             counts = plan.compositions[counts]
         for name in counts or {}:
             plan.molecule(name, f"run {self.name}: counts")
+        for name in self.strained or []:
+            plan.molecule(name, f"run {self.name}: strained")
         points = itertools.product(
             _points(self.temperatures, "{:g}K"),
             _points(self.densities, "{:g}g"),
@@ -199,8 +207,7 @@ class Molecules(Run):
     def __post_init__(self):
         super().__post_init__()
         self._positive("temperatures", "copies", "spacing", "frames", "step", "friction")
-        if not 0.0 <= self.strain <= 1.0:
-            raise CGAAError(f"strain is {self.strain} Å; expected a number from 0 to 1")
+        _check_strain(self.strain)
 
     def expand(self, plan, source=None):
         """One run a trajectory."""
@@ -421,6 +428,11 @@ RUNS = {
 
 def _listed(values):
     return values if isinstance(values, list) else [values]
+
+
+def _check_strain(strain):
+    if not 0.0 <= strain <= 1.0:
+        raise CGAAError(f"strain is {strain} Å; expected a number from 0 to 1")
 
 
 def _points(values, text):

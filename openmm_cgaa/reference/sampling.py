@@ -5,7 +5,7 @@ import multiprocessing
 import platform
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
 
 import openmm
@@ -130,7 +130,7 @@ def _make(plan, run):
     try:
         identity = plan.identity(run)
         if path.exists():
-            return _differs(path, identity)
+            return _differs(path, identity, run)
         sets, kind, details = MAKERS[type(run)](run, plan)
         trajectory = Trajectory(run.name, kind, run.split, json.loads(json.dumps(details)))
         made = Dataset(sets, [trajectory], provenance={"made": identity, "versions": _versions()})
@@ -142,12 +142,14 @@ def _make(plan, run):
     return ""
 
 
-def _differs(path, identity):
+def _differs(path, identity, run):
     """What is wrong with the finished trajectory that is there, or nothing."""
     made = Dataset.load(path).provenance.get("made", {})
-    if made == identity:
+    new = identity["run"]
+    defaults = {key.name: key.default for key in fields(run) if key.name in new and key.default is not MISSING}
+    old = defaults | made.get("run", {})  # a key that has come since was at its default
+    if made | {"run": old} == identity:
         return ""
-    old, new = made.get("run", {}), identity["run"]
     changed = [f"{key}: {old.get(key)} -> {value}" for key, value in new.items() if old.get(key) != value]
     what = ", ".join(changed) or "its molecules, its sampler or the frames it was cut from"
     return f"{path} was made with other settings ({what}); move it away, or give the run another name"

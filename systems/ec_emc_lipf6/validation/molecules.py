@@ -152,9 +152,8 @@ def ion_cluster(teacher):
     return parts, optimised(parts.atoms, teacher)
 
 
-def ion_scans(potential, teacher):
+def ion_scans(parts, cluster, potential, teacher):
     """EC...Li+ and Li+...PF6-: one EC, then PF6, is pulled out of the cluster along its line from Li."""
-    parts, cluster = ion_cluster(teacher)
     lithium, distances = cluster.positions[0], np.concatenate([np.arange(-0.3, 1.0, 0.1), np.arange(1.0, 3.1, 0.25)])
     oxygens = [i for i in parts.members[1] if cluster.symbols[i] == "O"]
     oxygen = min(oxygens, key=lambda i: np.linalg.norm(cluster.positions[i] - lithium))
@@ -223,18 +222,33 @@ def stretches(name, potential, teacher):
         rest = nx.restricted_view(graph, [], [(a, b)])
         moving = sorted(nx.node_connected_component(rest, b))
         frames = pulled(start, [b] if a in moving else moving, start.positions[b] - start.positions[a], STRETCHES)
-        taught, modelled = energies(frames, teacher), energies(frames, calculator)
-        zero = int(np.argmin(np.abs(STRETCHES)))
-        found.append(
-            {
-                "name": f"{name} {start.symbols[a]}{a}-{start.symbols[b]}{b}",
-                "x": STRETCHES.tolist(),
-                "teacher_eV": (taught - taught[zero]).tolist(),
-                "model_eV": (modelled - modelled[zero]).tolist(),
-                "lowest_rise_eV": float(np.diff(modelled[zero:]).min()),
-            }
-        )
+        found.append(_stretched(f"{name} {start.symbols[a]}{a}-{start.symbols[b]}{b}", frames, teacher, calculator))
     return found
+
+
+def ion_stretches(parts, cluster, potential, teacher):
+    """Of PF6 in the cluster: the P-F bond that is nearest to Li+ and the one that is furthest from it."""
+    ion, calculator, found = parts.members[4], parts.calculator(potential), []
+    phosphorus = next(i for i in ion if cluster.symbols[i] == "P")
+    away = {i: cluster.get_distance(0, i) for i in ion if i != phosphorus}
+    for where, fluorine in (("at Li+", min(away, key=away.get)), ("away from Li+", max(away, key=away.get))):
+        way = cluster.positions[fluorine] - cluster.positions[phosphorus]
+        frames = pulled(cluster, [fluorine], way, STRETCHES)
+        found.append(_stretched(f"PF6 P-F {where}", frames, teacher, calculator))
+    return found
+
+
+def _stretched(name, frames, teacher, calculator):
+    """One bond's energies, eV, from those where it has its length."""
+    taught, modelled = energies(frames, teacher), energies(frames, calculator)
+    zero = int(np.argmin(np.abs(STRETCHES)))
+    return {
+        "name": name,
+        "x": STRETCHES.tolist(),
+        "teacher_eV": (taught - taught[zero]).tolist(),
+        "model_eV": (modelled - modelled[zero]).tolist(),
+        "lowest_rise_eV": float(np.diff(modelled[zero:]).min()),
+    }
 
 
 def modes(name, potential, teacher):
@@ -278,7 +292,8 @@ def molecules(potential, teacher, short=False, say=print) -> dict:
             scans.append(dimer(names, potential, teacher, starts=1 if short else 4))
             say(f"{scans[-1]['name']}: depth {scans[-1]['depth_meV']}")
         if not short:
-            scans += ion_scans(potential, teacher)
+            cluster = ion_cluster(teacher)
+            scans += ion_scans(*cluster, potential, teacher)
             for scan in scans[-2:]:
                 say(f"{scan['name']}: depth {scan['depth_meV']}")
         turned = torsions("EMC", potential, teacher, step=90.0 if short else 30.0)
@@ -288,6 +303,8 @@ def molecules(potential, teacher, short=False, say=print) -> dict:
         for entry in vibrations:
             say(f"{entry['name']}: modes off by {entry['largest_relative_above_300']:.3f} at most")
         stretched = [bond for name in ("EC", "EMC") for bond in stretches(name, potential, teacher)]
+        if not short:
+            stretched += ion_stretches(*cluster, potential, teacher)
         weakest = min(stretched, key=lambda bond: bond["lowest_rise_eV"])
         say(f"bonds stretched: {weakest['name']} rises least, {1000.0 * weakest['lowest_rise_eV']:.0f} meV in 0.05 Å")
     return {"scans": scans, "torsions": turned, "modes": vibrations, "stretches": stretched}
