@@ -229,10 +229,14 @@ def test_strained_molecules_have_a_few_atoms_out_of_place(tmp_path):
 
 def test_strained_molecules_of_a_liquid(tmp_path):
     run = LIQUID | {"counts": {"EC": 3, "LI": 1, "PF6": 1}, "frames": 3}
-    plain, strained = (
-        trajectory(sampled(tmp_path / name, run | more), "ec")[0][0]
-        for name, more in (("plain", {}), ("strained", {"strain": 0.4, "strained": ["PF6"]}))
+    (plain, usual), (strained, moved) = (
+        (sets[0], own.kind)
+        for sets, own in (
+            trajectory(sampled(tmp_path / name, run | more), "ec")
+            for name, more in (("plain", {}), ("strained", {"strain": 0.4, "strained": ["PF6"]}))
+        )
     )
+    assert (usual, moved) == ("liquid", "scan")
     of_ion = plain.residues == plain.residue_names.index("PF6")
     off = np.linalg.norm(plain.positions - strained.positions, axis=-1)
     assert (off[:, ~of_ion] < 0.01).all() and off.max() < 0.5

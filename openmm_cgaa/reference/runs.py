@@ -104,7 +104,8 @@ class Liquid(Run):
         Kind that the trajectory is filed under: ``liquid``, or ``pair`` for two molecules in a box.
     strain : float
         Å; above 0 one to three atoms of every molecule of the species `strained` (a list; by default all) are moved at
-        random by up to so much, in every frame: see `Molecules`. For ions, which do not exist alone.
+        random by up to so much, in every frame: see `Molecules`. For ions, which do not exist alone. Such frames are
+        filed under ``scan``, as others that are no liquid in equilibrium.
     """
 
     counts: dict | str | None = None
