@@ -15,7 +15,7 @@ from openmm_cgaa.cli import main as command
 from openmm_cgaa.reference import Dataset
 
 HERE = Path(__file__).parent
-PLANS = ("liquids", "pairs", "cuts")  # the cuts are made from the liquids
+PLANS = ("liquids", "pairs", "cuts", "turned", "strained")  # the cuts are made from the liquids
 SPACE = {"cuts": ["cluster", "dynamics"]}  # volume scans stay in `runs`, for want of space
 
 
