@@ -122,6 +122,13 @@ def test_tables_of_whatever_was_measured(tmp_path, monkeypatch):
     whole["slope_meV_per_atom_per_ps"] = {"value": 0.001, "error": 0.001}
     whole["temperatures_K"] = dict.fromkeys(dynamics.MOTIONS, {"value": 301.0, "error": 1.0})
     assert report._respa(results)[0] == "1 fs"
+    row = {
+        "C": {"value": 299.0, "error": 0.5},
+        "H": {"value": 301.0, "error": 0.5},
+        "Li": {"value": 310.0, "error": 8.0},
+    }
+    text = "299.0 to 301.0 K over all runs, as at 300 K (C, H); Li 310.0 ± 8.0"
+    assert report._temperatures({"temperatures": {"all, as at 300 K": row}}) == (text, "yes")
 
 
 def test_the_page_shows_what_was_measured():
