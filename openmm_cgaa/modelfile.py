@@ -125,7 +125,9 @@ def load_model_bytes(data: bytes, source: str = "model from memory") -> tuple:
     try:
         types = [GrainType.from_dict(entry) for entry in metadata["types"]]
         network = build_network(metadata["config"], types)
-        network.load_state_dict(tensors)
+        # files from before molecules had walls have no ranges for them: they stay as they are built, without end
+        ranges = {name: tensor for name, tensor in network.state_dict().items() if name.endswith((".low", ".high"))}
+        network.load_state_dict(ranges | tensors)
     except (CGAAError, LookupError, AttributeError, TypeError, ValueError, RuntimeError) as error:
         reason = f"no {error} in its metadata" if isinstance(error, KeyError) else str(error)
         raise ModelFileError(

@@ -264,3 +264,43 @@ def test_closer_than_ever_seen_costs_energy(liquid):
     high = network(graph)[0]
     network.wall = 0.0
     assert 0.9 * 30.0 * 0.1**3 < (high - network(graph)[0]).item() < 5 * 30.0 * 0.1**3
+
+
+def test_molecules_have_walls_where_they_were_not_seen(liquid):
+    """Within the range of every distance and the margin nothing changes; outside stands a wall, if there is a range."""
+    model = Bound(liquid.grain_map())
+    network = model.network
+    graph = model.graph(torch.tensor(liquid.positions[0]).double(), torch.tensor(liquid.cell[0]))
+    before = network(graph)
+    network.bound([graph], margin=0.1)
+    for with_walls, without in zip(network(graph), before):
+        close(with_walls, without)
+    size = network.slots[0]
+    first = graph.positions[:size]
+    kinds, own = network.intra[0].pairs, torch.cdist(first, first)
+    for i, j in ((0, 1), (2, size - 1)):
+        same = torch.where((kinds == kinds[i, j]) & ~torch.eye(size, dtype=bool))
+        grains = graph.positions[: graph.counts[0] * size].view(-1, size, 3)
+        r = torch.cdist(grains, grains)[:, same[0], same[1]]
+        close(network.intra[0].low[kinds[i, j]].double(), r.min() - 0.1, 1e-5)
+        close(network.intra[0].high[kinds[i, j]].double(), r.max() + 0.1, 1e-5)
+
+    far = own[0].argmax()
+    way = (first[far] - first[0]) / own[0, far]
+    beyond = float(network.intra[0].high.max()) - own[0, far] + 0.2
+    pulled = graph.positions.clone()
+    pulled[far] += beyond * way
+    moved = graph._replace(positions=pulled)
+    energies = [network(moved, part)[0].item() for part in (0, network.INTRA, network.REST)]
+    network.intra_wall = 0.0
+    free = [network(moved, part)[0].item() for part in (0, network.INTRA, network.REST)]
+    walls = [a - b for a, b in zip(energies, free)]
+    assert (
+        walls[0] > 100.0 * 0.2**3 and walls[0] == pytest.approx(walls[1]) and walls[2] == pytest.approx(0.0, abs=1e-9)
+    )
+
+    network = Bound(liquid.grain_map()).network
+    network.bound([graph._replace(counts=[0] * len(network.slots), positions=graph.positions[:0])])
+    assert (network.intra[0].low == 0.0).all() and torch.isinf(
+        network.intra[0].high
+    ).all()  # never met: nothing is known

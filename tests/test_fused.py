@@ -31,10 +31,14 @@ CONFIGS = {
 
 
 def evaluators(grain_map, config, periodic, part=0, dtype=torch.float64):
-    """(fused, torch alone) of one network with random weights, and a wall that some pairs feel."""
+    """(fused, torch alone) of one network with random weights, and walls that some pairs feel."""
     torch.manual_seed(3)
     network = build_network(config, grain_map.types).to(dtype).requires_grad_(False)
     network.shortest.fill_(2.2)
+    network.intra_wall = 0.5
+    for density in network.intra:
+        density.low.fill_(1.12)
+        density.high.fill_(6.0)
     network.set_reference(torch.arange(len(grain_map.types)) - 3.25)
     return tuple(Evaluator(network, grain_map, periodic, part, fused) for fused in (True, False))
 

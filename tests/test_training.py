@@ -380,7 +380,8 @@ def test_a_run_trains_and_exports_its_best_weights(write_config, tmp_path, small
     assert 0.8 < metadata["domain"]["density"][0] < metadata["domain"]["density"][1] < 1.3
     assert 1.0 < metadata["domain"]["shortest_contact"] < 3.0
     errors = evaluate(model, small_set, "validation")
-    assert errors["force"]["component"] == pytest.approx(metadata["errors"]["forces"], rel=1e-4)
+    # walls inside grains are put up afterwards, and twelve frames do not show all that a molecule does
+    assert errors["force"]["component"] == pytest.approx(metadata["errors"]["forces"], rel=1e-3)
     assert errors["energy"]["rmse"] == pytest.approx(metadata["errors"]["energy_mev"], rel=1e-3)
     with open(tmp_path / "run" / "log" / "version_0" / "metrics.csv") as file:
         rows = [float(row["val/forces"]) for row in csv.DictReader(file) if row["val/forces"]]
@@ -498,7 +499,10 @@ def test_a_run_starts_from_a_model(write_config, tmp_path, small_set, mixed_set)
     before, known = load_model(first)
     assert metadata["types"] == known["types"]  # LI and PF6 too, though these data have none
     for (name, a), b in zip(before.state_dict().items(), network.state_dict().values()):
-        torch.testing.assert_close(a, b, rtol=0, atol=1e-6, msg=name)
+        if name.endswith((".low", ".high")):  # ranges widen
+            assert (b <= a if name.endswith("low") else b >= a).all() and not torch.isinf(b[~torch.isinf(a)]).any()
+        else:
+            torch.testing.assert_close(a, b, rtol=0, atol=1e-6, msg=name)
     assert metadata["provenance"]["init"] == {"model.safetensors": known["sha256"]}
     with pytest.raises(CGAAError, match=r"init: the network of .* is another.*different: hidden"):
         train(load_config(write_config(**changes, model=MODEL | {"hidden": 9})), restart=True)
@@ -534,6 +538,27 @@ def test_walls_move_where_new_frames_come_closer(write_config, mixed_set, tmp_pa
     before, after = (load_model(path)[0].shortest for path in (first, train(config)))
     assert torch.all(after <= before) and (after < before).sum() in (2, 4)  # Li with F, perhaps with P
     assert torch.equal(after == 0, before == 0)
+
+
+def test_walls_inside_grains_are_put_up_by_frames_that_nobody_strained(write_config, mixed_set, tmp_path):
+    full = Dataset.load(mixed_set)
+    first = load_model(train(load_config(write_config(data={"paths": [str(mixed_set)]}, max_steps=4, output="first"))))[
+        0
+    ]
+    assert all(
+        (density.low > 0.5).all() and (density.high < 10.0).all() for density in first.intra if len(density.others) > 1
+    )
+    grown = [replace(frames, positions=1.2 * frames.positions, cell=1.2 * frames.cell) for frames in full.sets]
+    for name, strain in (("plain", 0.0), ("strained", 0.4)):
+        again = [
+            replace(t, name=f"{t.name}-{name}", details={**t.details, "strain": strain}) for t in full.trajectories
+        ]
+        Dataset(grown, again, full.teacher).save(tmp_path / f"{name}.h5")
+        paths = [str(mixed_set), f"{name}.h5"]
+        network = load_model(train(load_config(write_config(data={"paths": paths}, max_steps=4, output=name))))[0]
+        for own, before in zip(network.intra, first.intra):
+            assert torch.equal(own.low, before.low)
+            assert torch.equal(own.high, before.high) == (strain > 0.0 or len(own.others) == 1)
 
 
 @pytest.mark.parametrize("data", ["small", "mixed"])

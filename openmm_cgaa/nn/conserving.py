@@ -47,6 +47,9 @@ class ConservingNetwork(nn.Module):
     wall : float, eV/Å^3
         Two atoms of different grains that come closer than their elements ever did in training (`calibrate`) cost
         wall (shortest - r)^3 besides. No label says what happens there, and without it molecules fuse sooner or later.
+    intra_wall : float, eV/Å^3
+        The same inside a grain, for distances outside the range of their class of pair (`bound`): so no molecule tears
+        or folds into what heat never made of it in training. Not in training mode.
     """
 
     conserving: bool
@@ -75,6 +78,7 @@ class ConservingNetwork(nn.Module):
         atom_neighbors: float = 30.0,
         grain_neighbors: float = 30.0,
         wall: float = 30.0,
+        intra_wall: float = 100.0,
     ):
         super().__init__()
         self.conserving = True
@@ -94,6 +98,7 @@ class ConservingNetwork(nn.Module):
         )
         self.register_buffer("shortest", torch.zeros(len(kinds), len(kinds)))
         self.wall = wall
+        self.intra_wall = intra_wall
         self.register_buffer("type_energy", torch.zeros(len(slots), dtype=torch.float64))
 
         self.intra = nn.ModuleList(
@@ -151,6 +156,24 @@ class ConservingNetwork(nn.Module):
         self.shortest.copy_(torch.minimum(self.shortest, self.shortest.T.clone()))
         self.shortest[self.shortest == self.atom_cutoff] = 0.0  # never met: nothing is known
 
+    @torch.jit.unused
+    def bound(self, graphs: List[Graph], margin: float = 0.1) -> None:
+        """Widen the ranges of distances inside grains to what frames show in which no molecule was strained.
+
+        `margin`, Å, is left on both sides: a long run finds what no frame shows. A class of pairs that was never met
+        stays without walls.
+        """
+        for t, density in enumerate(self.intra):
+            unknown = torch.isinf(density.high)
+            density.low[unknown], density.high[unknown] = torch.inf, -torch.inf
+            for graph in graphs:
+                first, size = sum(n * s for n, s in zip(graph.counts[:t], self.slots)), self.slots[t]
+                own = graph.positions[first : first + graph.counts[t] * size]
+                if len(own):
+                    density.widen(own.view(-1, size, 3), margin)
+            unknown = torch.isinf(density.high)
+            density.low[unknown], density.high[unknown] = 0.0, torch.inf
+
     def element_pairs(self, graph: Graph) -> Tensor:
         """Which pair of elements each atom pair is, as an index into the flat `shortest`, [pairs]."""
         element = self.of_slots(self.slot_element, graph.counts)
@@ -176,11 +199,14 @@ class ConservingNetwork(nn.Module):
         for t, density in enumerate(self.intra):
             count, size = counts[t], self.slots[t]
             if count > 0:
-                s, v, q = density(positions[start : start + count * size].view(count, size, 3))
+                s, v, q, outside = density(positions[start : start + count * size].view(count, size, 3))
                 own = self.slot_class[slot : slot + size]
                 x = torch.cat([s, v.square().sum(2), q.square().sum(2)], 2)  # [grain, slot, channel]
                 x = torch.einsum("gsi,sih->gsh", x, self.intra_in[own]) + self.intra_bias[own]
-                energies.append(self.intra_out(torch.nn.functional.silu(x)).flatten())
+                energy = self.intra_out(torch.nn.functional.silu(x)).squeeze(2)
+                if not self.training:  # there the walls would stand in the labels' way
+                    energy = energy + self.intra_wall * outside
+                energies.append(energy.flatten())
                 scalars.append(s.flatten(0, 1))
                 vectors.append(v.flatten(0, 1))
                 tensors.append(q.flatten(0, 1))

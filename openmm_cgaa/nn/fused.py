@@ -224,6 +224,7 @@ class FusedConserving:
         """Entries of all pairs inside grains, and weights by class of pair."""
         network = self.network
         weights, start, sender, partner, group = [], [0], [], [], []
+        self.low, self.high = (torch.cat([getattr(d, end) for d in network.intra]).numpy() for end in ("low", "high"))
         self.blocks = []  # atoms of each type: first, grains, slots; weights and bias of its intra energy
         atom = slot = groups = 0
         for density, count, size in zip(network.intra, counts, network.slots):
@@ -285,19 +286,20 @@ class FusedConserving:
             positions = positions.detach().requires_grad_(True)
             shifts = neighbors.shifts.detach().requires_grad_(True)
             s, v, t = self.intra_densities(positions)
-            wall, by_positions, by_shifts = 0.0, 0.0, 0.0
+            by_positions, by_shifts = torch.zeros_like(positions), torch.zeros_like(shifts)
+            walls = 0.0 if part == network.REST else self.intra_wall(by_positions)
             if part == network.INTRA:
                 energy = self.intra_energy(s, v, t)
             else:
                 rows = self.atom_rows(positions, shifts, neighbors.atoms)
-                wall, by_positions, by_shifts = self.wall(rows, positions, shifts)
+                walls += self.wall(rows, by_positions, by_shifts)
                 energy = self.environment_energy(positions, shifts, rows, neighbors.grains, s, v, t)
                 if part != network.REST:
                     energy = energy + self.intra_energy(s, v, t)
             gradient, shift_gradient = torch.autograd.grad(energy, [positions, shifts], materialize_grads=True)
         gradient, shift_gradient = gradient + by_positions, shift_gradient + by_shifts
         virial = -(positions.detach().T @ gradient) - shifts.detach().T @ shift_gradient
-        energy = energy.detach() + wall
+        energy = energy.detach() + walls
         return energy if part == network.REST else energy + self.reference, -gradient, virial
 
     def intra_densities(self, positions: Tensor) -> tuple:
@@ -323,12 +325,19 @@ class FusedConserving:
             hidden.append(torch.baddbmm(bias, block, weight).flatten(0, 1))  # slot after slot: only the sum counts
         return self.network.intra_out(silu(torch.cat(hidden))).double().sum()
 
-    def wall(self, rows: Rows, positions: Tensor, shifts: Tensor) -> tuple:
-        by_positions, by_shifts = torch.zeros_like(positions), torch.zeros_like(shifts)
-        energy = kernels.wall(
+    def intra_wall(self, by_positions: Tensor) -> float:
+        """Energy of the walls inside grains; its gradient is added."""
+        rows, height = self.intra_rows, self.network.intra_wall
+        ranges = self.low, self.high, height
+        return kernels.intra_wall(
+            rows.start, rows.sender, rows.group, rows.unit, rows.distance, *ranges, flat(by_positions)
+        )
+
+    def wall(self, rows: Rows, by_positions: Tensor, by_shifts: Tensor) -> float:
+        """Energy of the wall between grains; its gradient is added."""
+        return kernels.wall(
             *rows[:3], *rows[4:6], self.element, self.shortest, self.network.wall, flat(by_positions), flat(by_shifts)
         )
-        return energy, by_positions, by_shifts
 
     def environment_energy(
         self,

@@ -34,7 +34,8 @@ class IntraDensity(nn.Module):
     """Scalar, vector and tensor densities of the other atoms of a grain, with one radial function per class of pair.
 
     positions [grains, slots, 3] Å -> [grains, slots, scalars], [grains, slots, 3, vectors], [grains, slots, 6, tensors]
-    (components as in `outer`).
+    (components as in `outer`), and [grains, slots] Å^3: how far outside the range `low` to `high` of its class of pair
+    each distance is, to the third power, half of it on either atom.
     """
 
     def __init__(self, pair_classes: List[List[int]], num_basis: int, scalars: int, vectors: int, tensors: int = 0):
@@ -45,6 +46,8 @@ class IntraDensity(nn.Module):
         self.register_buffer("others", 1.0 - torch.eye(size), persistent=False)
         self.basis = DistanceGaussians(num_basis)
         num_classes = int(pairs.max()) + 1
+        self.register_buffer("low", torch.zeros(num_classes))
+        self.register_buffer("high", torch.full((num_classes,), torch.inf))
         scale = (2.0 / max(size - 1, 1)) ** 0.5
         self.scalar_weight = nn.Parameter(torch.randn(num_classes, num_basis, scalars) * scale)
         self.vector_weight = nn.Parameter(torch.randn(num_classes, num_basis, vectors) * scale)
@@ -52,9 +55,19 @@ class IntraDensity(nn.Module):
         weight = nn.Parameter(torch.randn(num_classes, num_basis, tensors) * scale) if tensors > 0 else None
         self.register_parameter("tensor_weight", weight)
 
-    def forward(self, positions: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
+    @torch.jit.unused
+    def widen(self, positions: Tensor, margin: float) -> None:
+        """Let the ranges hold these grains, [grains, slots, 3] Å, and `margin` (Å) besides."""
+        r = torch.cdist(positions, positions, compute_mode="donot_use_mm_for_euclid_dist")
+        classes = self.pairs[self.others > 0.0]
+        for ends, most, way in ((self.low, r.amin(0) - margin, "amin"), (self.high, r.amax(0) + margin, "amax")):
+            ends.scatter_reduce_(0, classes, most[self.others > 0.0].to(ends.dtype), way)
+
+    def forward(self, positions: Tensor) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
         delta = positions.unsqueeze(1) - positions.unsqueeze(2)  # [grain, i, j, xyz], from i to j
         r = torch.sqrt(delta.square().sum(3) + (1.0 - self.others))
+        outside = torch.relu(self.low[self.pairs] - r) + torch.relu(r - self.high[self.pairs])
+        outside = 0.5 * (outside * outside * outside * self.others).sum(2)
         basis = self.basis(r) * self.others.unsqueeze(2)  # [grain, i, j, k]
         s = torch.einsum("gijk,ijkc->gic", basis, self.scalar_weight[self.pairs])
         radial = torch.einsum("gijk,ijkc->gijc", basis, self.vector_weight[self.pairs])
@@ -65,4 +78,4 @@ class IntraDensity(nn.Module):
             radial = torch.einsum("gijk,ijkc->gijc", basis, self.tensor_weight[self.pairs])
             square = outer(unit.view(-1, 3)).view(unit.size(0), unit.size(1), unit.size(2), 6)
             t = torch.einsum("gijx,gijc->gixc", square, radial)
-        return s, v, t
+        return s, v, t, outside

@@ -196,6 +196,25 @@ def wall(start, sender, image, unit, distance, element, shortest, height, grad_p
 
 
 @compiled
+def intra_wall(start, sender, group, unit, distance, low, high, height, grad_positions):
+    """Energy of `height` times the cube of how far each distance inside grains is outside its range; as `wall`."""
+    total = 0.0
+    for i in range(start.size - 1):
+        for e in range(start[i], start[i + 1]):
+            outside, side = low[group[e]] - distance[e], -1.5
+            if outside <= 0.0:
+                outside, side = distance[e] - high[group[e]], 1.5
+            if outside > 0.0:
+                total += 0.5 * height * outside * outside * outside  # each pair comes twice
+                along = side * height * outside * outside
+                for q in range(3):
+                    pull = along * unit[3 * e + q]
+                    grad_positions[3 * sender[e] + q] += pull
+                    grad_positions[3 * i + q] -= pull
+    return total
+
+
+@compiled
 def push(i, e, sender, image, unit, distance, along, px, py, pz, grad_positions, grad_shifts):
     """Add the gradient of one entry: `along` is dE/dr, (px, py, pz) the derivative by the unit vector."""
     x, y, z = unit[3 * e], unit[3 * e + 1], unit[3 * e + 2]

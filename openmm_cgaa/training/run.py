@@ -90,7 +90,9 @@ def train(config: TrainingConfig, restart=False) -> Path:
             "domain": training_domain(chosen["train"], types),
             "errors": {"split": "validation", **best["validation"]},
         }
-        save_model(output / "model.safetensors", module.average.module.cpu(), metadata, config.half)
+        network = module.average.module.cpu()
+        bound_grains(network, chosen["train"], training)
+        save_model(output / "model.safetensors", network, metadata, config.half)
     except OSError as error:
         raise CGAAError(
             f"{output}: cannot be written ({error}); make room, then run the same command again to go on from the last "
@@ -125,7 +127,10 @@ def _start_from(config, dataset) -> tuple:
 
 
 def _prepare(network, types, items, new):
-    """Set what does not learn: reference energies, scales, walls; of a network that was loaded the walls alone."""
+    """Set what does not learn: reference energies, scales, walls between grains; of a loaded network the walls alone.
+
+    Walls inside grains are put up when it has learned (`bound_grains`).
+    """
     walls = network.state_dict().get("shortest")
     before = None if walls is None else walls.clone()
     if new:
@@ -140,6 +145,23 @@ def _prepare(network, types, items, new):
         network.calibrate(collate(sample, [t.num_slots for t in types])[0])
         if not new:  # closest contacts that only the earlier training saw
             walls.copy_(torch.where((before > 0) & ((walls == 0) | (before < walls)), before, walls))
+
+
+def bound_grains(network, dataset, frames):
+    """Put up the walls inside grains, of a network that has them, by all frames in which no grain was strained.
+
+    Parameters
+    ----------
+    network : nn.Module
+    dataset : Dataset
+    frames : LabelledFrames
+        Of that data set.
+    """
+    if hasattr(network, "bound"):
+        strained = [
+            bool(dataset.trajectories[index].details.get("strain")) for own in dataset.sets for index in own.trajectory
+        ]
+        network.bound([graph for (graph, _), off in zip(frames.items, strained) if not off])
 
 
 def _check_stress(config, network, training):
