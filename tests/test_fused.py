@@ -37,8 +37,8 @@ def evaluators(grain_map, config, periodic, part=0, dtype=torch.float64):
     network.shortest.fill_(2.2)
     network.intra_wall = 0.5
     for density in network.intra:
-        density.low.fill_(1.12)
-        density.high.fill_(6.0)
+        density.low.uniform_(0.9, 1.2)  # of every class of pairs another one
+        density.high.uniform_(5.0, 7.0)
     network.set_reference(torch.arange(len(grain_map.types)) - 3.25)
     return tuple(Evaluator(network, grain_map, periodic, part, fused) for fused in (True, False))
 

@@ -243,6 +243,19 @@ def test_strained_molecules_of_a_liquid(tmp_path):
     assert 1 <= (off[:, of_ion] > 0.01).sum(axis=1).mean() <= 3
     with pytest.raises(CGAAError, match="strained.*XX"):
         sampled(tmp_path / "unknown", run | {"strain": 0.4, "strained": ["XX"]})
+    with pytest.raises(CGAAError, match="strained names species, but strain is 0"):
+        sampled(tmp_path / "still", run | {"strained": ["PF6"]})
+    with pytest.raises(CGAAError, match="strained is EMC, of which there is none in the box"):
+        sampled(tmp_path / "absent", run | {"strain": 0.4, "strained": ["EMC"]})
+    scan = {
+        "kind": "scan",
+        "name": "wide",
+        "source": str(tmp_path / "strained/frames.h5"),
+        "kinds": ["scan"],
+        "factors": [1.1],
+    }
+    cut = sampled(tmp_path / "cut", scan)
+    assert [t.details["strain"] for t in cut.trajectories] == [0.4]  # walls inside molecules are not set by them
 
 
 def test_dihedral_angle():

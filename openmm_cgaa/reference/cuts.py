@@ -68,7 +68,7 @@ def cut_clusters(run, plan):
         count = len(positions)
         arrays = {"positions": on_grid(positions), "cell": np.zeros((count, 3, 3)), "trajectory": np.zeros(count, int)}
         sets.append(replace(topology, **arrays, time=np.array(times), temperature=np.array(temperatures)))
-    return sets, "cluster", {"parent": run.trajectories[0], "distance": run.distance, "seed": run.seed}
+    return sets, "cluster", {**_origin(run, plan), "distance": run.distance, "seed": run.seed}
 
 
 def scan_volumes(run, plan):
@@ -83,7 +83,7 @@ def scan_volumes(run, plan):
         positions = [scaled(grain_map, start, length) for length in lengths]
         cells = [parent.cell[index] * length for length in lengths]
         sets.append(_unlabelled(frames, positions=on_grid(positions), cell=on_grid(cells)))
-    return sets, "scan", {"parent": run.trajectories[0], "factors": run.factors, "seed": run.seed}
+    return sets, "scan", {**_origin(run, plan), "factors": run.factors, "seed": run.seed}
 
 
 def run_bursts(run, plan):
@@ -127,7 +127,7 @@ def run_bursts(run, plan):
         times = parent.time[index] + run.step / 1000 * run.save_every * np.arange(1, saves + 1)
         temperatures = np.full(saves, temperature)
         sets.append(_unlabelled(frames, positions=on_grid(positions), time=times, temperature=temperatures))
-    details = {"parent": run.trajectories[0], "seed": run.seed, "teacher": teacher.identity, "step": run.step}
+    details = {**_origin(run, plan), "seed": run.seed, "teacher": teacher.identity, "step": run.step}
     return sets, "dynamics", details | {"thermostat": run.thermostat}
 
 
@@ -136,6 +136,13 @@ def _chosen(run, plan, rng):
     sets = plan.parent(run).sets
     every = [(frames, i) for frames in sets for i in range(len(frames))]
     return [every[k] for k in sorted(rng.permutation(len(every))[: run.frames])]
+
+
+def _origin(run, plan) -> dict:
+    """From which trajectory frames are cut, and whether its molecules were strained."""
+    (parent,) = plan.parent(run).trajectories
+    strain = parent.details.get("strain", 0.0)
+    return {"parent": parent.name} | ({"strain": strain} if strain else {})
 
 
 def _unlabelled(frames, **changes):

@@ -64,7 +64,7 @@ def sample_liquid(run, plan):
         details["density"] = round(_density(topology, final), 4)
     frames, kind = _record(run, dynamics, step), run.save_as
     if run.strain > 0.0:
-        kind = "scan"  # no liquid in equilibrium: neither a model's domain nor its best weights are judged by it
+        kind = "scan"  # no liquid in equilibrium: neither a model's densities nor its best weights are judged by it
         details |= {"strain": run.strain, "strained": run.strained}
         frames = _strained(frames, _molecules(topology, run.strained), run)
     return [frames], kind, details | _details(run, plan)

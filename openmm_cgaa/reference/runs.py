@@ -147,6 +147,8 @@ class Liquid(Run):
         if self.save_as not in ("liquid", "pair"):
             raise CGAAError(f"save_as is {self.save_as!r}, expected liquid or pair")
         _check_strain(self.strain)
+        if self.strained is not None and not self.strain:
+            raise CGAAError("strained names species, but strain is 0; give by how many Å their atoms are moved")
 
     def expand(self, plan, source=None):
         """One run a trajectory."""
@@ -159,6 +161,8 @@ class Liquid(Run):
             plan.molecule(name, f"run {self.name}: counts")
         for name in self.strained or []:
             plan.molecule(name, f"run {self.name}: strained")
+            if counts and not counts.get(name):
+                raise CGAAError(f"run {self.name}: strained is {name}, of which there is none in the box")
         points = itertools.product(
             _points(self.temperatures, "{:g}K"),
             _points(self.densities, "{:g}g"),

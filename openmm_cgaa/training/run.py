@@ -68,6 +68,7 @@ def train(config: TrainingConfig, restart=False) -> Path:
     )
     _check_stress(config, network, training)
     _prepare(network, types, training.items, new=not config.init)
+    bound_grains(network, chosen["train"], training)  # before the first copy of it: what is validated is what is saved
     data = FrameData(training, validation, config.batch_grains, config.max_steps, config.seed)
     module = Distillation(network, config)
     trainer = _trainer(config, output)
@@ -90,9 +91,7 @@ def train(config: TrainingConfig, restart=False) -> Path:
             "domain": training_domain(chosen["train"], types),
             "errors": {"split": "validation", **best["validation"]},
         }
-        network = module.average.module.cpu()
-        bound_grains(network, chosen["train"], training)
-        save_model(output / "model.safetensors", network, metadata, config.half)
+        save_model(output / "model.safetensors", module.average.module.cpu(), metadata, config.half)
     except OSError as error:
         raise CGAAError(
             f"{output}: cannot be written ({error}); make room, then run the same command again to go on from the last "
@@ -127,10 +126,7 @@ def _start_from(config, dataset) -> tuple:
 
 
 def _prepare(network, types, items, new):
-    """Set what does not learn: reference energies, scales, walls between grains; of a loaded network the walls alone.
-
-    Walls inside grains are put up when it has learned (`bound_grains`).
-    """
+    """Set what does not learn: reference energies, scales, walls between grains; of a loaded network walls alone."""
     walls = network.state_dict().get("shortest")
     before = None if walls is None else walls.clone()
     if new:

@@ -208,7 +208,7 @@ def stretches(name, potential, teacher):
     """Every kind of bond from 0.2 Å shorter to 0.5 Å longer than in the teacher's minimum, all else rigid.
 
     In a ring one end moves alone. Far beyond thermal motion the model need not be right, but it has to hold: a bond
-    whose energy stops to rise is one that breaks.
+    whose energy stops to rise is one that breaks. Without its walls, which would hide that.
     """
     parts = Parts([name], [monomer(name)])
     start, calculator, found = optimised(parts.atoms, teacher, limit=TIGHT), parts.calculator(potential), []
@@ -302,9 +302,11 @@ def molecules(potential, teacher, short=False, say=print) -> dict:
         vibrations = [modes(name, potential, teacher) for name in ("EC", "EMC")[: 1 if short else 2]]
         for entry in vibrations:
             say(f"{entry['name']}: modes off by {entry['largest_relative_above_300']:.3f} at most")
+        height, potential.network.intra_wall = potential.network.intra_wall, 0.0
         stretched = [bond for name in ("EC", "EMC") for bond in stretches(name, potential, teacher)]
         if not short:
             stretched += ion_stretches(*cluster, potential, teacher)
+        potential.network.intra_wall = height
         weakest = min(stretched, key=lambda bond: bond["lowest_rise_eV"])
         say(f"bonds stretched: {weakest['name']} rises least, {1000.0 * weakest['lowest_rise_eV']:.0f} meV in 0.05 Å")
     return {"scans": scans, "torsions": turned, "modes": vibrations, "stretches": stretched}

@@ -7,7 +7,7 @@ import numpy as np
 
 from openmm_cgaa.files import write_bytes
 
-STRETCH = 0.3  # Å, of bonds in the table; about where the walls of a model begin
+STRETCH = 0.3  # Å, of bonds in the table
 PAGE = Path(__file__).parents[3] / "docs" / "validation.md"
 
 
@@ -189,9 +189,12 @@ def _yes(met) -> str:
 
 
 def _nve(results):
-    slope, order = results["drift"]["nve-0.5"]["slope_meV_per_atom_per_ps"], results["drift"].get("order")
+    row, order = results["drift"]["nve-0.5"], results["drift"].get("order")
+    if "end" in row:
+        return row["end"], _yes(False)
+    slope = row["slope_meV_per_atom_per_ps"]
     grows = f"; its spread grows with the step to the power {order:.1f}" if order else ""
-    return f"{number(slope)} meV/atom/ps{grows}", _yes(abs(slope["value"]) <= 0.005)
+    return f"{number(slope)} meV/atom/ps{grows}", _yes(abs(slope["value"]) + slope["error"] <= 0.005)
 
 
 def _nve_published(results):
@@ -207,14 +210,16 @@ def _jacobian(results):
 
 
 def _temperatures(results):
-    """Those that are known within 1 K must agree; of the others (few atoms) their errors must cover what was set."""
+    """Those known within 1 K must agree with what was set and each other; of the others (few atoms) by their errors."""
     row = results["temperatures"]["all, as at 300 K"]
     known = {motion: found["value"] for motion, found in row.items() if found["error"] <= 1.0}
+    known = known or {motion: found["value"] for motion, found in row.items()}
     rare = {motion: found for motion, found in row.items() if motion not in known}
     covered = all(abs(found["value"] - 300.0) <= 2.0 * found["error"] for found in rare.values())
     text = f"{min(known.values()):.1f} to {max(known.values()):.1f} K over all runs, as at 300 K ({', '.join(known)})"
     text += "".join(f"; {motion} {number(found)}" for motion, found in rare.items())
-    return text, _yes(max(known.values()) - min(known.values()) <= 3.0 and covered)
+    close = all(abs(value - 300.0) <= 3.0 for value in known.values())
+    return text, _yes(close and max(known.values()) - min(known.values()) <= 3.0 and covered)
 
 
 def _stability(results):
@@ -239,11 +244,15 @@ def _along(results):
 
 
 def _rdf(results):
+    """Of pairs without lithium that have a peak."""
     texts, met = [], True
     for way in ("bursts", "reweighted"):
         rows = {
             n: row[way] for n, row in results["rdf"]["pairs"].items() if "LI" not in n.upper() and "shift_A" in row[way]
         }
+        if not rows:
+            texts, met = [*texts, f"{way}: no peak"], False
+            continue
         shift = max(rows, key=lambda n: abs(rows[n]["shift_A"]["value"]))
         height = max(rows, key=lambda n: abs(rows[n]["relative_height"]["value"]))
         off, higher = rows[shift]["shift_A"], rows[height]["relative_height"]
@@ -318,7 +327,7 @@ SUMMARY = (  # test, bar, row of validate.py, what was found
     ("stability, 300 to 500 K", "no bond 0.5 Å off", "stability", _stability),
     ("a committee's spread along the way", "flat", "spread", _spread),
     ("error against the teacher along the way", "as on the test set, first to last", "along", _along),
-    ("first peaks of radial distributions", "0.05 Å, 5 % of the height", "rdf", _rdf),
+    ("first peaks of radial distributions, but for Li", "0.05 Å, 5 % of the height", "rdf", _rdf),
     ("density at 1 bar, 300 K", "mean pressures agree within error", "pressure", _pressure),
     ("scans and modes", "depth within 10 %, modes within 3 %", "molecules", _molecules),
     ("vibrational density of states", "", "spectrum", _spectrum),

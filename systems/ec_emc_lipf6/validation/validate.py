@@ -79,6 +79,7 @@ def keep(name, numbers, place):
         made = {"model_sha256": place.potential().provenance()["model_sha256"], "date": str(date.today())}
         found = found | {name: numbers, "made": found.get("made", {}) | {name: made}}
         write_bytes(RESULTS, (json.dumps(found, indent=1) + "\n").encode())
+        report.write(found)  # the page shows what the numbers are
 
 
 def _brief(numbers):
