@@ -225,10 +225,14 @@ class GrainMap:
     def extents(self, positions, box=None) -> np.ndarray:
         """Largest distance of two atoms within each grain, made whole, [grains], Å."""
         out = np.zeros(self.num_grains)
-        for t, grains in enumerate(self._whole(positions, box)):
-            distances = np.linalg.norm(grains[:, :, None] - grains[:, None], axis=-1)
+        for t, distances in enumerate(self.distances(positions, box)):
             out[self.type_index == t] = distances.max(axis=(1, 2), initial=0.0)
         return out
+
+    def distances(self, positions, box=None) -> list:
+        """Distances of the atoms of each grain, made whole, by type: [grains of the type, slots, slots], Å."""
+        whole = self._whole(positions, box)
+        return [np.linalg.norm(grains[:, :, None] - grains[:, None], axis=-1) for grains in whole]
 
     def _whole(self, positions, box) -> list:
         """Whole grains of each type, [grains, slots, 3]."""

@@ -129,7 +129,7 @@ class CGAAPotential:
         positions = validation.check_positions(positions, grain_map.num_atoms)
         validation.check_extent(grain_map, positions, box)
         if not self.evaluated:
-            self.warn_domain(grain_map, box)
+            self.warn_domain(grain_map, box, positions)
             self.evaluated = True
         evaluator = self.evaluator(self.aligned(grain_map, positions, box), box is not None)
         with torch.enable_grad():  # the networks differentiate inside
@@ -138,9 +138,12 @@ class CGAAPotential:
         validation.check_finite(energy, forces, grain_map)
         return energy, forces
 
-    def warn_domain(self, grain_map: GrainMap, box: np.ndarray | None) -> None:
-        """One `CGAADomainWarning` that names what of a system lies outside of what the model was trained on."""
+    def warn_domain(self, grain_map: GrainMap, box: np.ndarray | None, positions: np.ndarray | None = None) -> None:
+        """One `CGAADomainWarning` that names what of a system (nm) lies outside of what the model was trained on."""
         outside = validation.check_domain(self.metadata["domain"], self.types, grain_map, box)
+        if positions is not None and self.conserving:
+            ranges = [(low.cpu().numpy(), high.cpu().numpy()) for low, high in self.network.ranges()]
+            outside += validation.check_shapes(ranges, grain_map, positions, box)
         validation.warn_domain(self.source, outside)
 
     def provenance(self) -> dict:
@@ -221,6 +224,7 @@ class CGAAPotential:
             For the torch backend and conserving models.
         positions : array [atoms of the topology, 3], nm, or Quantity, optional
             Needed for the torch backend and a model that is not `permutation_invariant`, to tell equivalent atoms.
+            For all others they are looked at, and a `CGAADomainWarning` names molecules of a shape never trained on.
 
         Raises
         ------
@@ -243,7 +247,7 @@ class CGAAPotential:
             positions = validation.check_positions(positions, num_atoms)[chosen]
             validation.check_extent(grain_map, positions, box)
         if atoms is None:
-            self.warn_domain(grain_map, box)
+            self.warn_domain(grain_map, box, positions)
         add_forces(
             self,
             system,

@@ -191,6 +191,36 @@ def check_domain(domain: dict, types, grain_map: GrainMap, box: np.ndarray | Non
     return outside
 
 
+def check_shapes(ranges: list, grain_map: GrainMap, positions: np.ndarray, box: np.ndarray | None) -> list:
+    """Which grains have atoms beyond the model's walls, one sentence for each type that has such, the worst named.
+
+    Parameters
+    ----------
+    ranges : list of (array [slots, slots], array [slots, slots])
+        Of each type the least and the largest distance, Å.
+    grain_map : GrainMap
+        Matched to the types.
+    positions : array [atoms, 3], nm
+    box : array [3, 3], nm, or None
+    """
+    outside = []
+    distances = grain_map.distances(positions * ANGSTROM_PER_NM, None if box is None else box * ANGSTROM_PER_NM)
+    for t, (apart, (low, high)) in enumerate(zip(distances, ranges)):
+        different = ~np.eye(len(low), dtype=bool)
+        off = np.maximum(low - apart, apart - high) * different
+        if not off.size or off.max() <= 0.0:
+            continue
+        worst, i, j = np.unravel_index(off.argmax(), off.shape)
+        slots, elements = grain_map.slots[np.flatnonzero(grain_map.type_index == t)[worst]], grain_map.types[t].elements
+        begin = low[i, j] if apart[worst, i, j] < low[i, j] else high[i, j]
+        outside.append(
+            f"atoms {slots[i]} ({elements[i]}) and {slots[j]} ({elements[j]}) of one {grain_map.types[t].name} are "
+            f"{apart[worst, i, j]:.2f} Å apart, where its wall begins at {begin:.2f} Å "
+            f"({int((off > 0.0).any(axis=(1, 2)).sum())} of {len(off)} are so): minimise the energy first"
+        )
+    return outside
+
+
 def warn_domain(source: str, outside: list) -> None:
     """One warning that names everything outside of the domain."""
     if outside:

@@ -1,5 +1,6 @@
 """CGAAPotential without a Context: numbers, units, and what bad input gets."""
 
+import re
 import subprocess
 import sys
 import warnings
@@ -218,3 +219,28 @@ def test_leaving_the_domain_warns_once_and_names_all(tmp_path, liquid, solvent):
         for _ in range(3):
             potential.evaluate(topology, positions)
     assert len(caught) == 1
+
+
+def test_a_start_beyond_the_walls_is_warned_of(solvent):
+    """Of both ways to hand in positions, whether the molecule is whole or wrapped; frames of a liquid are not."""
+    topology, positions, box = solvent
+    hydrogen, bonded = next(
+        (a.index, b.index) for b, a in topology.bonds() if a.residue.name == "EMC" and a.element.symbol == "H"
+    )
+    bent = positions.copy()
+    bent[hydrogen] += 1.2 * (positions[hydrogen] - positions[bonded])
+    cells = np.floor(bent @ np.linalg.inv(box))
+
+    def said(act):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", CGAADomainWarning)
+            act(CGAAPotential("ec-emc-lipf6"))
+        return " ".join(str(warning.message) for warning in caught)
+
+    assert "wall" not in said(lambda potential: potential.evaluate(topology, positions, box))
+    for start in (bent, bent - cells @ box):
+        told = said(lambda potential, start=start: potential.evaluate(topology, start, box))
+        assert f"{hydrogen} (H)" in told
+        assert re.search(r"of one EMC are \d\.\d\d Å apart, where its wall begins at .* \(1 of 12 are so\)", told)
+    assert "wall begins" in said(lambda potential: potential.createSystem(topology, positions=bent))
+    assert "wall" not in said(lambda potential: potential.createSystem(topology))

@@ -174,6 +174,11 @@ class ConservingNetwork(nn.Module):
             unknown = torch.isinf(density.high)
             density.low[unknown], density.high[unknown] = 0.0, torch.inf
 
+    @torch.jit.unused
+    def ranges(self) -> List[Tuple[Tensor, Tensor]]:
+        """Where the walls inside grains begin, of each type: least and largest distance, [slots, slots], Å."""
+        return [(density.low[density.pairs], density.high[density.pairs]) for density in self.intra]
+
     def element_pairs(self, graph: Graph) -> Tensor:
         """Which pair of elements each atom pair is, as an index into the flat `shortest`, [pairs]."""
         element = self.of_slots(self.slot_element, graph.counts)
