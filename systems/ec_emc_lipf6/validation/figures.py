@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from PIL import Image
 
 from openmm_cgaa.files import write_bytes
 
@@ -209,7 +210,15 @@ def draw_all(results) -> list:
         if draw.__name__ in results:
             picture = io.BytesIO()
             draw(results).savefig(picture, format="png", dpi=110)
+            picture = _of_few_colors(picture)
             path = IMAGES / f"validation_{draw.__name__}.png"
             write_bytes(path, picture.getvalue())
             drawn.append(path.name)
     return drawn
+
+
+def _of_few_colors(picture):
+    """The same picture in a third of the bytes: ten of them are in the repository."""
+    small = io.BytesIO()
+    Image.open(picture).convert("RGB").quantize(64).save(small, format="png", optimize=True)
+    return small

@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
 from openmm_cgaa.analysis.diffusion import diffusion, mean_square_displacement
-from openmm_cgaa.analysis.drift import mean
+from openmm_cgaa.analysis.drift import mean, slope
 from openmm_cgaa.analysis.rdf import (
     atom_pairs,
     carbonyl_oxygens,
@@ -49,6 +49,7 @@ def pressure(place, frames=40) -> dict:
     atomic, molecular = _pressure_differences(run, place, 2 if place.short else frames)
     return {
         "density_g_per_ml": estimate(mean(run.state["density_gml"])),
+        "density_slope_g_per_ml_per_ns": estimate(slope(run.state["time_ps"] / 1000.0, run.state["density_gml"])),
         "picoseconds": float(run.trajectory.time[-1] - run.trajectory.time[0]),
         "student_minus_teacher_bar": {"atomic": estimate(mean(atomic)), "molecular": estimate(mean(molecular))},
         "frames": len(atomic),

@@ -262,11 +262,12 @@ def _rdf(results):
 
 
 def _pressure(results):
-    off = results["pressure"]["student_minus_teacher_bar"]
+    row = results["pressure"]
+    off, drifts = row["student_minus_teacher_bar"], row["density_slope_g_per_ml_per_ns"]
     agrees = abs(off["molecular"]["value"]) <= 2.0 * off["molecular"]["error"]
     return (
-        f"{number(results['pressure']['density_g_per_ml'])} g/ml; student less teacher {number(off['molecular'])} bar "
-        f"(molecules), {number(off['atomic'])} bar (atoms), {results['pressure']['frames']} frames"
+        f"{number(row['density_g_per_ml'])} g/ml, slope {number(drifts)} g/ml/ns; student less teacher "
+        f"{number(off['molecular'])} bar (molecules), {number(off['atomic'])} bar (atoms), {row['frames']} frames"
     ), _yes(agrees)
 
 

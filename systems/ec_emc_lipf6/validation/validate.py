@@ -77,9 +77,19 @@ def keep(name, numbers, place):
     with FileLock(place.folder / "results.lock"):
         found = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
         made = {"model_sha256": place.potential().provenance()["model_sha256"], "date": str(date.today())}
-        found = found | {name: numbers, "made": found.get("made", {}) | {name: made}}
-        write_bytes(RESULTS, (json.dumps(found, indent=1) + "\n").encode())
+        found = found | {name: _rounded(numbers), "made": found.get("made", {}) | {name: made}}
+        lines = [f"{json.dumps(row)}: {json.dumps(kept)}" for row, kept in found.items()]
+        write_bytes(RESULTS, ("{\n" + ",\n".join(lines) + "\n}\n").encode())  # a row a line
         report.write(found)  # the page shows what the numbers are
+
+
+def _rounded(numbers):
+    """To as many digits as a figure or a table shows, and some."""
+    if isinstance(numbers, dict):
+        return {key: _rounded(value) for key, value in numbers.items()}
+    if isinstance(numbers, list):
+        return [_rounded(value) for value in numbers]
+    return float(f"{numbers:.5g}") if isinstance(numbers, float) else numbers
 
 
 def _brief(numbers):
