@@ -62,6 +62,16 @@ def test_weights_count_frames_and_not_parts():
     assert found["shift_A"]["value"] == 0.0 and found["relative_height"]["value"] == 0.0
 
 
+def test_verlet_loses_a_bond_beyond_a_swing():
+    x, mass, step = np.linspace(-0.2, 0.5, 15), 0.93, 2.0
+    stiffest = 4.0 * mass * 103.6427 / step**2  # eV/Å^2, where omega times the step is 2
+    harmonic = {scale: dynamics.largest_swing(x, 0.5 * scale * stiffest * x**2, mass, step) for scale in (0.9, 1.1)}
+    assert np.isinf(harmonic[0.9]) and harmonic[1.1] == pytest.approx(0.02)
+    bond = 4.8 * (1.0 - np.exp(-1.85 * x)) ** 2  # about a C-H bond
+    assert np.isinf(dynamics.largest_swing(x, bond, mass, 1.0))
+    assert 0.1 < dynamics.largest_swing(x, bond, mass, 2.0) < 0.4
+
+
 def test_a_short_run_is_kept_and_measured(tmp_path, monkeypatch):
     monkeypatch.setitem(runs.RUNS, "small-300", runs._nvt("small", 300.0, 0.0))
     monkeypatch.setitem(runs.RUNS, "nve-0.5", runs._nve(0.5, box="small", nve=0.01))

@@ -1,7 +1,9 @@
 """Rows about motion: is energy conserved and shared out evenly, does the liquid hold, does the model know it?"""
 
 import numpy as np
+from ase import units
 from runs import COMMITTEE, MODEL, PUBLISHED, RUNS
+from scipy.interpolate import CubicSpline
 
 from openmm_cgaa.analysis.bonds import bond_stability
 from openmm_cgaa.analysis.drift import energy_drift, mean, slope
@@ -47,11 +49,38 @@ def drift(place, names=None) -> dict:
             "time_ps": (time - time[0])[::every].tolist(),
             "total_meV_per_atom": (1000.0 * (total - total[0]) / KJMOL_PER_EV / atoms)[::every].tolist(),
         }
-    rows = [found.get(f"nve-{step:g}", {}) for step in STEPS[1:]]  # the shortest step is left to rounding
-    spreads = [row["spread_meV_per_atom"] for row in rows if "spread_meV_per_atom" in row]
-    if len(spreads) == len(rows):
-        found["order"] = float(np.polyfit(np.log(STEPS[1:]), np.log(spreads), 1)[0])
+    rows = [row for row in found.values() if "spread_meV_per_atom" in row]
+    if len(rows) > 1:
+        steps, spreads = (np.log([row[key] for row in rows]) for key in ("step", "spread_meV_per_atom"))
+        found["order"] = float(np.polyfit(steps, spreads, 1)[0])
     return found
+
+
+def largest_swing(x, energy, mass, step) -> float:
+    """How far (Å) an atom may be pulled along a curve and let go, for Verlet of this step to keep it; or inf.
+
+    Parameters
+    ----------
+    x, energy : array [points], Å and eV
+        Energy about the minimum; goes on as a parabola beyond its ends.
+    mass : float, Da
+    step : float, fs
+    """
+    slope = CubicSpline(x, energy).derivative()
+
+    def acceleration(at):
+        inside = np.clip(at, x[0], x[-1])
+        return -(slope(inside) + slope(inside, 1) * (at - inside)) * step**2 / mass_in_eV
+
+    mass_in_eV = mass * units._amu / units._e * 1e10  # eV fs^2/Å^2
+    swings = np.arange(0.02, x[-1], 0.01)
+    here, before = swings.copy(), swings + 0.5 * acceleration(swings)  # at rest
+    largest = np.abs(swings)
+    for _ in range(5000):
+        here, before = np.clip(2.0 * here - before + acceleration(here), -9.0, 9.0), here
+        largest = np.maximum(largest, np.abs(here))
+    lost = swings[largest > 2.0 * x[-1]]
+    return float(lost[0]) if len(lost) else np.inf
 
 
 def published(place) -> dict:

@@ -4,10 +4,12 @@ import re
 from pathlib import Path
 
 import numpy as np
+from dynamics import largest_swing
 
 from openmm_cgaa.files import write_bytes
 
 STRETCH = 0.3  # Å, of bonds in the table
+CARBON_HYDROGEN = 12.011 * 1.008 / (12.011 + 1.008)  # Da, reduced
 PAGE = Path(__file__).parents[3] / "docs" / "validation.md"
 
 
@@ -40,6 +42,21 @@ def drift(results):
         lines.append([who, f"{row['step']:g}", f"{row['picoseconds']:.0f}", slope, heating, spread])
     head = ["", "step, fs", "ps", "slope, meV/atom/ps", "K/ps", "spread about the line, meV/atom"]
     return table(head, lines)
+
+
+def verlet(results):
+    """What a step does to the stiffest bonds, from the curves of the row `molecules`."""
+    bonds = [bond for bond in results["molecules"]["stretches"] if "-H" in bond["name"]]
+    lines = []
+    for step in (0.5, 1.0, 1.5, 2.0):
+        cells = []
+        for who in ("teacher", "model"):
+            swings = [largest_swing(bond["x"], bond[f"{who}_eV"], CARBON_HYDROGEN, step) for bond in bonds]
+            worst, bond = min(zip(swings, bonds), key=lambda pair: pair[0])
+            energy = np.interp(worst, bond["x"], bond[f"{who}_eV"])
+            cells.append(f"{worst:.2f} Å, {energy:.2f} eV ({bond['name']})" if np.isfinite(worst) else "beyond 0.5 Å")
+        lines.append([f"{step:g}", *cells])
+    return table(["step, fs", "C-H bonds hold up to, teacher's curves", "model's curves"], lines)
 
 
 def temperatures(results):
@@ -349,10 +366,11 @@ def summary(results):
 def write(results) -> list:
     """Put every table for which there are numbers into the page; the names of those."""
     text, written = PAGE.read_text(), []
-    for make in (summary, drift, temperatures, stability, along, rdf, molecules, transport, respa, mistakes):
+    for make in (summary, drift, verlet, temperatures, stability, along, rdf, molecules, transport, respa, mistakes):
         name = make.__name__
+        known = make is summary or ("molecules" if make is verlet else name) in results
         place = re.search(rf"<!-- {name} -->\n(.*?)<!-- end -->", text, re.DOTALL)
-        if place and (make is summary or name in results):
+        if place and known:
             text = text[: place.start(1)] + make(results) + "\n" + text[place.end(1) :]
             written.append(name)
     write_bytes(PAGE, text.encode())
