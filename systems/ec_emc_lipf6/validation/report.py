@@ -8,6 +8,7 @@ from dynamics import largest_swing
 
 from openmm_cgaa.files import write_bytes
 
+TEST = {"force": 0.0385, "net_force": 0.189, "torque": 0.208}  # eV/Å, of itself: docs/accuracy.md
 STRETCH = 0.3  # Å, of bonds in the table
 CARBON_HYDROGEN = 12.011 * 1.008 / (12.011 + 1.008)  # Da, reduced
 PAGE = Path(__file__).parents[3] / "docs" / "validation.md"
@@ -253,11 +254,17 @@ def _spread(results):
 
 def _along(results):
     rows = results["along"].values()
-    frames, force = sum(row["frames"] for row in rows), [row["force_eV_per_A"]["component"] for row in rows]
-    net = [row["relative"]["net_force"] for row in rows]
+    found = {
+        "force": [row["force_eV_per_A"]["component"] for row in rows],
+        **{part: [row["relative"][part] for row in rows] for part in ("net_force", "torque")},
+    }
     ratios = [second / first for first, second in (row["force_rmse_halves"] for row in rows)]
-    text = f"{frames} frames: {min(force):.3f} to {max(force):.3f} eV/Å, net force {min(net):.2f} to {max(net):.2f}"
-    return f"{text}; second half over first: {min(ratios):.2f} to {max(ratios):.2f}", ""
+    text = f"{sum(row['frames'] for row in rows)} frames: " + ", ".join(
+        f"{part.replace('_', ' ')} {min(values):.{digits}f} to {max(values):.{digits}f} (test {TEST[part]:g})"
+        for (part, values), digits in zip(found.items(), (3, 2, 2))
+    )
+    met = [f"{part.replace('_', ' ')} {_yes(max(values) <= 1.1 * TEST[part])}" for part, values in found.items()]
+    return f"{text}; force in the second half over the first: {min(ratios):.2f} to {max(ratios):.2f}", ", ".join(met)
 
 
 def _rdf(results):
