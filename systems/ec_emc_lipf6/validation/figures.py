@@ -89,14 +89,14 @@ def stability(results):
 
 
 def rdf(results):
-    """Student beside teacher, by reweighting (lines) and by bursts (dots)."""
+    """Student beside teacher, in the whole ensemble (lines) and in bursts (dots)."""
     pairs = results["rdf"]["pairs"]
     figure, axes = panels(len(pairs), 4, 3.3, 2.6)
     for ax, (name, row) in zip(axes, pairs.items()):
         r = np.array(row["r_A"])
         for who in ("teacher", "student"):
             line = {"color": COLORS[who], "linewidth": 1.6 if who == "teacher" else 1.1}
-            ax.plot(r, row["reweighted"]["curves"][who], label=f"{who}, whole ensemble", **line)
+            ax.plot(r, row["ensemble"]["curves"][who], label=f"{who}, whole ensemble", **line)
             ax.plot(r, row["bursts"]["curves"][who], ":", color=COLORS[who], linewidth=1.0, label=f"{who}, bursts")
         ax.set(title=name, xlabel="r (Å)", ylabel="g(r)", xlim=(1.2, r[-1]), ylim=(0.0, None))
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)

@@ -157,17 +157,19 @@ def _pairs(run) -> dict:
 def rdf(place, frames=1200) -> dict:
     """Radial distributions of student and teacher at 300 K, in two ways.
 
-    ``reweighted``: the student's long run, its frames weighed by exp(-(E_teacher - E_student) / kT), which gives the
-    teacher's own ensemble without any dynamics of it (Zwanzig, J. Chem. Phys. 22, 1420 (1954)); how many frames share
-    the weight is told. ``bursts``: of the student's and the teacher's dynamics from the same frames and velocities; the
-    teacher has had 0.1 ps to move away from what the student made, so that slow differences show in part only.
+    ``ensemble``: of the student's long run, and from it of the teacher's ensemble without any dynamics of it, by the
+    first order of R. W. Zwanzig's exp(-(E_teacher - E_student) / kT) (J. Chem. Phys. 22, 1420 (1954)). Of the energies'
+    difference nearly all is vibration, which does not know of g(r): in all orders its noise would leave a few frames
+    the whole weight (it is told how many), in the first it averages out. ``bursts``: of the student's and the teacher's
+    dynamics from the same frames and velocities; the teacher has had 0.1 ps to move away from what the student made, so
+    that slow differences show in part only.
     """
     run = place.finished("small-300")
     dropped = round(0.1 / (0.0005 * BURST_EVERY)) if not place.short else 1
     trajectories = {who: [t[dropped:] for t in bursts(place, who)] for who in ("student", "teacher")}
     some = run.trajectory[:: max(1, run.trajectory.n_frames // (4 if place.short else frames))]
     weights, numbers = _weights(place, run, some)
-    found = {"reweighting": numbers, "pairs": {}}
+    found = {"energy_difference": numbers, "pairs": {}}
     blocks = np.array_split(np.arange(len(some)), min(BLOCKS, len(some)))
     for name, (points, pairs, width) in _pairs(run).items():
 
@@ -182,28 +184,28 @@ def rdf(place, frames=1200) -> dict:
         }
         found["pairs"][name] = {
             "bursts": _beside(r, {who: (own, np.ones(len(own))) for who, own in curves.items()}, width),
-            "reweighted": _beside(r, weighed, width),
+            "ensemble": _beside(r, weighed, width),
             "r_A": r.tolist(),
-            "student, whole run": of(run.trajectory).g.tolist(),
         }
     return found
 
 
 def _weights(place, run, some) -> tuple:
-    """Of the frames in the teacher's ensemble [frames], and what is to be known about them."""
+    """Of the frames in the teacher's ensemble, to first order [frames], and what is to be known about them."""
     atoms, folder = [_atoms(some, index) for index in range(len(some))], place.folder / "small-300" / "weights.parts"
     labels = label_frames(atoms, load_teacher(SEVENNET), folder)
     own = [
         place.potential().evaluate(run.grain_map, xyz.astype(float), box.astype(float))[0] / KJMOL_PER_EV
         for xyz, box in zip(some.xyz, some.unitcell_vectors)
     ]
-    off = np.array([label.energy for label in labels]) - own
-    weights = np.exp(-(off - off.min()) / (units.kB * run.settings["temperature"]))
-    return weights, {
+    off = (np.array([label.energy for label in labels]) - own) / (units.kB * run.settings["temperature"])
+    off -= off.mean()
+    all_orders = np.exp(-off)
+    return 1.0 - off, {
         "frames": len(some),
-        "effective_frames": float(weights.sum() ** 2 / (weights**2).sum()),
-        "largest_weight": float(weights.max() / weights.sum()),
-        "spread_of_energy_difference_kT": float(off.std() / (units.kB * run.settings["temperature"])),
+        "effective_frames_all_orders": float(all_orders.sum() ** 2 / (all_orders**2).sum()),
+        "spread_kT": float(off.std()),
+        "skewness": float((off**3).mean() / off.std() ** 3),
     }
 
 
@@ -254,17 +256,23 @@ def _beside(r, parts, width) -> dict:
 
 
 def _first_peak(r, g) -> tuple:
-    """Position (Å) and height of the first maximum that stands out by a tenth of the curve's highest point; or nan.
+    """Position (Å) and height of the first maximum that stands out by a twentieth of its height; or nan.
 
-    Between bins by a parabola through the three highest.
+    Of the parabola through all of the peak's upper third, for the highest bin of a broad one is a matter of chance.
     """
-    peaks, _ = find_peaks(g, prominence=0.1 * g.max() or 1.0)
-    if not len(peaks):
+    peaks, found = find_peaks(g, prominence=0.0)
+    clear = np.flatnonzero(found["prominences"] >= 0.05 * g[peaks])
+    if not len(clear):
         return np.nan, np.nan
-    top, spacing = peaks[0], r[1] - r[0]
-    below, here, above = g[top - 1 : top + 2]
-    shift = 0.5 * (below - above) / (below - 2.0 * here + above) if below + above < 2.0 * here else 0.0
-    return float(r[top] + shift * spacing), float(here - 0.25 * (below - above) * shift)
+    top = peaks[clear[0]]
+    low = g < g[top] - found["prominences"][clear[0]] / 3.0
+    first, last = np.flatnonzero(low[:top])[-1:], np.flatnonzero(low[top:])[:1]
+    first, last = (first[0] + 1 if len(first) else 0), (top + last[0] if len(last) else len(g))
+    first, last = min(first, top - 1), max(last, top + 2)
+    a, b, c = np.polyfit(r[first:last] - r[top], g[first:last], 2)
+    if a >= 0.0:
+        return float(r[top]), float(g[top])
+    return float(r[top] - 0.5 * b / a), float(c - 0.25 * b * b / a)
 
 
 def spectrum(place) -> dict:
