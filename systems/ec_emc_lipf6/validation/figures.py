@@ -62,7 +62,7 @@ def temperatures(results):
         style = {"color": "black", "markersize": 6} if last else {"color": f"C{number}", "markersize": 3}
         ax.errorbar(x, values, errors, fmt="o", capsize=2, label=run, **style)
     ax.axhspan(-3.0, 3.0, color="0.92", zorder=0)
-    ax.set_xticks(range(len(names)), names)
+    ax.set_xticks(range(len(names)), ["all", *names[1:]])
     ax.set(ylabel="temperature − set (K)", ylim=(-25.0, 25.0))
     figure.legend(loc="outside lower center", ncols=7, frameon=False, fontsize="small")
     return figure

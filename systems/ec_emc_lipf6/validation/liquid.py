@@ -233,11 +233,13 @@ def _beside(r, parts, width) -> dict:
     def compared(keep):
         """How far apart the peaks are, their heights and the curves."""
         both = curves(keep)
-        (at, height), (true_at, true_height) = (_first_peak(r, both[who]) for who in ("student", "teacher"))
+        (at, height), (true_at, true_height) = (_first_peak(r, both[who], first) for who in ("student", "teacher"))
         return np.array([at - true_at, height / true_height - 1.0, *(both["student"] - both["teacher"])])
 
     everything = np.ones(count, dtype=bool)
-    value, both = compared(everything), curves(everything)
+    both = curves(everything)
+    first = _first_peak(r, both["teacher"])[0]
+    value = compared(everything)
     without = np.array([compared(np.arange(count) != part) for part in range(count)])
     errors = np.sqrt((count - 1) * without.var(axis=0))
     size = np.abs(both["teacher"]).mean() or 1.0
@@ -247,7 +249,7 @@ def _beside(r, parts, width) -> dict:
         "curves": {who: g.tolist() for who, g in both.items()},
     }
     if np.isfinite(value[:2]).all():
-        peaks = {who: _first_peak(r, g) for who, g in both.items()}
+        peaks = {who: _first_peak(r, g, first) for who, g in both.items()}
         shift, higher = ({"value": float(v), "error": float(e)} for v, e in zip(value[:2], errors))
         found |= {"shift_A": shift, "relative_height": higher}
         found |= {"peak_at_A": {who: peak[0] for who, peak in peaks.items()}}
@@ -255,17 +257,19 @@ def _beside(r, parts, width) -> dict:
     return found
 
 
-def _first_peak(r, g) -> tuple:
-    """Position (Å) and height of the first maximum that stands out by a twentieth of its height; or nan.
+def _first_peak(r, g, near=None) -> tuple:
+    """Position (Å) and height of the first high and clear maximum, or of the one that is nearest to a place; or nan.
 
-    Of the parabola through all of the peak's upper third, for the highest bin of a broad one is a matter of chance.
+    High: a third of the highest point. Clear: it stands out by a thirtieth of its height. Of the parabola through all
+    of the peak's upper third, for the highest bin of a broad one is a matter of chance.
     """
-    peaks, found = find_peaks(g, prominence=0.0)
-    clear = np.flatnonzero(found["prominences"] >= 0.05 * g[peaks])
+    peaks, found = find_peaks(g, height=g.max() / 3.0, prominence=0.0)
+    clear = np.flatnonzero(found["prominences"] >= g[peaks] / 30.0)
     if not len(clear):
         return np.nan, np.nan
-    top = peaks[clear[0]]
-    low = g < g[top] - found["prominences"][clear[0]] / 3.0
+    chosen = clear[0 if near is None else np.abs(r[peaks[clear]] - near).argmin()]
+    top = peaks[chosen]
+    low = g < g[top] - found["prominences"][chosen] / 3.0
     first, last = np.flatnonzero(low[:top])[-1:], np.flatnonzero(low[top:])[:1]
     first, last = (first[0] + 1 if len(first) else 0), (top + last[0] if len(last) else len(g))
     first, last = min(first, top - 1), max(last, top + 2)
