@@ -43,7 +43,7 @@ def drift(results):
         if "time_ps" not in row:
             continue
         both.plot(row["time_ps"], row["total_meV_per_atom"], linewidth=1.0, label=f"{label}, 0.5 fs")
-    both.set(title="beside direct forces", xlabel="time (ps)", ylabel="total energy − start (meV/atom)", xlim=(0, 5))
+    both.set(title="beside direct forces", xlabel="time (ps)", ylabel="total energy − start (meV/atom)", xlim=(0, 2))
     both.legend(frameon=False, fontsize="small")
     return figure
 
