@@ -96,6 +96,15 @@ def test_a_short_run_is_kept_and_measured(tmp_path, monkeypatch):
     json.dumps([found, temperatures, stable, spread])  # all that is kept can be written down
 
 
+def test_how_a_run_ended_names_no_place_of_its_files(tmp_path):
+    (tmp_path / "hot").mkdir()
+    (tmp_path / "hot" / "nve.csv").write_text("time_ps,temperature_K\n")
+    (tmp_path / "hot" / "state.csv").write_text("time_ps,temperature_K\n0.5,300\n1.25,812.4\n")
+    place = runs.Workplace(tmp_path, {})
+    error = CGAAError(f"EMC 3 falls apart. The last good frame is {tmp_path}/last_good.cif; relax the start")
+    assert dynamics.how_it_ended(place, "hot", error) == "1.25 ps, 812 K: EMC 3 falls apart."
+
+
 def test_warnings_are_kept_at_once_and_once(tmp_path):
     path = tmp_path / "warnings.txt"
     with pytest.warns(UserWarning, match="another"), runs._warnings_to(path):

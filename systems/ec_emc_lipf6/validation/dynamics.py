@@ -34,7 +34,7 @@ def drift(place, names=None) -> dict:
         try:
             run = place.finished(name)
         except SimulationError as error:  # a blow-up is a result, too
-            found[name] = {"step": RUNS[name].settings.timestep, "end": str(error)}
+            found[name] = {"step": RUNS[name].settings.timestep, "end": how_it_ended(place, name, error)}
             continue
         time, total, atoms = run.nve["time_ps"], run.nve["total_kjmol"], run.trajectory.n_atoms
         off = 1000.0 * (total - np.polyval(np.polyfit(time, total, 1), time)) / KJMOL_PER_EV / atoms
@@ -81,6 +81,14 @@ def largest_swing(x, energy, mass, step) -> float:
         largest = np.maximum(largest, np.abs(here))
     lost = swings[largest > 2.0 * x[-1]]
     return float(lost[0]) if len(lost) else np.inf
+
+
+def how_it_ended(place, name, error) -> str:
+    """When and why a run stopped, and at what temperature, without the place of its files."""
+    tables = (place.folder / name / table for table in ("nve.csv", "state.csv"))
+    rows = [np.atleast_1d(np.genfromtxt(path, delimiter=",", names=True)) for path in tables if path.is_file()]
+    last = next(table[-1] for table in rows if len(table))
+    return f"{last['time_ps']:.2f} ps, {last['temperature_K']:.0f} K: {str(error).split(' The last good frame')[0]}"
 
 
 def published(place) -> dict:
@@ -247,7 +255,7 @@ def mistakes(place) -> dict:
         try:
             run, end = place.finished(name), "ran to its end"
         except SimulationError as error:
-            run, end = None, str(error)
+            run, end = None, how_it_ended(place, name, error)
         found[name] = {"end": end, "warnings": place.warnings(name)}
         if run is not None:
             error = _error(place, name, run, teacher, 2 if place.short else 10)
