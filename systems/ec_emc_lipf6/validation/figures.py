@@ -26,25 +26,25 @@ def panels(count, columns=3, width=3.9, height=2.9):
 
 
 def drift(results):
-    """Total energy over time: by time step, and beside the published network."""
-    runs = {name: row for name, row in results["drift"].items() if "time_ps" in row}
+    """Total energy over time, by time step; beside the published network, if that held."""
+    runs = {name: row for name, row in results["drift"].items() if name.startswith("nve") and "time_ps" in row}
     runs = dict(sorted(runs.items(), key=lambda item: float(item[0][4:])))
-    figure, (ours, both) = panels(2, 2, 5.4, 3.4)
+    other = results.get("published", {}).get("nve-published", {})
+    figure, (ours, *both) = panels(2 if "time_ps" in other else 1, 2, 5.4, 3.4)
     for name, row in runs.items():
         slope = row["slope_meV_per_atom_per_ps"]
         label = f"{name[4:]} fs: {slope['value']:.1g} ± {slope['error']:.1g} meV/atom/ps"
         ours.plot(row["time_ps"], row["total_meV_per_atom"], linewidth=0.7, label=label)
-    ours.set(title="ec-emc-lipf6", xlabel="time (ps)", ylabel="total energy − start (meV/atom)")
+    ours.set(title="ec-emc-lipf6, NVE", xlabel="time (ps)", ylabel="total energy − start (meV/atom)")
     low, high = ours.get_ylim()
     ours.set_ylim(low, high + 0.5 * (high - low))  # room for the legend
     ours.legend(frameon=False, fontsize="small")
-    other = results.get("published", {}).get("nve-published", {})
-    for row, label in ((runs.get("nve-0.5", {}), "ec-emc-lipf6"), (other, "published network")):
-        if "time_ps" not in row:
-            continue
-        both.plot(row["time_ps"], row["total_meV_per_atom"], linewidth=1.0, label=f"{label}, 0.5 fs")
-    both.set(title="beside direct forces", xlabel="time (ps)", ylabel="total energy − start (meV/atom)", xlim=(0, 2))
-    both.legend(frameon=False, fontsize="small")
+    for ax in both:
+        for row, label in ((runs["nve-0.5"], "ec-emc-lipf6"), (other, "published network")):
+            ax.plot(row["time_ps"], row["total_meV_per_atom"], linewidth=1.0, label=f"{label}, 0.5 fs")
+        ax.set(title="beside direct forces", xlabel="time (ps)", ylabel="total energy − start (meV/atom)")
+        ax.set_xlim(0, other["picoseconds"])
+        ax.legend(frameon=False, fontsize="small")
     return figure
 
 
