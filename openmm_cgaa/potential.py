@@ -141,7 +141,7 @@ class CGAAPotential:
     def warn_domain(self, grain_map: GrainMap, box: np.ndarray | None, positions: np.ndarray | None = None) -> None:
         """One `CGAADomainWarning` that names what of a system (nm) lies outside of what the model was trained on."""
         outside = validation.check_domain(self.metadata["domain"], self.types, grain_map, box)
-        if positions is not None and self.conserving:
+        if positions is not None and hasattr(self.network, "ranges"):  # of networks with walls inside molecules
             ranges = [(low.cpu().numpy(), high.cpu().numpy()) for low, high in self.network.ranges()]
             outside += validation.check_shapes(ranges, grain_map, positions, box)
         validation.warn_domain(self.source, outside)

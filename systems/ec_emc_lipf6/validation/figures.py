@@ -193,6 +193,8 @@ def respa(results):
         own = sorted(own, key=lambda row: row["step"])
         spread.plot([r["step"] for r in own], [r["spread_meV_per_atom"] for r in own], "o-", color=color, label=label)
     spread.set(xlabel="(outer) step (fs)", ylabel="spread of the energy (meV/atom)", xscale="log", yscale="log")
+    spread.set_xticks([row["step"] for row in [*plain[:1], *rows]], [f"{r['step']:g}" for r in [*plain[:1], *rows]])
+    spread.set_xticks([], minor=True)
     spread.legend(frameon=False, fontsize="small")
     for motion in ("translation", "rotation", "vibration"):
         found = [row["temperatures_K"][motion] for row in rows]
