@@ -270,7 +270,7 @@ def _along(results):
 
 
 def _rdf(results):
-    """Of pairs without lithium that have a peak; what is not known as well as the bar is not judged."""
+    """Of pairs without lithium that have a peak; beyond a bar by less than two errors is undecided."""
     texts, verdicts = [], []
     for way in WAYS:
         rows = {
@@ -284,7 +284,7 @@ def _rdf(results):
         off, higher = rows[shift]["shift_A"], rows[height]["relative_height"]
         texts.append(f"{way}: {number(off)} Å ({shift}), {number(higher, scale=100.0)} % ({height})")
         verdicts += [_within(row[key], bar) for row in rows.values() for key, bar in PEAK_BARS.items()]
-    counts = [f"{verdicts.count(word)} {word}" for word in ("yes", "not known as well", "**no**") if word in verdicts]
+    counts = [f"{verdicts.count(word)} {word}" for word in ("yes", "undecided", "**no**") if word in verdicts]
     return "furthest off, " + "; ".join(texts), ", ".join(counts)
 
 
@@ -292,7 +292,7 @@ def _within(found, bar) -> str:
     """Whether a difference is below a bar, where its error allows to say."""
     if abs(found["value"]) <= bar:
         return "yes"
-    return "**no**" if abs(found["value"]) - 2.0 * found["error"] > bar else "not known as well"
+    return "**no**" if abs(found["value"]) - 2.0 * found["error"] > bar else "undecided"
 
 
 def _pressure(results):
