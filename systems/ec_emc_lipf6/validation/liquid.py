@@ -35,7 +35,7 @@ BIN = 0.005  # nm
 BLOCKS = 10  # of a long run, for the jackknife
 BURSTS, BURST_STEPS, BURST_EVERY = 8, 700, 4  # steps of 0.5 fs
 CLASSICAL_RUNS = [name.replace("small", "classical") for name in SMALL]
-FRICTIONS = ["friction-10"]
+FRICTIONS = ["friction-0.1", "friction-10"]
 LAGS = 5.0, 15.0  # ps, of the mean square displacement
 
 
