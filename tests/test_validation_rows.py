@@ -4,11 +4,12 @@ import json
 import sys
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from openmm_cgaa.errors import CGAADomainWarning, CGAAError
+from openmm_cgaa.errors import CGAADomainWarning, CGAAError, SimulationError
 
 pytest.importorskip("ase")
 pytest.importorskip("matplotlib")
@@ -103,6 +104,29 @@ def test_how_a_run_ended_names_no_place_of_its_files(tmp_path):
     place = runs.Workplace(tmp_path, {})
     error = CGAAError(f"EMC 3 falls apart. The last good frame is {tmp_path}/last_good.cif; relax the start")
     assert dynamics.how_it_ended(place, "hot", error) == "1.25 ps, 812 K: EMC 3 falls apart."
+
+
+def test_a_run_that_blows_up_has_the_slope_of_its_first_half(monkeypatch):
+    time = 0.01 * np.arange(1, 41)
+    nve = np.zeros(40, dtype=[("time_ps", float), ("total_kjmol", float), ("temperature_K", float)])
+    nve["time_ps"], nve["temperature_K"] = time, 300.0 + 50.0 * time
+    nve["total_kjmol"] = np.where(time < 0.3, 96.485 * time, 1e6)  # 1 eV/ps, until it ends
+    half = SimpleNamespace(nve=nve, trajectory=SimpleNamespace(n_atoms=10))
+
+    def ends(name):
+        raise SimulationError("EMC 3 falls apart")
+
+    monkeypatch.setattr(dynamics, "how_it_ended", lambda *_: "1.25 ps, 812 K: EMC 3 falls apart.")
+    monkeypatch.setattr(dynamics, "read_run", lambda _: half)
+    found = dynamics.drift(SimpleNamespace(folder=Path("runs"), finished=ends), ["nve-published"])
+    row = found["nve-published"]
+    assert row["end"].endswith("falls apart.") and row["picoseconds"] == pytest.approx(0.19) and "order" not in found
+    assert row["slope_meV_per_atom_per_ps"]["value"] == pytest.approx(100.0, rel=1e-4)
+    assert row["kelvin_per_ps"]["value"] == pytest.approx(50.0)
+    assert report._nve_published({"published": found})[0].endswith("K/ps; ended at 1.25 ps, 812 K: EMC 3 falls apart.")
+    half.nve = nve[:12]  # too few for a slope
+    found = dynamics.drift(SimpleNamespace(folder=Path("runs"), finished=ends), ["nve-2"])
+    assert set(found["nve-2"]) == {"step", "end"}
 
 
 def test_warnings_are_kept_at_once_and_once(tmp_path):

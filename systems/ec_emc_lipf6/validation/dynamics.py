@@ -9,6 +9,7 @@ from openmm_cgaa.analysis.bonds import bond_stability
 from openmm_cgaa.analysis.drift import energy_drift, mean, slope
 from openmm_cgaa.analysis.jacobian import asymmetry, force_jacobian
 from openmm_cgaa.analysis.rdf import center_pairs, grain_centers, radial_distribution
+from openmm_cgaa.analysis.runs import read_run
 from openmm_cgaa.analysis.teacher_error import teacher_error
 from openmm_cgaa.contacts import pairs_between, shortest_contact
 from openmm_cgaa.errors import SimulationError
@@ -20,6 +21,7 @@ SMALL = [f"small-{kelvin}" for kelvin in (300, 350, 400, 500)]
 LARGE = ["large-300", "large-500"]
 STEPS = (0.25, 0.5, 1.0, 2.0)  # fs
 RESPA = (0.5, 1.0, 2.0, 3.0, 4.0)  # fs
+LEAST = 10  # rows that a slope is taken from
 TRACE = 300  # points of a curve that is kept for a figure
 
 
@@ -28,28 +30,35 @@ def estimate(found) -> dict:
 
 
 def drift(place, names=None) -> dict:
-    """Slope of the total energy in NVE, its spread about the line, and how that grows with the step."""
+    """Slope of the total energy in NVE, its spread about the line, and how that grows with the step.
+
+    Of a run that blew up, which is a result, too: of the first half of its NVE, with how it ended.
+    """
     found = {}
     for name in names or [f"nve-{step:g}" for step in STEPS]:
+        row = found[name] = {"step": RUNS[name].settings.timestep}
         try:
             run = place.finished(name)
-        except SimulationError as error:  # a blow-up is a result, too
-            found[name] = {"step": RUNS[name].settings.timestep, "end": how_it_ended(place, name, error)}
-            continue
-        time, total, atoms = run.nve["time_ps"], run.nve["total_kjmol"], run.trajectory.n_atoms
+            nve = run.nve
+        except SimulationError as error:
+            row["end"] = how_it_ended(place, name, error)
+            run = read_run(place.folder / name)
+            nve = [] if run.nve is None else run.nve[: len(run.nve) // 2]
+            if len(nve) < LEAST:
+                continue
+        time, total, atoms = nve["time_ps"], nve["total_kjmol"], run.trajectory.n_atoms
         off = 1000.0 * (total - np.polyval(np.polyfit(time, total, 1), time)) / KJMOL_PER_EV / atoms
         every = max(1, len(time) // TRACE)
-        found[name] = {
-            "step": run.settings["timestep"],
+        row |= {
             "slope_meV_per_atom_per_ps": estimate(energy_drift(time, total, atoms)),
             "spread_meV_per_atom": float(off.std()),
-            "temperature_K": float(run.nve["temperature_K"].mean()),
-            "kelvin_per_ps": estimate(slope(time, run.nve["temperature_K"])),
+            "temperature_K": float(nve["temperature_K"].mean()),
+            "kelvin_per_ps": estimate(slope(time, nve["temperature_K"])),
             "picoseconds": float(time[-1] - time[0]),
             "time_ps": (time - time[0])[::every].tolist(),
             "total_meV_per_atom": (1000.0 * (total - total[0]) / KJMOL_PER_EV / atoms)[::every].tolist(),
         }
-    rows = [row for row in found.values() if "spread_meV_per_atom" in row]
+    rows = [row for row in found.values() if "end" not in row]
     if len(rows) > 1:
         steps, spreads = (np.log([row[key] for row in rows]) for key in ("step", "spread_meV_per_atom"))
         found["order"] = float(np.polyfit(steps, spreads, 1)[0])

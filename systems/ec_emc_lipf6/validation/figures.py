@@ -188,7 +188,7 @@ def respa(results):
     """What a longer step costs: spread of the total energy, and temperatures of the motions."""
     rows = [row for name, row in results["respa"].items() if name.startswith("respa") and "temperatures_K" in row]
     figure, (spread, kelvin) = panels(2, 2, 5.0, 3.2)
-    plain = [row for row in results.get("drift", {}).values() if isinstance(row, dict) and "spread_meV_per_atom" in row]
+    plain = [row for row in results.get("drift", {}).values() if isinstance(row, dict) and "end" not in row]
     for own, label, color in ((plain, "one step for all, 983 atoms", "0.4"), (rows, "RESPA, 248 atoms", "tab:blue")):
         own = sorted(own, key=lambda row: row["step"])
         spread.plot([r["step"] for r in own], [r["spread_meV_per_atom"] for r in own], "o-", color=color, label=label)

@@ -37,13 +37,14 @@ def drift(results):
     lines = []
     for name in names:
         row, who = rows[name], "published network" if name == "nve-published" else "`ec-emc-lipf6`"
-        if "end" in row:
-            lines.append([who, f"{row['step']:g}", row["end"], "", "", ""])
-            continue
-        slope, heating = number(row["slope_meV_per_atom_per_ps"]), number(row["kelvin_per_ps"])
-        spread = f"{row['spread_meV_per_atom']:.3g}"
-        lines.append([who, f"{row['step']:g}", f"{row['picoseconds']:.0f}", slope, heating, spread])
-    head = ["", "step, fs", "ps", "slope, meV/atom/ps", "K/ps", "spread about the line, meV/atom"]
+        line = [who, f"{row['step']:g}"]
+        if "spread_meV_per_atom" in row:
+            slope, heating = number(row["slope_meV_per_atom_per_ps"]), number(row["kelvin_per_ps"])
+            line += [f"{row['picoseconds']:.2g}", slope, heating, f"{row['spread_meV_per_atom']:.3g}"]
+        else:
+            line += [""] * 4
+        lines.append([*line, row.get("end", "ran to its end")])
+    head = ["", "step, fs", "ps", "slope, meV/atom/ps", "K/ps", "spread about the line, meV/atom", "end"]
     return table(head, lines)
 
 
@@ -219,9 +220,9 @@ def _nve(results):
 
 def _nve_published(results):
     row = results["published"]["nve-published"]
-    if "end" in row:
-        return row["end"], ""
-    return f"{number(row['slope_meV_per_atom_per_ps'])} meV/atom/ps, {number(row['kelvin_per_ps'])} K/ps", ""
+    slope = row.get("slope_meV_per_atom_per_ps")
+    heating = [f"{number(slope)} meV/atom/ps, {number(row['kelvin_per_ps'])} K/ps"] if slope else []
+    return "; ended at ".join([*heating, *([row["end"]] if "end" in row else [])]), ""
 
 
 def _jacobian(results):
