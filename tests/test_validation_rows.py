@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from openmm_cgaa.engines.ase import CGAACalculator
 from openmm_cgaa.errors import CGAADomainWarning, CGAAError, SimulationError
 
 pytest.importorskip("ase")
@@ -95,6 +96,11 @@ def test_a_short_run_is_kept_and_measured(tmp_path, monkeypatch):
     spread = dynamics.spread(place, frames=10)["small-300"]
     assert 0.0 < spread["largest_eV_per_A"] < 1.0
     json.dumps([found, temperatures, stable, spread])  # all that is kept can be written down
+    monkeypatch.setattr(liquid, "STRUCTURE", ("small-300",))
+    student = CGAACalculator(place.potential(), topology=place.finished("small-300").grain_map)
+    monkeypatch.setattr(liquid, "load_teacher", lambda _: SimpleNamespace(calculator=student))
+    both = [[t.xyz for t in liquid.bursts(place, who)] for who in ("student", "teacher")]
+    assert len(both[0]) == 2 and np.array_equal(*both)  # one start, one sequence of random forces
 
 
 def test_how_a_run_ended_names_no_place_of_its_files(tmp_path):
@@ -192,7 +198,7 @@ def test_every_row_and_figure_has_a_name_and_a_line_of_explanation():
     assert len(rows.ROWS) == 14
     for name, row in rows.ROWS.items():
         assert row.__name__ == name and row.__doc__
-    assert {"small", "large", "strange"} == {run.box for run in runs.RUNS.values()}
+    assert {"small", "second", "large", "strange"} == {run.box for run in runs.RUNS.values()}
 
 
 @pytest.mark.skipif(not RESULTS.is_file(), reason="nothing was measured yet")

@@ -32,8 +32,9 @@ from openmm_cgaa.reference.teachers import SEVENNET, load_teacher
 from openmm_cgaa.units import ANGSTROM_PER_NM, BAR_PER_EV_PER_ANGSTROM3, KJMOL_PER_EV
 
 BIN = 0.005  # nm
+STRUCTURE = ("small-300", "second-300")  # the runs that radial distributions are of
 BLOCKS = 10  # of a long run, for the jackknife
-BURSTS, BURST_STEPS, BURST_EVERY = 8, 700, 4  # steps of 0.5 fs
+BURSTS, BURST_STEPS, BURST_EVERY = 8, 700, 4  # of each run; steps of 0.5 fs
 CLASSICAL_RUNS = [name.replace("small", "classical") for name in SMALL]
 FRICTIONS = ["friction-0.1", "friction-10"]
 LAGS = 5.0, 15.0  # ps, of the mean square displacement
@@ -93,39 +94,44 @@ def _atoms(trajectory, index):
 
 
 def bursts(place, who) -> list:
-    """Trajectories of 0.35 ps, NVT at 300 K, from independent frames of a long run: of the teacher or of the student.
+    """Trajectories of 0.35 ps, NVT at 300 K, from independent frames of long runs: of the teacher or of the student.
 
     Both begin with the same positions and velocities and see the same random forces, so that what they share falls out
     of their differences. Each is kept as soon as it is done.
     """
-    run = place.finished("small-300")
     count, steps = (2, 40) if place.short else (BURSTS, BURST_STEPS)
-    topology, calculator, found = run.trajectory.topology, None, []
     model = "" if who == "teacher" else place.potential().provenance()["model_sha256"]
-    for number, index in enumerate(np.linspace(0, run.trajectory.n_frames - 1, count).round().astype(int)):
-        made = hashlib.sha256(model.encode() + run.trajectory.xyz[index].tobytes()).hexdigest()[:12]
-        path = place.folder / "bursts" / f"{who}-{number}-{made}.npy"
-        if not path.is_file():
-            if calculator is None:
+    found = []
+    for name in STRUCTURE:
+        run = place.finished(name)
+        for index in np.linspace(0, run.trajectory.n_frames - 1, count).round().astype(int):
+            number, start = len(found), run.trajectory[index]
+            made = hashlib.sha256(model.encode() + start.xyz.tobytes()).hexdigest()[:12]
+            path = place.folder / "bursts" / f"{who}-{number}-{made}.npy"
+            if not path.is_file():
                 student = CGAACalculator(place.potential(), topology=run.grain_map)
                 calculator = load_teacher(SEVENNET).calculator if who == "teacher" else student
-            atoms, rng = _atoms(run.trajectory, index), np.random.default_rng(number)
-            atoms.calc = calculator
-            MaxwellBoltzmannDistribution(atoms, temperature_K=300.0, rng=rng)
-            Stationary(atoms)
-            friction = 1.0 / (1000.0 * units.fs)
-            motion = Langevin(atoms, 0.5 * units.fs, temperature_K=300.0, friction=friction, fixcm=False, rng=rng)
-            frames = []
-            motion.attach(lambda atoms=atoms, frames=frames: frames.append(atoms.positions.copy()), BURST_EVERY)
-            motion.run(steps)
-            buffer = io.BytesIO()
-            np.save(buffer, np.array(frames, dtype=np.float32))
-            path.parent.mkdir(exist_ok=True)
-            write_bytes(path, buffer.getvalue())
-        trajectory = mdtraj.Trajectory(np.load(path) / ANGSTROM_PER_NM, topology)
-        trajectory.unitcell_vectors = np.repeat(run.trajectory.unitcell_vectors[index][None], len(trajectory), axis=0)
-        found.append(trajectory)
+                buffer = io.BytesIO()
+                np.save(buffer, _burst(_atoms(start, 0), calculator, steps, number))
+                path.parent.mkdir(exist_ok=True)
+                write_bytes(path, buffer.getvalue())
+            trajectory = mdtraj.Trajectory(np.load(path) / ANGSTROM_PER_NM, start.topology)
+            trajectory.unitcell_vectors = np.repeat(start.unitcell_vectors, len(trajectory), axis=0)
+            found.append(trajectory)
     return found
+
+
+def _burst(atoms, calculator, steps, seed) -> np.ndarray:
+    """Positions [frames, atoms, 3] in Å, float32, one frame every `BURST_EVERY` steps."""
+    rng, frames = np.random.default_rng(seed), []
+    atoms.calc = calculator
+    MaxwellBoltzmannDistribution(atoms, temperature_K=300.0, rng=rng)
+    Stationary(atoms)
+    friction = 1.0 / (1000.0 * units.fs)
+    motion = Langevin(atoms, 0.5 * units.fs, temperature_K=300.0, friction=friction, fixcm=False, rng=rng)
+    motion.attach(lambda: frames.append(atoms.positions.copy()), BURST_EVERY)
+    motion.run(steps)
+    return np.array(frames, dtype=np.float32)
 
 
 class Pairs(NamedTuple):
@@ -157,20 +163,21 @@ def _pairs(run) -> dict:
 def rdf(place, frames=1200) -> dict:
     """Radial distributions of student and teacher at 300 K, in two ways.
 
-    ``ensemble``: of the student's long run, and from it of the teacher's ensemble without any dynamics of it, by the
-    first order of R. W. Zwanzig's exp(-(E_teacher - E_student) / kT) (J. Chem. Phys. 22, 1420 (1954)). Of the energies'
-    difference nearly all is vibration, which does not know of g(r): in all orders its noise would leave a few frames
-    the whole weight (it is told how many), in the first it averages out. ``bursts``: of the student's and the teacher's
-    dynamics from the same frames and velocities; the teacher has had 0.1 ps to move away from what the student made, so
-    that slow differences show in part only.
+    ``ensemble``: of the student's long runs, so many frames of each, and from them of the teacher's ensemble without
+    any dynamics of it, by the first order of R. W. Zwanzig's exp(-(E_teacher - E_student) / kT) (J. Chem. Phys. 22, 1420
+    (1954)). Of the energies' difference nearly all is vibration, which does not know of g(r): in all orders its noise
+    would leave a few frames the whole weight (it is told how many), in the first it averages out. ``bursts``: of the
+    student's and the teacher's dynamics from the same frames and velocities; the teacher has had 0.1 ps to move away
+    from what the student made, so that slow differences show in part only.
     """
-    run = place.finished("small-300")
     dropped = round(0.1 / (0.0005 * BURST_EVERY)) if not place.short else 1
     trajectories = {who: [t[dropped:] for t in bursts(place, who)] for who in ("student", "teacher")}
-    some = run.trajectory[:: max(1, run.trajectory.n_frames // (4 if place.short else frames))]
+    frames = 4 if place.short else frames
+    chosen = [t[:: max(1, len(t) // frames)] for t in (place.finished(name).trajectory for name in STRUCTURE)]
+    some, run = mdtraj.join(chosen), place.finished(STRUCTURE[0])
     weights, numbers = _weights(place, run, some)
     found = {"energy_difference": numbers, "pairs": {}}
-    blocks = np.array_split(np.arange(len(some)), min(BLOCKS, len(some)))
+    blocks = np.array_split(np.arange(len(some)), min(BLOCKS * len(STRUCTURE), len(some)))
     for name, (points, pairs, width) in _pairs(run).items():
 
         def of(trajectory, points=points, pairs=pairs):
@@ -191,8 +198,8 @@ def rdf(place, frames=1200) -> dict:
 
 
 def _weights(place, run, some) -> tuple:
-    """Of the frames in the teacher's ensemble, to first order [frames], and what is to be known about them."""
-    atoms, folder = [_atoms(some, index) for index in range(len(some))], place.folder / "small-300" / "weights.parts"
+    """Of frames in the teacher's ensemble, to first order [frames], and what is to be known about them."""
+    atoms, folder = [_atoms(some, index) for index in range(len(some))], place.folder / "bursts" / "energies.parts"
     labels = label_frames(atoms, load_teacher(SEVENNET), folder)
     own = [
         place.potential().evaluate(run.grain_map, xyz.astype(float), box.astype(float))[0] / KJMOL_PER_EV

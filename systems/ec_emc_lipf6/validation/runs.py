@@ -22,8 +22,8 @@ from openmm_cgaa.topologies import read_structure
 
 SYSTEM = Path(__file__).parents[1]
 HERE = Path(__file__).parent
-# 983 atoms, the paper's cell; 248 with four times its salt; 192 with too much salt
-BOXES = {"large": SYSTEM / "build.yaml", "small": HERE / "small.yaml", "strange": HERE / "strange.yaml"}
+# 983 atoms, the paper's cell; 248 with four times its salt, packed in two ways; 192 with too much salt
+BOXES = {"large": SYSTEM / "build.yaml"} | {name: HERE / f"{name}.yaml" for name in ("small", "second", "strange")}
 COMMITTEE = HERE / "committee"  # three seeds of train_fast.yaml, 10,000 steps
 MODEL, PUBLISHED, CLASSICAL = "ec-emc-lipf6", "ec-emc-lipf6-published", "classical"
 SETTLING = 0.1  # of a run's length
@@ -67,6 +67,7 @@ RUNS = {
     # at once, for no thermostat holds it
     "nve-published": _nve(0.5, nvt=0.0, nve=2.0, every=1.0)._replace(model=PUBLISHED),
     **{f"small-{kelvin}": _nvt("small", float(kelvin), 200.0) for kelvin in (300, 350, 400, 500)},
+    "second-300": _nvt("second", 300.0, 200.0),
     **{f"large-{kelvin}": _nvt("large", float(kelvin), 50.0) for kelvin in (300, 500)},
     "npt": _nvt("small", 300.0, 300.0, pressure=1.0),
     "spectrum": _nvt("small", 300.0, 5.0, step=0.5, every=4),
