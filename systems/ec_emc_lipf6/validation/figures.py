@@ -11,6 +11,8 @@ from openmm_cgaa.files import write_bytes
 
 IMAGES = Path(__file__).parents[3] / "docs" / "images"
 COLORS = {"teacher": "0.35", "student": "tab:blue", "model": "tab:blue"}
+# 1e-9 m2/s, 1 mol/l LiPF6 in EC:DEC 4:6 at 303 K: K. Hayamizu, J. Chem. Eng. Data 57, 2012 (2012)
+EXPERIMENT = {"EC": 0.35, "LI": 0.17, "PF6": 0.26}
 
 
 def panels(count, columns=3, width=3.9, height=2.9):
@@ -169,19 +171,32 @@ def spectrum(results):
 
 
 def transport(results):
-    """Self-diffusion by temperature: model and classical force field."""
-    rows = {name: row for name, row in results["transport"].items() if row["friction_per_ps"] == 1.0}
-    figure, axes = panels(2, 2, 4.6, 3.4)
-    for ax, species in zip(axes, ("EC", "EMC")):
+    """Self-diffusion by temperature, model and classical force field beside experiment, and by friction."""
+    rows = results["transport"]
+    figure, (*axes, last) = panels(4, 2, 4.6, 3.2)
+    for ax, species in zip(axes, ("EC", "EMC", "LI")):
         for prefix, color, label in (("small", "tab:blue", "ec-emc-lipf6"), ("classical", "tab:orange", "classical")):
             own = [row for name, row in rows.items() if name.startswith(prefix)]
             kelvin = np.array([row["temperature_K"] for row in own])
-            values = [row["species"][species]["value"] for row in own]
-            errors = [row["species"][species]["error"] for row in own]
-            ax.errorbar(1000.0 / kelvin, values, errors, fmt="o-", color=color, capsize=2, label=label)
+            ax.errorbar(1000.0 / kelvin, *_diffusion(own, species), fmt="o-", color=color, capsize=2, label=label)
+        if species in EXPERIMENT:
+            ax.plot(1000.0 / 303.0, EXPERIMENT[species], "k*", label="experiment, EC:DEC, 1 mol/l")
         ax.set(title=species, xlabel="1000 K / T", ylabel="D (1e-9 m²/s)", yscale="log")
-    axes[0].legend(frameon=False)
+    axes[-1].legend(frameon=False, fontsize="small", loc="lower left")
+    own = [row for name, row in rows.items() if name == "small-400" or name.startswith("friction")]
+    own.sort(key=lambda row: row["friction_per_ps"])
+    for species in own[0]["species"]:
+        friction = [row["friction_per_ps"] for row in own]
+        last.errorbar(friction, *_diffusion(own, species), fmt="o-", capsize=2, label=species)
+    last.set(title="400 K", xlabel="friction (1/ps)", ylabel="D (1e-9 m²/s)", xscale="log")
+    last.legend(frameon=False, fontsize="small", ncols=2)
     return figure
+
+
+def _diffusion(rows, species) -> tuple:
+    """Values and errors."""
+    own = [row["species"][species] for row in rows]
+    return [row["value"] for row in own], [row["error"] for row in own]
 
 
 def respa(results):

@@ -164,11 +164,11 @@ def rdf(place, frames=1200) -> dict:
     """Radial distributions of student and teacher at 300 K, in two ways.
 
     ``ensemble``: of the student's long runs, so many frames of each, and from them of the teacher's ensemble without
-    any dynamics of it, by the first order of R. W. Zwanzig's exp(-(E_teacher - E_student) / kT) (J. Chem. Phys. 22, 1420
-    (1954)). Of the energies' difference nearly all is vibration, which does not know of g(r): in all orders its noise
-    would leave a few frames the whole weight (it is told how many), in the first it averages out. ``bursts``: of the
-    student's and the teacher's dynamics from the same frames and velocities; the teacher has had 0.1 ps to move away
-    from what the student made, so that slow differences show in part only.
+    any dynamics of it, by the first order of R. W. Zwanzig's exp(-(E_teacher - E_student) / kT) (J. Chem. Phys. 22,
+    1420 (1954)). Of the energies' difference nearly all is vibration, which does not know of g(r): in all orders its
+    noise would leave a few frames the whole weight (it is told how many), in the first it averages out. ``bursts``: of
+    the student's and the teacher's dynamics from the same frames and velocities; the teacher has had 0.1 ps to move
+    away from what the student made, so that slow differences show in part only.
     """
     dropped = round(0.1 / (0.0005 * BURST_EVERY)) if not place.short else 1
     trajectories = {who: [t[dropped:] for t in bursts(place, who)] for who in ("student", "teacher")}
