@@ -169,6 +169,7 @@ def stability(place) -> dict:
             "potential_slope_meV_per_atom_per_ps": estimate(slope(run.state["time_ps"], potential)),
             "potential_meV_per_atom": estimate(mean(potential)),
             "temperature_K": estimate(mean(run.state["temperature_K"])),
+            "temperature_slope_K_per_ps": estimate(slope(run.state["time_ps"], run.state["temperature_K"])),
             "warnings": place.warnings(name),
             "time_ps": run.state["time_ps"][::every].tolist(),
             "potential_about_mean_meV_per_atom": (potential - potential.mean())[::every].tolist(),

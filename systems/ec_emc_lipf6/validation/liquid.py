@@ -302,6 +302,37 @@ def spectrum(place) -> dict:
     return found
 
 
+def bonds(place) -> dict:
+    """Lengths of bonds between heavy atoms and how far they swing: model, teacher (bursts) and classical force field.
+
+    Bonds are of one kind where both ends have the same element and the same neighbours. Errors from the spread over
+    bursts, or over blocks of the classical run.
+    """
+    parts = {who: bursts(place, who) for who in ("student", "teacher")}
+    run = place.finished("classical-300")
+    some = run.trajectory[:: 1 if place.short else 5]
+    parts["classical"] = [some[block] for block in np.array_split(np.arange(len(some)), min(BLOCKS, len(some)))]
+    graph, kinds, found = run.trajectory.topology.to_bondgraph(), {}, {}
+    for first, second in graph.edges:
+        if "H" not in (first.element.symbol, second.element.symbol):
+            ends = [(a.element.symbol, *sorted(b.element.symbol for b in graph[a])) for a in (first, second)]
+            kinds.setdefault((first.residue.name, *sorted(ends)), []).append([first.index, second.index])
+    for (residue, *_), pairs in kinds.items():
+        ends = [run.trajectory.topology.atom(index) for index in pairs[0]]
+        names = "-".join(f"{atom.element.symbol}{atom.index - atom.residue.atom(0).index}" for atom in ends)
+        own = found[f"{residue} {names}"] = {}
+        for who, trajectories in parts.items():
+            lengths = [ANGSTROM_PER_NM * mdtraj.compute_distances(t, pairs) for t in trajectories]
+            # about each bond's own mean in its part: what a bond does, not how two of them differ
+            widths = [np.sqrt(length.var(axis=0).mean()) for length in lengths]
+            values = {"length_A": [length.mean() for length in lengths], "width_A": widths}
+            own[who] = {
+                key: {"value": float(np.mean(each)), "error": float(np.std(each, ddof=1) / np.sqrt(len(each)))}
+                for key, each in values.items()
+            }
+    return found
+
+
 def transport(place) -> dict:
     """Self-diffusion of the species: model and classical force field, and what the friction does to it.
 

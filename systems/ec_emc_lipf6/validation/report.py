@@ -83,11 +83,13 @@ def stability(results):
                 f"{row['largest_bond_deviation_A']:.2f} ({row['worst_bond']})",
                 f"{row['shortest_contact_A']:.2f}",
                 number(row["potential_slope_meV_per_atom_per_ps"]),
+                number(row["temperature_slope_K_per_ps"]) if "temperature_slope_K_per_ps" in row else "",
                 "" if error is None else " / ".join(f"{half:.4f}" for half in error["force_rmse_halves"]),
                 "" if spread is None else " / ".join(f"{half:.4f}" for half in spread["halves_eV_per_A"]),
             ]
         )
     head = ["run", "ps", "bond furthest off its mean, Å", "closest contact, Å", "slope of the potential, meV/atom/ps"]
+    head += ["slope of the temperature, K/ps"]
     return table([*head, "error, eV/Å: first / second half", "committee's spread, eV/Å: first / second half"], lines)
 
 
@@ -165,6 +167,16 @@ def molecules(results):
         off = f"{100.0 * (modelled / taught - 1.0):+.0f} %"
         lines.append([f"{bond['name']}, {STRETCH} Å longer", f"{taught:.0f}", f"{modelled:.0f}", off])
     return table(["", "teacher, meV", "model, meV", "model from teacher"], lines)
+
+
+def bonds(results):
+    whos = {"teacher": "teacher", "student": "model", "classical": "classical force field"}
+    lines = [
+        [bond, *(number(row[who][key]) for key in ("length_A", "width_A") for who in whos)]
+        for bond, row in results["bonds"].items()
+    ]
+    head = [f"{what}, {who}" for what in ("length, Å", "swing, Å") for who in whos.values()]
+    return table(["", *head], lines)
 
 
 def transport(results):
@@ -384,7 +396,20 @@ def summary(results):
 def write(results) -> list:
     """Put every table for which there are numbers into the page; the names of those."""
     text, written = PAGE.read_text(), []
-    for make in (summary, drift, verlet, temperatures, stability, along, rdf, molecules, transport, respa, mistakes):
+    for make in (
+        summary,
+        drift,
+        verlet,
+        temperatures,
+        stability,
+        along,
+        rdf,
+        molecules,
+        bonds,
+        transport,
+        respa,
+        mistakes,
+    ):
         name = make.__name__
         known = make is summary or ("molecules" if make is verlet else name) in results
         place = re.search(rf"<!-- {name} -->\n(.*?)<!-- end -->", text, re.DOTALL)

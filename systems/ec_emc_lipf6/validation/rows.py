@@ -16,6 +16,7 @@ ROWS = {
         liquid.rdf,
         liquid.pressure,
         liquid.molecules,
+        liquid.bonds,
         liquid.spectrum,
         liquid.transport,
         dynamics.respa,
