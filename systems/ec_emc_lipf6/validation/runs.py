@@ -64,7 +64,7 @@ def _nvt(box, temperature, picoseconds, model=MODEL, scale=1.0, step=1.0, every=
 RUNS = {
     **{f"nve-{step:g}": _nve(step) for step in (0.5, 1.0, 2.0)},
     "nve-0.25": _nve(0.25, nve=10.0),
-    # at once, for no thermostat holds it
+    # at once: it lasts 0.2 ps
     "nve-published": _nve(0.5, nvt=0.0, nve=2.0, every=1.0)._replace(model=PUBLISHED),
     **{f"small-{kelvin}": _nvt("small", float(kelvin), 200.0) for kelvin in (300, 350, 400, 500)},
     "second-300": _nvt("second", 300.0, 200.0),
