@@ -340,7 +340,7 @@ def transport(place) -> dict:
     1 the number is no diffusion coefficient yet.
     """
     found = {}
-    for name in [*SMALL, *CLASSICAL_RUNS, *FRICTIONS]:
+    for name in [*dict.fromkeys([*SMALL, *STRUCTURE]), *CLASSICAL_RUNS, *FRICTIONS]:
         run = place.finished(name)
         centers, masses = _unwrapped_centers(run)
         centers = centers - (masses[:, None] * centers).sum(axis=1, keepdims=True) / masses.sum()
