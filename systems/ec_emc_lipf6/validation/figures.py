@@ -36,6 +36,7 @@ def drift(results):
     for name, row in runs.items():
         slope = row["slope_meV_per_atom_per_ps"]
         label = f"{name[4:]} fs: {slope['value']:.1g} ± {slope['error']:.1g} meV/atom/ps"
+        label += ", first half" if "end" in row else ""
         ours.plot(row["time_ps"], row["total_meV_per_atom"], linewidth=0.7, label=label)
     ours.set(title="ec-emc-lipf6, NVE", xlabel="time (ps)", ylabel="total energy − start (meV/atom)")
     low, high = ours.get_ylim()
