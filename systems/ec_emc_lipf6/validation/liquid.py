@@ -25,6 +25,7 @@ from openmm_cgaa.analysis.rdf import (
     whole_grains,
 )
 from openmm_cgaa.analysis.spectrum import density_of_states
+from openmm_cgaa.analysis.teacher_error import teacher_error
 from openmm_cgaa.engines.ase import CGAACalculator
 from openmm_cgaa.files import write_bytes
 from openmm_cgaa.reference.labelling import label_frames
@@ -35,6 +36,8 @@ BIN = 0.005  # nm
 STRUCTURE = ("small-300", "second-300")  # the runs that radial distributions are of
 BLOCKS = 10  # of a long run, for the jackknife
 BURSTS, BURST_STEPS, BURST_EVERY = 8, 700, 4  # of each run; steps of 0.5 fs
+HOT_BURSTS = 3
+DROPPED = round(0.1 / (0.0005 * BURST_EVERY))  # frames of a burst, 0.1 ps
 CLASSICAL_RUNS = [name.replace("small", "classical") for name in SMALL]
 FRICTIONS = ["friction-0.1", "friction-10"]
 LAGS = 5.0, 15.0  # ps, of the mean square displacement
@@ -93,16 +96,16 @@ def _atoms(trajectory, index):
     return Atoms(numbers, ANGSTROM_PER_NM * trajectory.xyz[index], cell=cell, pbc=True)
 
 
-def bursts(place, who) -> list:
-    """Trajectories of 0.35 ps, NVT at 300 K, from independent frames of long runs: of the teacher or of the student.
+def bursts(place, who, names=None, count=BURSTS) -> list:
+    """Trajectories of 0.35 ps, NVT, from independent frames of long runs: of the teacher or of the student.
 
     Both begin with the same positions and velocities and see the same random forces, so that what they share falls out
     of their differences. Each is kept as soon as it is done.
     """
-    count, steps = (2, 40) if place.short else (BURSTS, BURST_STEPS)
+    count, steps = (2, 40) if place.short else (count, BURST_STEPS)
     model = "" if who == "teacher" else place.potential().provenance()["model_sha256"]
     found = []
-    for name in STRUCTURE:
+    for name in names or STRUCTURE:
         run = place.finished(name)
         for index in np.linspace(0, run.trajectory.n_frames - 1, count).round().astype(int):
             number, start = len(found), run.trajectory[index]
@@ -112,7 +115,7 @@ def bursts(place, who) -> list:
                 student = CGAACalculator(place.potential(), topology=run.grain_map)
                 calculator = load_teacher(SEVENNET).calculator if who == "teacher" else student
                 buffer = io.BytesIO()
-                np.save(buffer, _burst(_atoms(start, 0), calculator, steps, number))
+                np.save(buffer, _burst(_atoms(start, 0), calculator, run.settings["temperature"], steps, number))
                 path.parent.mkdir(exist_ok=True)
                 write_bytes(path, buffer.getvalue())
             trajectory = mdtraj.Trajectory(np.load(path) / ANGSTROM_PER_NM, start.topology)
@@ -121,14 +124,14 @@ def bursts(place, who) -> list:
     return found
 
 
-def _burst(atoms, calculator, steps, seed) -> np.ndarray:
+def _burst(atoms, calculator, kelvin, steps, seed) -> np.ndarray:
     """Positions [frames, atoms, 3] in Å, float32, one frame every `BURST_EVERY` steps."""
     rng, frames = np.random.default_rng(seed), []
     atoms.calc = calculator
-    MaxwellBoltzmannDistribution(atoms, temperature_K=300.0, rng=rng)
+    MaxwellBoltzmannDistribution(atoms, temperature_K=kelvin, rng=rng)
     Stationary(atoms)
     friction = 1.0 / (1000.0 * units.fs)
-    motion = Langevin(atoms, 0.5 * units.fs, temperature_K=300.0, friction=friction, fixcm=False, rng=rng)
+    motion = Langevin(atoms, 0.5 * units.fs, temperature_K=kelvin, friction=friction, fixcm=False, rng=rng)
     motion.attach(lambda: frames.append(atoms.positions.copy()), BURST_EVERY)
     motion.run(steps)
     return np.array(frames, dtype=np.float32)
@@ -170,7 +173,7 @@ def rdf(place, frames=1200) -> dict:
     the student's and the teacher's dynamics from the same frames and velocities; the teacher has had 0.1 ps to move
     away from what the student made, so that slow differences show in part only.
     """
-    dropped = round(0.1 / (0.0005 * BURST_EVERY)) if not place.short else 1
+    dropped = 1 if place.short else DROPPED
     trajectories = {who: [t[dropped:] for t in bursts(place, who)] for who in ("student", "teacher")}
     frames = 4 if place.short else frames
     chosen = [t[:: max(1, len(t) // frames)] for t in (place.finished(name).trajectory for name in STRUCTURE)]
@@ -299,6 +302,22 @@ def spectrum(place) -> dict:
     interval = run.settings["timestep"] * run.settings["report_interval"]
     axis, density = density_of_states(whole_grains(run.trajectory, run.grain_map), masses, interval)
     found["student, 5 ps"] = {"per_cm": axis.tolist(), "density": density.tolist()}
+    return found
+
+
+def teacher_liquid(place, frames=40) -> dict:
+    """Error of the model in the teacher's own liquid (its bursts), beside the error in the model's own.
+
+    If it is the same, what errs is not a place that the model has found because it errs there.
+    """
+    teacher, found, dropped = load_teacher(SEVENNET), {}, 1 if place.short else DROPPED
+    for kelvin, names, count in ((300, STRUCTURE, BURSTS), (500, ("small-500",), HOT_BURSTS)):
+        run = place.finished(names[0])
+        for who in ("student", "teacher"):
+            some = mdtraj.join([t[dropped:] for t in bursts(place, who, names, count)])
+            folder = place.folder / "bursts" / f"{who}.parts"
+            error = teacher_error(some, run.grain_map, place.potential(), teacher, folder, 2 if place.short else frames)
+            found[f"{who}, {kelvin} K"] = error.summary()
     return found
 
 

@@ -94,8 +94,9 @@ def stability(results):
 
 
 def along(results):
+    bursts = {f"bursts, {who}": row for who, row in results.get("teacher_liquid", {}).items()}
     lines = []
-    for name, row in results["along"].items():
+    for name, row in (results["along"] | bursts).items():
         energy, force = row["energy_meV_per_atom"], row["force_eV_per_A"]
         lines.append(
             [

@@ -13,6 +13,7 @@ ROWS = {
         dynamics.stability,
         dynamics.along,
         dynamics.spread,
+        liquid.teacher_liquid,
         liquid.rdf,
         liquid.pressure,
         liquid.molecules,
