@@ -280,7 +280,10 @@ def _along(results):
         for (part, values), digits in zip(found.items(), (3, 2, 2))
     )
     met = [f"{part.replace('_', ' ')} {_yes(max(values) <= 1.1 * TEST[part])}" for part, values in found.items()]
-    return f"{text}; force in the second half over the first: {min(ratios):.2f} to {max(ratios):.2f}", ", ".join(met)
+    text += f"; force in the second half over the first: {min(ratios):.2f} to {max(ratios):.2f}"
+    for name, row in results.get("teacher_liquid", {}).items():
+        text += f"; in bursts of the {name}: {row['force_eV_per_A']['component']:.4f}"
+    return text, ", ".join(met)
 
 
 def _rdf(results):
@@ -291,15 +294,16 @@ def _rdf(results):
             n: row[way] for n, row in results["rdf"]["pairs"].items() if "LI" not in n.upper() and "shift_A" in row[way]
         }
         if not rows:
-            texts, verdicts = [*texts, f"{way}: no peak"], [*verdicts, "**no**"]
+            texts, verdicts = [*texts, f"{way}: no peak"], [*verdicts, f"{way} **no**"]
             continue
         shift = max(rows, key=lambda n: abs(rows[n]["shift_A"]["value"]))
         height = max(rows, key=lambda n: abs(rows[n]["relative_height"]["value"]))
         off, higher = rows[shift]["shift_A"], rows[height]["relative_height"]
         texts.append(f"{way}: {number(off)} Å ({shift}), {number(higher, scale=100.0)} % ({height})")
-        verdicts += [_within(row[key], bar) for row in rows.values() for key, bar in PEAK_BARS.items()]
-    counts = [f"{verdicts.count(word)} {word}" for word in ("yes", "undecided", "**no**") if word in verdicts]
-    return "furthest off, " + "; ".join(texts), ", ".join(counts)
+        within = [_within(row[key], bar) for row in rows.values() for key, bar in PEAK_BARS.items()]
+        counts = [f"{within.count(word)} {word}" for word in ("yes", "undecided", "**no**") if word in within]
+        verdicts.append(f"{way} {', '.join(counts)}")
+    return "furthest off, " + "; ".join(texts), "; ".join(verdicts)
 
 
 def _within(found, bar) -> str:
