@@ -36,6 +36,9 @@ def test_first_peak_lies_between_bins():
     assert position == pytest.approx(4.23, abs=5e-3) and height == pytest.approx(3.0, rel=1e-2)
     two = curve(2.7, 0.5, 0.05) + curve(5.5, 3.0) - 1.0
     assert liquid._first_peak(R, two)[0] == pytest.approx(2.7, abs=0.01)  # the first, not the highest
+    faint = curve(2.7, 0.3, 0.15) + curve(4.2, 1.0, 2.0) - 1.0
+    assert liquid._first_peak(R, faint)[0] > 4.0  # it hardly stands out before the next one
+    assert liquid._first_peak(R, faint, 2.7)[0] < 3.0
     for none in (R, np.zeros_like(R), np.ones_like(R)):  # the end of the range is no peak
         assert np.isnan(liquid._first_peak(R, none)).all()
 

@@ -268,13 +268,14 @@ def _beside(r, parts, width) -> dict:
 
 
 def _first_peak(r, g, near=None) -> tuple:
-    """Position (Å) and height of the first high and clear maximum, or of the one that is nearest to a place; or nan.
+    """Position (Å) and height of the first high and clear maximum, or of the high one nearest to a place; or nan.
 
-    High: a third of the highest point. Clear: it stands out by a thirtieth of its height. Of the parabola through all
-    of the peak's upper third, for the highest bin of a broad one is a matter of chance.
+    High: a third of the highest point. Clear: it stands out by a thirtieth of its height; where a place is given the
+    peak is known to be there, and a shoulder that hardly stands out must not hand over to the next peak. Of the
+    parabola through all of the peak's upper third, for the highest bin of a broad one is a matter of chance.
     """
     peaks, found = find_peaks(g, height=g.max() / 3.0, prominence=0.0)
-    clear = np.flatnonzero(found["prominences"] >= g[peaks] / 30.0)
+    clear = np.flatnonzero(found["prominences"] >= (g[peaks] / 30.0 if near is None else 0.0))
     if not len(clear):
         return np.nan, np.nan
     chosen = clear[0 if near is None else np.abs(r[peaks[clear]] - near).argmin()]
