@@ -42,7 +42,10 @@ def drift(place, names=None) -> dict:
             nve = run.nve
         except SimulationError as error:
             row["end"] = how_it_ended(place, name, error)
-            run = read_run(place.folder / name)
+            try:
+                run = read_run(place.folder / name)
+            except SimulationError:  # before its first frame
+                continue
             nve = [] if run.nve is None else run.nve[: len(run.nve) // 2]
             if len(nve) < LEAST:
                 continue
@@ -96,8 +99,9 @@ def how_it_ended(place, name, error) -> str:
     """When and why a run stopped, and at what temperature, without the place of its files."""
     tables = (place.folder / name / table for table in ("nve.csv", "state.csv"))
     rows = [np.atleast_1d(np.genfromtxt(path, delimiter=",", names=True)) for path in tables if path.is_file()]
-    last = next(table[-1] for table in rows if len(table))
-    return f"{last['time_ps']:.2f} ps, {last['temperature_K']:.0f} K: {str(error).split(' The last good frame')[0]}"
+    last = next((table[-1] for table in rows if len(table)), None)
+    why = str(error).split(" The last good frame")[0]
+    return why if last is None else f"{last['time_ps']:.2f} ps, {last['temperature_K']:.0f} K: {why}"
 
 
 def published(place) -> dict:

@@ -173,8 +173,7 @@ def rdf(place, frames=1200) -> dict:
     the student's and the teacher's dynamics from the same frames and velocities; the teacher has had 0.1 ps to move
     away from what the student made, so that slow differences show in part only.
     """
-    dropped = 1 if place.short else DROPPED
-    trajectories = {who: [t[dropped:] for t in bursts(place, who)] for who in ("student", "teacher")}
+    trajectories = {who: [_settled(t, place) for t in bursts(place, who)] for who in ("student", "teacher")}
     frames = 4 if place.short else frames
     chosen = [t[:: max(1, len(t) // frames)] for t in (place.finished(name).trajectory for name in STRUCTURE)]
     some, run = mdtraj.join(chosen), place.finished(STRUCTURE[0])
@@ -306,29 +305,51 @@ def spectrum(place) -> dict:
     return found
 
 
-def teacher_liquid(place, frames=40) -> dict:
-    """Error of the model in the teacher's own liquid (its bursts), beside the error in the model's own.
+def teacher_liquid(place, frames=4) -> dict:
+    """Error of the model where the teacher's own dynamics goes (its bursts), beside where the model's own goes.
 
-    If it is the same, what errs is not a place that the model has found because it errs there.
+    If it is the same, what errs is not a place that the model has found because it errs there. So many frames of each
+    burst, of the hot ones three times as many; errors from the spread over bursts, which both share the starts of.
     """
-    teacher, found, dropped = load_teacher(SEVENNET), {}, 1 if place.short else DROPPED
-    for kelvin, names, count in ((300, STRUCTURE, BURSTS), (500, ("small-500",), HOT_BURSTS)):
-        run = place.finished(names[0])
+    teacher, found = load_teacher(SEVENNET), {}
+    for kelvin, names, count, each in (
+        (300, STRUCTURE, BURSTS, frames),
+        (500, ("small-500",), HOT_BURSTS, 3 * frames),
+    ):
+        run, rmse, each = place.finished(names[0]), {}, 2 if place.short else each
         for who in ("student", "teacher"):
-            some = mdtraj.join([t[dropped:] for t in bursts(place, who, names, count)])
+            own = [_settled(t, place) for t in bursts(place, who, names, count)]
+            own = [t[np.linspace(0, len(t) - 1, each).round().astype(int)] for t in own]
             folder = place.folder / "bursts" / f"{who}.parts"
-            error = teacher_error(some, run.grain_map, place.potential(), teacher, folder, 2 if place.short else frames)
-            found[f"{who}, {kelvin} K"] = error.summary()
+            error = teacher_error(mdtraj.join(own), run.grain_map, place.potential(), teacher, folder, each * len(own))
+            rmse[who] = error.force_rmse.reshape(len(own), each)
+            found[f"{who}, {kelvin} K"] = error.summary() | {
+                "bursts": len(own),
+                "force_rmse_eV_per_A": _over_parts(rmse[who].mean(axis=1)),
+                "force_rmse_halves": [float(half.mean()) for half in np.array_split(rmse[who], 2, axis=1)],
+            }
+        less = (rmse["student"] - rmse["teacher"]).mean(axis=1)
+        found[f"student, {kelvin} K"]["less_teacher_eV_per_A"] = _over_parts(less)
     return found
+
+
+def _settled(trajectory, place):
+    """A burst without the 0.1 ps that it has to move away from its start."""
+    return trajectory[1 if place.short else DROPPED :]
+
+
+def _over_parts(values) -> dict:
+    """Mean, and its standard error from the spread over independent parts."""
+    return {"value": float(np.mean(values)), "error": float(np.std(values, ddof=1) / np.sqrt(len(values)))}
 
 
 def bonds(place) -> dict:
     """Lengths of bonds between heavy atoms and how far they swing: model, teacher (bursts) and classical force field.
 
     Bonds are of one kind where both ends have the same element and the same neighbours. Errors from the spread over
-    bursts, or over blocks of the classical run.
+    bursts, or over blocks of the classical run; of the model its difference from the teacher, burst by burst.
     """
-    parts = {who: bursts(place, who) for who in ("student", "teacher")}
+    parts = {who: [_settled(t, place) for t in bursts(place, who)] for who in ("student", "teacher")}
     run = place.finished("classical-300")
     some = run.trajectory[:: 1 if place.short else 5]
     parts["classical"] = [some[block] for block in np.array_split(np.arange(len(some)), min(BLOCKS, len(some)))]
@@ -340,16 +361,20 @@ def bonds(place) -> dict:
     for (residue, *_), pairs in kinds.items():
         ends = [run.trajectory.topology.atom(index) for index in pairs[0]]
         names = "-".join(f"{atom.element.symbol}{atom.index - atom.residue.atom(0).index}" for atom in ends)
-        own = found[f"{residue} {names}"] = {}
+        values = {}
         for who, trajectories in parts.items():
             lengths = [ANGSTROM_PER_NM * mdtraj.compute_distances(t, pairs) for t in trajectories]
+            values[who, "length_A"] = np.array([length.mean() for length in lengths])
             # about each bond's own mean in its part: what a bond does, not how two of them differ
-            widths = [np.sqrt(length.var(axis=0).mean()) for length in lengths]
-            values = {"length_A": [length.mean() for length in lengths], "width_A": widths}
-            own[who] = {
-                key: {"value": float(np.mean(each)), "error": float(np.std(each, ddof=1) / np.sqrt(len(each)))}
-                for key, each in values.items()
+            values[who, "swing_A"] = np.array([np.sqrt(length.var(axis=0).mean()) for length in lengths])
+        found[f"{residue} {names}"] = {
+            key: {
+                "teacher": _over_parts(values["teacher", key]),
+                "student_less_teacher": _over_parts(values["student", key] - values["teacher", key]),
+                "classical": _over_parts(values["classical", key]),
             }
+            for key in ("length_A", "swing_A")
+        }
     return found
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from dynamics import largest_swing
+from liquid import STRUCTURE
 
 from openmm_cgaa.files import write_bytes
 
@@ -94,7 +95,7 @@ def stability(results):
 
 
 def along(results):
-    bursts = {f"bursts, {who}": row for who, row in results.get("teacher_liquid", {}).items()}
+    bursts = {f"{row['bursts']} bursts, {who}": row for who, row in results.get("teacher_liquid", {}).items()}
     lines = []
     for name, row in (results["along"] | bursts).items():
         energy, force = row["energy_meV_per_atom"], row["force_eV_per_A"]
@@ -171,9 +172,13 @@ def molecules(results):
 
 
 def bonds(results):
-    whos = {"teacher": "teacher", "student": "model", "classical": "classical force field"}
+    whos = {
+        "teacher": "teacher",
+        "student_less_teacher": "model less teacher",
+        "classical": "classical force field",
+    }
     lines = [
-        [bond, *(number(row[who][key]) for key in ("length_A", "width_A") for who in whos)]
+        [bond, *(number(row[key][who]) for key in ("length_A", "swing_A") for who in whos)]
         for bond, row in results["bonds"].items()
     ]
     head = [f"{what}, {who}" for what in ("length, Å", "swing, Å") for who in whos.values()]
@@ -282,7 +287,9 @@ def _along(results):
     met = [f"{part.replace('_', ' ')} {_yes(max(values) <= 1.1 * TEST[part])}" for part, values in found.items()]
     text += f"; force in the second half over the first: {min(ratios):.2f} to {max(ratios):.2f}"
     for name, row in results.get("teacher_liquid", {}).items():
-        text += f"; in bursts of the {name}: {row['force_eV_per_A']['component']:.4f}"
+        if "less_teacher_eV_per_A" in row:
+            text += f"; less that in the teacher's own dynamics, {name.split(', ')[1]}: "
+            text += number(row["less_teacher_eV_per_A"])
     return text, ", ".join(met)
 
 
@@ -340,8 +347,14 @@ def _spectrum(results):
 
 
 def _transport(results):
-    species = results["transport"]["small-300"]["species"]
-    return "; ".join(f"{name} {number(own)}" for name, own in species.items()) + " 1e-9 m2/s at 300 K", ""
+    """Mean of the boxes; its error theirs, or that of their difference where it is larger."""
+    boxes = [results["transport"][name]["species"] for name in STRUCTURE if name in results["transport"]]
+    texts = []
+    for name in boxes[0]:
+        values, errors = np.array([list(box[name].values())[:2] for box in boxes]).T
+        error = max(np.sqrt(errors @ errors) / len(boxes), values.std() / np.sqrt(max(len(boxes) - 1, 1)))
+        texts.append(f"{name} {number({'value': values.mean(), 'error': error})}")
+    return f"{'; '.join(texts)} 1e-9 m2/s at 300 K, {len(boxes)} boxes", ""
 
 
 def _respa(results):
