@@ -288,8 +288,8 @@ def _along(results):
     text += f"; force in the second half over the first: {min(ratios):.2f} to {max(ratios):.2f}"
     for name, row in results.get("teacher_liquid", {}).items():
         if "less_teacher_eV_per_A" in row:
-            text += f"; less that in the teacher's own dynamics, {name.split(', ')[1]}: "
-            text += number(row["less_teacher_eV_per_A"])
+            less = number(row["less_teacher_eV_per_A"])
+            text += f"; where its own dynamics goes less where the teacher's does, {name.split(', ')[1]}: {less}"
     return text, ", ".join(met)
 
 
