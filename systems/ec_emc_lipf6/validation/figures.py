@@ -221,10 +221,26 @@ def respa(results):
     return figure
 
 
+def mistakes(results):
+    """Errors outside of what was trained on, beside those of the run inside at 300 and at 500 K."""
+    inside = {name: row for name, row in results.get("along", {}).items() if name in ("small-300", "small-500")}
+    rows = inside | {name: row for name, row in results["mistakes"].items() if "relative" in row}
+    colors = ["0.6" if name in inside else "tab:red" for name in rows]
+    figure, (force, net) = panels(2, 2, 4.4, 2.9)
+    for ax, label, values in (
+        (force, "force error (eV/Å)", [row["force_eV_per_A"]["component"] for row in rows.values()]),
+        (net, "net force, relative error", [row["relative"]["net_force"] for row in rows.values()]),
+    ):
+        ax.bar(range(len(rows)), values, color=colors, width=0.6)
+        ax.set_xticks(range(len(rows)), list(rows), fontsize="small")
+        ax.set_ylabel(label)
+    return figure
+
+
 def draw_all(results) -> list:
     """Every figure for which there are numbers; their files."""
     drawn = []
-    for draw in (drift, temperatures, stability, rdf, pressure, molecules, spectrum, transport, respa):
+    for draw in (drift, temperatures, stability, rdf, pressure, molecules, spectrum, transport, respa, mistakes):
         if draw.__name__ in results:
             picture = io.BytesIO()
             draw(results).savefig(picture, format="png", dpi=110)
@@ -236,7 +252,7 @@ def draw_all(results) -> list:
 
 
 def _of_few_colors(picture):
-    """The same picture in a third of the bytes: ten of them are in the repository."""
+    """The same picture in a third of the bytes: eleven of them are in the repository."""
     small = io.BytesIO()
     Image.open(picture).convert("RGB").quantize(64).save(small, format="png", optimize=True)
     return small
