@@ -252,7 +252,7 @@ def draw_all(results) -> list:
 
 
 def _of_few_colors(picture):
-    """The same picture in a third of the bytes: eleven of them are in the repository."""
+    """The same picture in a third of the bytes: ten of them are in the repository."""
     small = io.BytesIO()
     Image.open(picture).convert("RGB").quantize(64).save(small, format="png", optimize=True)
     return small
