@@ -1,5 +1,7 @@
 """Rows about motion: is energy conserved and shared out evenly, does the liquid hold, does the model know it?"""
 
+from contextlib import suppress
+
 import numpy as np
 from ase import units
 from runs import COMMITTEE, MODEL, PUBLISHED, RUNS
@@ -21,7 +23,6 @@ SMALL = [f"small-{kelvin}" for kelvin in (300, 350, 400, 500)]
 LARGE = ["large-300", "large-500"]
 STEPS = (0.25, 0.5, 1.0, 2.0)  # fs
 RESPA = (0.5, 1.0, 2.0, 3.0, 4.0)  # fs
-LEAST = 10  # rows that a slope is taken from
 TRACE = 300  # points of a curve that is kept for a figure
 
 
@@ -39,33 +40,35 @@ def drift(place, names=None) -> dict:
         row = found[name] = {"step": RUNS[name].settings.timestep}
         try:
             run = place.finished(name)
-            nve = run.nve
+            row |= _about_a_line(run.nve, run.trajectory.n_atoms)
         except SimulationError as error:
             row["end"] = how_it_ended(place, name, error)
-            try:
+            with suppress(SimulationError):  # it may have ended before there was a slope
                 run = read_run(place.folder / name)
-            except SimulationError:  # before its first frame
-                continue
-            nve = [] if run.nve is None else run.nve[: len(run.nve) // 2]
-            if len(nve) < LEAST:
-                continue
-        time, total, atoms = nve["time_ps"], nve["total_kjmol"], run.trajectory.n_atoms
-        off = 1000.0 * (total - np.polyval(np.polyfit(time, total, 1), time)) / KJMOL_PER_EV / atoms
-        every = max(1, len(time) // TRACE)
-        row |= {
-            "slope_meV_per_atom_per_ps": estimate(energy_drift(time, total, atoms)),
-            "spread_meV_per_atom": float(off.std()),
-            "temperature_K": float(nve["temperature_K"].mean()),
-            "kelvin_per_ps": estimate(slope(time, nve["temperature_K"])),
-            "picoseconds": float(time[-1] - time[0]),
-            "time_ps": (time - time[0])[::every].tolist(),
-            "total_meV_per_atom": (1000.0 * (total - total[0]) / KJMOL_PER_EV / atoms)[::every].tolist(),
-        }
+                if run.nve is not None:
+                    row |= _about_a_line(run.nve[: len(run.nve) // 2], run.trajectory.n_atoms)
     rows = [row for row in found.values() if "end" not in row]
     if len(rows) > 1:
         steps, spreads = (np.log([row[key] for row in rows]) for key in ("step", "spread_meV_per_atom"))
         found["order"] = float(np.polyfit(steps, spreads, 1)[0])
     return found
+
+
+def _about_a_line(nve, atoms) -> dict:
+    """Of rows of ``nve.csv``."""
+    time, total = nve["time_ps"], nve["total_kjmol"]
+    drifts = energy_drift(time, total, atoms)  # refuses what is too short, or not finite
+    off = 1000.0 * (total - np.polyval(np.polyfit(time, total, 1), time)) / KJMOL_PER_EV / atoms
+    every = max(1, len(time) // TRACE)
+    return {
+        "slope_meV_per_atom_per_ps": estimate(drifts),
+        "spread_meV_per_atom": float(off.std()),
+        "temperature_K": float(nve["temperature_K"].mean()),
+        "kelvin_per_ps": estimate(slope(time, nve["temperature_K"])),
+        "picoseconds": float(time[-1] - time[0]),
+        "time_ps": (time - time[0])[::every].tolist(),
+        "total_meV_per_atom": (1000.0 * (total - total[0]) / KJMOL_PER_EV / atoms)[::every].tolist(),
+    }
 
 
 def largest_swing(x, energy, mass, step) -> float:

@@ -12,7 +12,7 @@ from openmm_cgaa.files import write_bytes
 IMAGES = Path(__file__).parents[3] / "docs" / "images"
 COLORS = {"teacher": "0.35", "student": "tab:blue", "model": "tab:blue"}
 # 1e-9 m2/s, 1 mol/l LiPF6 in EC:DEC 4:6 at 303 K: K. Hayamizu, J. Chem. Eng. Data 57, 2012 (2012)
-EXPERIMENT = {"EC": 0.35, "LI": 0.17, "PF6": 0.26}
+EXPERIMENT = {"EC": 0.35, "LI": 0.17}
 
 
 def panels(count, columns=3, width=3.9, height=2.9):

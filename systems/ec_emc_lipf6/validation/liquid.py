@@ -112,8 +112,10 @@ def bursts(place, who, names=None, count=BURSTS) -> list:
             made = hashlib.sha256(model.encode() + start.xyz.tobytes()).hexdigest()[:12]
             path = place.folder / "bursts" / f"{who}-{number}-{made}.npy"
             if not path.is_file():
-                student = CGAACalculator(place.potential(), topology=run.grain_map)
-                calculator = load_teacher(SEVENNET).calculator if who == "teacher" else student
+                if who == "teacher":
+                    calculator = load_teacher(SEVENNET).calculator
+                else:
+                    calculator = CGAACalculator(place.potential(), topology=run.grain_map)
                 buffer = io.BytesIO()
                 np.save(buffer, _burst(_atoms(start, 0), calculator, run.settings["temperature"], steps, number))
                 path.parent.mkdir(exist_ok=True)

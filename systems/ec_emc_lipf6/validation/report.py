@@ -84,7 +84,7 @@ def stability(results):
                 f"{row['largest_bond_deviation_A']:.2f} ({row['worst_bond']})",
                 f"{row['shortest_contact_A']:.2f}",
                 number(row["potential_slope_meV_per_atom_per_ps"]),
-                number(row["temperature_slope_K_per_ps"]) if "temperature_slope_K_per_ps" in row else "",
+                number(row["temperature_slope_K_per_ps"]),
                 "" if error is None else " / ".join(f"{half:.4f}" for half in error["force_rmse_halves"]),
                 "" if spread is None else " / ".join(f"{half:.4f}" for half in spread["halves_eV_per_A"]),
             ]
@@ -351,7 +351,7 @@ def _transport(results):
     boxes = [results["transport"][name]["species"] for name in STRUCTURE if name in results["transport"]]
     texts = []
     for name in boxes[0]:
-        values, errors = np.array([list(box[name].values())[:2] for box in boxes]).T
+        values, errors = np.array([(box[name]["value"], box[name]["error"]) for box in boxes]).T
         error = max(np.sqrt(errors @ errors) / len(boxes), values.std() / np.sqrt(max(len(boxes) - 1, 1)))
         texts.append(f"{name} {number({'value': values.mean(), 'error': error})}")
     return f"{'; '.join(texts)} 1e-9 m2/s at 300 K, {len(boxes)} boxes", ""
