@@ -11,6 +11,19 @@ from .nn.fused import Neighbors
 
 SKIN = 1.0  # Å; hydrogens at 300 K wear it off in some 14 fs
 
+_times_forgotten = 0
+
+
+def forget_neighbors() -> None:
+    """Let every `VerletList` of this process list its neighbours anew at its next call.
+
+    The order in which forces are summed follows from the positions at which neighbours were listed. A run that forgets
+    when it writes a checkpoint goes on as the one that starts from the checkpoint: equal to the bit. The lists inside a
+    PythonForce cannot be reached one by one.
+    """
+    global _times_forgotten
+    _times_forgotten += 1
+
 
 class VerletList:
     """Whole grains and their neighbours, for one topology after the other step.
@@ -55,11 +68,14 @@ class VerletList:
             graph = build_graph(positions, box, self.layout, *self.reaches, self.dtype)
             self.neighbors = Neighbors.from_graph(graph, box)
             self.origin, self.box, self.moved = ordered, box, whole - ordered
+            self.times_forgotten = _times_forgotten
             self.builds += 1
         return (ordered + self.moved).to(self.dtype), self.neighbors
 
     def holds(self, ordered: Tensor, box: Optional[Tensor]) -> bool:
         """Whether the box is the same and no atom has come far; false where a position is not a number."""
-        if self.origin is None or (box is not None and not torch.equal(box, self.box)):
+        if self.origin is None or self.times_forgotten != _times_forgotten:
+            return False
+        if box is not None and not torch.equal(box, self.box):
             return False
         return bool((ordered - self.origin).square().sum(1).max() < self.far * self.far)

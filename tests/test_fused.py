@@ -18,7 +18,7 @@ from openmm_cgaa.geometry import layout_of
 from openmm_cgaa.grains import GrainMap
 from openmm_cgaa.nn import ConservingNetwork, build_network
 from openmm_cgaa.nn.fused import FusedConserving
-from openmm_cgaa.verlet import VerletList
+from openmm_cgaa.verlet import VerletList, forget_neighbors
 
 TENSORS = dict(TINY_CONSERVING, tensors=3)
 CONFIGS = {
@@ -134,6 +134,21 @@ def test_neighbours_hold_along_a_trajectory(frame):
         builds.append(fused.fused.neighbors.builds)
     assert builds[0] == 1 and builds[5] > builds[4] and builds[9] > builds[8]
     assert builds[-1] < 10  # and most steps need no new list
+
+
+def test_who_forgets_goes_on_as_one_who_starts_there(frame):
+    """To the bit, where the list of the first steps gives other last digits."""
+    grain_map, positions, box = frame
+    went_on, _ = evaluators(grain_map, TENSORS, True, dtype=torch.float32)
+    went_on.compute(positions, box)
+    positions = positions + 0.05 * torch.randn_like(positions)
+    forget_neighbors()
+    for x in positions, positions + 0.02 * torch.randn_like(positions):
+        ours = went_on.compute(x, box)
+        if x is positions:
+            starts, _ = evaluators(grain_map, TENSORS, True, dtype=torch.float32)
+        assert all(torch.equal(a, b) for a, b in zip(ours, starts.compute(x, box)))
+    assert went_on.fused.neighbors.builds == 2 and starts.fused.neighbors.builds == 1
 
 
 def test_a_position_that_is_no_number_shows():
