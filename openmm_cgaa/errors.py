@@ -29,5 +29,9 @@ class SimulationError(CGAAError):
     """A run left the region where its numbers mean something."""
 
 
+class OutputError(CGAAError, OSError):
+    """A file or folder cannot be written, must not be replaced, or belongs to another process at the moment."""
+
+
 class CGAADomainWarning(UserWarning):
     """A model is used outside of what it was trained on."""

@@ -1,18 +1,245 @@
-"""Files that are never half written."""
+"""Files that are never half written, outputs that destroy nothing, and folders with one owner at a time."""
 
+import errno
+import json
 import os
+import re
+import secrets
+import socket
+import stat
+import warnings
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from .errors import OutputError
+
+try:
+    import fcntl
+except ImportError:  # Windows: left-overs stay there
+    fcntl = None
+
+TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.part")  # names of files in the making
+HEADS = {  # how a file of each kind begins
+    "data set (HDF5)": rb"\x89HDF\r\n",
+    "figure (PNG)": rb"\x89PNG\r\n",
+    "JSON file": rb"\s*[\[{]",
+    "extended XYZ file": rb"\s*\d+\s*\n",
+    "PDBx/mmCIF file": rb"(\s|#.*\n)*data_",
+    "XML file": rb"\s*<",
+}
 
 
 def write_bytes(path, data):
-    """Write beside, flush to the disk, then rename: a file that exists stays whole at every moment."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    """Write beside the file, flush to the disk, then rename: a file that exists stays whole at every moment.
+
+    Folders that are missing are made. A file that exists keeps its mode. A link stays a link: the file that it points
+    to is replaced. What is no regular file (``/dev/stdout``, a pipe) is written to directly. What a killed process has
+    left half written in the folder is removed.
+
+    Parameters
+    ----------
+    path : path
+    data : bytes-like
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written; it is as it was.
+    """
+    with writing(path):
+        if os.path.exists(path) and not os.path.isfile(path):
+            with open(path, "wb") as file:
+                file.write(data)
+            return
+        path = Path(os.path.realpath(path))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path.parent)
+        mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else None
+        if mode is not None and not os.access(path, os.W_OK):  # to rename over it would need no leave
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        file, temporary = _open_beside(path, mode)
+        try:
+            with file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+                if fcntl is None:
+                    file.close()  # Windows renames no open file
+                os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def _open_beside(path, mode):
+    """A new file that nobody could foresee, locked for as long as it is open: so the living are told from the dead."""
+    while True:
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+        number = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else mode)
+        file = os.fdopen(number, "wb")
+        _lock(file)
+        if os.fstat(number).st_nlink:  # nobody took it for a left-over in between
+            if mode is not None:
+                os.chmod(temporary, mode)  # whatever the umask says
+            return file, temporary
+        file.close()
+
+
+def _lock(file):
+    """Hold a file until it is closed; False where another process does, or where there are no such locks."""
     try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (OSError, AttributeError):
+        return False
+    return True
+
+
+@cache  # once a process is enough: what it writes itself is not left
+def _sweep(folder):
+    """Remove the temporary files of processes that are gone."""
+    for left in filter(TEMPORARY.fullmatch, os.listdir(folder)):
+        with suppress(OSError), open(folder / left, "rb") as file:
+            if _lock(file):
+                os.unlink(folder / left)
+
+
+@contextmanager
+def writing(path, then=""):
+    """Say which file could not be written, why, and what to do.
+
+    Parameters
+    ----------
+    path : path
+        Named where the error does not name its file.
+    then : str
+        What to do once the cause is gone, such as "resume the run".
+
+    Raises
+    ------
+    OutputError
+        In place of any OSError.
+    """
+    then = then and f", then {then}"
+    try:
+        yield
+    except OutputError as error:
+        raise OutputError(f"{error}{then}") from error.__cause__ if then else error
+    except OSError as error:
+        raise OutputError(
+            f"{error.filename or path}: cannot be written ({error.strerror or error}); {_advice(error)}{then}"
+        ) from error
+
+
+def _advice(error):
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "make room"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "you may not write there: change the permissions, or name another place"
+    return "name another place"
+
+
+def check_output(path, kind, inputs=()):
+    """Refuse to write over an input, over a file of another kind, or where nothing can be written.
+
+    To be called before the work begins. Links, hard links, relative paths and letters of another case are seen through.
+
+    Parameters
+    ----------
+    path : path
+        Of the output.
+    kind : str
+        Of `HEADS`: what the output will be. A file that is there must be such a file, or empty.
+    inputs : iterable of path or None
+        Files that the command reads; what is no file (the name of a bundled model) is passed over.
+
+    Raises
+    ------
+    OutputError
+    """
+    path = Path(path)
+    for given in inputs:
+        if given is not None and path.exists() and os.path.exists(given) and os.path.samefile(path, given):
+            raise OutputError(
+                f"{path}: is an input of this command ({given}), which would be lost; name another output"
+            )
+    with writing(path):
+        if path.is_dir():
+            raise OutputError(f"{path}: is a folder; name a file for the output")
+        if path.is_file():
+            with open(path, "rb") as file:
+                head = file.read(512)
+            if head and not re.match(HEADS[kind], head):
+                raise OutputError(f"{path}: exists and is no {kind}; move it away, or name another output")
+        above = next(folder for folder in Path(os.path.realpath(path)).parents if folder.exists())
+        if not above.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(above))
+        if not os.access(path if path.exists() else above, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
+def check_folder(folder, record, names):
+    """Refuse a folder that holds files which a command would replace, but not the record that they are its own.
+
+    Parameters
+    ----------
+    folder : path
+    record, names : str, list of str
+        The file that marks the folder as the command's own; files that the command writes.
+
+    Raises
+    ------
+    OutputError
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder}: is a file; name a folder for the output")
+    if not (folder / record).exists():
+        foreign = [name for name in names if os.path.lexists(folder / name)]
+        if foreign:
+            raise OutputError(
+                f"{folder}: holds {', '.join(foreign)}, but no {record} that says where from; move them away, or name "
+                "another folder"
+            )
+
+
+@contextmanager
+def owned(folder):
+    """Make a folder and own it, alone.
+
+    The lock (``.lock``) is the operating system's: it falls with its process, however that ends. ``.owner`` says who
+    holds it.
+
+    Raises
+    ------
+    OutputError
+        Another process owns it, or it cannot be written.
+    """
+    folder = Path(folder)
+    lock, owner = FileLock(folder / ".lock"), folder / ".owner"
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise OutputError(
+                f"{folder}: {_who(owner)} works in it at this moment; wait for it, or end it first. Nothing was changed"
+            ) from None
+        except NotImplementedError:
+            warnings.warn(f"{folder}: its file system has no locks; let no other process work in it", stacklevel=3)
+    try:
+        write_bytes(owner, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
+        yield
     finally:
-        temporary.unlink(missing_ok=True)
+        owner.unlink(missing_ok=True)
+        lock.release()
+
+
+def _who(owner):
+    try:
+        held = json.loads(owner.read_text())
+        return f"process {held['pid']} on {held['host']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"

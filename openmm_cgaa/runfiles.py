@@ -1,6 +1,5 @@
 """The folder of a run: its record, and its files cut back to what a checkpoint covers."""
 
-import contextlib
 import json
 import os
 import platform
@@ -55,15 +54,6 @@ def _check_same(out, old, new):
                 f"the run in {out} has {name} {was}, but {now} is asked for; resume it as it began (only its lengths "
                 "and threads may change, the length of NVT not after NVE has begun), or start another one"
             )
-
-
-@contextlib.contextmanager
-def writing(out):
-    """Name the folder and the way out when a disk is full or a folder cannot be written."""
-    try:
-        yield
-    except OSError as error:
-        raise SimulationError(f"{out}: cannot write ({error}); make room, then resume the run") from error
 
 
 def trim_csv(path, last_step):

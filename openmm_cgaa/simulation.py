@@ -15,11 +15,11 @@ from tqdm import tqdm
 
 from . import validation
 from .errors import CGAADomainWarning, SimulationError
-from .files import write_bytes
+from .files import write_bytes, writing
 from .grains import GrainMap
 from .matching import unwrap
 from .reporters import GrainStateReporter, Guard, write_structure
-from .runfiles import open_folder, trim_csv, trim_dcd, writing
+from .runfiles import open_folder, trim_csv, trim_dcd
 
 CHUNK = 10  # steps between looks at the clock, the checkpoint and ctrl-C
 BAROSTAT_INTERVAL = 25  # steps between trial volumes, OpenMM's default
@@ -155,7 +155,7 @@ def run(system, topology, positions, out, settings=None, resume=False, provenanc
         parts = parts[1:]
 
     last = None
-    with writing(out), _asked_to_stop() as stop:
+    with writing(out, "resume the run"), _asked_to_stop() as stop:
         for name, integrator, begin, end, table in parts:
             if barostat is not None and name == "nve":
                 barostat.setFrequency(0)

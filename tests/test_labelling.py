@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from openmm_cgaa.cli import main
-from openmm_cgaa.errors import DatasetError, EngineError
+from openmm_cgaa.errors import DatasetError, EngineError, OutputError
 from openmm_cgaa.reference.dataset import Dataset, Frames, Trajectory
 from openmm_cgaa.reference.labelling import label_dataset, label_frames
 from openmm_cgaa.reference.parts import Parts
@@ -140,7 +140,7 @@ def test_killed_process_loses_the_frame_in_work_alone(frames_path, output, log, 
     assert main(["label", str(frames_path), str(output), "--partial"]) == 0
     done = len(Dataset.load(output))
     assert 3 <= done == num_parts(output) < 8 and f"not labelled yet: {8 - done} frames" in capsys.readouterr().out
-    left = Path(f"{output}.parts", ".abc.npz.123")  # as if killed while it wrote
+    left = Path(f"{output}.parts", ".abc.npz.0123abcd.part")  # as if killed while it wrote
     left.touch()
     before = len(log())
     assert main(command) == 0
@@ -214,7 +214,7 @@ def test_labels_of_another_teacher_are_not_mixed_in(frames_path, output, capsys)
 def test_two_at_once_on_one_output(frames_path, output, log):
     identity = load_teacher(SPRINGS).identity
     with Parts(f"{output}.parts").claim(identity):
-        with pytest.raises(DatasetError, match=f"process {os.getpid()} on .* labels into it"):
+        with pytest.raises(OutputError, match=f"process {os.getpid()} on .* works in it"):
             label_dataset(frames_path, output, SPRINGS)
     assert not log()
     label_dataset(frames_path, output, SPRINGS)

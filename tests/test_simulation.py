@@ -13,7 +13,7 @@ import pytest
 from openmm import app, unit
 
 from openmm_cgaa.analysis.temperature import kinetic_temperatures
-from openmm_cgaa.errors import CGAADomainWarning, GeometryError, SimulationError
+from openmm_cgaa.errors import CGAADomainWarning, GeometryError, OutputError, SimulationError
 from openmm_cgaa.files import write_bytes
 from openmm_cgaa.grains import GrainMap
 from openmm_cgaa.reporters import GrainStateReporter, Guard
@@ -279,7 +279,7 @@ def test_full_disk_is_named_and_resume_goes_on(tmp_path, monkeypatch):
         write_bytes(path, data)
 
     monkeypatch.setattr("openmm_cgaa.simulation.write_bytes", third_is_full)
-    with pytest.raises(SimulationError, match="No space left on device.*make room, then resume"):
+    with pytest.raises(OutputError, match="No space left on device.*make room, then resume the run"):
         run(*arguments, tmp_path / "b", SHORT, progress=False)
     run(*arguments, tmp_path / "b", SHORT, resume=True, progress=False)
     same_run(tmp_path / "a", tmp_path / "b")

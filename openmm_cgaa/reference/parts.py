@@ -2,17 +2,14 @@
 
 import io
 import json
-import os
-import socket
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from ..errors import DatasetError
-from ..files import write_bytes
+from ..files import owned, write_bytes
 from .dataset import same_teacher
 
 
@@ -51,32 +48,16 @@ class Parts:
     def claim(self, identity):
         """Own the folder, alone, for the labels of one teacher.
 
-        The lock is the operating system's: it falls with its process, however that ends.
-
         Raises
         ------
         DatasetError
-            Another process labels into it, or it holds labels of another teacher.
+            It holds labels of another teacher.
+        OutputError
+            Another process labels into it, or it cannot be written.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        lock, owner = FileLock(self.folder / "lock"), self.folder / "owner.json"
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            who = _read_json(owner) or {}
-            raise DatasetError(
-                f"{self.folder}: process {who.get('pid', '?')} on {who.get('host', '?')} labels into it at this "
-                "moment; wait for it, or end it first. Nothing was changed"
-            ) from None
-        try:
-            write_bytes(owner, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
-            for left in self.folder.glob(".*.npz.*"):  # of a process killed while it wrote
-                left.unlink(missing_ok=True)
+        with owned(self.folder):
             self._agree(identity)
             yield self
-        finally:
-            owner.unlink(missing_ok=True)
-            lock.release()
 
     def _agree(self, identity):
         if self.teacher is None:
