@@ -23,8 +23,17 @@ def add_arguments(parser):
     importing.add_argument("--teacher", help="who made the labels, where the file does not say")
     importing.add_argument("--kind", help="kind of trajectories where the file does not say (liquid, molecule, ...)")
     importing.add_argument("--split", default="", help="split where the file does not say (train, validation, test)")
-    importing.add_argument("--energy-key", default="energy", help="name of the energies, such as REF_energy")
-    importing.add_argument("--forces-key", default="forces", help="name of the forces, such as REF_forces")
+    for name in ("energy", "forces", "stress", "virial"):
+        importing.add_argument(
+            f"--{name}-key", metavar="KEY", help=f"where the file has its {name}, such as REF_{name} (default: by name)"
+        )
+    importing.add_argument("--stress-unit", default="eV/A^3", metavar="UNIT", help="eV/A^3 (default), GPa or kbar")
+    importing.add_argument(
+        "--stress-sign",
+        default="tension",
+        metavar="SIGN",
+        help="what is positive: tension (default, as ASE) or pressure",
+    )
     merge = actions.add_parser("merge", help="several data sets of one teacher into one file")
     merge.add_argument("files", nargs="+", metavar="FILE")
     merge.add_argument("-o", "--output", required=True, metavar="OUT.h5")
@@ -47,11 +56,24 @@ def _export(args):
 def _import(args):
     from ..reference.formats import import_xyz
 
-    options = {"kind": args.kind, "split": args.split, "energy": args.energy_key, "forces": args.forces_key}
-    dataset = import_xyz(args.file, args.topology, args.teacher, **options)
+    keys = {name: getattr(args, f"{name}_key") for name in ("energy", "forces", "stress", "virial")}
+    options = {"stress_unit": args.stress_unit, "stress_sign": args.stress_sign}
+    dataset = import_xyz(args.file, args.topology, args.teacher, kind=args.kind, split=args.split, **keys, **options)
     dataset.save(args.output)
     grains = sum(len(frames) * frames.num_grains for frames in dataset.sets)
-    print(f"{args.output}: {len(dataset)} frames of {len(dataset.sets)} topologies, {grains} grains")
+    topologies = len({(*s.elements, *s.residue_names, s.bonds.tobytes()) for s in dataset.sets})
+    print(f"{args.output}: {len(dataset)} frames of {topologies} topologies, {grains} grains")
+    labelled, stressed = (
+        sum(len(s) for s in dataset.sets if getattr(s, name) is not None) for name in ("energy", "stress")
+    )
+    print(f"labels: {labelled} of {len(dataset)} frames, {stressed} with stress")
+    said = dataset.provenance
+    for key, what in said["read"].items():
+        print(f"read: {key}: {what}")
+    if said["not read"]:
+        print(f"not read: {', '.join(said['not read'])}")
+    for note in said["notes"]:
+        print(f"note: {note}")
 
 
 def _merge(args):

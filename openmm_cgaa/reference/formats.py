@@ -4,6 +4,7 @@ What a frame's comment line holds besides energy and stress: ``trajectory``, ``k
 ``temperature`` (K), ``details`` and ``teacher`` (JSON); besides positions and forces an atom has ``residue`` and
 ``residue_name``. All of this is read if it is there. Bonds are not part of the format: they come from topology files,
 or are found by covalent radii. The authors' flavour names ``grain_num``, ``grain_type`` and ``intra_grain_sequence``.
+Which keys are labels, of which model and by which convention, is told in `labels`.
 """
 
 import io
@@ -18,10 +19,14 @@ from ..files import write_bytes
 from ..matching import formula
 from ..topologies import read_structure
 from .dataset import Dataset, Frames, Trajectory, same_teacher
+from .labels import Labels
+from .xyz import read_frames
 
 GRAIN_COLUMNS = ("grain_num", "grain_type", "intra_grain_sequence")
 BOND = 1.25  # of the sum of the covalent radii: a bond, where nothing else says so
 BROKEN = 1.6  # beyond it a known bond is none, so that the atoms must have another order
+OWN = ("trajectory", "kind", "split", "time", "temperature", "details", "teacher", "residue", "residue_name")
+ISOLATED = ("isolatedatom", "isolated_atom")  # config_type of the zeros of other trainers: bare atoms, no ions
 # these are ions in a liquid, and near to many atoms without a bond
 IONS = {"Li", "Na", "K", "Rb", "Cs", "Be", "Mg", "Ca", "Sr", "Ba"}
 
@@ -54,8 +59,11 @@ def export_xyz(dataset: Dataset, path):
     write_bytes(path, text.getvalue().encode())
 
 
-def import_xyz(path, topologies=(), teacher=None, kind=None, split="", energy="energy", forces="forces") -> Dataset:
+def import_xyz(path, topologies=(), teacher=None, kind=None, split="", **labels) -> Dataset:
     """Read an extended XYZ file; its frames may be of any compositions, periodic or not.
+
+    What was read by which convention, and what was not, stands in the data set's provenance: ``read``, ``not read`` and
+    ``notes``. Isolated atoms (``config_type=IsolatedAtom``) are left out.
 
     Parameters
     ----------
@@ -69,8 +77,9 @@ def import_xyz(path, topologies=(), teacher=None, kind=None, split="", energy="e
         Name of whoever made the labels, where the file does not say; "unknown (FILE)" without it.
     kind, split : str
         Of trajectories where the file does not say; a kind is guessed from the boundary and the number of residues.
-    energy, forces : str
-        Names of the labels, such as ``REF_energy`` and ``REF_forces``.
+    **labels
+        ``energy``, ``forces``, ``stress``, ``virial``: their keys, such as ``REF_energy``, where the names do not tell;
+        ``stress_unit``, ``stress_sign``. See `labels.Labels`.
 
     Returns
     -------
@@ -80,19 +89,26 @@ def import_xyz(path, topologies=(), teacher=None, kind=None, split="", energy="e
     Raises
     ------
     DatasetError
-        The file is missing, truncated or of another format; energy or forces are missing in some frames; a frame is
-        periodic in some directions only; grain columns do not fit together; frames name different teachers.
+        The file is missing, truncated or of another format; labels are of several models, asked for by a key that is
+        not there, missing in some frames by half, or no numbers; a frame is periodic in some directions only; grain
+        columns do not fit together; frames name different teachers.
     """
     path = Path(path)
     templates = [_template(file) for file in topologies]
+    frames_read = list(read_frames(path))
+    keys = set().union(*(_values(atoms) for atoms in frames_read))
+    reader = Labels(keys, path, **labels)
     trajectories, groups, found, counts = {}, {}, [], Counter()
-    for number, atoms in enumerate(_read(path)):
+    for number, atoms in enumerate(frames_read):
         where = f"{path}: frame {number}"
         if atoms.pbc.any() and not atoms.pbc.all():
             raise DatasetError(
                 f"{where}: periodic in some directions only (pbc {atoms.pbc}); all or none are supported"
             )
-        labels = _labels(atoms, where, energy, forces)
+        if str(atoms.info.get("config_type", "")).lower() in ISOLATED:
+            reader.counts["of isolated atoms, the zeros of another model, are left out"] += 1
+            continue
+        labels = reader.of(atoms, _values(atoms), where)
         atoms, grains = _grains(atoms, labels, where)
         topology, members = _find_group(atoms, grains, labels, templates, groups, where)
         trajectory = _trajectory(atoms, path, len(topology["residue_names"]), kind, split, where)
@@ -103,7 +119,7 @@ def import_xyz(path, topologies=(), teacher=None, kind=None, split="", energy="e
                 f"{trajectory.kind} {trajectory.split!r} {trajectory.details}; give all frames of a trajectory the same"
             )
         if labels:
-            found.append(_teacher(atoms, teacher, path))
+            found.append(_teacher(atoms, teacher, path, reader.energy))
             if not same_teacher(found[-1], found[0]):
                 raise DatasetError(
                     f"{where}: labelled by {found[-1]}, but frames before by {found[0]}; labels of different teachers "
@@ -114,14 +130,14 @@ def import_xyz(path, topologies=(), teacher=None, kind=None, split="", energy="e
                 "positions": atoms.positions,
                 "cell": atoms.cell.array if atoms.pbc.all() else np.zeros((3, 3)),
                 "trajectory": list(trajectories).index(trajectory.name),
-                "time": float(atoms.info.get("time", counts[trajectory.name])),
-                "temperature": float(atoms.info.get("temperature", np.nan)),
+                "time": _number(atoms, "time", counts[trajectory.name], where),
+                "temperature": _number(atoms, "temperature", np.nan, where),
                 **labels,
             }
         )
         counts[trajectory.name] += 1
     if not groups:
-        raise DatasetError(f"{path}: holds no frames")
+        raise DatasetError(f"{path}: holds no frames{' but isolated atoms' if frames_read else ''}")
     sets = []
     for group in groups.values():
         for topology, members in group:
@@ -131,52 +147,32 @@ def import_xyz(path, topologies=(), teacher=None, kind=None, split="", energy="e
             except CGAAError as error:
                 raise DatasetError(f"{path}: {error}") from None
             sets.append(frames)
-    return Dataset(sets, list(trajectories.values()), found[0] if found else None, {"imported from": path.name})
+    return Dataset(sets, list(trajectories.values()), found[0] if found else None, _provenance(path, reader, keys))
 
 
-def _read(path):
-    from ase.io import iread
-
-    if not path.is_file():
-        raise DatasetError(f"{path}: no such file; expected extended XYZ")
-    number = 0
-    frames = iread(path, index=":", format="extxyz")
-    while True:
-        try:
-            atoms = next(frames, None)
-        except Exception as error:  # ASE's reader raises whatever it stumbles on
-            raise DatasetError(
-                f"{path}: frame {number} cannot be read as extended XYZ ({str(error) or type(error).__name__}); is the "
-                "file truncated?"
-            ) from None
-        if atoms is None:
-            return
-        yield atoms
-        number += 1
-
-
-def _labels(atoms, where, energy, forces) -> dict:
-    """Energy, forces and stress of one frame; empty where it has none."""
+def _values(atoms) -> dict:
+    """All that a frame holds besides its geometry, by key."""
     results = dict(atoms.calc.results) if atoms.calc is not None else {}
-    labels = {}
-    for name, key in (("energy", energy), ("forces", forces)):
-        value = results.get(key, atoms.info.get(key, atoms.arrays.get(key)))
-        if value is not None:
-            labels[name] = value
-    if len(labels) == 1:
-        missing, key = ("forces", forces) if "energy" in labels else ("energy", energy)
-        raise DatasetError(
-            f"{where}: no {missing} (no {key!r} in it); labelled frames need energy and forces. It has "
-            f"{', '.join(sorted({*results, *atoms.info, *atoms.arrays}))}"
-        )
-    if labels and np.shape(labels["forces"]) != (len(atoms), 3):
-        raise DatasetError(f"{where}: forces of shape {np.shape(labels['forces'])}, expected ({len(atoms)}, 3)")
-    if labels and atoms.pbc.all():
-        if "stress" in results:
-            labels["stress"] = atoms.get_stress(voigt=False)
-        elif "virial" in atoms.info:
-            labels["stress"] = -np.reshape(atoms.info["virial"], (3, 3)) / atoms.get_volume()
-    return labels
+    arrays = {key: value for key, value in atoms.arrays.items() if key not in ("numbers", "positions")}
+    return {**arrays, **atoms.info, **results}
+
+
+def _number(atoms, key, default, where) -> float:
+    try:
+        return float(atoms.info.get(key, default))
+    except (TypeError, ValueError):
+        raise DatasetError(f"{where}: {key} is {str(atoms.info[key])[:60]!r}, expected a number") from None
+
+
+def _provenance(path, reader, keys) -> dict:
+    read = reader.used | {"time": "ps", "temperature": "K"}
+    known = {*reader.used, *OWN, *GRAIN_COLUMNS}
+    return {
+        "imported from": path.name,
+        "read": {key: read[key] for key in read if key in keys},
+        "not read": sorted(keys - known),
+        "notes": reader.notes,
+    }
 
 
 def _grains(atoms, labels, where):
@@ -316,8 +312,10 @@ def _trajectory(atoms, path, num_residues, kind, split, where) -> Trajectory:
         raise DatasetError(f"{where}: {error}") from None
 
 
-def _teacher(atoms, name, path) -> dict:
+def _teacher(atoms, name, path, key) -> dict:
     said = atoms.info.get("teacher")
     if isinstance(said, dict) and said.get("name"):
         return said
-    return {"name": str(said or name or f"unknown ({path.name})"), "settings": {}, "versions": {}, "weights_sha256": ""}
+    settings = {} if said or name or key == "energy" else {"energy": key}  # a file may hold labels of several models
+    name = str(said or name or f"unknown ({path.name})")
+    return {"name": name, "settings": settings, "versions": {}, "weights_sha256": ""}
