@@ -110,6 +110,10 @@ def _info(args):
     ):
         if series:
             console.print(_force_table(series, title))
+    periodic = [frames for frames in dataset.sets if frames.labelled and frames.periodic]
+    if periodic:
+        stressed = sum(len(frames) for frames in periodic if frames.stress is not None)
+        console.print(f"with stress: {stressed} of {sum(map(len, periodic))} labelled periodic frames")
     refusals, twins = checks.check_labels(dataset), summary.duplicates(dataset)
     _print_list(console, "outliers, which the checks refuse", refusals)
     _print_list(console, "frames that are there twice", [_twin_text(twin) for twin in twins])

@@ -50,6 +50,8 @@ def run(args):
     print(f"{args.output}: {len(dataset)} labelled frames, {dataset.num_grains} grains")
     if facts["refused"]:
         print(f"refused, with the reasons: {facts['refused']} frames in {Path(args.output).stem}.refused.h5")
+    if facts["without_stress"]:
+        print(f"without stress, which the teacher does not give: {facts['without_stress']} periodic frames")
     if facts["unfinished"]:
         print(f"not labelled yet: {facts['unfinished']} frames")
     else:

@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
@@ -51,8 +51,9 @@ def label_dataset(
 
     Each finished frame is a file in ``OUTPUT.parts``, named by its contents; what lies there is not computed again.
     At the end they become OUTPUT. Frames that the teacher fails on, and labels that `checks.check_labels` refuses, go
-    to ``OUTPUT.refused.h5`` (without OUTPUT's suffix), their reasons to its provenance. An interruption (Ctrl-C)
-    makes OUTPUT of what there is, and is raised again.
+    to ``OUTPUT.refused.h5`` (without OUTPUT's suffix), their reasons to its provenance. Periodic frames whose stress
+    the teacher does not give have energy and forces alone; they are counted in the provenance. An interruption
+    (Ctrl-C) makes OUTPUT of what there is, and is raised again.
 
     Parameters
     ----------
@@ -233,10 +234,14 @@ def attempt(teacher, job) -> Label | str:
     start = time.perf_counter()
     try:
         energy, forces = float(atoms.get_potential_energy()), np.asarray(atoms.get_forces(), np.float32)
-        with_stress = periodic and teacher.gives_stress
-        stress = np.asarray(atoms.get_stress(voigt=False), np.float32) if with_stress else None
     except Exception as error:  # a foreign package: anything may come
         return f"the teacher failed: {type(error).__name__}: {error}"
+    stress = None
+    if periodic and teacher.gives_stress:
+        with suppress(Exception):  # some classes list a stress that their weights or settings do not give
+            stress = np.asarray(atoms.get_stress(voigt=False), np.float32)
+    if forces.shape != (len(atoms), 3):
+        return f"the teacher failed: its forces have the shape {forces.shape}, expected ({len(atoms)}, 3)"
     return Label(energy, forces, stress, time.perf_counter() - start)
 
 
@@ -284,9 +289,8 @@ def _assemble(dataset, labels, failed, teacher, output) -> Dataset:
         reason = f"; the first failure: {next(iter(failed.values()))}" if failed else ""
         raise DatasetError(f"{output}: not one of {len(dataset)} frames is labelled{reason}")
     keys = [frames.keys() for frames in dataset.sets]
-    good = [_labelled(frames, names, labels) for frames, names in zip(dataset.sets, keys)]
-    bad = [_chosen(frames, names, failed) for frames, names in zip(dataset.sets, keys)]
-    good, bad = [s for s in good if s], [s for s in bad if s]
+    good = [s for frames, names in zip(dataset.sets, keys) for s in _labelled(frames, names, labels)]
+    bad = [s for frames, names in zip(dataset.sets, keys) if (s := _chosen(frames, names, failed))]
     made = Dataset(good, dataset.trajectories, teacher)
     reasons = {(r.set, r.frame): r.reason for r in check_labels(made)}
     for index, frames in enumerate(bad, start=len(good)):
@@ -298,6 +302,7 @@ def _assemble(dataset, labels, failed, teacher, output) -> Dataset:
         "frames": len(made) - len(reasons),
         "refused": len(reasons),
         "unfinished": unfinished,
+        "without_stress": sum(len(s) for s in made.sets if s.labelled and s.periodic and s.stress is None),
         "teacher_seconds": round(sum(label.seconds for label in labels.values()), 3),
         "versions": {"openmm-cgaa": version("openmm-cgaa"), **teacher["versions"]},
     }
@@ -324,19 +329,24 @@ def _chosen(frames, keys, names):
     return replace(frames, energy=None, forces=None, stress=None).take(chosen) if chosen else None
 
 
-def _labelled(frames, keys, labels):
-    """The frames that have labels, with them; None if there are none."""
-    chosen = _chosen(frames, keys, labels)
-    if chosen is None:
-        return None
-    found = [labels[key] for key in keys if key in labels]
-    stress = [label.stress for label in found]
-    return replace(
-        chosen,
-        energy=np.array([label.energy for label in found]),
-        forces=np.array([label.forces for label in found]),
-        stress=None if any(s is None for s in stress) else np.array(stress),
-    )
+def _labelled(frames, keys, labels) -> list:
+    """The frames that have labels, with them: a set of those with a stress, and a set of those without."""
+    with_stress = {key for key in keys if key in labels and labels[key].stress is not None}
+    sets = []
+    for names in (with_stress, set(keys) & labels.keys() - with_stress):
+        chosen = _chosen(frames, keys, names)
+        if chosen is None:
+            continue
+        found = [labels[key] for key in keys if key in names]
+        sets.append(
+            replace(
+                chosen,
+                energy=np.array([label.energy for label in found]),
+                forces=np.array([label.forces for label in found]),
+                stress=np.array([label.stress for label in found]) if names is with_stress else None,
+            )
+        )
+    return sets
 
 
 def _listed(refused, made, reasons):
