@@ -7,9 +7,9 @@ import time
 import warnings
 
 import numpy as np
-from openmm import CMMotionRemover, app, unit
+from openmm import app, unit
 
-from .analysis.temperature import element_temperatures, kinetic_temperatures
+from .analysis.temperature import Moving, element_temperatures, kinetic_temperatures
 from .contacts import pairs_between, shortest_contact
 from .errors import CGAADomainWarning, SimulationError
 from .files import write_bytes
@@ -28,7 +28,8 @@ class GrainStateReporter:
     `LangevinMiddleIntegrator` they sample the set temperature whatever the time step, while velocities at the full
     step read stiff bonds too cold. The kinetic energy is OpenMM's own ``state.getKineticEnergy()``: for
     `VerletIntegrator` it is shifted to the time of the positions, so ``total_kjmol`` is what NVE conserves; for
-    `LangevinMiddleIntegrator` it is that of the half step. Volume and density are empty without a box.
+    `LangevinMiddleIntegrator` it is that of the half step. Volume and density are empty without a box, a temperature
+    where nothing can move that way. What counts as a degree of freedom: see `analysis.temperature`.
 
     Parameters
     ----------
@@ -50,16 +51,15 @@ class GrainStateReporter:
         if new:
             own = [f"{element}_K" for element in dict.fromkeys(self._elements)]
             self._rows.writerow([*COLUMNS[:-1], *own, COLUMNS[-1]])
-        self._clock = self._masses = None
+        self._clock = None
 
     def describeNextReport(self, simulation):
         if self._clock is None:
             self._clock, self._start = time.perf_counter(), simulation.context.getTime()
-            system = simulation.system
-            self._masses = np.array(
-                [system.getParticleMass(i).value_in_unit(unit.dalton) for i in range(system.getNumParticles())]
-            )
-            self._com_removed = any(isinstance(force, CMMotionRemover) for force in system.getForces())
+            self._moving = Moving.of(simulation.system)
+            elements = (atom.element for atom in simulation.topology.atoms())  # None of a virtual site
+            pairs = [pair for pair in zip(self._moving.masses, elements) if any(pair)]  # frozen atoms fill space, too
+            self._mass = sum(mass or element.mass.value_in_unit(unit.dalton) for mass, element in pairs)
         steps = self.interval - simulation.currentStep % self.interval
         return {"steps": steps, "periodic": False, "include": ["positions", "velocities", "forces", "energy"]}
 
@@ -67,28 +67,29 @@ class GrainStateReporter:
         potential = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
         kinetic = state.getKineticEnergy().value_in_unit(unit.kilojoule_per_mole)
         velocities = state.getVelocities(asNumpy=True).value_in_unit(unit.nanometer / unit.picosecond)
-        kelvin = kinetic_temperatures(
-            velocities,
-            self._masses,
-            state.getPositions(asNumpy=True).value_in_unit(unit.nanometer),
-            self.grain_map,
-            self._com_removed,
-        )
+        positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
+        if not all(np.isfinite(values).all() for values in (potential, velocities, positions)):
+            raise SimulationError(
+                f"energy, positions or velocities are not finite at step {simulation.currentStep}; take a shorter time "
+                "step, or relax the start"
+            )
+        masses, constraints, com_removed = self._moving
+        kelvin = kinetic_temperatures(velocities, masses, positions, self.grain_map, com_removed, constraints)
+        own = element_temperatures(velocities, masses, self._elements, com_removed, constraints, positions)
         volume = density = ""
         if simulation.topology.getPeriodicBoxVectors() is not None:
             volume = state.getPeriodicBoxVolume()
-            density = self._masses.sum() * unit.dalton / volume
+            density = self._mass * unit.dalton / volume
             volume = f"{volume.value_in_unit(unit.nanometer**3):.6f}"
             density = f"{density.value_in_unit(unit.gram / unit.item / unit.milliliter):.5f}"
         now = state.getTime()
         days = (time.perf_counter() - self._clock) / 86400
         speed = (now - self._start).value_in_unit(unit.nanosecond) / days
         energies = [f"{energy:.6f}" for energy in (potential, kinetic, potential + kinetic)]
-        temperatures = [f"{t:.3f}" for t in (kelvin.total, kelvin.translation, kelvin.rotation, kelvin.vibration)]
-        own = element_temperatures(velocities, self._masses, self._elements, self._com_removed)
+        motions = kelvin.total, kelvin.translation, kelvin.rotation, kelvin.vibration
+        temperatures, own = (["" if np.isnan(t) else f"{t:.3f}" for t in some] for some in (motions, own.values()))
         clock = f"{now.value_in_unit(unit.picosecond):.6f}"
-        temperatures_of_elements = [f"{t:.3f}" for t in own.values()]
-        row = [simulation.currentStep, clock, *energies, *temperatures, volume, density, *temperatures_of_elements]
+        row = [simulation.currentStep, clock, *energies, *temperatures, volume, density, *own]
         self._rows.writerow([*row, f"{speed:.4f}"])
         self._file.flush()
 

@@ -1,8 +1,15 @@
-"""Temperature of translation, rotation and vibration of grains, and of each element."""
+"""Temperature of translation, rotation and vibration of grains, and of each element.
+
+Only what moves counts. Particles of mass 0 (frozen atoms, virtual sites) have no degree of freedom, a constraint takes
+one, and three go where the motion of the system's center of mass is removed: OpenMM's own count.
+"""
 
 from typing import NamedTuple
 
 import numpy as np
+from openmm import CMMotionRemover, unit
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from ..units import BOLTZMANN_KJMOL
 
@@ -16,28 +23,68 @@ class Temperatures(NamedTuple):
     total: float
 
 
-def kinetic_temperatures(velocities, masses, positions_whole, grain_map, com_removed=True) -> Temperatures:
+class Moving(NamedTuple):
+    """What of a System can move.
+
+    Attributes
+    ----------
+    masses : array [atoms], Da
+    constraints : int array [constraints, 2]
+        Pairs of atoms that have a mass.
+    com_removed : bool
+        The motion of the system's center of mass is removed.
+    """
+
+    masses: np.ndarray
+    constraints: np.ndarray
+    com_removed: bool
+
+    @classmethod
+    def of(cls, system) -> "Moving":
+        """Of an ``openmm.System``."""
+        masses = [system.getParticleMass(i).value_in_unit(unit.dalton) for i in range(system.getNumParticles())]
+        pairs = [system.getConstraintParameters(i)[:2] for i in range(system.getNumConstraints())]
+        pairs = [pair for pair in pairs if any(masses[i] > 0 for i in pair)]
+        removed = any(isinstance(force, CMMotionRemover) for force in system.getForces())
+        return cls(np.array(masses), np.array(pairs, dtype=int).reshape(-1, 2), removed)
+
+    @property
+    def freedom(self) -> int:
+        """Degrees of freedom, as `openmm.app.StateDataReporter` counts them; never below 0."""
+        held = 3 if self.com_removed else 0
+        return max(3 * np.count_nonzero(self.masses) - len(self.constraints) - held, 0)
+
+
+def kinetic_temperatures(velocities, masses, positions_whole, grain_map, com_removed=True, constraints=()):
     """Equipartition over the three kinds of motion of the grains.
 
-    A grain has 3 degrees of freedom of translation, 3 of rotation (2 if its atoms lie on a line, 0 if it is one
-    atom); all others are vibration. The system's own center of mass takes 3 of translation where it is held. There
-    must be no constraints. With the half-step velocities of OpenMM's leapfrog integrators at full-step positions the
-    angular momentum is that of the half step: the positions differ by v dt/2, which v x v does not see.
+    The atoms of a grain that have a mass have 3 degrees of freedom of translation, 3 of rotation (2 if they lie on a
+    line, 0 if there is one); all others are vibration. The system's own center of mass takes 3 of translation where it
+    is held. A constraint takes one of vibration, which is exact inside a grain. With the half-step velocities of
+    OpenMM's leapfrog integrators at full-step positions the angular momentum is that of the half step: the positions
+    differ by v dt/2, which v x v does not see.
 
     Parameters
     ----------
     velocities : array [atoms, 3], nm/ps
     masses : array [atoms], Da
+        0: the atom does not move.
     positions_whole : array [atoms, 3], nm
         Grains are not broken across the boundary.
     grain_map : GrainMap
     com_removed : bool
         The motion of the system's center of mass is removed.
+    constraints : int array [constraints, 2]
+        Atoms whose distance is held.
+
+    Returns
+    -------
+    Temperatures
     """
     velocities, masses = np.asarray(velocities, dtype=float), np.asarray(masses, dtype=float)
     positions = np.asarray(positions_whole, dtype=float)
-    num_atoms, num_grains = len(masses), len(grain_map.slots)
-    grain = np.empty(num_atoms, dtype=int)
+    num_grains = len(grain_map.slots)
+    grain = np.empty(len(masses), dtype=int)
     for g, atoms in enumerate(grain_map.slots):
         grain[atoms] = g
 
@@ -47,8 +94,9 @@ def kinetic_temperatures(velocities, masses, positions_whole, grain_map, com_rem
         return out
 
     mass, m = grain_sum(masses), masses[:, None]
-    drift = grain_sum(m * velocities) / mass[:, None]
-    relative = positions - (grain_sum(m * positions) / mass[:, None])[grain]
+    per_mass = np.divide(1.0, mass, out=np.zeros(num_grains), where=mass > 0)[:, None]
+    drift = grain_sum(m * velocities) * per_mass
+    relative = positions - (grain_sum(m * positions) * per_mass)[grain]
     momentum = grain_sum(np.cross(relative, m * (velocities - drift[grain])))  # angular, Da nm2/ps
     square = np.einsum("ax,ax->a", relative, relative)
     inertia = grain_sum(
@@ -61,34 +109,66 @@ def kinetic_temperatures(velocities, masses, positions_whole, grain_map, com_rem
     total = 0.5 * np.sum(m * velocities**2)  # kJ/mol
     translation = 0.5 * np.sum(mass[:, None] * drift**2)
     rotation = 0.5 * np.sum(along[turns] ** 2 / moments[turns])
-    held = 3 if com_removed else 0
-    freedom = np.array([3 * num_grains - held, turns.sum(), 3 * num_atoms - 3 * num_grains - turns.sum()])
-    energy = np.array([translation, rotation, total - translation - rotation])
-    freedom, energy = np.append(freedom, 3 * num_atoms - held), np.append(energy, total)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        kelvin = np.where(freedom > 0, 2.0 * energy / (freedom * BOLTZMANN_KJMOL), np.nan)
+    energy = np.array([translation, rotation, total - translation - rotation, total])
+    free = max(3 * np.count_nonzero(mass) - (3 if com_removed else 0), 0), turns.sum()
+    every = Moving(masses, constraints, com_removed).freedom
+    freedom = np.array([*free, every - sum(free), every])
+    kelvin = np.divide(2.0 * energy, freedom * BOLTZMANN_KJMOL, out=np.full(4, np.nan), where=freedom > 0)
     return Temperatures(*kelvin.tolist())
 
 
-def element_temperatures(velocities, masses, elements, com_removed=True) -> dict:
+def element_temperatures(velocities, masses, elements, com_removed=True, constraints=(), positions=None) -> dict:
     """Temperature of the atoms of each element in K: ``{"C": 301.2, ...}``, in order of first appearance.
 
     Where the motion of the system's center of mass is removed an atom of mass m in a system of mass M has 3 (1 - m/M)
-    degrees of freedom.
+    degrees of freedom. What a constraint takes is shared by its atoms, see `_held`. Nan where nothing moves.
 
     Parameters
     ----------
     velocities : array [atoms, 3], nm/ps
     masses : array [atoms], Da
+        0: the atom does not move.
     elements : list of str
     com_removed : bool
+    constraints : int array [constraints, 2]
+        Atoms whose distance is held.
+    positions : array [atoms, 3], nm
+        Needed with constraints; constrained atoms are not broken across the boundary.
     """
     masses, elements = np.asarray(masses, dtype=float), np.asarray(elements)
     twice = masses * np.einsum("ax,ax->a", velocities, velocities)  # kinetic energies, kJ/mol
-    freedom = 3.0 * (1.0 - masses / masses.sum()) if com_removed else np.full(len(masses), 3.0)
+    freedom = np.where(masses > 0, 3.0, 0.0)
+    if com_removed and masses.any():
+        freedom -= 3.0 * masses / masses.sum()
+    if len(constraints):
+        freedom -= _held(np.asarray(constraints), masses, np.asarray(positions, dtype=float))
     kelvin = {}
     for element in dict.fromkeys(elements.tolist()):
         chosen = elements == element
         number = freedom[chosen].sum()
-        kelvin[element] = float(twice[chosen].sum() / (number * BOLTZMANN_KJMOL)) if number > 0 else float("nan")
+        kelvin[element] = float(twice[chosen].sum() / (number * BOLTZMANN_KJMOL)) if number > 1e-6 else float("nan")
     return kelvin
+
+
+def _held(constraints, masses, positions):
+    """How many degrees of freedom constraints take from each atom, [atoms].
+
+    A constraint forbids the velocities along ``a = d (e_i / m_i - e_j / m_j)``, d its direction. Those of a cluster
+    (constraints that share atoms) span a space, and an atom's part in the projector on it is what it loses:
+    ``sum_ab (G^-1)_ab a_i m_i b_i`` with the Gram matrix ``G_ab = sum_i a_i m_i b_i``.
+    """
+    vector = positions[constraints[:, 1]] - positions[constraints[:, 0]]
+    vector /= np.linalg.norm(vector, axis=1, keepdims=True)
+    bonds = coo_array((np.ones(len(constraints)), constraints.T), shape=(len(masses), len(masses)))
+    cluster = connected_components(bonds, directed=False)[1][constraints[:, 0]]
+    _, cluster, size = np.unique(cluster, return_inverse=True, return_counts=True)
+    held, order = np.zeros(len(masses)), np.argsort(cluster, kind="stable")
+    for k in np.unique(size):
+        members = order[size[cluster[order]] == k].reshape(-1, k)  # [cluster, constraint]
+        ends, d = constraints[members], vector[members]  # [c, k, 2], [c, k, xyz]
+        same = ends[:, :, :, None, None] == ends[:, None, None, :, :]  # [c, a, end of a, b, end of b]
+        signs = np.array([[1.0, -1.0], [-1.0, 1.0]])
+        parts = np.einsum("capbq,pq,cax,cbx->capb", same, signs, d, d) / masses[ends][..., None]
+        inverse = np.linalg.pinv(parts.sum(2), hermitian=True)
+        np.add.at(held, ends, np.einsum("cab,capb->cap", inverse, parts))
+    return held

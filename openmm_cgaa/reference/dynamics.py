@@ -4,6 +4,7 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
+from ..analysis.temperature import Moving
 from ..errors import CGAAError, SimulationError
 from ..grains import GrainMap
 from ..matching import unwrap
@@ -89,6 +90,7 @@ class Dynamics:
         self.grain_map = GrainMap.from_topology(topology)
         self.bonds = np.array([(i.index, j.index) for i, j in topology.bonds()], int).reshape(-1, 2)
         self.periodic = box is not None
+        self.freedom = Moving.of(system).freedom
         integrator = openmm.LangevinMiddleIntegrator(temperature, friction, 0.001)
         integrator.setRandomNumberSeed(seed)
         try:
@@ -174,7 +176,7 @@ class Dynamics:
         if len(change) and change.max() > MAX_STRETCH:
             i, j = self.bonds[change.argmax()]
             return f"the bond of atoms {i} and {j} is off its start by {ANGSTROM_PER_NM * change.max():.2f} Å"
-        freedom = max(3 * len(positions) - 3, 3)
+        freedom = max(self.freedom, 1)
         kinetic = state.getKineticEnergy().value_in_unit(unit.kilojoule_per_mole)
         heat = 2 * kinetic / (freedom * BOLTZMANN_KJMOL) / self.temperature
         # the temperature of a few atoms fluctuates by sqrt(2 / freedom) of itself
