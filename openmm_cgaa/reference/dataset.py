@@ -3,7 +3,7 @@
 The file (format ``openmm-cgaa-dataset-2``):
 
 ====================  ==========================================================================================
-``/`` attribute       ``format``
+``/`` attributes      ``format``; ``sha256`` over the header and all arrays, see `hdf5`
 ``/header``           UTF-8 bytes of a JSON object: ``trajectories`` (list of name, kind, split, details), ``teacher``
                       (name, settings, versions, weights_sha256; null where nothing is labelled), ``provenance``
 ``/sets/0000`` ...    one group a topology: ``elements``, ``residue_names`` (strings), ``bonds``, ``residues``, and
@@ -14,7 +14,6 @@ The file (format ``openmm-cgaa-dataset-2``):
 Arrays of 4 KiB or more are chunked by frames, shuffled, compressed by gzip, each chunk with a checksum.
 """
 
-import io
 import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -24,7 +23,9 @@ import numpy as np
 
 from ..errors import DatasetError
 from ..files import write_bytes
-from .frames import ARRAYS, KINDS, LABELS, SPLITS, Frames, Trajectory, frame_key
+from . import hdf5
+from .frames import KINDS, SPLITS, Frames, Trajectory, frame_key
+from .hdf5 import FORMAT
 
 __all__ = [
     "FORMAT",
@@ -38,12 +39,6 @@ __all__ = [
     "is_dataset",
     "same_teacher",
 ]
-
-FORMAT = "openmm-cgaa-dataset-2"
-TOPOLOGY = ("elements", "bonds", "residues", "residue_names")
-CHUNK_BYTES = 2**18
-SMALL_BYTES = 4096  # the index of the chunks of a smaller array would be larger than what is saved
-FORCE_GRID = 2.0**-16  # eV/Å, of single precision: 1.5e-5, below the noise of a teacher in float32
 
 
 @dataclass(eq=False)
@@ -75,6 +70,9 @@ class Dataset:
 
     def __post_init__(self):
         self.sets, self.trajectories = list(self.sets), list(self.trajectories)
+        for name in ("teacher", "provenance"):
+            if not isinstance(value := getattr(self, name), dict) and (name, value) != ("teacher", None):
+                raise DatasetError(f"{name}: {value!r}, expected a dict")
         known = {}
         for trajectory in self.trajectories:
             if trajectory.name in known:
@@ -206,14 +204,7 @@ class Dataset:
             "teacher": self.teacher,
             "provenance": self.provenance,
         }
-        buffer = io.BytesIO()
-        with h5py.File(buffer, "w") as file:
-            file.attrs["format"] = FORMAT
-            _write(file, "header", np.frombuffer(json.dumps(header).encode(), np.uint8))
-            file.create_group("sets")
-            for index, frames in enumerate(self.sets):
-                _write_frames(file.create_group(f"sets/{index:04d}"), frames, precision)
-        write_bytes(path, buffer.getbuffer())
+        write_bytes(path, hdf5.write(header, self.sets, precision))
 
     @classmethod
     def load(cls, path) -> "Dataset":
@@ -235,11 +226,7 @@ class Dataset:
                     "bring it here with openmm-cgaa data import"
                 )
         try:
-            with h5py.File(path, "r") as file:
-                if file.attrs.get("format") != FORMAT:
-                    raise DatasetError(f"{path}: not a data set of this version (its format is not {FORMAT})")
-                header = json.loads(file["header"][()].tobytes())
-                sets = [_read_frames(file["sets"][name]) for name in sorted(file["sets"])]
+            header, sets = hdf5.read(path)
             trajectories = [Trajectory(**fields) for fields in header["trajectories"]]
             return cls(sets, trajectories, header["teacher"], header["provenance"])
         except DatasetError as error:
@@ -256,7 +243,7 @@ def is_dataset(path) -> bool:
     try:
         with h5py.File(path, "r") as file:
             return str(file.attrs.get("format", "")).startswith("openmm-cgaa-dataset")
-    except OSError:
+    except Exception:  # a damaged or foreign file: whatever h5py stumbles on
         return False
 
 
@@ -301,44 +288,3 @@ def _joined_provenance(datasets):
             if part and part not in parts:
                 parts.append(part)
     return parts[0] if len(parts) == 1 else {"merged": parts} if parts else {}
-
-
-def _write_frames(group, frames, precision):
-    for name in TOPOLOGY:
-        values = getattr(frames, name)
-        if name in ("elements", "residue_names"):
-            values = np.array([value.encode() for value in values])
-        else:
-            values = values.astype(np.int32)
-        _write(group, name, values)
-    for name in (*ARRAYS, *LABELS):
-        values = getattr(frames, name)
-        if values is None:
-            continue
-        if precision == "single" and name == "positions":
-            values = values.astype(np.float32)
-        if precision == "single" and name == "forces":
-            values = np.round(values / FORCE_GRID) * np.float32(FORCE_GRID)
-        _write(group, name, values)
-
-
-def _write(group, name, values):
-    if values.nbytes < SMALL_BYTES:
-        group.create_dataset(name, data=values)
-        return
-    frames = max(1, min(len(values), CHUNK_BYTES // max(1, values[:1].nbytes)))
-    options = {"compression": "gzip", "compression_opts": 6, "shuffle": True, "fletcher32": True}
-    group.create_dataset(name, data=values, chunks=(frames, *values.shape[1:]), **options)
-
-
-def _read_frames(group) -> Frames:
-    missing = [name for name in (*TOPOLOGY, *ARRAYS) if name not in group]
-    if missing:
-        raise DatasetError(f"set {group.name}: {', '.join(missing)} missing; make the file again and save all arrays")
-    fields = {name: group[name][()] for name in (*TOPOLOGY, *ARRAYS, *LABELS) if name in group}
-    for name in ("elements", "residue_names"):
-        fields[name] = [value.decode() for value in fields[name]]
-    try:
-        return Frames(**fields)
-    except DatasetError as error:
-        raise DatasetError(f"set {group.name}: {error}") from None

@@ -63,6 +63,29 @@ class Trajectory:
             raise DatasetError(
                 f"trajectory {self.name}: split {self.split!r}, expected one of {', '.join(SPLITS)}, or an empty string"
             )
+        parent = self.details.get("parent") if isinstance(self.details, dict) else self.details
+        if not isinstance(parent, str | None) or not isinstance(self.details, dict):
+            raise DatasetError(
+                f"trajectory {self.name}: details {self.details!r}, expected a dict; its parent is a trajectory's name"
+            )
+
+
+def real_numbers(name, values, dtype) -> np.ndarray:
+    """An array of a type, if nothing is lost by it: neither imaginary parts nor fractions.
+
+    Raises
+    ------
+    DatasetError
+    """
+    try:
+        values = np.asarray(values)
+    except ValueError:  # ragged
+        values = np.asarray(values, dtype=object)
+    if values.dtype.kind not in "biuf":
+        raise DatasetError(f"{name}: of type {values.dtype}, expected an array of real numbers")
+    if np.issubdtype(dtype, np.integer) and values.dtype.kind == "f" and not np.array_equal(values, np.rint(values)):
+        raise DatasetError(f"{name}: expected whole numbers")
+    return values.astype(dtype, copy=False)
 
 
 def frame_key(numbers, positions, cell) -> str:
@@ -128,8 +151,10 @@ class Frames:
     stress: np.ndarray | None = None
 
     def __post_init__(self):
-        self._set("elements", [str(element) for element in self.elements])
-        self._set("residue_names", [str(name) for name in self.residue_names])
+        for name in ("elements", "residue_names"):
+            if isinstance(values := getattr(self, name), str) or not np.iterable(values):
+                raise DatasetError(f"{name}: {values!r}, expected a list of strings")
+            self._set(name, [str(value) for value in values])
         self._check_frames()
         self._check_cells()
         self._check_topology()
@@ -138,7 +163,7 @@ class Frames:
         object.__setattr__(self, name, value)
 
     def _check_frames(self):
-        positions = np.asarray(self.positions, dtype=float)
+        positions = real_numbers("positions", self.positions, float)
         count = len(positions) if positions.ndim else 0
         defaults = {
             "trajectory": np.zeros(count, int),
@@ -152,10 +177,7 @@ class Frames:
             values = defaults.get(name) if values is None else values
             if values is None:
                 raise DatasetError(f"{name}: missing; every frame needs positions and a cell (zeros: not periodic)")
-            try:
-                values = np.asarray(values, dtype=dtype)
-            except (TypeError, ValueError):
-                raise DatasetError(f"{name}: not an array of numbers") from None
+            values = real_numbers(name, values, dtype)
             expected = tuple(len(self.elements) if size == "atoms" else size for size in shape)
             if values.ndim == 0 or values.shape[1:] != expected:
                 raise DatasetError(
@@ -194,7 +216,10 @@ class Frames:
         unknown = sorted({e for e in self.elements if e.upper() not in app.Element._elements_by_symbol})
         if unknown:
             raise DatasetError(f"elements: {', '.join(unknown)} unknown; expected chemical symbols")
-        residues, bonds = np.asarray(self.residues, dtype=int), np.asarray(self.bonds, dtype=int).reshape(-1, 2)
+        residues, bonds = (real_numbers(name, getattr(self, name), int) for name in ("residues", "bonds"))
+        if bonds.size % 2:
+            raise DatasetError(f"bonds: shape {bonds.shape}, expected (bonds, 2)")
+        bonds = bonds.reshape(-1, 2)
         if residues.shape != (atoms,) or residues.min() < 0 or residues.max() >= len(names):
             raise DatasetError(f"residues: expected one index below {len(names)} for each of {atoms} atoms")
         present, first = np.unique(residues, return_index=True)

@@ -79,9 +79,11 @@ class Parts:
         return _read_json(self.folder / "teacher.json")
 
     def read(self, key, num_atoms) -> Label | None:
-        """The label of a frame; None if there is none, or its file is damaged: it is computed anew then."""
+        """The label of a frame; None if there is none, or its file is damaged or of another frame."""
         try:
             with np.load(self.folder / f"{key}.npz") as file:
+                if not set(file.files) <= {*Label._fields, "key"} or str(file.get("key", key)) != key:
+                    return None  # of another frame, or its directory is damaged
                 forces = np.asarray(file["forces"], np.float32)
                 stress = np.asarray(file["stress"], np.float32) if "stress" in file else None
                 label = Label(float(file["energy"]), forces, stress, float(file["seconds"]))
@@ -93,7 +95,7 @@ class Parts:
     def write(self, key, label):
         """Keep the label of a frame."""
         file = io.BytesIO()
-        np.savez(file, **{name: value for name, value in label._asdict().items() if value is not None})
+        np.savez(file, key=key, **{name: value for name, value in label._asdict().items() if value is not None})
         write_bytes(self.folder / f"{key}.npz", file.getvalue())
 
 
