@@ -2,11 +2,13 @@
 
 import numpy as np
 
+from .lattice import nearest_image
+
 
 def shortest_contact(positions, box, pairs) -> tuple:
     """The shortest distance of some pairs of atoms and the pair, nearest images.
 
-    Exact for distances below half the smallest height of the box: there every fractional coordinate is below 1/2.
+    Exact for distances below half the smallest height of the lattice's reduced box, see `lattice.nearest_image`.
 
     Parameters
     ----------
@@ -25,7 +27,7 @@ def shortest_contact(positions, box, pairs) -> tuple:
         return float("inf"), -1
     delta = positions[second] - positions[first]
     if box is not None:
-        delta -= np.round(delta @ np.linalg.inv(box)) @ box
+        delta = nearest_image(delta, box)
     square = np.einsum("px,px->p", delta, delta)
     closest = int(square.argmin())
     return float(np.sqrt(square[closest])), closest

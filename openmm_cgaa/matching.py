@@ -10,6 +10,7 @@ from functools import lru_cache
 import networkx
 import numpy as np
 
+from . import lattice
 from .errors import GrainError
 
 MAX_AUTOMORPHISMS = 20_000
@@ -217,6 +218,7 @@ def unwrap(positions: np.ndarray, tree: list, box) -> np.ndarray:
     """
     whole = positions.copy()
     if box is not None:
+        box = lattice.reduced(box)
         inverse = np.linalg.inv(box)
         for parent, child in tree:
             bond = whole[:, child] - whole[:, parent]

@@ -11,6 +11,7 @@ from . import validation
 from .errors import EngineError
 from .evaluator import Evaluator
 from .grains import GrainMap, GrainType
+from .lattice import reduced
 from .modelfile import load_model_bytes, model_bytes
 from .units import ANGSTROM_PER_NM
 
@@ -123,6 +124,7 @@ class CGAAPotential:
         GeometryError, GrainError
         """
         box = validation.check_box(box)
+        box = None if box is None else reduced(box)
         if not isinstance(topology, GrainMap):
             validation.check_periodicity(topology, box)
         grain_map = self.grain_map(topology)

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 from openmm import app, unit
 
+from . import lattice
 from .errors import CGAADomainWarning, EngineError, GeometryError, SimulationError
 from .grains import GrainMap
 from .units import ANGSTROM_PER_NM, G_PER_CM3_PER_DALTON_PER_ANGSTROM3
@@ -63,7 +64,7 @@ def check_box(box) -> np.ndarray | None:
     if np.linalg.det(box) < 1e-9:
         raise GeometryError(
             f"box {box.tolist()} (nm) has volume {np.linalg.det(box):g} nm^3; its rows must be three right-handed "
-            "vectors of a positive volume (for no box at all give None)"
+            "vectors of a positive volume (left-handed ones span the lattice of -box; for no box at all give None)"
         )
     return box
 
@@ -74,17 +75,30 @@ def check_extent(grain_map: GrainMap, positions: np.ndarray, box: np.ndarray | N
     Raises
     ------
     GeometryError
-        A grain is as long as the box is high in its narrowest direction, so that it would touch its own image.
+        A grain is as long as the lattice is high in its narrowest direction, so that it would touch its own image; or
+        the box is so skewed that the network could not make grains whole in it.
     """
     if box is None:
         return
-    height = ANGSTROM_PER_NM / np.linalg.norm(np.linalg.inv(box), axis=0).max()
-    extents = grain_map.extents(positions * ANGSTROM_PER_NM, box * ANGSTROM_PER_NM)
-    worst = int(np.argmax(extents))
-    if extents[worst] >= height:
+    short = lattice.reduced(box)
+    height, own = (ANGSTROM_PER_NM * lattice.height(vectors) for vectors in (short, box))
+    distances = grain_map.distances(positions * ANGSTROM_PER_NM, box * ANGSTROM_PER_NM)
+    longest = 0.0
+    for t, (kind, apart) in enumerate(zip(grain_map.types, distances)):
+        extents = apart.max(axis=(1, 2), initial=0.0)
+        if len(extents) and extents.max() >= height:
+            worst = np.flatnonzero(grain_map.type_index == t)[extents.argmax()]
+            raise GeometryError(
+                f"residue {grain_map.labels[worst]} spans {extents.max():.2f} Å, but the box is only {height:.2f} Å "
+                "high in its narrowest direction; give positions in nm, or a larger box"
+            )
+        first, second = np.array(kind.bonds, dtype=int).reshape(-1, 2).T
+        longest = max(longest, apart[:, first, second].max(initial=0.0))
+    if 2 * longest >= own:
         raise GeometryError(
-            f"residue {grain_map.labels[worst]} spans {extents[worst]:.2f} Å, but the box is only {height:.2f} Å high "
-            "in its narrowest direction; give positions in nm, or a larger box"
+            f"the box vectors are skewed: between them it is {own:.2f} Å high, too little for a bond of "
+            f"{longest:.2f} Å, though their lattice is {height:.2f} Å high. Give the same lattice by short vectors: "
+            "box, turn = openmm_cgaa.lattice.triangular(box); positions = positions @ turn"
         )
 
 

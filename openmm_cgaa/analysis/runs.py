@@ -10,6 +10,7 @@ from openmm import app
 
 from ..errors import SimulationError
 from ..grains import GrainMap
+from ..lattice import triangular
 from ..reference.dataset import Dataset, is_dataset
 from ..units import ANGSTROM_PER_NM
 
@@ -100,8 +101,10 @@ def read_reference(path, topology) -> mdtraj.Trajectory:
         frames = next((one for one in Dataset.load(path).sets if list(one.elements) == elements and one.periodic), None)
         if frames is None:
             raise SimulationError(f"{path}: holds no frames of the run's atoms, in the same order")
-        trajectory = mdtraj.Trajectory(frames.positions / ANGSTROM_PER_NM, topology)
-        trajectory.unitcell_vectors = frames.cell / ANGSTROM_PER_NM
+        turned = [(x @ turn, box) for x, (box, turn) in zip(frames.positions, map(triangular, frames.cell))]
+        positions, boxes = (np.array(values) / ANGSTROM_PER_NM for values in zip(*turned))
+        trajectory = mdtraj.Trajectory(positions, topology)
+        trajectory.unitcell_vectors = boxes
         return trajectory
     return _read(path, lambda path: mdtraj.load(str(path), top=topology))
 

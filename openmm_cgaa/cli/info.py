@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import CGAAError, GrainError
+from ..lattice import height, reduced
 from ..units import ANGSTROM_PER_NM
 
 
@@ -104,7 +105,7 @@ def oversized(grains, positions, box) -> list:
     """Of each type the largest grain, if it is longer than half the narrowest height of the box."""
     if positions is None or box is None:
         return []
-    half = 0.5 / np.linalg.norm(np.linalg.inv(box), axis=0).max()
+    half = 0.5 * height(reduced(box))
     extents, problems = grains.extents(positions, box), []
     for t in range(len(grains.types)):
         members = np.flatnonzero(grains.type_index == t)

@@ -10,7 +10,7 @@ from ase.optimize.optimize import Optimizer
 from ase.stress import full_3x3_to_voigt_6_stress
 from scipy.sparse.csgraph import connected_components
 
-from .. import validation
+from .. import lattice, validation
 from ..errors import EngineError, GeometryError
 from ..grains import GrainMap
 from ..potential import CGAAPotential
@@ -65,12 +65,13 @@ class CGAACalculator(Calculator):
         periodic = bool(self.atoms.pbc.any())
         if periodic and not self.atoms.pbc.all():
             raise GeometryError(f"pbc is {self.atoms.pbc.tolist()}; give a box in all three directions, or in none")
-        box = validation.check_box(self.atoms.cell.array / ANGSTROM_PER_NM) if periodic else None
+        cell = lattice.reduced(self.atoms.cell.array) if periodic else None
+        box = None if cell is None else validation.check_box(cell / ANGSTROM_PER_NM)
         grain_map, evaluator = self._bind(box)
         tensor = self.potential.tensor
         with torch.enable_grad():
             energy, forces, virial = evaluator.compute(
-                tensor(self.atoms.positions), tensor(self.atoms.cell.array) if periodic else None
+                tensor(self.atoms.positions), None if cell is None else tensor(cell)
             )
         energy, forces = float(energy), forces.double().cpu().numpy()
         validation.check_finite(energy, forces, grain_map)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..errors import CGAAError, SimulationError
+from ..lattice import reduced
 from ..units import ANGSTROM_PER_NM
 from .dynamics import frames_of, on_grid, scaled, whole
 from .liquids import single_dynamics
@@ -48,7 +49,7 @@ def cut_clusters(run, plan):
     for parent, index in _chosen(run, plan, rng):
         if not parent.periodic:
             raise CGAAError(f"trajectory {run.trajectories[0]} is not periodic; clusters are cut from liquids")
-        positions, cell = parent.positions[index], parent.cell[index]
+        positions, cell = parent.positions[index], reduced(parent.cell[index])
         grains = _grains(parent, whole(parent.grain_map(), positions, cell))
         names = parent.residue_names
         possible = [g for g in range(len(grains)) if run.centers is None or names[g] in run.centers]

@@ -10,6 +10,7 @@ from .. import validation
 from ..building import box_length, pack
 from ..errors import CGAAError
 from ..grains import GrainMap
+from ..lattice import nearest_image
 from ..topologies import read_structure
 from ..units import ANGSTROM_PER_NM
 from .dynamics import Dynamics, frames_of, on_grid, scaled, whole
@@ -131,7 +132,7 @@ def _distances(x, atoms, cell):
     """From some atoms to all [atoms, all], to the next image in a cell (zeros: none); an atom from itself 0."""
     between = x[atoms][:, None] - x
     if cell.any():
-        between -= np.round(between @ np.linalg.inv(cell)) @ cell
+        between = nearest_image(between, cell)
     return np.linalg.norm(between, axis=-1)
 
 

@@ -10,6 +10,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from openmm.app.internal.unitcell import reducePeriodicBoxVectors
 from openmm.unit import dalton, kilojoule_per_mole, nanometer
 
+from .. import lattice
 from ..errors import EngineError
 from ..units import ANGSTROM_PER_NM, KJMOL_PER_EV, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
 
@@ -73,13 +74,13 @@ class OpenMMCalculator(Calculator):
         """Called by ASE."""
         super().calculate(atoms, properties, system_changes)
         positions, cell, turn = self.atoms.positions, None, np.eye(3)
-        if self.periodic:  # OpenMM wants the first vector along x, the second in the plane of x and y
-            standard, turn = self.atoms.cell.standard_form()
-            positions, cell = positions @ turn.T, standard.array
+        if self.periodic:
+            cell, turn = lattice.triangular(self.atoms.cell.array)
+            positions = positions @ turn
         energy, forces = self._evaluate(positions, cell, forces=True)
-        self.results = {"energy": energy, "forces": forces @ turn}
+        self.results = {"energy": energy, "forces": forces @ turn.T}
         if self.periodic and "stress" in properties:
-            stress = turn.T @ self._stress(positions, cell) @ turn
+            stress = turn @ self._stress(positions, cell) @ turn.T
             self.results["stress"] = full_3x3_to_voigt_6_stress(stress)
 
     def _stress(self, positions, cell):

@@ -10,6 +10,7 @@ from openmm import app, unit
 
 from ..files import write_bytes
 from ..geometry import layout_of
+from ..lattice import reduced
 from ..neighbors import build_graph
 from ..units import G_PER_CM3_PER_DALTON_PER_ANGSTROM3, GPA_PER_EV_PER_ANGSTROM3
 from .dataset import Dataset, Frames
@@ -64,7 +65,7 @@ def neighbors(frames: Frames) -> np.ndarray:
     layout = layout_of(frames.grain_map())
     counts = np.zeros((len(frames), frames.num_grains), int)
     for frame, (positions, cell) in enumerate(zip(frames.positions, frames.cell)):
-        box = torch.from_numpy(cell) if frames.periodic else None
+        box = torch.from_numpy(reduced(cell)) if frames.periodic else None
         graph = build_graph(torch.from_numpy(positions), box, layout, NEIGHBOR_CUTOFF, 0.0)
         counts[frame] = torch.bincount(graph.edge_index[0], minlength=frames.num_grains).numpy()
     return counts

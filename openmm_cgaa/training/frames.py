@@ -8,6 +8,7 @@ import torch
 
 from ..errors import DatasetError
 from ..geometry import layout_of
+from ..lattice import reduced
 from ..neighbors import build_graph
 from ..nn.graph import Graph, batch_graphs
 from ..reference import Dataset
@@ -50,7 +51,7 @@ def frame_graphs(frames, types, grain_cutoff: float, atom_cutoff: float, align=F
         if align:
             aligned = grain_map.align(positions, cell if periodic else None)
             layout = layout._replace(atom_index=torch.as_tensor(aligned.network_order()[0]))
-        box = torch.from_numpy(cell) if periodic else None
+        box = torch.from_numpy(reduced(cell)) if periodic else None
         graph = build_graph(torch.from_numpy(positions), box, layout, grain_cutoff, atom_cutoff)
         own = {"pair_index": graph.pair_index.int(), "edge_index": graph.edge_index.int()}
         yield graph._replace(atom_grain=atom_grain, grain_frame=grain_frame, **own), layout.atom_index

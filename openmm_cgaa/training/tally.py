@@ -5,6 +5,7 @@ import torch
 
 from ..analysis.errors import energy_sums, grain_errors, intervals, padded, pooled, resamples
 from ..geometry import layout_of
+from ..lattice import reduced
 from ..neighbors import atom_pairs
 from ..nn.graph import grain_centers
 from ..units import GPA_PER_EV_PER_ANGSTROM3
@@ -69,7 +70,7 @@ class Tally:
                 (graph, label), (_, forces, _) = next(items)
                 arrays = label.forces.numpy()[None], forces[None], graph.positions.numpy()[None]
                 found.append(grain_errors(*arrays, graph.atom_grain.numpy()))
-                box = torch.from_numpy(cell).float() if one.periodic else None
+                box = torch.from_numpy(reduced(cell)).float() if one.periodic else None
                 contact.append(shortest_contacts(graph, layout, box, CONTACTS[-1]))
         self.grains = {name: np.concatenate([each[name][0] for each in found]) for name in found[0]}
         self.frame = np.repeat(np.arange(len(frames)), frames.grains)
