@@ -107,7 +107,7 @@ class GrainMap:
         return len(self.slots)
 
     @classmethod
-    def from_topology(cls, topology, templates=None) -> "GrainMap":
+    def from_topology(cls, topology, templates=None, atoms=None) -> "GrainMap":
         """Each residue of an OpenMM Topology becomes a grain.
 
         Parameters
@@ -116,14 +116,17 @@ class GrainMap:
         templates : openmm.app.Topology or dict, optional
             Bonds for residues that have none, found by residue name and atom names: a Topology in which a residue of
             that name has its bonds, or ``{residue name: [(atom name, atom name), ...]}``.
+        atoms : sequence of int, optional
+            Make grains of the residues of these atoms alone; all else may be a peptide or have virtual sites. Atoms
+            keep the topology's numbers.
 
         Raises
         ------
         GrainError
-            An atom without element, a polyatomic residue that its bonds do not connect, a bond between two residues,
-            a template that names an atom which the residue lacks.
+            Not a Topology, an atom without element, a polyatomic residue that its bonds do not connect, a bond between
+            two residues, a template that names an atom which the residue lacks.
         """
-        return cls._build(topologies.read_openmm(topology, templates))
+        return cls._build(topologies.read_openmm(topology, templates, atoms), topology.getNumAtoms())
 
     @classmethod
     def from_mdtraj(cls, topology) -> "GrainMap":
@@ -146,7 +149,7 @@ class GrainMap:
         return cls._build(topologies.read_arrays(elements, bonds, residues, names))
 
     @classmethod
-    def _build(cls, residues: topologies.Residues) -> "GrainMap":
+    def _build(cls, residues: topologies.Residues, num_atoms=None) -> "GrainMap":
         kinds, type_index, slots = {}, [], []  # kinds: canonical graph -> its type's index and residue names
         for atoms, elements, bonds, name in zip(*residues[:4]):
             kind, order = matching.canonical_form(elements, bonds)
@@ -156,7 +159,7 @@ class GrainMap:
             slots.append(np.array(atoms)[list(order)])
         names = _unique([Counter(names).most_common(1)[0][0] for _, names in kinds.values()])
         types = [GrainType.from_bonds(name, *kind) for name, kind in zip(names, kinds)]
-        return cls(types, np.array(type_index, dtype=int), slots, residues.labels, sum(map(len, slots)))
+        return cls(types, np.array(type_index, dtype=int), slots, residues.labels, num_atoms or sum(map(len, slots)))
 
     def match(self, types) -> "GrainMap":
         """The same grains on a model's types and slots; ``types`` are all the model's, also those absent here.

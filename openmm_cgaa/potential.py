@@ -7,7 +7,7 @@ import openmm
 import torch
 from openmm import unit
 
-from . import validation
+from . import arguments, validation
 from .errors import EngineError
 from .evaluator import Evaluator
 from .grains import GrainMap, GrainType
@@ -52,12 +52,12 @@ class CGAAPotential:
     """
 
     def __init__(self, model, precision: str = "single", device=None, fused: bool = True):
-        if precision not in DTYPES:
-            raise EngineError(f"precision {precision!r} is not known; give 'single' or 'double'")
+        arguments.choice(precision, "precision", DTYPES)
+        arguments.flag(fused, "fused")
         if isinstance(model, bytes):
             self.data, self.source = model, "from memory"
         else:
-            self.data, self.source = model_bytes(model), str(model)
+            self.data, self.source = model_bytes(arguments.path(model, "model")), str(model)
         network, self.metadata = load_model_bytes(self.data, self.source)
         self.precision = precision
         self.device = _device(device)
@@ -70,16 +70,28 @@ class CGAAPotential:
         self.conserving = bool(network.conserving)
         # without this invariance equal atoms must sit in the slots that the reference geometry gives them
         self.permutation_invariant = bool(getattr(network, "permutation_invariant", self.conserving))
-        self.evaluated = False
+        self.told = set()  # what `evaluate` has warned of
 
     def __repr__(self):
         kinds = ", ".join(kind.name for kind in self.types)
         forces = "conserving" if self.conserving else "direct forces"
         return f"CGAAPotential({self.source!r}, {self.precision}, {self.device}): {forces}, knows {kinds}"
 
-    def grain_map(self, topology) -> GrainMap:
-        """The grains of a Topology or GrainMap on the model's types and slots; `GrainError` if one is not known."""
-        grain_map = topology if isinstance(topology, GrainMap) else GrainMap.from_topology(topology)
+    def grain_map(self, topology, templates=None) -> GrainMap:
+        """The grains of a Topology or GrainMap on the model's types and slots.
+
+        Parameters
+        ----------
+        topology : openmm.app.Topology or GrainMap
+        templates : optional
+            Bonds for residues of a Topology that have none, as in `GrainMap.from_topology`.
+
+        Raises
+        ------
+        GrainError
+            Not a topology, residues that are no grains, or a grain that the model does not know.
+        """
+        grain_map = topology if isinstance(topology, GrainMap) else GrainMap.from_topology(topology, templates)
         return grain_map.match(self.types)
 
     def evaluator(self, topology, periodic: bool, part: int = 0) -> Evaluator:
@@ -94,7 +106,8 @@ class CGAAPotential:
         part : int
             0 the total, 1 the intra-grain term with the reference energies, 2 the rest.
         """
-        if part and not self.conserving:
+        arguments.flag(periodic, "periodic")
+        if arguments.integer(part, "part", 0, 2) and not self.conserving:
             raise EngineError(
                 f"model {self.source}: forces of a direct model are not split into an intra-grain energy and a rest; "
                 "only a conserving model has these parts (intraForceGroup, RESPA)"
@@ -126,13 +139,11 @@ class CGAAPotential:
         box = validation.check_box(box)
         box = None if box is None else reduced(box)
         if not isinstance(topology, GrainMap):
-            validation.check_periodicity(topology, box)
+            validation.check_periodicity(arguments.topology(topology), box)
         grain_map = self.grain_map(topology)
         positions = validation.check_positions(positions, grain_map.num_atoms)
         validation.check_extent(grain_map, positions, box)
-        if not self.evaluated:
-            self.warn_domain(grain_map, box, positions)
-            self.evaluated = True
+        self.warn_domain(grain_map, box, positions, told=self.told)
         evaluator = self.evaluator(self.aligned(grain_map, positions, box), box is not None)
         with torch.enable_grad():  # the networks differentiate inside
             energy, forces = evaluator(self.tensor(positions), None if box is None else self.tensor(box))
@@ -140,13 +151,37 @@ class CGAAPotential:
         validation.check_finite(energy, forces, grain_map)
         return energy, forces
 
-    def warn_domain(self, grain_map: GrainMap, box: np.ndarray | None, positions: np.ndarray | None = None) -> None:
-        """One `CGAADomainWarning` that names what of a system (nm) lies outside of what the model was trained on."""
-        outside = validation.check_domain(self.metadata["domain"], self.types, grain_map, box)
+    def warn_domain(
+        self,
+        grain_map: GrainMap,
+        box: np.ndarray | None,
+        positions: np.ndarray | None = None,
+        whole: bool = True,
+        told: set | None = None,
+    ) -> None:
+        """One `CGAADomainWarning` that names what of a system (nm) lies outside of what the model was trained on.
+
+        Parameters
+        ----------
+        grain_map : GrainMap
+            Matched to the model's types.
+        box : array [3, 3], nm, or None
+        positions : array [atoms, 3], nm, optional
+            For the shapes of molecules.
+        whole : bool
+            False: these grains share the box with other particles, so that their density says nothing.
+        told : set, optional
+            What was said before, and is not said again of the same composition; it grows.
+        """
+        outside = validation.check_domain(self.metadata["domain"], self.types, grain_map, box, whole)
         if positions is not None and hasattr(self.network, "ranges"):  # of networks with walls inside molecules
             ranges = [(low.cpu().numpy(), high.cpu().numpy()) for low, high in self.network.ranges()]
-            outside += validation.check_shapes(ranges, grain_map, positions, box)
-        validation.warn_domain(self.source, outside)
+            outside |= validation.check_shapes(ranges, grain_map, positions, box)
+        if told is not None:
+            composition = tuple(np.bincount(grain_map.type_index, minlength=len(self.types)).tolist())
+            outside = {what: text for what, text in outside.items() if (composition, what) not in told}
+            told.update((composition, what) for what in outside)
+        validation.warn_domain(self.source, list(outside.values()))
 
     def provenance(self) -> dict:
         """What made a run's forces and what they were trained on, as `simulation.run` takes it.
@@ -171,7 +206,7 @@ class CGAAPotential:
 
     def tensor(self, values: np.ndarray) -> torch.Tensor:
         """float64, on the potential's device: wrapping in single precision would lose digits."""
-        return torch.as_tensor(values, dtype=torch.float64, device=self.device)
+        return torch.as_tensor(np.ascontiguousarray(values), dtype=torch.float64, device=self.device)
 
     def createSystem(self, topology, removeCMMotion: bool = True, hydrogenMass=None, **options) -> openmm.System:
         """An OpenMM System, ready for ``app.Simulation``.
@@ -186,14 +221,15 @@ class CGAAPotential:
         **options
             For `addForces`.
         """
+        arguments.flag(removeCMMotion, "removeCMMotion")
         system = openmm.System()
-        for atom in topology.atoms():
+        for atom in arguments.topology(topology).atoms():
             system.addParticle(0.0 if atom.element is None else atom.element.mass)
-        if topology.getPeriodicBoxVectors() is not None:
-            system.setDefaultPeriodicBoxVectors(*topology.getPeriodicBoxVectors())
         self.addForces(topology, system, **options)
         if hydrogenMass is not None:
-            _move_mass(topology, system, hydrogenMass)
+            _move_mass(
+                GrainMap.from_topology(topology, options.get("templates"), options.get("atoms")), system, hydrogenMass
+            )
         if removeCMMotion:
             system.addForce(openmm.CMMotionRemover())
         return system
@@ -208,6 +244,7 @@ class CGAAPotential:
         backend: str = "auto",
         useCUDAGraphs: bool = False,
         positions=None,
+        templates=None,
     ) -> None:
         """Add the model to a System.
 
@@ -215,9 +252,10 @@ class CGAAPotential:
         ----------
         topology : openmm.app.Topology
         system : openmm.System
-        atoms : iterable of int, optional
-            Whole residues that the model takes; all by default.
+        atoms : sequence of int, optional
+            Whole residues that the model takes; all by default. The rest of the topology may be anything.
         forceGroup : int
+            0 to 31.
         intraForceGroup : int, optional
             Own force group of the intra-grain term, for RESPA (conserving models only).
         backend : str
@@ -227,29 +265,40 @@ class CGAAPotential:
         positions : array [atoms of the topology, 3], nm, or Quantity, optional
             Needed for the torch backend and a model that is not `permutation_invariant`, to tell equivalent atoms.
             For all others they are looked at, and a `CGAADomainWarning` names molecules of a shape never trained on.
+        templates : openmm.app.Topology or dict, optional
+            Bonds for residues that have none, as in `GrainMap.from_topology`.
 
         Raises
         ------
         EngineError, GrainError, GeometryError
-        """
-        from .engines import add_forces
+            Among the reasons: forces in the system that the model would count twice (docs/engines.md).
 
-        num_atoms = topology.getNumAtoms()
+        Notes
+        -----
+        The model is periodic if the topology has a box or a force of the system is periodic. The box is then the
+        default box of the system. Where no force of it is periodic and that box was never set, it becomes the
+        topology's.
+        """
+        from .engines import add_forces, shared_box
+
+        num_atoms = arguments.topology(topology).getNumAtoms()
+        arguments.instance(system, openmm.System, "system", EngineError)
+        forceGroup = arguments.integer(forceGroup, "forceGroup", 0, arguments.FORCE_GROUPS - 1)
+        if intraForceGroup is not None:
+            intraForceGroup = arguments.integer(intraForceGroup, "intraForceGroup", 0, arguments.FORCE_GROUPS - 1)
+        arguments.flag(useCUDAGraphs, "useCUDAGraphs")
+        chosen = np.arange(num_atoms) if atoms is None else arguments.subset(atoms, num_atoms)
         if atoms is None and system.getNumParticles() < num_atoms:
             raise EngineError(
                 f"the system has {system.getNumParticles()} particles, but the topology has {num_atoms} atoms; "
                 "make both from the same topology"
             )
-        whole_map = GrainMap.from_topology(topology)
-        chosen = np.arange(num_atoms) if atoms is None else validation.check_subset(atoms, num_atoms)
+        whole_map = GrainMap.from_topology(topology, templates, None if atoms is None else chosen)
         grain_map = self.grain_map(validation.take_grains(whole_map, chosen))
-        vectors = topology.getPeriodicBoxVectors()
-        box = None if vectors is None else validation.check_box(vectors)
+        box = shared_box(topology, system)
         if positions is not None:
             positions = validation.check_positions(positions, num_atoms)[chosen]
             validation.check_extent(grain_map, positions, box)
-        if atoms is None:
-            self.warn_domain(grain_map, box, positions)
         add_forces(
             self,
             system,
@@ -261,6 +310,7 @@ class CGAAPotential:
             use_cuda_graphs=useCUDAGraphs,
             positions=positions,
         )
+        self.warn_domain(grain_map, box, positions, whole=len(chosen) == system.getNumParticles())
 
 
 def _device(device) -> torch.device:
@@ -268,22 +318,32 @@ def _device(device) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(device)
-    except RuntimeError as error:
-        raise EngineError(f"device {device!r}: {error}") from None
+    except (RuntimeError, TypeError) as error:
+        raise EngineError(
+            f"device {arguments.described(device)}: {str(error).splitlines()[0]}; give 'cpu' or 'cuda'"
+        ) from None
     if device.type == "cuda" and not torch.cuda.is_available():
         raise EngineError(f"device {str(device)!r}: this torch ({torch.__version__}) finds no CUDA device; use 'cpu'")
     return device
 
 
-def _move_mass(topology, system, hydrogen_mass) -> None:
+def _move_mass(grain_map: GrainMap, system, hydrogen_mass) -> None:
     """Give every bound hydrogen the mass, at the cost of its heavy atom, as `ForceField.createSystem` does."""
-    mass = hydrogen_mass.value_in_unit(unit.dalton) if unit.is_quantity(hydrogen_mass) else float(hydrogen_mass)
-    for bond in topology.bonds():
-        light, heavy = sorted(bond, key=lambda atom: atom.element.atomic_number)
-        if light.element.atomic_number == 1 and heavy.element.atomic_number > 1:
-            moved = mass - system.getParticleMass(light.index).value_in_unit(unit.dalton)
-            rest = system.getParticleMass(heavy.index).value_in_unit(unit.dalton) - moved
-            if rest <= 0.0:
-                raise EngineError(f"hydrogenMass {mass} Da leaves {rest:.2f} Da for atom {heavy.index} ({heavy.name})")
-            system.setParticleMass(light.index, mass)
-            system.setParticleMass(heavy.index, rest)
+    wanted = "a positive number in Da, or a Quantity of a mass"
+    mass = arguments.number(hydrogen_mass, unit.dalton, "hydrogenMass", wanted)
+    if mass <= 0.0:
+        raise EngineError(f"hydrogenMass is {arguments.described(hydrogen_mass)}; give {wanted}")
+    for g, (t, slots) in enumerate(zip(grain_map.type_index, grain_map.slots)):
+        elements = grain_map.types[t].elements
+        for bond in grain_map.types[t].bonds:
+            light, heavy = sorted(bond, key=lambda slot: elements[slot] != "H")
+            if elements[light] == "H" != elements[heavy]:
+                moved = mass - system.getParticleMass(slots[light]).value_in_unit(unit.dalton)
+                rest = system.getParticleMass(slots[heavy]).value_in_unit(unit.dalton) - moved
+                if rest <= 0.0:
+                    raise EngineError(
+                        f"hydrogenMass {mass} Da leaves {rest:.2f} Da for atom {slots[heavy]} ({elements[heavy]}) of "
+                        f"residue {grain_map.labels[g]}; give less"
+                    )
+                system.setParticleMass(slots[light], mass)
+                system.setParticleMass(slots[heavy], rest)

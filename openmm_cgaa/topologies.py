@@ -5,6 +5,7 @@ from typing import List, NamedTuple, Tuple
 
 import numpy as np
 
+from . import arguments
 from .errors import CGAAError, GrainError
 from .matching import formula, is_connected
 
@@ -55,20 +56,26 @@ def read_structure(path) -> tuple:
     return structure.topology, structure.getPositions(asNumpy=True)
 
 
-def read_openmm(topology, templates=None) -> Residues:
-    """Residues of an openmm.app.Topology; `templates` as in `GrainMap.from_topology`."""
-    atoms, residues = list(topology.atoms()), list(topology.residues())
-    for atom in atoms:
+def read_openmm(topology, templates=None, chosen=None) -> Residues:
+    """Residues of an openmm.app.Topology; `templates` and `chosen` (its ``atoms``) as in `GrainMap.from_topology`."""
+    atoms, residues = list(arguments.topology(topology).atoms()), list(topology.residues())
+    if chosen is not None:
+        touched = {atoms[index].residue for index in arguments.subset(chosen, len(atoms))}
+        residues = [residue for residue in residues if residue in touched]
+    inside = [atom for residue in residues for atom in residue.atoms()]
+    for atom in inside:
         if atom.element is None:
             raise GrainError(
                 f"atom {atom.name} (index {atom.index}) of residue {atom.residue.name} {atom.residue.id} has no "
                 "element; every atom of a grain needs one, virtual sites and Drude particles are not supported"
             )
     bonds = [(bond[0].index, bond[1].index) for bond in topology.bonds()]
+    if chosen is not None:
+        bonds = _bonds_inside(atoms, bonds, {atom.index for atom in inside})
     if templates is not None:
         bonds += _template_bonds(residues, bonds, templates)
     return _checked(
-        elements=[atom.element.symbol for atom in atoms],
+        elements=[atom.element.symbol if atom.element else "" for atom in atoms],
         bonds=bonds,
         members=[[atom.index for atom in residue.atoms()] for residue in residues],
         names=[residue.name for residue in residues],
@@ -147,6 +154,19 @@ def _checked(elements, bonds, members, names, labels, atom_names) -> Residues:
                 "templates= to GrainMap.from_topology, or make separate molecules separate residues"
             )
     return Residues(members, symbols, inner, names, labels)
+
+
+def _bonds_inside(atoms: list, bonds: list, inside: set) -> list:
+    """The bonds of a part of a topology, which no bond may leave."""
+    for bond in bonds:
+        if len(inside.intersection(bond)) == 1:
+            here, there = (atoms[index] for index in sorted(bond, key=lambda index: index not in inside))
+            raise GrainError(
+                f"atom {here.name} (index {here.index}) of residue {here.residue.name} {here.residue.id} is bonded to "
+                f"atom {there.name} (index {there.index}) of residue {there.residue.name} {there.residue.id}, which is "
+                "not among atoms; a model takes whole molecules, each of them one residue"
+            )
+    return [bond for bond in bonds if bond[0] in inside]
 
 
 def _template_bonds(residues: list, bonds: list, templates) -> list:

@@ -5,21 +5,12 @@ import warnings
 import numpy as np
 from openmm import app, unit
 
-from . import lattice
+from . import arguments, lattice
 from .errors import CGAADomainWarning, EngineError, GeometryError, SimulationError
 from .grains import GrainMap
 from .units import ANGSTROM_PER_NM, G_PER_CM3_PER_DALTON_PER_ANGSTROM3
 
 SAME_FRACTION = 0.02  # boxes of other sizes cannot have exactly the composition that was trained
-
-
-def plain(values, in_unit) -> np.ndarray:
-    """Array or Quantity (also a list of Quantities) -> float64 array in the unit."""
-    if unit.is_quantity(values):
-        values = values.value_in_unit(in_unit)
-    elif len(values) and unit.is_quantity(values[0]):
-        values = [value.value_in_unit(in_unit) for value in values]
-    return np.asarray(values, dtype=np.float64)
 
 
 def check_positions(positions, num_atoms: int) -> np.ndarray:
@@ -28,9 +19,10 @@ def check_positions(positions, num_atoms: int) -> np.ndarray:
     Raises
     ------
     GeometryError
-        Of another length or shape, or not finite.
+        Not numbers or not lengths, of another length or shape, or not finite.
     """
-    positions = plain(positions, unit.nanometer)
+    wanted = f"an array of shape ({num_atoms}, 3) in nm, or a Quantity of lengths"
+    positions = arguments.numbers(positions, unit.nanometer, "positions", wanted)
     if positions.ndim != 2 or positions.shape[1] != 3:
         raise GeometryError(f"positions have shape {positions.shape}, expected ({num_atoms}, 3), in nm")
     if len(positions) != num_atoms:
@@ -52,11 +44,12 @@ def check_box(box) -> np.ndarray | None:
     Raises
     ------
     GeometryError
-        Of another shape, not finite, or of zero volume.
+        Not numbers or not lengths, of another shape, not finite, or of zero volume.
     """
     if box is None:
         return None
-    box = plain(box, unit.nanometer)
+    wanted = "the three box vectors, an array of shape (3, 3) in nm or a Quantity of lengths, or None"
+    box = arguments.numbers(box, unit.nanometer, "box", wanted)
     if box.shape != (3, 3):
         raise GeometryError(f"box has shape {box.shape}, expected (3, 3): its rows are the box vectors, in nm")
     if not np.isfinite(box).all():
@@ -122,27 +115,6 @@ def check_periodicity(topology, box) -> None:
         )
 
 
-def check_subset(atoms, num_atoms: int) -> np.ndarray:
-    """Indices of a part of a topology, in the user's order.
-
-    Raises
-    ------
-    EngineError
-        Empty, out of range, or an atom twice.
-    """
-    atoms = np.asarray(list(atoms), dtype=np.int64)
-    if len(atoms) == 0:
-        raise EngineError("atoms is empty; give the indices of whole grains, or None for all atoms")
-    if atoms.min() < 0 or atoms.max() >= num_atoms:
-        raise EngineError(
-            f"atoms {atoms.min()} to {atoms.max()} are asked for, but the topology has 0 to {num_atoms - 1}"
-        )
-    if len(set(atoms.tolist())) < len(atoms):
-        twice = np.flatnonzero(np.bincount(atoms) > 1)[0]
-        raise EngineError(f"atoms names atom {twice} more than once")
-    return atoms
-
-
 def take_grains(grain_map: GrainMap, atoms: np.ndarray) -> GrainMap:
     """The grains of a part of a topology, atoms renumbered in the order of `atoms`.
 
@@ -172,8 +144,8 @@ def take_grains(grain_map: GrainMap, atoms: np.ndarray) -> GrainMap:
     )
 
 
-def check_domain(domain: dict, types, grain_map: GrainMap, box: np.ndarray | None) -> list:
-    """What of a system lies outside of what a model was trained on, one sentence each.
+def check_domain(domain: dict, types, grain_map: GrainMap, box: np.ndarray | None, whole: bool = True) -> dict:
+    """What of a system lies outside of what a model was trained on, {what: one sentence}.
 
     Parameters
     ----------
@@ -184,29 +156,33 @@ def check_domain(domain: dict, types, grain_map: GrainMap, box: np.ndarray | Non
     grain_map : GrainMap
         Matched to the types.
     box : array [3, 3], nm, or None
+    whole : bool
+        Whether these grains are all that is in the box; if not, the density is not looked at.
     """
-    outside = []
+    outside = {}
     if domain.get("periodic", box is not None) != (box is not None):
         trained, here = ("periodic", "not") if box is None else ("non-periodic", "periodic")
-        outside.append(f"it was trained on {trained} systems, this one is {here}")
+        outside["periodic"] = f"it was trained on {trained} systems, this one is {here}"
     counts = np.bincount(grain_map.type_index, minlength=len(types))
     for kind, count in zip(types, counts):
         low, high = domain.get("species", {}).get(kind.name, (0.0, 1.0))
         fraction = count / grain_map.num_grains
         if not low - SAME_FRACTION <= fraction <= high + SAME_FRACTION:
-            outside.append(f"{fraction:.3f} of the grains are {kind.name}, trained on {low:.3f} to {high:.3f}")
-    if box is not None and "density" in domain:
+            outside[f"fraction {kind.name}"] = (
+                f"{fraction:.3f} of the grains are {kind.name}, trained on {low:.3f} to {high:.3f}"
+            )
+    if box is not None and whole and "density" in domain:
         masses = [sum(app.Element.getBySymbol(e).mass.value_in_unit(unit.dalton) for e in t.elements) for t in types]
         volume = np.linalg.det(box) * ANGSTROM_PER_NM**3
         density = np.dot(counts, masses) / volume * G_PER_CM3_PER_DALTON_PER_ANGSTROM3
         low, high = domain["density"]
         if not low <= density <= high:
-            outside.append(f"the density is {density:.3f} g/cm^3, trained on {low:.3f} to {high:.3f}")
+            outside["density"] = f"the density is {density:.3f} g/cm^3, trained on {low:.3f} to {high:.3f}"
     return outside
 
 
-def check_shapes(ranges: list, grain_map: GrainMap, positions: np.ndarray, box: np.ndarray | None) -> list:
-    """Which grains have atoms beyond the model's walls, one sentence for each type that has such, the worst named.
+def check_shapes(ranges: list, grain_map: GrainMap, positions: np.ndarray, box: np.ndarray | None) -> dict:
+    """Which grains have atoms beyond the model's walls, {what: one sentence} for each such type, the worst named.
 
     Parameters
     ----------
@@ -217,7 +193,7 @@ def check_shapes(ranges: list, grain_map: GrainMap, positions: np.ndarray, box: 
     positions : array [atoms, 3], nm
     box : array [3, 3], nm, or None
     """
-    outside = []
+    outside = {}
     distances = grain_map.distances(positions * ANGSTROM_PER_NM, None if box is None else box * ANGSTROM_PER_NM)
     for t, (apart, (low, high)) in enumerate(zip(distances, ranges)):
         different = ~np.eye(len(low), dtype=bool)
@@ -227,7 +203,7 @@ def check_shapes(ranges: list, grain_map: GrainMap, positions: np.ndarray, box: 
         worst, i, j = np.unravel_index(off.argmax(), off.shape)
         slots, elements = grain_map.slots[np.flatnonzero(grain_map.type_index == t)[worst]], grain_map.types[t].elements
         begin = low[i, j] if apart[worst, i, j] < low[i, j] else high[i, j]
-        outside.append(
+        outside[f"shape {grain_map.types[t].name}"] = (
             f"atoms {slots[i]} ({elements[i]}) and {slots[j]} ({elements[j]}) of one {grain_map.types[t].name} are "
             f"{apart[worst, i, j]:.2f} Å apart, where its wall begins at {begin:.2f} Å "
             f"({int((off > 0.0).any(axis=(1, 2)).sum())} of {len(off)} are so): minimise the energy first"

@@ -24,6 +24,7 @@ from openmm_cgaa.errors import (
 from openmm_cgaa.geometry import layout_of
 from openmm_cgaa.neighbors import build_graph, center_pairs
 from openmm_cgaa.nn import batch_graphs
+from openmm_cgaa.validation import take_grains
 
 
 def test_import_brings_torch_only_on_demand():
@@ -244,3 +245,26 @@ def test_a_start_beyond_the_walls_is_warned_of(solvent):
         assert re.search(r"of one EMC are \d\.\d\d Å apart, where its wall begins at .* \(1 of 12 are so\)", told)
     assert "wall begins" in said(lambda potential: potential.createSystem(topology, positions=bent))
     assert "wall" not in said(lambda potential: potential.createSystem(topology))
+
+
+def test_each_composition_has_its_own_warning(tmp_path, liquid, solvent):
+    """What was said of one system is not said of another one: warnings are remembered by what they depend on."""
+    topology, positions, box = solvent
+    domain = {"periodic": True, "species": {"EC": [0.3, 0.4]}, "density": [0.9, 1.2]}
+    potential = CGAAPotential(tiny_model(tmp_path / "model.safetensors", TINY_CONSERVING, liquid, domain=domain))
+    grains = GrainMap.from_topology(topology)
+    chosen = np.flatnonzero(np.asarray(liquid.residues) < 6)  # EC alone
+
+    def said(*system):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", CGAADomainWarning)
+            potential.evaluate(*system)
+        return " ".join(str(warning.message) for warning in caught)
+
+    assert not said(grains, positions, box)
+    thin = positions * 1.2, box * 1.2
+    assert "the density is" in said(grains, *thin) and not said(grains, *thin)
+    part = take_grains(grains, chosen), positions[chosen]
+    assert "1.000 of the grains are EC" in said(*part, box)
+    told = said(*part, None)
+    assert "this one is not" in told and "1.000" not in told

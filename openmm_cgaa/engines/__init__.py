@@ -5,9 +5,12 @@ import importlib
 import logging
 from pathlib import Path
 
+import numpy as np
 import openmm
 
+from .. import arguments, validation
 from ..errors import EngineError
+from . import overlap
 
 log = logging.getLogger("openmm_cgaa")
 
@@ -17,6 +20,7 @@ BAROSTATS = (
     openmm.MonteCarloMembraneBarostat,
     openmm.MonteCarloFlexibleBarostat,
 )
+NEVER_SET = 2.0 * np.eye(3)  # nm, the default box of a new openmm.System
 NOT_CONSERVING = (
     "the forces of this model are not minus the gradient of its energy (a direct force network), so that {what} would "
     "follow a wrong energy without a sign of it; use a conserving model"
@@ -65,8 +69,7 @@ def choose_backend(backend: str) -> str:
     EngineError
         The name is not known, or the torch backend is asked for in vain.
     """
-    if backend not in ("auto", "torch", "python"):
-        raise EngineError(f"backend {backend!r} is not known; give 'auto', 'torch' or 'python'")
+    arguments.choice(backend, "backend", ("auto", "torch", "python"))
     if backend == "python":
         return backend
     missing = missing_torchforce()
@@ -79,6 +82,21 @@ def choose_backend(backend: str) -> str:
             "torch 2.9.x), or use backend='python'"
         )
     return backend
+
+
+def shared_box(topology, system: openmm.System) -> np.ndarray | None:
+    """Box [3, 3] in nm that a Context of this system starts with, or None if neither topology nor system is periodic.
+
+    A default box that was never set is taken from the topology, as `ForceField.createSystem` does.
+    """
+    vectors = topology.getPeriodicBoxVectors()
+    if system.usesPeriodicBoundaryConditions():
+        return validation.check_box(system.getDefaultPeriodicBoxVectors())
+    if vectors is None:
+        return None
+    if np.array_equal(validation.check_box(system.getDefaultPeriodicBoxVectors()), NEVER_SET):
+        system.setDefaultPeriodicBoxVectors(*vectors)
+    return validation.check_box(system.getDefaultPeriodicBoxVectors())
 
 
 def add_forces(potential, system, grain_map, box, particles, groups, backend, use_cuda_graphs, positions) -> None:
@@ -106,6 +124,7 @@ def add_forces(potential, system, grain_map, box, particles, groups, backend, us
         found = [force.getName() for force in system.getForces() if isinstance(force, BAROSTATS)]
         if found:
             raise EngineError(f"the system has a barostat ({found[0]}): " + NOT_CONSERVING.format(what="a barostat"))
+    overlap.check(system, grain_map, particles)
     if groups[1] is not None and not potential.conserving:
         raise EngineError("intraForceGroup: " + NOT_CONSERVING.format(what="a split of the energy for RESPA"))
     if use_cuda_graphs and not potential.conserving:

@@ -3,11 +3,14 @@
 `import openmmml` imports this module, so it must not import torch.
 """
 
+import warnings
+
 from openmmml.mlpotential import MLPotentialImpl, MLPotentialImplFactory
 
+from .. import arguments
 from ..errors import EngineError
 
-OPTIONS = {"intraForceGroup", "backend", "useCUDAGraphs", "positions"}
+OPTIONS = {"intraForceGroup", "backend", "useCUDAGraphs", "positions", "templates"}
 
 
 class CGAAImplFactory(MLPotentialImplFactory):
@@ -38,6 +41,13 @@ class CGAAImpl(MLPotentialImpl):
         if unknown := sorted(set(args) - OPTIONS):
             raise EngineError(
                 f"CGAA models have no option {', '.join(unknown)}; they have {', '.join(sorted(OPTIONS))}"
+            )
+        if system.getNumParticles() == 0 and arguments.topology(topology).getPeriodicBoxVectors() is None:
+            warnings.warn(  # the empty system of interpolate=True
+                "interpolate=True: a model sees the topology alone, which has no box, so the model is not periodic; if "
+                "the system is, call topology.setPeriodicBoxVectors(system.getDefaultPeriodicBoxVectors()) first",
+                UserWarning,
+                stacklevel=2,
             )
         # interpolate=True copies the forces, which openmmtorch 1.5 does not survive (docs/engines.md)
         args.setdefault("backend", "python")
