@@ -13,12 +13,11 @@ from safetensors import SafetensorError
 
 from .errors import CGAAError, ModelFileError
 from .files import write_bytes
-from .grains import GrainType
+from .modelschema import UNITS, check_metadata, check_tensors
 from .nn import build_network, complete_config
 
 FORMAT = 1
 HEADER = "openmm_cgaa"
-UNITS = {"length": "angstrom", "energy": "eV"}
 BUNDLED = Path(__file__).parent / "models"
 
 
@@ -62,7 +61,7 @@ def save_model(path, network, metadata: dict, half=False) -> None:
     Raises
     ------
     ModelFileError
-        If the metadata lacks a part or is not JSON.
+        If the metadata lacks a part, is not JSON or nonsense (`modelschema`), or a weight is not finite.
     OSError
         If the file cannot be written.
     """
@@ -81,6 +80,8 @@ def save_model(path, network, metadata: dict, half=False) -> None:
     except (TypeError, ValueError) as error:
         raise ModelFileError(f"metadata for {path}: {error}; only finite numbers, text, lists and dicts fit") from None
     header.update(format=FORMAT, units=UNITS)
+    check_metadata(header, f"metadata for {path}")
+    check_tensors(tensors, f"network for {path}")
     header["sha256"] = _digest(header, tensors)
     write_bytes(path, safetensors.torch.save(tensors, {HEADER: _canonical(header)}))
 
@@ -107,7 +108,8 @@ def load_model(model) -> tuple:
     Raises
     ------
     ModelFileError
-        If the file is missing, truncated, altered, foreign, of a newer format, or of an unknown network.
+        If the file is missing, truncated, altered, foreign, of a newer format, of an unknown network, or holds what
+        cannot be meant: weights that are not finite, a cutoff of zero, negative counts (`modelschema`).
     """
     if isinstance(model, bytes):
         return load_model_bytes(model)
@@ -122,17 +124,15 @@ def load_model_bytes(data: bytes, source: str = "model from memory") -> tuple:
         raise ModelFileError(
             f"{source}: the checksum does not match, the file was altered or damaged; get a fresh copy of it"
         )
+    types = check_metadata(metadata, source)
+    check_tensors(tensors, source)
     try:
-        types = [GrainType.from_dict(entry) for entry in metadata["types"]]
         network = build_network(metadata["config"], types)
         # files from before molecules had walls have no ranges for them: they stay as they are built, without end
         ranges = {name: tensor for name, tensor in network.state_dict().items() if name.endswith((".low", ".high"))}
         network.load_state_dict(ranges | tensors)
     except (CGAAError, LookupError, AttributeError, TypeError, ValueError, RuntimeError) as error:
-        reason = f"no {error} in its metadata" if isinstance(error, KeyError) else str(error)
-        raise ModelFileError(
-            f"{source}: cannot build its network from config {metadata.get('config')}: {reason}"
-        ) from error
+        raise ModelFileError(f"{source}: cannot build its network from config {metadata['config']}: {error}") from error
     return network.eval(), metadata
 
 
@@ -149,15 +149,21 @@ def read_metadata(data: bytes, source: str = "model from memory") -> dict:
     if text is None:
         raise ModelFileError(f"{source}: a safetensors file, but not a model of openmm_cgaa (no {HEADER!r} header)")
     try:
-        metadata = json.loads(text)
-        version = int(metadata["format"])
-    except (KeyError, TypeError, ValueError) as error:
+        metadata = json.loads(text, parse_constant=_no_number)
+        version = metadata["format"]
+        if type(version) is not int or version < 1:
+            raise ValueError(f"format {version!r}")
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ModelFileError(f"{source}: its {HEADER!r} header cannot be read ({error}); get a fresh copy") from None
     if version > FORMAT:
         raise ModelFileError(
             f"{source}: model format {version}, but this version of openmm_cgaa reads up to {FORMAT}; update it"
         )
     return metadata
+
+
+def _no_number(name):
+    raise ValueError(f"{name} in it")
 
 
 def _canonical(metadata: dict) -> str:
