@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from .geometry import Layout, layout_of
 from .neighbors import build_graph
 from .nn import ConservingNetwork
+from .torchstate import building, calling
 from .units import ANGSTROM_PER_NM, KJMOL_PER_EV, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
 
 log = logging.getLogger("openmm_cgaa")
@@ -31,6 +32,7 @@ class Evaluator(nn.Module):
         Let Python calls go through the fused kernels where there are some (`fused_evaluation`); TorchScript never does.
     """
 
+    @building()
     def __init__(self, network: nn.Module, grain_map, periodic: bool, part: int = 0, fused: bool = False):
         super().__init__()
         self.network = network.eval()
@@ -71,9 +73,21 @@ class Evaluator(nn.Module):
     def compute(self, positions: Tensor, cell: Optional[Tensor]) -> Tuple[Tensor, Tensor, Tensor]:
         """Energy [], forces [atoms, 3] in the topology's order and virial [3, 3]; eV and Å in and out, float64 in."""
         if not torch.jit.is_scripting():
-            if self.fused is not None:
-                energy, forces, virial = self.fused(positions, cell, self.part)
-                return energy, forces.index_select(0, self.back), virial
+            with calling(self.atom_index.device, single=self.fused is not None):
+                if self.fused is not None:
+                    energy, forces, virial = self.fused(positions, cell, self.part)
+                    return energy, forces.index_select(0, self.back), virial
+                return self.compute_by_torch(positions, cell)
+        # TorchScript can set gradient mode alone
+        if positions.is_inference():
+            raise ValueError("a TorchForce cannot run in torch.inference_mode(): step outside of it")
+        recorded = torch.is_grad_enabled()
+        torch.set_grad_enabled(True)
+        result = self.compute_by_torch(positions, cell)
+        torch.set_grad_enabled(recorded)
+        return result
+
+    def compute_by_torch(self, positions: Tensor, cell: Optional[Tensor]) -> Tuple[Tensor, Tensor, Tensor]:
         layout = Layout(self.atom_index, self.parent, self.atom_grain, self.grain_atoms, self.counts)
         with torch.no_grad():
             graph = build_graph(positions, cell, layout, self.grain_cutoff, self.atom_cutoff, self.dtype)

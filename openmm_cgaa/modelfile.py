@@ -15,6 +15,7 @@ from .errors import CGAAError, ModelFileError
 from .files import write_bytes
 from .modelschema import UNITS, check_metadata, check_tensors
 from .nn import build_network, complete_config
+from .torchstate import building
 
 FORMAT = 1
 HEADER = "openmm_cgaa"
@@ -116,6 +117,7 @@ def load_model(model) -> tuple:
     return load_model_bytes(model_bytes(model), str(find_model(model)))
 
 
+@building(seed=0)  # of weights that the file's replace
 def load_model_bytes(data: bytes, source: str = "model from memory") -> tuple:
     """As `load_model`; ``source`` names the file in errors."""
     metadata = read_metadata(data, source)

@@ -13,6 +13,7 @@ from .evaluator import Evaluator
 from .grains import GrainMap, GrainType
 from .lattice import reduced
 from .modelfile import load_model_bytes, model_bytes
+from .torchstate import building
 from .units import ANGSTROM_PER_NM
 
 DTYPES = {"single": torch.float32, "double": torch.float64}
@@ -51,6 +52,7 @@ class CGAAPotential:
         The precision or the device is not to be had.
     """
 
+    @building()
     def __init__(self, model, precision: str = "single", device=None, fused: bool = True):
         arguments.choice(precision, "precision", DTYPES)
         arguments.flag(fused, "fused")
@@ -145,8 +147,7 @@ class CGAAPotential:
         validation.check_extent(grain_map, positions, box)
         self.warn_domain(grain_map, box, positions, told=self.told)
         evaluator = self.evaluator(self.aligned(grain_map, positions, box), box is not None)
-        with torch.enable_grad():  # the networks differentiate inside
-            energy, forces = evaluator(self.tensor(positions), None if box is None else self.tensor(box))
+        energy, forces = evaluator(self.tensor(positions), None if box is None else self.tensor(box))
         energy, forces = float(energy), forces.detach().double().cpu().numpy()
         validation.check_finite(energy, forces, grain_map)
         return energy, forces

@@ -607,6 +607,24 @@ def test_another_configuration_in_the_same_folder_is_refused(write_config):
     train(load_config(write_config(max_steps=8)), restart=True)
 
 
+def test_a_run_leaves_what_its_caller_set_in_torch(write_config, small_set):
+    """And does not mind it."""
+    torch.manual_seed(5)
+    threads, expected = torch.get_num_threads(), torch.rand(3)
+    torch.manual_seed(5)
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.inference_mode():
+            model = train(load_config(write_config(threads=threads + 1, max_steps=4)))
+            evaluate(model, small_set, "test")
+            assert torch.is_inference_mode_enabled()
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.get_num_threads() == threads
+    assert torch.equal(torch.rand(3), expected)
+    assert all(w.dtype in (torch.float32, torch.float64) for w in load_model(model)[0].state_dict().values())
+
+
 def test_a_finished_run_ends_at_once_and_the_time_budget_stops_one(write_config, tmp_path):
     config = load_config(write_config(max_minutes=1e-6))
     train(config)

@@ -48,7 +48,7 @@ def run(args):
     if not Path(forcefield).is_file():
         raise CGAAError(f"{forcefield}: no such force field; name one with --forcefield")
     with console.status("preparing the box"):
-        topology, positions = _read(args.topology)
+        topology, positions = read_box(args.topology)
     rows = []
     with console.status(f"timing {args.model}"):
         rows += benchmark.time_model(potential, Path(args.model).stem, topology, positions, args.threads, args.steps)
@@ -68,7 +68,7 @@ def run(args):
         write_bytes(args.json, (json.dumps(result, indent=2) + "\n").encode())
 
 
-def _read(path):
+def read_box(path):
     """Topology and positions of a periodic system; without a path those of the solvent box, built for it."""
     if path is None:
         if not BUILD.is_file():

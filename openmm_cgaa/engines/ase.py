@@ -3,7 +3,6 @@
 import sys
 
 import numpy as np
-import torch
 from ase.calculators.calculator import Calculator, all_changes
 from ase.neighborlist import build_neighbor_list, natural_cutoffs
 from ase.optimize.optimize import Optimizer
@@ -69,10 +68,7 @@ class CGAACalculator(Calculator):
         box = None if cell is None else validation.check_box(cell / ANGSTROM_PER_NM)
         grain_map, evaluator = self._bind(box)
         tensor = self.potential.tensor
-        with torch.enable_grad():
-            energy, forces, virial = evaluator.compute(
-                tensor(self.atoms.positions), None if cell is None else tensor(cell)
-            )
+        energy, forces, virial = evaluator.compute(tensor(self.atoms.positions), None if cell is None else tensor(cell))
         energy, forces = float(energy), forces.double().cpu().numpy()
         validation.check_finite(energy, forces, grain_map)
         self.results = {"energy": energy, "forces": forces}

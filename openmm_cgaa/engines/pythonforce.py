@@ -4,7 +4,6 @@ import sys
 
 import numpy as np
 import openmm
-import torch
 from openmm import unit
 
 from .. import validation
@@ -130,8 +129,7 @@ class Computation:
         if self.evaluator is None:
             self.bind(positions, box)
         tensor = self.potential.tensor
-        with torch.enable_grad():  # the networks differentiate inside, and the mode is this thread's own
-            energy, forces = self.evaluator(tensor(positions), None if box is None else tensor(box))
+        energy, forces = self.evaluator(tensor(positions), None if box is None else tensor(box))
         energy, forces = float(energy), forces.double().cpu().numpy()
         validation.check_finite(energy, forces, self.grain_map)
         return energy, forces

@@ -6,6 +6,7 @@ from typing import List
 
 from torch import nn
 
+from ..torchstate import building
 from .conserving import ConservingNetwork
 from .graph import Graph, batch_graphs
 from .intra import pair_classes_of
@@ -26,8 +27,9 @@ RANGES = {
 FROM_TYPES = {"slots", "bonds", "elements", "classes", "pair_classes"}  # arguments that no configuration holds
 
 
+@building()
 def build_network(config: dict, types: List) -> nn.Module:
-    """The network that a configuration names.
+    """The network that a configuration names, in single precision on the CPU.
 
     Parameters
     ----------

@@ -2,7 +2,7 @@
 
 torch writes every [pairs, channels] array to memory, many times, forward and backward. Here the sums over neighbours
 are numba kernels that hold them in the cache, with a backward pass written by hand; between them stands the network's
-own torch code, differentiated by autograd. First derivatives only, one frame.
+own torch code, differentiated by autograd. First derivatives only, one frame, and gradient mode on.
 """
 
 from typing import List, NamedTuple, Optional
@@ -62,7 +62,7 @@ class Neighbors(NamedTuple):
         width = (
             2 * int(steps.abs().max()) + 1
         )  # lattice vectors are numbered as digits of this base, zero in the middle
-        numbers = steps @ torch.tensor([width**2, width, 1.0], dtype=steps.dtype) + width**3 // 2
+        numbers = steps @ steps.new_tensor([width**2, width, 1.0]) + width**3 // 2
         image = numbers.long().numpy()
         opposite = np.arange(width**3)[::-1].copy()
         shifts = np.zeros((width**3, 3))
@@ -282,21 +282,20 @@ class FusedConserving:
         part : int
         """
         network = self.network
-        with torch.enable_grad():
-            positions = positions.detach().requires_grad_(True)
-            shifts = neighbors.shifts.detach().requires_grad_(True)
-            s, v, t = self.intra_densities(positions)
-            by_positions, by_shifts = torch.zeros_like(positions), torch.zeros_like(shifts)
-            walls = 0.0 if part == network.REST else self.intra_wall(by_positions)
-            if part == network.INTRA:
-                energy = self.intra_energy(s, v, t)
-            else:
-                rows = self.atom_rows(positions, shifts, neighbors.atoms)
-                walls += self.wall(rows, by_positions, by_shifts)
-                energy = self.environment_energy(positions, shifts, rows, neighbors.grains, s, v, t)
-                if part != network.REST:
-                    energy = energy + self.intra_energy(s, v, t)
-            gradient, shift_gradient = torch.autograd.grad(energy, [positions, shifts], materialize_grads=True)
+        positions = positions.detach().requires_grad_(True)
+        shifts = neighbors.shifts.detach().requires_grad_(True)
+        s, v, t = self.intra_densities(positions)
+        by_positions, by_shifts = torch.zeros_like(positions), torch.zeros_like(shifts)
+        walls = 0.0 if part == network.REST else self.intra_wall(by_positions)
+        if part == network.INTRA:
+            energy = self.intra_energy(s, v, t)
+        else:
+            rows = self.atom_rows(positions, shifts, neighbors.atoms)
+            walls += self.wall(rows, by_positions, by_shifts)
+            energy = self.environment_energy(positions, shifts, rows, neighbors.grains, s, v, t)
+            if part != network.REST:
+                energy = energy + self.intra_energy(s, v, t)
+        gradient, shift_gradient = torch.autograd.grad(energy, [positions, shifts], materialize_grads=True)
         gradient, shift_gradient = gradient + by_positions, shift_gradient + by_shifts
         virial = -(positions.detach().T @ gradient) - shifts.detach().T @ shift_gradient
         energy = energy.detach() + walls

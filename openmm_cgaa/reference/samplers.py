@@ -102,7 +102,7 @@ class Sampler:
             A file cannot be read, or does not know a molecule.
         """
         if self.model and not (prepare and self.forcefield):
-            potential = _potential(self.model, self.threads)
+            potential = _potential(self.model)
             return potential.createSystem(topology, positions=positions), potential.conserving
         if self.system:
             system = _read_system(self.system)
@@ -151,12 +151,9 @@ def _forcefield(files):
 
 
 @lru_cache(maxsize=2)
-def _potential(model, threads=1):
-    import torch
-
+def _potential(model):
     from ..potential import CGAAPotential
 
-    torch.set_num_threads(threads)
     return CGAAPotential(model)
 
 

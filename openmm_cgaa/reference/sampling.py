@@ -126,12 +126,15 @@ def _make_all(plan, runs, progress):
 
 def _make(plan, run):
     """Make and save one trajectory, unless it is there; returns why it failed, or nothing."""
+    from ..torchstate import threads  # torch takes its time
+
     path = plan.parts / f"{run.name}.h5"
     try:
         identity = plan.identity(run)
         if path.exists():
             return _differs(path, identity, run)
-        sets, kind, details = MAKERS[type(run)](run, plan)
+        with threads(plan.sampler.threads if plan.sampler else 1):
+            sets, kind, details = MAKERS[type(run)](run, plan)
         trajectory = Trajectory(run.name, kind, run.split, json.loads(json.dumps(details)))
         made = Dataset(sets, [trajectory], provenance={"made": identity, "versions": _versions()})
         made.save(path, precision="single")

@@ -16,6 +16,7 @@ from ..grains import GrainType
 from ..modelfile import load_model, model_bytes, read_metadata, save_model
 from ..nn import build_network, complete_config
 from ..reference.dataset import describe_teacher
+from ..torchstate import calling, threads
 from .checkpoints import AtomicCheckpointIO, TimeBudget, checkpoint_callbacks, read_checkpoint
 from .config import TrainingConfig
 from .data import FrameData
@@ -47,15 +48,18 @@ def train(config: TrainingConfig, restart=False) -> Path:
     CGAAError
         The output folder holds a run of another configuration, data do not fit, or a checkpoint cannot be written.
     """
+    with calling(torch.device("cpu")), threads(config.threads or torch.get_num_threads()):
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            torch.manual_seed(config.seed)
+            return _train(config, restart)
+
+
+def _train(config, restart):
     output = Path(config.output)
     last = output / "last.ckpt"
     resume = last.is_file() and not restart
     if resume:
         _check_same_run(last, config)
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    torch.manual_seed(config.seed)
-
     chosen = choose_frames(config.data, config.seed)
     if config.init:
         network, types = _start_from(config, chosen["train"])

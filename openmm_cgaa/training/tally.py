@@ -155,7 +155,7 @@ def shortest_contacts(graph, layout, box, reach: float) -> np.ndarray:
     graph = graph._replace(atom_grain=graph.atom_grain.long(), grain_frame=graph.grain_frame.long())
     pairs, shift = atom_pairs(graph.positions, grain_centers(graph), box, layout, reach)
     distance = torch.linalg.norm(graph.positions[pairs[1]] + shift - graph.positions[pairs[0]], dim=1)
-    shortest = torch.full((len(graph.grain_frame),), torch.inf)
+    shortest = torch.full((len(graph.grain_frame),), torch.inf, dtype=distance.dtype)
     return shortest.scatter_reduce(0, graph.atom_grain[pairs].flatten(), distance.repeat(2), "amin").numpy()
 
 

@@ -1,0 +1,115 @@
+"""torch as this package needs it, whatever its caller has set; what was changed is as before when the call ends.
+
+Settings of the calling thread are set for the time of a call. Those of the whole process, such as the default dtype,
+are left alone while forces are computed: other threads may rely on them. Code that runs then names dtype and device.
+"""
+
+import ctypes
+import functools
+import os
+import threading
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import torch
+
+forked = False  # a forked child lacks OpenMP's threads, and more than one of torch's would wait for them for ever
+
+
+def _in_child():
+    global forked
+    forked = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
+
+
+@contextmanager
+def calling(device: torch.device, single: bool = False):
+    """For networks that are called and differentiated on a device.
+
+    Gradients are recorded, no tensor is made for inference alone, nothing is cast automatically.
+
+    Parameters
+    ----------
+    device : torch.device
+    single : bool
+        With one thread of torch. OpenMP's threads spin for each other at the end of each operation: beside another
+        busy process every small operation waits for a time slice.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        if torch.is_autocast_enabled(device.type):
+            stack.enter_context(torch.autocast(device.type, enabled=False))
+        if single or forked:
+            stack.enter_context(threads(1))
+        yield
+
+
+@contextmanager
+def building(seed: int | None = None):
+    """For modules that are built: on the CPU, in single precision, with tensors that any mode can use.
+
+    Parameters
+    ----------
+    seed : int, optional
+        Of random numbers that are drawn meanwhile; by default they are the caller's. His own go on as if none was.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(calling(torch.device("cpu"), single=True))
+        stack.enter_context(torch.device("cpu"))
+        stack.enter_context(_single_precision())
+        if seed is not None:
+            stack.enter_context(torch.random.fork_rng(devices=[]))
+            torch.random.default_generator.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def threads(count: int):
+    """Threads of torch on this thread alone: others that start meanwhile get the process's number.
+
+    `torch.set_num_threads` would be seen by them, and for good.
+    """
+    set_openmp, set_mkl = _setters()
+    before = torch.get_num_threads()
+    set_openmp(count)
+    before_mkl = set_mkl(count)
+    try:
+        yield
+    finally:
+        set_openmp(before)
+        set_mkl(before_mkl)
+
+
+@functools.cache
+def _setters() -> tuple:
+    """What `torch.set_num_threads` itself calls for the calling thread; it, where a torch is built without these."""
+    try:
+        library = ctypes.CDLL(next(Path(torch.__file__).with_name("lib").glob("*torch_cpu.*")))
+        set_openmp = library.omp_set_num_threads
+        set_openmp.argtypes, set_openmp.restype = [ctypes.c_int], None
+    except (StopIteration, OSError, AttributeError):
+        return torch.set_num_threads, lambda count: None
+    try:
+        set_mkl = library.MKL_Set_Num_Threads_Local
+        set_mkl.argtypes, set_mkl.restype = [ctypes.c_int], ctypes.c_int
+    except AttributeError:  # other libraries for matrices follow OpenMP
+        return set_openmp, lambda count: None
+    return set_openmp, set_mkl
+
+
+_default_dtype = threading.RLock()
+
+
+@contextmanager
+def _single_precision():
+    with _default_dtype:  # two threads that build would else restore each other's setting
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float32)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(before)

@@ -1,0 +1,61 @@
+"""Time of a step beside a busy process: ``python scripts/benchmark_busy.py [TOPOLOGY] [--model NAME] [--threads N]``.
+
+Steps are timed on the machine as it is and beside a process that does nothing but count: as the package does it, with
+one thread in fused calls, and with all of torch's threads there. Let nothing else run.
+"""
+
+import argparse
+import multiprocessing
+import time
+from contextlib import contextmanager, nullcontext
+from unittest import mock
+
+import torch
+
+from openmm_cgaa import CGAAPotential, benchmark, torchstate
+from openmm_cgaa.cli.benchmark import read_box
+
+
+def count():
+    while True:
+        pass
+
+
+@contextmanager
+def busy(processes):
+    """With so many processes beside this one, each of which takes a core."""
+    others = [multiprocessing.get_context("spawn").Process(target=count, daemon=True) for _ in range(processes)]
+    for other in others:
+        other.start()
+    time.sleep(5.0 if others else 0.0)  # until Python has started
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("topology", nargs="?", help="PDB or mmCIF with a box (default: 24 EC + 49 EMC, built for it)")
+    parser.add_argument("--model", default="ec-emc", help="(default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=2, help="of torch and of OpenMM (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=50, help="steps to time (default: %(default)s)")
+    parser.add_argument("--busy", type=int, default=1, help="busy processes (default: %(default)s)")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    potential = CGAAPotential(args.model, device="cpu")
+    topology, positions = read_box(args.topology)
+    print(f"{topology.getNumAtoms()} atoms, {args.model}, {args.threads} threads of torch, median ms per step:")
+    as_before = mock.patch.object(torchstate, "threads", lambda number: nullcontext())
+    for name, patch in ("one thread", nullcontext()), ("all threads", as_before):
+        for processes in (0, args.busy):
+            with patch, busy(processes):
+                (timing,) = benchmark.time_model(
+                    potential, args.model, topology, positions, args.threads, args.steps, ["python"]
+                )
+            print(f"{name} in fused calls, {processes} busy processes: {timing.ms:.1f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
