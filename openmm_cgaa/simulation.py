@@ -1,11 +1,12 @@
 """Dynamics in a folder: NVT or NPT, then NVE; it can be killed at any moment and goes on from its checkpoint."""
 
 import contextlib
+import json
 import signal
 import sys
 import threading
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,12 @@ from tqdm import tqdm
 
 from . import validation
 from .errors import CGAADomainWarning, SimulationError
-from .files import write_bytes, writing
+from .files import owned, write_bytes, writing
 from .grains import GrainMap
 from .matching import unwrap
 from .reporters import GrainStateReporter, Guard, write_structure
-from .runfiles import open_folder, trim_csv, trim_dcd
+from .runfiles import FILES, check_run, load_checkpoint, make_record, trim_csv, trim_dcd, write_checkpoint
+from .verlet import forget_neighbors
 
 CHUNK = 10  # steps between looks at the clock, the checkpoint and ctrl-C
 BAROSTAT_INTERVAL = 25  # steps between trial volumes, OpenMM's default
@@ -95,8 +97,8 @@ def run(system, topology, positions, out, settings=None, resume=False, provenanc
 
     The folder holds ``topology.cif`` (start, with bonds), ``trajectory.dcd`` (both parts, whole grains, never
     wrapped), ``state.csv`` (NVT) and ``nve.csv`` (see `GrainStateReporter`), ``nvt.chk`` and ``nve.chk`` (OpenMM
-    checkpoints: the same machine, platform and version read them) and ``run.json`` (settings, versions, provenance).
-    Ctrl-C and SIGTERM end the run after the present steps, with a checkpoint.
+    checkpoints, a checksum at their end: the same machine, platform and version read them) and ``run.json`` (settings,
+    versions, provenance). Ctrl-C and SIGTERM end the run after the present steps, with a checkpoint.
 
     Parameters
     ----------
@@ -111,9 +113,12 @@ def run(system, topology, positions, out, settings=None, resume=False, provenanc
     settings : Settings, optional
     resume : bool
         Go on with the run in the folder; only its lengths and threads may have changed. Frames and rows after the
-        checkpoint are dropped, so that none is there twice.
+        checkpoint are dropped, so that none is there twice. A run that goes on from a checkpoint that it wrote while
+        it went is equal to the unbroken one, to the bit where the platform's forces are (one that was stopped between
+        two checkpoints wrote one more, and differs by rounding from there).
     provenance : dict, optional
-        What made the forces, for ``run.json``; must be the same when a run is resumed. What it says of the training
+        What made the forces, for ``run.json``; must be the same when a run is resumed, but for names of files whose
+        checksum (``NAME_sha256``) is in it, too. What it says of the training
         (`CGAAPotential.provenance`) lets the run warn where it leaves that, see `reporters.Guard`.
     progress : bool
         Show a progress bar.
@@ -127,7 +132,9 @@ def run(system, topology, positions, out, settings=None, resume=False, provenanc
     ------
     SimulationError
         The folder holds another run; energy or forces are not finite, or a grain fell apart (then the last good frame
-        is in ``last_good.cif``); a file cannot be written.
+        is in ``last_good.cif``).
+    OutputError
+        A file cannot be written, another process runs in the folder, or it holds files of others.
     GeometryError, GrainError
         Positions, box or topology cannot be used.
     """
@@ -137,32 +144,28 @@ def run(system, topology, positions, out, settings=None, resume=False, provenanc
     _check_groups(system, settings)
     grain_map = GrainMap.from_topology(topology)
     positions = _whole(validation.check_positions(positions, grain_map.num_atoms), topology, grain_map)
-    with writing(out):
-        open_folder(out, asdict(settings), provenance or {}, topology.getNumAtoms(), resume)
-        if not (out / "topology.cif").exists():
-            write_structure(out / "topology.cif", topology, positions)
-
+    record = make_record(settings, provenance or {}, topology)
+    check_run(out, record, resume)
     trained = {key: (provenance or {}).get(f"trained_{key}") for key in ("contact", "density")}
     guard = Guard(topology, positions, settings.report_interval, settings.max_stretch, **trained)
     _warn_temperature(settings.temperature, (provenance or {}).get("trained_temperature"))
-    nvt, nve = _integrators(settings)
-    nvt_end = settings.steps(settings.picoseconds)
-    parts = [("nvt", nvt, 0, nvt_end, "state.csv")]
-    if settings.nve_picoseconds:
-        nve_end = nvt_end + settings.steps(settings.nve_picoseconds)
-        parts.append(("nve", nve, nvt_end, nve_end, "nve.csv"))
-    if (out / "nve.chk").exists():
-        parts = parts[1:]
-
-    last = None
-    with writing(out, "resume the run"), _asked_to_stop() as stop:
-        for name, integrator, begin, end, table in parts:
+    with owned(out), writing(out, "resume the run"), _asked_to_stop() as stop:
+        check_run(out, record, resume)  # again, now that no other process can change it
+        last = None
+        for name, integrator, begin, end, table in _parts(settings, skip_nvt=resume and (out / "nve.chk").exists()):
             if barostat is not None and name == "nve":
                 barostat.setFrequency(0)
-            simulation = app.Simulation(topology, system, integrator, *platform)
+            simulation = _simulation(topology, system, integrator, platform)  # what OpenMM refuses leaves no run behind
+            if last is None:
+                write_bytes(out / "run.json", json.dumps(record, indent=1).encode())
+                if not resume:
+                    for file in FILES:  # of a run that never came to a checkpoint
+                        (out / file).unlink(missing_ok=True)
+                if not (out / "topology.cif").exists():
+                    write_structure(out / "topology.cif", topology, positions)
             checkpoint = out / f"{name}.chk"
             if checkpoint.exists():
-                _load(simulation, checkpoint)
+                load_checkpoint(checkpoint, simulation.context)
             elif last is None:
                 simulation.context.setPositions(positions)
                 simulation.context.setVelocitiesToTemperature(settings.temperature, settings.seed)
@@ -170,15 +173,44 @@ def run(system, topology, positions, out, settings=None, resume=False, provenanc
                 # both integrators keep the velocities of the same time (half a step before the positions, but for RESPA
                 # that of the positions): they carry over as they are
                 simulation.context.setState(last.context.getState(positions=True, velocities=True))
-            step = simulation.currentStep
-            for file in ("state.csv", "nve.csv"):
-                trim_csv(out / file, step)
-            trim_dcd(out / "trajectory.dcd", step // settings.report_interval)
+            _trim(out, simulation.currentStep, begin, end, table, settings.report_interval, grain_map.num_atoms)
             _advance(simulation, begin, end, out, checkpoint, table, grain_map, guard, settings, stop, progress)
             if simulation.currentStep < end:
                 return False
             last = simulation
     return True
+
+
+def _parts(settings, skip_nvt):
+    """(name, integrator, first step, last step, table) of NVT and NVE, as far as they are to be run."""
+    nvt, nve = _integrators(settings)
+    middle = settings.steps(settings.picoseconds)
+    parts = [] if skip_nvt else [("nvt", nvt, 0, middle, "state.csv")]
+    if settings.nve_picoseconds:
+        parts.append(("nve", nve, middle, middle + settings.steps(settings.nve_picoseconds), "nve.csv"))
+    return parts
+
+
+def _simulation(topology, system, integrator, platform):
+    try:
+        return app.Simulation(topology, system, integrator, *platform)
+    except openmm.OpenMMException as error:
+        where = f" on the platform {platform[0].getName()}" if platform else ""
+        raise SimulationError(f"OpenMM cannot run this system{where}: {error}") from error
+
+
+def _trim(out, step, begin, end, table, interval, num_atoms):
+    """Cut the files back to a step of the part that begins after the step `begin`."""
+    if step > end:
+        raise SimulationError(
+            f"the run in {out} is at step {step} already, beyond the {end} that are asked for; ask for as many at least"
+        )
+    if table == "nve.csv":
+        trim_csv(out / "state.csv", range(interval, begin + 1, interval))
+    trim_csv(out / table, range(begin // interval * interval + interval, step + 1, interval))
+    if table == "state.csv":
+        (out / "nve.csv").unlink(missing_ok=True)
+    trim_dcd(out / "trajectory.dcd", step // interval, num_atoms)
 
 
 def _advance(simulation, begin, end, out, checkpoint, table, grain_map, guard, settings, stop, progress):
@@ -201,8 +233,8 @@ def _advance(simulation, begin, end, out, checkpoint, table, grain_map, guard, s
             speed = (bar.n - done) * settings.timestep * 1e-6 / max(bar.format_dict["elapsed"], 1e-9) * 86400
             bar.set_postfix_str(f"{speed:.3g} ns/day", refresh=False)
             if simulation.currentStep % settings.checkpoint_interval == 0:
-                write_bytes(checkpoint, simulation.context.createCheckpoint())
-        write_bytes(checkpoint, simulation.context.createCheckpoint())
+                _keep(checkpoint, simulation.context)
+        _keep(checkpoint, simulation.context)
     except (SimulationError, openmm.OpenMMException) as error:
         good = out / "last_good.cif"
         guard.save_last_good(good)
@@ -215,6 +247,12 @@ def _advance(simulation, begin, end, out, checkpoint, table, grain_map, guard, s
         simulation.reporters = []
         if rows is not None:
             rows.close()
+
+
+def _keep(checkpoint, context):
+    """Write a checkpoint, and go on as the run that starts from it does: with new lists of neighbours."""
+    write_checkpoint(checkpoint, context)
+    forget_neighbors()
 
 
 def _warn_temperature(kelvin, trained):
@@ -272,26 +310,23 @@ def _barostat(system, topology, settings):
 
 
 def _platform(settings):
-    """The platform asked for, in a list; an empty one leaves the choice to OpenMM."""
-    if settings.threads:
-        openmm.Platform.getPlatformByName("CPU").setPropertyDefaultValue("Threads", str(settings.threads))
-    if not settings.platform:
+    """The platform and its properties, in a list; an empty one leaves the choice to OpenMM."""
+    if settings.platform:
+        try:
+            platform = openmm.Platform.getPlatformByName(settings.platform)
+        except openmm.OpenMMException:
+            names = [openmm.Platform.getPlatform(i).getName() for i in range(openmm.Platform.getNumPlatforms())]
+            raise SimulationError(
+                f"OpenMM has no platform {settings.platform!r} here, only {', '.join(names)}"
+            ) from None
+    elif settings.threads:
+        atom = openmm.System()
+        atom.addParticle(1.0)
+        platform = openmm.Context(atom, openmm.VerletIntegrator(0.001)).getPlatform()  # OpenMM's own choice
+    else:
         return []
-    try:
-        return [openmm.Platform.getPlatformByName(settings.platform)]
-    except openmm.OpenMMException:
-        names = [openmm.Platform.getPlatform(i).getName() for i in range(openmm.Platform.getNumPlatforms())]
-        raise SimulationError(f"OpenMM has no platform {settings.platform!r} here, only {', '.join(names)}") from None
-
-
-def _load(simulation, checkpoint):
-    try:
-        simulation.context.loadCheckpoint(checkpoint.read_bytes())
-    except openmm.OpenMMException as error:
-        raise SimulationError(
-            f"{checkpoint} cannot be loaded ({error}); it belongs to the machine, the platform and the OpenMM version "
-            "that wrote it"
-        ) from error
+    known = settings.threads and "Threads" in platform.getPropertyNames()
+    return [platform, {"Threads": str(settings.threads)} if known else {}]
 
 
 def _whole(positions, topology, grain_map):

@@ -258,7 +258,7 @@ def test_reading_what_is_no_run_or_damaged(run_folder, tmp_path, capsys):
         read_run(folder, begin=9.0)
     trajectory = folder / "trajectory.dcd"
     trajectory.write_bytes(trajectory.read_bytes()[:50])
-    with pytest.raises(SimulationError, match="trajectory.dcd: cannot be read"):
+    with pytest.raises(SimulationError, match="trajectory.dcd: is damaged"):
         read_run(folder)
     trajectory.unlink()
     with pytest.raises(SimulationError, match="trajectory.dcd: no such file"):

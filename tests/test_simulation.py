@@ -67,7 +67,7 @@ def same_run(a, b):
 
 def test_run_writes_its_folder(tmp_path):
     assert run(*diatomics(), tmp_path / "a", SHORT, provenance={"model": "m"}, progress=False)
-    names = {"topology.cif", "trajectory.dcd", "state.csv", "nve.csv", "nvt.chk", "nve.chk", "run.json"}
+    names = {"topology.cif", "trajectory.dcd", "state.csv", "nve.csv", "nvt.chk", "nve.chk", "run.json", ".lock"}
     assert {path.name for path in (tmp_path / "a").iterdir()} == names
     assert table(tmp_path / "a" / "state.csv")["step"].tolist() == [10, 20, 30, 40]
     assert table(tmp_path / "a" / "nve.csv")["step"].tolist() == [50, 60]
@@ -183,10 +183,10 @@ def test_missing_frames_and_altered_checkpoint_are_refused(tmp_path):
     arguments = (*diatomics(), tmp_path)
     run(*arguments, SHORT, progress=False)
     os.truncate(tmp_path / "trajectory.dcd", 2000)
-    with pytest.raises(SimulationError, match="frames, but the checkpoint comes after frame 6"):
+    with pytest.raises(SimulationError, match="holds 2 frames of 54 atoms, but .* after frame 6"):
         run(*arguments, SHORT, resume=True, progress=False)
     (tmp_path / "nve.chk").write_bytes(b"foreign")
-    with pytest.raises(SimulationError, match="cannot be loaded"):
+    with pytest.raises(SimulationError, match="nve.chk: is damaged, or no checkpoint"):
         run(*arguments, SHORT, resume=True, progress=False)
 
 
@@ -278,7 +278,7 @@ def test_full_disk_is_named_and_resume_goes_on(tmp_path, monkeypatch):
             raise OSError(28, "No space left on device")
         write_bytes(path, data)
 
-    monkeypatch.setattr("openmm_cgaa.simulation.write_bytes", third_is_full)
+    monkeypatch.setattr("openmm_cgaa.runfiles.write_bytes", third_is_full)
     with pytest.raises(OutputError, match="No space left on device.*make room, then resume the run"):
         run(*arguments, tmp_path / "b", SHORT, progress=False)
     run(*arguments, tmp_path / "b", SHORT, resume=True, progress=False)

@@ -1,6 +1,5 @@
 """Read what a run, or a reference for it, has left on the disk."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from ..errors import SimulationError
 from ..grains import GrainMap
 from ..lattice import triangular
 from ..reference.dataset import Dataset, is_dataset
+from ..runfiles import read_dcd, read_record
 from ..units import ANGSTROM_PER_NM
 
 
@@ -53,14 +53,12 @@ def read_run(folder, begin=0.0) -> Run:
         A file is missing or cannot be read, or nothing is left after `begin`.
     """
     folder = Path(folder)
-    if not (folder / "run.json").is_file():
-        raise SimulationError(f"{folder}: holds no run (no run.json); give the output folder of openmm-cgaa simulate")
-    record = _read(folder / "run.json", lambda path: json.loads(path.read_text()))
+    record = read_record(folder)
     settings = record["settings"]
     file = _read(folder / "topology.cif", lambda path: app.PDBxFile(str(path)))
     topology = mdtraj.Topology.from_openmm(file.topology)
     path = folder / "trajectory.dcd"
-    trajectory = _read(path, lambda path: mdtraj.load_dcd(str(path), top=topology))
+    trajectory = _read(path, lambda path: _load_dcd(path, topology))
     interval = settings["report_interval"] * settings["timestep"] / 1000.0
     trajectory.time = interval * np.arange(1, trajectory.n_frames + 1)
     trajectory = trajectory[trajectory.time >= begin - 1e-9]
@@ -109,20 +107,39 @@ def read_reference(path, topology) -> mdtraj.Trajectory:
     return _read(path, lambda path: mdtraj.load(str(path), top=topology))
 
 
+def _load_dcd(path, topology):
+    held = read_dcd(path)  # MDTraj takes some damaged files
+    if held.atoms != topology.n_atoms or not held.frames:
+        raise SimulationError(f"{path}: holds {held.frames} frames of {held.atoms} atoms, not of {topology.n_atoms}")
+    return mdtraj.load_dcd(str(path), top=topology)
+
+
 def _read(path, reader):
     if not path.is_file():
         raise SimulationError(f"{path}: no such file")
     try:
         return reader(path)
+    except SimulationError:
+        raise
     except Exception as error:
         raise SimulationError(f"{path}: cannot be read ({error}); is it truncated, or of another system?") from error
 
 
 def _table(path):
-    """Rows of a CSV file with a header, or None where there is none."""
+    """Rows of a CSV file with a header, or None without one; an empty cell is nan, half a row at the end is passed."""
     if not path.is_file():
         return None
-    rows = _read(path, lambda path: np.atleast_1d(np.genfromtxt(path, delimiter=",", names=True)))
-    if rows.dtype.names is None or "time_ps" not in rows.dtype.names:
+    lines = _read(path, lambda path: path.read_text().splitlines(keepends=True))
+    (header, *rows), found = [line.split(",") for line in lines if line.endswith("\n")] or [[]], []
+    header = [name.strip() for name in header]
+    if "time_ps" not in header:
         raise SimulationError(f"{path}: has no column time_ps; is it of openmm-cgaa simulate?")
-    return rows if rows.size else None
+    for number, row in enumerate(rows, start=2):
+        try:
+            values = tuple(float(cell) if cell.strip() else np.nan for cell in row)
+        except ValueError:
+            values = ()
+        if len(values) != len(header) or not np.isfinite(values[header.index("time_ps")]):
+            raise SimulationError(f"{path}: line {number} is damaged; resume the run, or remove that line")
+        found.append(values)
+    return np.array(found, dtype=[(name, float) for name in header]) if rows else None

@@ -26,7 +26,9 @@ def add_arguments(parser):
 
 
 def run(args):
+    import hashlib
     from dataclasses import fields
+    from pathlib import Path
 
     import torch
 
@@ -48,6 +50,7 @@ def run(args):
     system = potential.createSystem(topology, backend=args.backend, positions=positions, intraForceGroup=intra)
     provenance = {
         "topology": str(args.topology),
+        "topology_sha256": hashlib.sha256(Path(args.topology).read_bytes()).hexdigest(),
         **potential.provenance(),
         "precision": args.precision,
         "backend": args.backend,
