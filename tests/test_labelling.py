@@ -197,6 +197,37 @@ def test_no_scheduler_and_no_dask(frames_path, output, monkeypatch):
         label_dataset(frames_path, output, SPRINGS, workers=2)
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["nocolon", "", "tcp://", "http://host:80", "tcp://host:port", "tcp://host:99999", "inproc://1", "tls://host:8786"],
+)
+def test_what_is_no_scheduler_is_said_at_once(frames_path, output, address):
+    """Dask would start threads for it that nothing ends."""
+    pytest.importorskip("distributed")
+    with pytest.raises(EngineError, match=f"scheduler '?{address}'?: "):
+        label_dataset(frames_path, output, SPRINGS, scheduler=address)
+    assert not output.exists()
+
+
+def test_workers_listen_to_this_machine_alone_and_show_no_pages():
+    """Dask asks nobody who he is: whoever reaches a port may run code."""
+    distributed, psutil = pytest.importorskip("distributed"), pytest.importorskip("psutil")
+    from urllib.error import HTTPError
+    from urllib.request import urlopen
+
+    from openmm_cgaa.reference.cluster import _local_cluster
+
+    before = {connection.laddr for connection in psutil.Process().net_connections("tcp")}
+    with _local_cluster(1, 1) as cluster, distributed.Client(cluster, set_as_default=False):
+        process = psutil.Process()
+        found = [c for p in (process, *process.children(recursive=True)) for c in p.net_connections("tcp")]
+        ports = [c.laddr for c in found if c.status == psutil.CONN_LISTEN and c.laddr not in before]
+        assert len(ports) >= 2 and {port.ip for port in ports} == {"127.0.0.1"}
+        for page in ("status", "info/main/workers.html", "json/counts.json"):
+            with pytest.raises(HTTPError, match="404"):
+                urlopen(cluster.dashboard_link.removesuffix("status") + page, timeout=5)
+
+
 def test_labels_of_another_teacher_are_not_mixed_in(frames_path, output, capsys):
     label_dataset(frames_path, output, SPRINGS)
     before = output.read_bytes()

@@ -92,13 +92,15 @@ def test_any_ase_calculator_by_import_path():
 
 
 def test_a_file_of_weights_counts_by_its_contents(tmp_path, monkeypatch):
-    (tmp_path / "own_teacher.py").write_text("from springs import Springs\ndef make(weights): return Springs()\n")
+    (tmp_path / "own_teacher.py").write_text(
+        "from springs import Springs\nclass Own(Springs):\n    def __init__(self, weights): super().__init__()\n"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     for name, text in (("here", "1"), ("there", "1"), ("other", "2")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "weights.pth").write_text(text)
     here, there, other = (
-        load_teacher("own_teacher:make", weights=str(tmp_path / name / "weights.pth")).identity
+        load_teacher("own_teacher:Own", weights=str(tmp_path / name / "weights.pth")).identity
         for name in ("here", "there", "other")
     )
     assert here["weights_sha256"] == hashlib.sha256(b"1").hexdigest() and here["settings"] == {"weights": "weights.pth"}
@@ -114,10 +116,18 @@ def test_a_file_of_weights_counts_by_its_contents(tmp_path, monkeypatch):
         ("no_such_package.calculators:Best", {}, "no_such_package is not installed; try: pip install no_such_package"),
         ("ase.calculators.lj:Best", {}, "module ase.calculators.lj has no Best"),
         ("ase.no_such_module:Best", {}, "ase.no_such_module"),
-        ("ase:Atoms", {}, "a Atoms is no ASE calculator"),
+        ("ase:Atoms", {}, "Atoms is no ASE calculator; it has no implemented_properties"),
+        ("os:system", {"command": "touch /tmp/never"}, "a builtin_function_or_method, expected the class of an ASE"),
+        ("os:getcwd", {}, "expected the class of an ASE calculator"),
+        ("shutil:rmtree", {"path": "never"}, "a function, expected the class of an ASE calculator"),
+        ("subprocess:Popen", {"args": ["touch", "never"]}, "Popen is no ASE calculator"),
+        ("functools:partial", {}, "partial is no ASE calculator"),
+        (None, {}, "teacher None: expected its name"),
+        (["os"], {}, "expected its name or import path"),
+        ("sys:modules.clear", {}, "a builtin_function_or_method, expected"),
         ("springs:Springs", {"weight": 1}, "unexpected keyword argument 'weight'"),
         ("springs:Springs", {"stiffness": np.pi * np.ones(2)}, "must be JSON"),
-        ("fractions:Fraction", {"numerator": 1, "denominator": 0}, "could not be made with .*: ZeroDivisionError"),
+        ("ase.calculators.mixing:SumCalculator", {"calcs": [1]}, "could not be made with .*: AttributeError"),
         ("sevennet-0-d3", {"functional": "B3LYP"}, "functional"),
         ("openmm:no_such_file.xml", {}, "no_such_file.xml: no such file"),
     ],
@@ -125,6 +135,24 @@ def test_a_file_of_weights_counts_by_its_contents(tmp_path, monkeypatch):
 def test_what_is_no_teacher(spec, settings, message):
     with pytest.raises(EngineError, match=message):
         load_teacher(spec, **settings)
+
+
+def test_a_plan_calls_nothing_but_calculators(tmp_path, monkeypatch):
+    called = tmp_path / "called"
+    (tmp_path / "hostile.py").write_text(
+        f"import pathlib\ndef call(**settings): pathlib.Path({str(called)!r}).touch()\n"
+        "class Other:\n    def __init__(self, **settings): call()\n"
+        "class Meta(type):\n    def __call__(cls, **settings): call()\n"
+        "class Third(metaclass=Meta): pass\ninstance = Other.__new__(Other)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("call", "Other", "Third", "Meta", "instance", "pathlib.Path"):
+        with pytest.raises(EngineError, match=f"teacher hostile:{name}: .*(expected the class|is no ASE calculator)"):
+            load_teacher(f"hostile:{name}")
+    assert not called.exists()
+    (tmp_path / "broken.py").write_text("1 / 0\n")
+    with pytest.raises(EngineError, match="module broken cannot be imported: ZeroDivisionError"):
+        load_teacher("broken:Any")
 
 
 @pytest.fixture

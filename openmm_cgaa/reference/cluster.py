@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import platform
+import re
 import signal
 import tempfile
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from itertools import islice
 
 import dask
 from dask.distributed import Client, KilledWorker, LocalCluster, WorkerPlugin, as_completed
+from distributed.security import Security
 from distributed.utils import silence_logging_cmgr
 
 from ..errors import EngineError
@@ -20,6 +22,7 @@ from .labelling import attempt_as
 FAILURES = 5  # workers that may die over one frame before it is given up; those die, too, that were killed by hand
 IN_FLIGHT = 512  # frames that the scheduler holds at a time
 PATIENCE = 60  # seconds to wait for a scheduler and its first worker
+ADDRESS = re.compile(r"((tcp|tls|ws|wss)://)?(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):(\d{1,5})/?")
 # glibc gives every large block back to the kernel at once and faults it in again: a sixth of the time of a label
 MALLOC = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=34359738368"
 MALLOC += ":glibc.malloc.top_pad=268435456"
@@ -39,8 +42,10 @@ def connect(workers, threads, scheduler=None):
     Raises
     ------
     EngineError
-        The scheduler does not answer, or has no workers.
+        What is given is no address, the scheduler does not answer, or has no workers.
     """
+    if scheduler is not None:
+        _check_address(scheduler)  # Dask would start its threads first, and never end them
     if scheduler is None:
         with _local_cluster(workers, threads) as cluster, Client(cluster, set_as_default=False) as client:
             client.register_plugin(Undisturbed())
@@ -62,6 +67,18 @@ def connect(workers, threads, scheduler=None):
                 f"the Dask scheduler at {scheduler} has no workers; start some: dask worker {scheduler}"
             ) from error
         yield client
+
+
+def _check_address(scheduler):
+    found = ADDRESS.fullmatch(scheduler) if isinstance(scheduler, str) else None
+    if found is None or not 0 < int(found[4]) < 2**16:
+        raise EngineError(
+            f"scheduler {scheduler!r}: expected the address that dask scheduler prints, such as tcp://host:8786"
+        )
+    if found[2] == "tls" and Security().get_connection_args("client")["ssl_context"] is None:
+        raise EngineError(
+            f"scheduler {scheduler}: no certificates; name them in Dask's configuration (distributed.comm.tls)"
+        )
 
 
 def run(client, spec, settings, threads, identity, jobs):
@@ -99,17 +116,19 @@ def _local_cluster(workers, threads):
     if platform.libc_ver()[0] == "glibc":
         environment["GLIBC_TUNABLES"] = os.environ.get("GLIBC_TUNABLES", MALLOC)
     before = dict(os.environ)
-    settings = {"distributed.nanny.pre-spawn-environ": environment}
+    settings = {f"distributed.{who}.http.routes": [] for who in ("scheduler", "worker")}  # no pages
+    settings["distributed.nanny.pre-spawn-environ"] = environment
     try:
         with dask.config.set(settings), tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
             with LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,
                 memory_limit=None,
+                host="127.0.0.1",  # neither the scheduler nor its pages ask who calls: nobody else may
                 dashboard_address="127.0.0.1:0",
                 local_directory=scratch,
                 silence_logs=logging.CRITICAL,
-                scheduler_kwargs={"allowed_failures": FAILURES},
+                scheduler_kwargs={"allowed_failures": FAILURES, "dashboard": False},
             ) as cluster:
                 yield cluster
     finally:  # Dask leaves what it sets for its workers in this process, too

@@ -85,9 +85,10 @@ def load_teacher(spec, **settings) -> Teacher:
     ----------
     spec : str
         ``sevennet-0-d3`` (`sevennet_0_d3`), ``openmm:system.xml`` (an OpenMM System, `openmm_system`), or the import
-        path of an ASE calculator, ``package.module:Factory``.
+        path of an ASE calculator's class, ``package.module:Class``. Its module is imported, which runs what stands in
+        it; functions and other classes are refused uncalled.
     **settings
-        For the function that makes the calculator. Those that are paths of files count as weights: they enter the
+        For the class. Those that are paths of files count as weights: they enter the
         teacher's identity by their contents, not by where they lie.
 
     Raises
@@ -101,6 +102,8 @@ def load_teacher(spec, **settings) -> Teacher:
         raise EngineError(
             f"teacher {spec}: its settings go into its provenance, so they must be JSON; {error}"
         ) from None
+    if not isinstance(spec, str):
+        raise EngineError(f"teacher {spec!r}: expected its name or import path, as text")
     if spec == SEVENNET:
         return _sevennet(settings)
     kind, _, rest = spec.partition(":")
@@ -207,21 +210,20 @@ def _imported(spec, settings):
     package = module.split(".")[0]
     try:
         factory = importlib.import_module(module)
-        for part in name.split("."):
-            factory = getattr(factory, part)
-    except AttributeError:
-        raise EngineError(
-            f"teacher {spec}: module {module} has no {name}; look up the name of the calculator"
-        ) from None
     except ImportError as error:
         needed = (error.name or package).split(".")[0]
         absent = f"the package {needed} is not installed; try: pip install {needed}"
         raise EngineError(f"teacher {spec}: {absent if find_spec(needed) is None else error}") from error
+    except Exception as error:  # a foreign module: anything may come
+        raise EngineError(
+            f"teacher {spec}: module {module} cannot be imported: {type(error).__name__}: {error}"
+        ) from error
+    for part in name.split("."):
+        if not hasattr(factory, part):
+            raise EngineError(f"teacher {spec}: module {module} has no {name}; look up the name of the calculator")
+        factory = getattr(factory, part)
+    _check_class(factory, spec)  # before it is called: a plan may name anything
     calculator = _make(factory, spec, settings)
-    needed = ("implemented_properties", "get_potential_energy", "get_forces")
-    missing = [attribute for attribute in needed if not hasattr(calculator, attribute)]
-    if missing:
-        raise EngineError(f"teacher {spec}: a {type(calculator).__name__} is no ASE calculator; it has no {missing[0]}")
     files = {key: Path(value) for key, value in settings.items() if _is_file(value)}
     hashes = [file_sha256(files[key]) for key in sorted(files)]
     identity = {
@@ -231,6 +233,19 @@ def _imported(spec, settings):
         "weights_sha256": hashes[0] if len(hashes) == 1 else _digest(hashes),
     }
     return Teacher(calculator, identity)
+
+
+def _check_class(factory, spec):
+    """Refuse what is no class of ASE calculators; nothing of it is called to find out."""
+    needed = ("implemented_properties", "get_potential_energy", "get_forces")
+    if not inspect.isclass(factory):
+        raise EngineError(
+            f"teacher {spec}: a {type(factory).__name__}, expected the class of an ASE calculator. Instead of a "
+            "function that makes one, write a class of your own that derives from the calculator's, and name that"
+        )
+    missing = [attribute for attribute in needed if not hasattr(factory, attribute)]
+    if missing:
+        raise EngineError(f"teacher {spec}: {factory.__name__} is no ASE calculator; it has no {missing[0]}")
 
 
 def _make(factory, spec, settings):
