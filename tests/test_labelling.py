@@ -189,8 +189,10 @@ def test_no_scheduler_and_no_dask(frames_path, output, monkeypatch):
         label_dataset(frames_path, output, SPRINGS, scheduler="tcp://127.0.0.1:9")
     with pytest.raises(EngineError, match="give its name"):
         label_dataset(frames_path, output, load_teacher(SPRINGS), workers=2)
-    with pytest.raises(EngineError, match="at least one"):
-        label_dataset(frames_path, output, SPRINGS, workers=0)
+    for absurd in (0, -1, 10**6, 1.5, None, "2", True):
+        for name in ("workers", "threads"):
+            with pytest.raises(EngineError, match=f"{name} is {absurd!r}, expected a whole number from 1 to 512"):
+                label_dataset(frames_path, output, SPRINGS, **{name: absurd})
     monkeypatch.delitem(sys.modules, "openmm_cgaa.reference.cluster")
     monkeypatch.setitem(sys.modules, "dask.distributed", None)
     with pytest.raises(EngineError, match=r"dask.*openmm-cgaa\[label\]"):
@@ -236,9 +238,12 @@ def test_labels_of_another_teacher_are_not_mixed_in(frames_path, output, capsys)
     told = capsys.readouterr().err
     assert "holds labels of another teacher" in told and '"stiffness": 3' in told
     assert output.read_bytes() == before
-    Path(f"{output}.parts", "teacher.json").write_text("{")
-    with pytest.raises(DatasetError, match="teacher.json is missing or damaged"):
-        label_dataset(frames_path, output, SPRINGS)
+    for damaged in ("{", "[]", "{}", "3"):
+        Path(f"{output}.parts", "teacher.json").write_text(damaged)
+        with pytest.raises(DatasetError, match="teacher.json is missing or damaged"):
+            label_dataset(frames_path, output, SPRINGS)
+    assert main(["label", str(frames_path), str(output), "--partial"]) == 2
+    assert output.read_bytes() == before
     assert num_parts(output) == 8
 
 

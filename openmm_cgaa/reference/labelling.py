@@ -18,6 +18,8 @@ from .dataset import Dataset, frame_key, same_teacher
 from .parts import Label, Parts
 from .teachers import Teacher, load_teacher
 
+MOST = 512  # workers, and threads of each
+
 
 class Job(NamedTuple):
     """One frame to label: numbers [atoms], positions [atoms, 3] Å, cell [3, 3] Å (zeros: not periodic)."""
@@ -90,8 +92,9 @@ def label_dataset(
         The teacher or Dask is not installed, the teacher does not know an element, no scheduler answers.
     """
     frames_path, output = Path(frames_path), Path(output_path)
-    if workers < 1 or threads < 1:
-        raise EngineError(f"{workers} workers of {threads} threads: at least one of each is needed")
+    for name, count in (("workers", workers), ("threads", threads)):
+        if type(count) is not int or not 1 <= count <= MOST:
+            raise EngineError(f"{name} is {count!r}, expected a whole number from 1 to {MOST}")
     dataset, parts = _open(frames_path, output)
     if output.exists() and not parts.folder.exists():
         raise DatasetError(f"{output}: exists, but no {parts.folder.name} to go on from; move it away, or name another")
@@ -304,7 +307,7 @@ def _assemble(dataset, labels, failed, teacher, output) -> Dataset:
         "unfinished": unfinished,
         "without_stress": sum(len(s) for s in made.sets if s.labelled and s.periodic and s.stress is None),
         "teacher_seconds": round(sum(label.seconds for label in labels.values()), 3),
-        "versions": {"openmm-cgaa": version("openmm-cgaa"), **teacher["versions"]},
+        "versions": {"openmm-cgaa": version("openmm-cgaa"), **(teacher.get("versions") or {})},
     }
     refused_path = output.with_name(f"{output.stem}.refused.h5")
     if reasons:

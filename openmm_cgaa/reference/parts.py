@@ -75,8 +75,9 @@ class Parts:
 
     @property
     def teacher(self):
-        """Identity of the teacher, or None."""
-        return _read_json(self.folder / "teacher.json")
+        """Identity of the teacher; None if there is none, or its file is damaged."""
+        found = _read_json(self.folder / "teacher.json")
+        return found if isinstance(found, dict) and found.get("name") else None
 
     def read(self, key, num_atoms) -> Label | None:
         """The label of a frame; None if there is none, or its file is damaged or of another frame."""
