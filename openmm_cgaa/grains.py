@@ -211,7 +211,7 @@ class GrainMap:
             if kind.reference is None or kind.num_classes == kind.num_slots or len(grains) == 0:
                 continue
             permutations = matching.automorphisms(kind.elements, kind.bonds)
-            best = matching.best_permutations(whole[t], np.array(kind.reference), permutations)
+            best = matching.misfits(whole[t], np.array(kind.reference), permutations).argmin(axis=1)
             for g, p in zip(grains, best):
                 slots[g] = self.slots[g][permutations[p]]
         return replace(self, slots=slots)

@@ -180,8 +180,8 @@ def automorphisms(elements: tuple, bonds: tuple) -> np.ndarray:
     return np.array([[mapping[v] for v in range(len(elements))] for mapping in found])
 
 
-def best_permutations(positions: np.ndarray, reference: np.ndarray, permutations: np.ndarray) -> np.ndarray:
-    """For each grain the permutation that a proper rotation superposes best on the reference.
+def misfits(positions: np.ndarray, reference: np.ndarray, permutations: np.ndarray) -> np.ndarray:
+    """How far each grain is from the reference for each permutation, after the best proper rotation.
 
     Parameters
     ----------
@@ -192,19 +192,21 @@ def best_permutations(positions: np.ndarray, reference: np.ndarray, permutations
 
     Returns
     -------
-    int array [grains]
-        The largest gain s1 + s2 + det s3 of W. Kabsch, Acta Cryst. A 34 (1978) 827, is the least squared distance.
+    array [grains, permutations]
+        Root of the sum of squared distances, of the gain s1 + s2 + det s3 of W. Kabsch, Acta Cryst. A 34 (1978) 827.
     """
     reference = reference - reference.mean(axis=0)
-    best = np.empty(len(positions), dtype=int)
+    positions = positions - positions.mean(axis=1, keepdims=True)
+    sizes = np.square(positions).sum(axis=(1, 2))[:, None] + np.square(reference).sum()
+    gain = np.empty((len(positions), len(permutations)))
     step = max(1, BATCH // len(permutations))
     for start in range(0, len(positions), step):
         permuted = positions[start : start + step][:, permutations]  # [grain, permutation, slot, xyz]
         covariance = np.einsum("gpsx,sy->gpxy", permuted, reference)
         singular = np.linalg.svd(covariance, compute_uv=False)
-        gain = singular[..., 0] + singular[..., 1] + np.sign(np.linalg.det(covariance)) * singular[..., 2]
-        best[start : start + step] = gain.argmax(axis=1)
-    return best
+        gain[start : start + step] = singular[..., 0] + singular[..., 1]
+        gain[start : start + step] += np.sign(np.linalg.det(covariance)) * singular[..., 2]
+    return np.sqrt(np.maximum(sizes - 2.0 * gain, 0.0))
 
 
 def unwrap(positions: np.ndarray, tree: list, box) -> np.ndarray:

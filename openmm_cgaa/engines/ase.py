@@ -1,6 +1,7 @@
 """ASE calculator: energy in eV, forces in eV/Å, stress in eV/Å^3."""
 
 import sys
+import warnings
 
 import numpy as np
 from ase.calculators.calculator import Calculator, all_changes
@@ -10,12 +11,15 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from scipy.sparse.csgraph import connected_components
 
 from .. import lattice, validation
-from ..errors import EngineError, GeometryError
+from ..errors import CGAADomainWarning, EngineError, GeometryError
 from ..grains import GrainMap
 from ..potential import CGAAPotential
 from ..units import ANGSTROM_PER_NM
 from . import NOT_CONSERVING
+from .binding import Binding
 
+BROKEN = 1.4  # times the covalent radii: a longer bond is none, however hot the run
+JUMP = 0.5  # Å
 BOND_STRETCH = 1.2  # the covalent radii of C and H add up to 1.07 Å, less than a C-H bond in motion
 
 
@@ -29,14 +33,15 @@ class CGAACalculator(Calculator):
     topology : openmm.app.Topology or GrainMap, optional
         Without it molecules are found by distance: atoms closer than 1.2 times the sum of their covalent radii
         (`ase.neighborlist.natural_cutoffs`) are bonded, bonded atoms are one grain. An ion that touches its solvent
-        needs a topology to be told from it.
+        needs a topology to be told from it. They are looked for again when the elements change, or when a bond is
+        longer than 1.4 times that sum and an atom has jumped by more than 0.5 Å. So one calculator can go from one
+        Atoms object to another.
     precision : str
     device : str, optional
 
     Notes
     -----
-    Stress is there for conserving models alone. For the others equivalent atoms are settled by the first geometry that
-    is seen, and ASE's optimizers are refused.
+    Stress is there for conserving models alone. For the others ASE's optimizers are refused.
     """
 
     def __init__(self, model, topology=None, precision: str = "double", device=None, **kwargs):
@@ -46,7 +51,8 @@ class CGAACalculator(Calculator):
         if self.potential.conserving:
             self.implemented_properties += ["free_energy", "stress"]
         self.grain_map = None if topology is None else self.potential.grain_map(topology)
-        self.bound = None  # (what it is valid for, grain map, evaluator)
+        self.bound = None
+        self.told = set()  # what was warned of
 
     def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
         """Called by ASE.
@@ -66,11 +72,12 @@ class CGAACalculator(Calculator):
             raise GeometryError(f"pbc is {self.atoms.pbc.tolist()}; give a box in all three directions, or in none")
         cell = lattice.reduced(self.atoms.cell.array) if periodic else None
         box = None if cell is None else validation.check_box(cell / ANGSTROM_PER_NM)
-        grain_map, evaluator = self._bind(box)
+        binding = self._bind(box)
+        evaluator = binding(self.atoms.positions / ANGSTROM_PER_NM, box)
         tensor = self.potential.tensor
         energy, forces, virial = evaluator.compute(tensor(self.atoms.positions), None if cell is None else tensor(cell))
         energy, forces = float(energy), forces.double().cpu().numpy()
-        validation.check_finite(energy, forces, grain_map)
+        validation.check_finite(energy, forces, binding.grain_map)
         self.results = {"energy": energy, "forces": forces}
         if self.potential.conserving:
             self.results["free_energy"] = energy
@@ -78,27 +85,85 @@ class CGAACalculator(Calculator):
                 stress = -virial.double().cpu().numpy() / self.atoms.get_volume()
                 self.results["stress"] = full_3x3_to_voigt_6_stress(stress)
 
-    def _bind(self, box) -> tuple:
-        """Grain map and evaluator of the current atoms; made anew when their elements or the periodicity change."""
+    def _bind(self, box) -> Binding:
+        """The model on the current atoms; made anew when they are other molecules."""
+        valid_for = self.atoms.get_chemical_symbols(), box is not None
+        if self.bound is None or self.bound.valid_for != valid_for:
+            self.bound = _Bound(valid_for, self._new_binding(box), self.atoms)
+        broken = self.bound.broken(self.atoms)
+        if broken and self.grain_map is None and self.bound.jumped(self.atoms):
+            self.bound = _Bound(valid_for, self._new_binding(box), self.atoms)
+            broken = self.bound.broken(self.atoms)
+        self.bound.last = self.atoms.positions.copy()
+        if broken and "bonds" not in self.told:
+            self.told.add("bonds")
+            warnings.warn(
+                f"{broken}. The model knows no molecules that come apart: use a shorter time step or relax the start; "
+                "where a topology is given, check that the atoms are in its order",
+                CGAADomainWarning,
+                stacklevel=2,
+            )
+        return self.bound.binding
+
+    def _new_binding(self, box) -> Binding:
         elements = self.atoms.get_chemical_symbols()
-        valid_for = elements, box is not None
-        if self.bound is None or self.bound[0] != valid_for:
-            grain_map = self.grain_map
-            if grain_map is None:
-                grain_map = self.potential.grain_map(infer_grains(self.atoms))
-            positions = validation.check_positions(self.atoms.positions / ANGSTROM_PER_NM, grain_map.num_atoms)
-            for t, slots in zip(grain_map.type_index, grain_map.slots):
-                if any(elements[atom] != element for atom, element in zip(slots, grain_map.types[t].elements)):
-                    raise GeometryError(
-                        f"atoms {slots.tolist()} are {[elements[a] for a in slots]}, but the topology has "
-                        f"{list(grain_map.types[t].elements)} there; are both in the same order?"
-                    )
-            validation.check_extent(grain_map, positions, box)
-            self.potential.warn_domain(grain_map, box)
-            grain_map = self.potential.aligned(grain_map, positions, box)
-            evaluator = self.potential.evaluator(grain_map, box is not None)
-            self.bound = valid_for, grain_map, evaluator
-        return self.bound[1:]
+        grain_map = self.grain_map
+        if grain_map is None:
+            grain_map = self.potential.grain_map(infer_grains(self.atoms))
+        positions = validation.check_positions(self.atoms.positions / ANGSTROM_PER_NM, grain_map.num_atoms)
+        for t, slots in zip(grain_map.type_index, grain_map.slots):
+            if any(elements[atom] != element for atom, element in zip(slots, grain_map.types[t].elements)):
+                raise GeometryError(
+                    f"atoms {slots.tolist()} are {[elements[a] for a in slots]}, but the topology has "
+                    f"{list(grain_map.types[t].elements)} there; are both in the same order?"
+                )
+        validation.check_extent(grain_map, positions, box)
+        self.potential.warn_domain(grain_map, box, told=self.told)
+        return Binding(self.potential, grain_map, box is not None)
+
+
+class _Bound:
+    """A binding, and what it holds for: elements, periodicity, and bonds that are bonds.
+
+    Parameters
+    ----------
+    valid_for : tuple
+    binding : Binding
+    atoms : ase.Atoms
+    """
+
+    def __init__(self, valid_for, binding: Binding, atoms):
+        self.valid_for = valid_for
+        self.binding = binding
+        grain_map = binding.grain_map
+        bonds = [
+            (g, slots[i], slots[j])
+            for g, (t, slots) in enumerate(zip(grain_map.type_index, grain_map.slots))
+            for i, j in grain_map.types[t].bonds
+        ]
+        self.grains, self.first, self.second = np.array(bonds, dtype=int).reshape(-1, 3).T
+        radii = BROKEN * np.array(natural_cutoffs(atoms))
+        self.limits = radii[self.first] + radii[self.second]
+        self.last = atoms.positions.copy()
+
+    def broken(self, atoms) -> str | None:
+        """A sentence about the first bond that is none, or None."""
+        lengths = _lengths(atoms, atoms.positions[self.second] - atoms.positions[self.first])
+        if (lengths < self.limits).all():
+            return None
+        worst = int(np.argmin(lengths < self.limits))
+        return (
+            f"atoms {self.first[worst]} and {self.second[worst]} are bonded in residue "
+            f"{self.binding.grain_map.labels[self.grains[worst]]}, but are {lengths[worst]:.2f} Å apart"
+        )
+
+    def jumped(self, atoms) -> bool:
+        """Whether an atom is too far from where it was at the last call for a step of a run."""
+        return bool((_lengths(atoms, atoms.positions - self.last) > JUMP).any())
+
+
+def _lengths(atoms, vectors) -> np.ndarray:
+    return np.linalg.norm(lattice.nearest_image(vectors, atoms.cell.array) if atoms.pbc.all() else vectors, axis=1)
 
 
 def infer_grains(atoms) -> GrainMap:

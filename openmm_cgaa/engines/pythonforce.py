@@ -1,14 +1,17 @@
 """OpenMM calls Python: `openmm.PythonForce`. It needs nothing but OpenMM and torch."""
 
 import sys
+import warnings
 
 import numpy as np
 import openmm
 from openmm import unit
 
 from .. import validation
-from ..errors import EngineError
-from . import NOT_CONSERVING
+from ..errors import CGAADomainWarning, EngineError
+from ..units import ANGSTROM_PER_NM
+from . import NOT_CONSERVING, saved
+from .binding import Binding
 
 MINIMIZE = openmm.LocalEnergyMinimizer.minimize.__code__
 
@@ -22,11 +25,17 @@ class Guard:
     ----------
     box : array [3, 3], nm, optional
         The one box that is allowed; by default the first one seen.
+    slots : Slots, optional
+        Of a model that has the slots of its start for good: a `CGAADomainWarning` when equivalent atoms leave them.
     """
 
-    def __init__(self, box=None):
+    def __init__(self, box=None, slots=None):
         self.given = box
         self.box = box
+        self.slots = slots
+
+    def __reduce__(self):
+        return saved.restore, ({"guard": None if self.given is None else np.asarray(self.given).tolist()},)
 
     def check(self, box) -> None:
         """Raise `EngineError` if a force call with this box (nm, or None) shows such a use."""
@@ -50,7 +59,21 @@ class Guard:
     def __call__(self, state):
         positions, box = read_state(state, self.given is not None)
         self.check(box)
+        if self.slots is not None:
+            self.watch(positions * ANGSTROM_PER_NM, None if box is None else box * ANGSTROM_PER_NM)
         return 0.0, np.zeros_like(positions)
+
+    def watch(self, positions, box) -> None:
+        """Warn once when other slots would fit this geometry (Å) better than those of the start."""
+        if self.slots(positions, box) is not self.slots.base:
+            self.slots = None
+            warnings.warn(
+                "equivalent atoms (such as the hydrogens of a methyl group) have changed places; TorchForce keeps them "
+                "in the slots of the start, where this model was not trained: make the System anew with positions=, or "
+                "use backend='python', which follows them",
+                CGAADomainWarning,
+                stacklevel=2,
+            )
 
 
 def minimizing() -> bool:
@@ -84,7 +107,7 @@ def read_state(state, periodic: bool) -> tuple:
 
 
 class Computation:
-    """State in, energy and forces out. It pickles with the model's bytes, so that a System's XML stands by itself.
+    """State in, energy and forces out.
 
     Parameters
     ----------
@@ -102,44 +125,32 @@ class Computation:
         self.periodic = periodic
         self.part = part
         self.guard = Guard()
-        self.evaluator = None
+        self.binding = Binding(potential, grain_map, periodic, part)
 
-    def __getstate__(self):
-        return {
-            "model": self.potential.data,
-            "precision": self.potential.precision,
-            "device": self.potential.device.type,
-            "fused": self.potential.fused,
-            "grain_map": self.grain_map,
-            "periodic": self.periodic,
-            "part": self.part,
-        }
+    def __reduce__(self):
+        found = self.potential
+        made_of = found.data, found.precision, found.device.type, found.fused, self.periodic, self.part, self.grain_map
+        return saved.restore, (saved.plain(*made_of),)
 
     def __setstate__(self, state):
-        from ..potential import CGAAPotential
-
-        device = None if state["device"] == "cuda" else state["device"]  # the best there is where it is loaded
-        potential = CGAAPotential(state["model"], state["precision"], device, state.get("fused", True))
-        self.__init__(potential, state["grain_map"], state["periodic"], state["part"])
+        """Files of version 0.1.0 hold this class with a `GrainMap` in its state; like `restore`, it cannot fail."""
+        try:
+            state = saved.plain(**{"fused": True} | state)
+        except Exception as error:  # reading a pickle must not raise; the first force call does
+            saved.log.warning("a force of openmm_cgaa 0.1.0 cannot be read: %s", error)
+        self.__class__ = saved.Restored
+        self.__init__(state)
 
     def __call__(self, state):
         positions, box = read_state(state, self.periodic)
         if not self.potential.conserving:
             self.guard.check(box)
-        if self.evaluator is None:
-            self.bind(positions, box)
+        evaluator = self.binding(positions, box)
         tensor = self.potential.tensor
-        energy, forces = self.evaluator(tensor(positions), None if box is None else tensor(box))
+        energy, forces = evaluator(tensor(positions), None if box is None else tensor(box))
         energy, forces = float(energy), forces.double().cpu().numpy()
         validation.check_finite(energy, forces, self.grain_map)
         return energy, forces
-
-    def bind(self, positions, box) -> None:
-        """At the first call: check the geometry, settle equivalent atoms, build the evaluator."""
-        positions = validation.check_positions(positions, self.grain_map.num_atoms)
-        validation.check_extent(self.grain_map, positions, validation.check_box(box))
-        grain_map = self.potential.aligned(self.grain_map, positions, box)
-        self.evaluator = self.potential.evaluator(grain_map, self.periodic, self.part)
 
 
 def make_forces(potential, grain_map, box, particles, part, positions, use_cuda_graphs) -> list:

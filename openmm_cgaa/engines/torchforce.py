@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ..errors import EngineError
 from . import log
+from .binding import Slots
 from .pythonforce import Guard
 
 
@@ -82,7 +83,8 @@ def make_forces(potential, grain_map, box, particles, part, positions, use_cuda_
         force.setProperty("useCUDAGraphs", "true")
     if potential.conserving:
         return [force]
-    guard = openmm.PythonForce(Guard(box), {}, particles[:1] or [0])
+    slots = None if potential.permutation_invariant else Slots(grain_map)
+    guard = openmm.PythonForce(Guard(box, slots), {}, particles or list(range(grain_map.num_atoms)))
     guard.setName("CGAA guard")
     guard.setUsesPeriodicBoundaryConditions(box is not None)
     return [force, guard]

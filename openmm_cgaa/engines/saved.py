@@ -1,0 +1,204 @@
+"""The model inside a System's XML file: what OpenMM pickles, and a way to read it that runs nothing foreign.
+
+OpenMM writes the callable of a PythonForce as a pickle, and ends the process if reading that pickle fails. So the
+pickle calls one function, `restore`, on plain data (bytes, numbers, lists, words), and that function does nothing that
+could fail: the model is made at the first force call, which can tell what is wrong.
+"""
+
+import hashlib
+import io
+import json
+import logging
+import pickle
+from functools import lru_cache
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import openmm
+
+from .. import arguments
+from ..errors import CGAAError, EngineError
+from ..grains import GrainMap
+
+log = logging.getLogger("openmm_cgaa")
+
+FORMAT = 1
+KEPT = 4  # models that copies of Systems share in one process
+
+
+def restore(state: dict) -> "Restored":
+    """What the pickle of every callable of this package calls; its import path stays."""
+    return Restored(state)
+
+
+class Restored:
+    """A callable of a PythonForce as plain data; it becomes what it was at the first force call.
+
+    Parameters
+    ----------
+    state : dict
+        As `plain` makes it, or ``{"guard": box}``; anything else is an error of the first call.
+    """
+
+    def __init__(self, state):
+        if isinstance(state, dict) and isinstance(state.get("model"), bytes):
+            state = state | {"model": _shared(state["model"])}
+        self.state = state
+        self.made = None
+
+    def __reduce__(self):
+        return restore, (self.state,)
+
+    def __call__(self, state):
+        if self.made is None:
+            self.made = make(self.state)
+        return self.made(state)
+
+
+@lru_cache(maxsize=KEPT)
+def _shared(model: bytes) -> bytes:
+    """Equal bytes as one object: OpenMM never frees the callables of copied forces."""
+    return model
+
+
+def plain(model, precision, device, fused, periodic, part, grain_map) -> dict:
+    """A `Computation` as plain data, with the model's bytes, so that it stands by itself."""
+    rest = {
+        "format": FORMAT,
+        "precision": precision,
+        "device": device,
+        "fused": fused,
+        "periodic": periodic,
+        "part": part,
+        "type_index": grain_map.type_index.tolist(),
+        "slots": [slots.tolist() for slots in grain_map.slots],
+        "labels": list(grain_map.labels),
+    }
+    return rest | {"digest": _digest(rest), "model": model}
+
+
+def _digest(rest: dict) -> str:
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def make(state):
+    """The callable of such data.
+
+    Raises
+    ------
+    EngineError
+        Damaged, of a newer version, or not from this package.
+    ModelFileError
+        The model in it cannot be used.
+    """
+    from .pythonforce import Computation, Guard
+
+    try:
+        if state.keys() == {"guard"}:
+            return Guard(state["guard"] if state["guard"] is None else np.array(state["guard"], dtype=float))
+        rest = {key: value for key, value in state.items() if key not in ("digest", "model")}
+        if rest["format"] > FORMAT:
+            raise EngineError(
+                f"the System was saved in format {rest['format']}, but this version of openmm_cgaa reads up to "
+                f"{FORMAT}; update it"
+            )
+        found = potential(state["model"], rest["precision"], rest["device"], rest["fused"])
+        if _digest(rest) != state["digest"]:
+            raise ValueError("the checksum does not match")
+        slots = [np.array(atoms, dtype=int) for atoms in rest["slots"]]
+        sizes = [found.types[t].num_slots for t in rest["type_index"]]
+        if sizes != [len(atoms) for atoms in slots] or (np.sort(np.concatenate(slots)) != np.arange(sum(sizes))).any():
+            raise ValueError("its grains are not those of its model")
+        grain_map = GrainMap(found.types, np.array(rest["type_index"]), slots, rest["labels"], sum(sizes))
+        return Computation(found, grain_map, rest["periodic"], rest["part"])
+    except CGAAError:
+        raise
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise EngineError(
+            f"the CGAA model in this System cannot be read ({error}); its file was altered or damaged: make the System "
+            "anew, or get a fresh copy of the file"
+        ) from error
+
+
+def potential(model: bytes, precision: str, device: str, fused: bool):
+    """The potential of saved data; equal ones are made once in a process, because OpenMM never frees copied forces."""
+    # CUDA in the file means the best there is where it is loaded
+    return _potential(bytes(model), precision, None if device == "cuda" else device, fused)
+
+
+@lru_cache(maxsize=KEPT)
+def _potential(model, precision, device, fused):
+    from ..potential import CGAAPotential
+
+    return CGAAPotential(model, precision, device, fused)
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """Reads plain data and calls of `restore`, and refuses all else before it is run."""
+
+    def find_class(self, module, name):
+        if (module, name) != (restore.__module__, restore.__name__):
+            raise pickle.UnpicklingError(f"it calls {module}.{name}")
+        return Restored
+
+
+def load_system(path) -> openmm.System:
+    """Read a System that `openmm.XmlSerializer` wrote, without running what a foreign file may hold.
+
+    ``XmlSerializer.deserialize`` unpickles each PythonForce, which can run any code, and a damaged file ends the
+    process. Here a PythonForce must be one of this package, and OpenMM is given a pickle that is written anew.
+
+    Parameters
+    ----------
+    path : path-like
+        An XML file.
+
+    Returns
+    -------
+    openmm.System
+
+    Raises
+    ------
+    EngineError
+        The file cannot be read, is damaged, or holds a PythonForce of another origin or a TorchForce.
+    ModelFileError
+        The model in it is damaged.
+    """
+    arguments.path(path, "path")
+    try:
+        root = ElementTree.fromstring(Path(path).read_bytes())
+    except OSError as error:
+        raise EngineError(f"{path} cannot be read: {error.strerror}") from None
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
+        raise EngineError(f"{path} is not a whole XML file ({error}); get a fresh copy") from None
+    if root.tag != "System":
+        raise EngineError(f"{path} holds a {root.tag}, expected an OpenMM System in XML")
+    for element in root.iter():
+        if element.get("type") == "TorchForce":
+            raise EngineError(f"{path} holds a TorchForce, which OpenMM cannot read back (docs/engines.md)")
+        if element.get("type") == "PythonForce":
+            element.set("function", _plain(element.get("function", ""), path).hex())
+    try:
+        return openmm.XmlSerializer.deserialize(ElementTree.tostring(root, encoding="unicode"))
+    except Exception as error:  # OpenMM raises all kinds
+        raise EngineError(f"{path} is no System that OpenMM {openmm.version.version} can read: {error}") from error
+
+
+def _plain(function: str, path) -> bytes:
+    """The pickle of a PythonForce, checked and written anew."""
+    try:
+        found = _PlainUnpickler(io.BytesIO(bytes.fromhex(function))).load()
+        if not isinstance(found, Restored) or vars(found).keys() != {"state", "made"} or found.made is not None:
+            raise pickle.UnpicklingError("it is not a model of this package")
+        pickled = pickle.dumps(restore(found.state))
+    except Exception as error:  # pickles fail in all ways
+        raise EngineError(
+            f"{path}: a PythonForce is refused ({error}). It is damaged, of another origin, or from openmm_cgaa 0.1.0. "
+            "If you trust who wrote the file, read it with openmm.XmlSerializer.deserialize, and save the System anew"
+        ) from error
+    try:
+        make(found.state)
+    except CGAAError as error:
+        raise type(error)(f"{path}: {error}") from error
+    return pickled
