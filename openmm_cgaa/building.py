@@ -12,8 +12,8 @@ from openmm import app, unit
 from .errors import CGAAError
 from .files import write_bytes
 from .molecules import Molecule
-from .reporters import write_structure
 from .settings import from_mapping, read_yaml
+from .structures import write_structure
 from .units import ANGSTROM_PER_NM
 
 

@@ -35,3 +35,7 @@ class OutputError(CGAAError, OSError):
 
 class CGAADomainWarning(UserWarning):
     """A model is used outside of what it was trained on."""
+
+
+class StructureWarning(UserWarning):
+    """A structure file holds what is not taken."""

@@ -10,7 +10,7 @@ from openmm import app, unit
 
 from .errors import CGAAError
 from .grains import GrainMap
-from .topologies import read_structure
+from .structures import read_structure
 
 STRETCH = 0.3  # part of the sum of covalent radii that an embedded bond may be off
 NARROWEST = 70.0  # degrees between neighbours of an atom that has five or more; embedding goes wrong there

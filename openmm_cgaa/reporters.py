@@ -1,18 +1,17 @@
 """What a run writes down, and what stops it: reporters for ``openmm.app.Simulation``."""
 
 import csv
-import io
 import os
 import time
 import warnings
 
 import numpy as np
-from openmm import app, unit
+from openmm import unit
 
 from .analysis.temperature import Moving, element_temperatures, kinetic_temperatures
 from .contacts import pairs_between, shortest_contact
 from .errors import CGAADomainWarning, SimulationError
-from .files import write_bytes
+from .structures import write_structure
 from .units import ANGSTROM_PER_NM, G_PER_CM3_PER_DALTON_PER_ANGSTROM3
 
 COLUMNS = (
@@ -206,24 +205,3 @@ class Guard:
                 f"{lengths[worst]:.2f} Å long, it began with {start[worst]:.2f} Å, and {self.max_stretch} Å of change "
                 "are allowed"
             )
-
-
-def write_structure(path, topology, positions, box=None):
-    """PDBx/mmCIF with bonds; an existing file stays as it was until the new one is complete.
-
-    Parameters
-    ----------
-    path : path
-    topology : openmm.app.Topology
-    positions : array [atoms, 3], nm
-    box : box vectors, optional
-        In place of the topology's.
-    """
-    own, text = topology.getPeriodicBoxVectors(), io.StringIO()
-    try:
-        if box is not None:
-            topology.setPeriodicBoxVectors(box)
-        app.PDBxFile.writeFile(topology, positions * unit.nanometer, text, keepIds=True)
-    finally:
-        topology.setPeriodicBoxVectors(own)
-    write_bytes(path, text.getvalue().encode())

@@ -19,8 +19,9 @@ from .errors import CGAADomainWarning, SimulationError
 from .files import owned, write_bytes, writing
 from .grains import GrainMap
 from .matching import unwrap
-from .reporters import GrainStateReporter, Guard, write_structure
+from .reporters import GrainStateReporter, Guard
 from .runfiles import FILES, check_run, load_checkpoint, make_record, trim_csv, trim_dcd, write_checkpoint
+from .structures import write_structure
 from .verlet import forget_neighbors
 
 CHUNK = 10  # steps between looks at the clock, the checkpoint and ctrl-C

@@ -1,13 +1,21 @@
 """Residues of an OpenMM or mdtraj topology, or of plain arrays: checked, each with the bonds inside it."""
 
-from pathlib import Path
+from collections import Counter
 from typing import List, NamedTuple, Tuple
 
 import numpy as np
 
 from . import arguments
-from .errors import CGAAError, GrainError
+from .errors import GrainError
 from .matching import formula, is_connected
+
+# ions where they stand alone in a liquid, near to many atoms without a bond
+IONS = {"Li", "Na", "K", "Rb", "Cs", "Be", "Mg", "Ca", "Sr", "Ba"}
+ISOTOPES = {"D": "H", "T": "H"}  # the same potential, another mass
+ADVICE = (
+    "read a file with bonds (PDB with CONECT records, PDBx/mmCIF); or add the bonds of a Topology in which such a "
+    "residue has them: openmm_cgaa.topologies.add_bonds(topology, templates), --templates FILE on the command line"
+)
 
 
 class Residues(NamedTuple):
@@ -33,29 +41,6 @@ class Residues(NamedTuple):
     labels: List[str]
 
 
-def read_structure(path) -> tuple:
-    """Topology and positions (Quantity) of a PDB or PDBx/mmCIF file, as OpenMM reads them.
-
-    Raises
-    ------
-    CGAAError
-        The file cannot be read, or is of another kind.
-    """
-    from openmm import app
-
-    readers = {".cif": app.PDBxFile, ".mmcif": app.PDBxFile, ".pdbx": app.PDBxFile, ".pdb": app.PDBFile}
-    suffix = Path(path).suffix.lower()
-    if suffix not in readers:
-        raise CGAAError(f"{path}: coordinates are read from {', '.join(readers)}, not from {suffix or 'such a file'}")
-    try:
-        structure = readers[suffix](str(path))
-    except OSError as error:
-        raise CGAAError(f"{path} cannot be read: {error.strerror}") from error
-    except Exception as error:  # OpenMM's parsers raise all kinds
-        raise CGAAError(f"{path} is not a {suffix} file: {str(error) or type(error).__name__}") from error
-    return structure.topology, structure.getPositions(asNumpy=True)
-
-
 def read_openmm(topology, templates=None, chosen=None) -> Residues:
     """Residues of an openmm.app.Topology; `templates` and `chosen` (its ``atoms``) as in `GrainMap.from_topology`."""
     atoms, residues = list(arguments.topology(topology).atoms()), list(topology.residues())
@@ -74,14 +59,18 @@ def read_openmm(topology, templates=None, chosen=None) -> Residues:
         bonds = _bonds_inside(atoms, bonds, {atom.index for atom in inside})
     if templates is not None:
         bonds += _template_bonds(residues, bonds, templates)
-    return _checked(
-        elements=[atom.element.symbol if atom.element else "" for atom in atoms],
-        bonds=bonds,
-        members=[[atom.index for atom in residue.atoms()] for residue in residues],
-        names=[residue.name for residue in residues],
-        labels=[f"{residue.name} {residue.id}" for residue in residues],
-        atom_names=[atom.name for atom in atoms],
-    )
+    try:
+        return _checked(
+            elements=[atom.element.symbol if atom.element else "" for atom in atoms],
+            bonds=bonds,
+            members=[[atom.index for atom in residue.atoms()] for residue in residues],
+            names=[residue.name for residue in residues],
+            labels=[f"{residue.name} {residue.id}" for residue in residues],
+            atom_names=[atom.name for atom in atoms],
+            advice=ADVICE,
+        )
+    except GrainError as error:
+        raise GrainError(f"{error}{_repeated_ids(inside) if bonds else ''}") from None
 
 
 def read_mdtraj(topology) -> Residues:
@@ -100,6 +89,7 @@ def read_mdtraj(topology) -> Residues:
         names=[residue.name for residue in residues],
         labels=[f"{residue.name} {residue.resSeq}" for residue in residues],
         atom_names=[atom.name for atom in atoms],
+        advice="read a file with bonds (PDB with CONECT records), or add them: topology.add_bond(atom, atom)",
     )
 
 
@@ -123,10 +113,10 @@ def read_arrays(elements, bonds, residues, names=None) -> Residues:
     if len(names) != len(members):
         raise GrainError(f"{len(names)} names for {len(members)} residues; give one name per residue")
     labels = [f"{name} {number}" for number, name in enumerate(names, start=1)]
-    return _checked(elements, bonds.tolist(), members, list(names), labels, elements)
+    return _checked(elements, bonds.tolist(), members, list(names), labels, elements, "give all pairs of bonded atoms")
 
 
-def _checked(elements, bonds, members, names, labels, atom_names) -> Residues:
+def _checked(elements, bonds, members, names, labels, atom_names, advice) -> Residues:
     """Bonds sorted into the residues; every residue must be whole, and bonded to no other."""
     grain_of, place = np.empty(len(elements), dtype=int), np.empty(len(elements), dtype=int)
     for g, atoms in enumerate(members):
@@ -136,10 +126,15 @@ def _checked(elements, bonds, members, names, labels, atom_names) -> Residues:
     for i, j in bonds:
         g, h = grain_of[i], grain_of[j]
         if g != h:
+            what = "bonds between grains, as in peptides, are not supported: put bonded residues into one residue"
+            if any(elements[atom] in IONS and len(members[grain_of[atom]]) == 1 for atom in (i, j)):
+                what = (
+                    "a single ion has no bonds here, though a CONECT record that tells what it touches makes one: read "
+                    "the file by openmm_cgaa.structures.read_structure, which leaves it out, or delete the record"
+                )
             raise GrainError(
                 f"atom {atom_names[i]} (index {i}) of residue {labels[g]} is bonded to atom {atom_names[j]} "
-                f"(index {j}) of residue {labels[h]}; bonds between grains, as in peptides, are not supported: put "
-                "bonded residues into one residue"
+                f"(index {j}) of residue {labels[h]}; {what}"
             )
         local[g].add((min(place[i], place[j]), max(place[i], place[j])))
     inner = [tuple(sorted(pairs)) for pairs in local]
@@ -150,10 +145,63 @@ def _checked(elements, bonds, members, names, labels, atom_names) -> Residues:
         if not is_connected(len(kinds), pairs):
             raise GrainError(
                 f"residue {label} ({formula(kinds)}): {len(pairs) or 'no'} bonds; they must connect its "
-                f"{len(kinds)} atoms; use a file with bonds (PDB with CONECT records, mmCIF), give "
-                "templates= to GrainMap.from_topology, or make separate molecules separate residues"
+                f"{len(kinds)} atoms; {advice}, or make separate molecules separate residues"
             )
+        if len(kinds) > 1 and ("He" in kinds or "D" in kinds and not {"Li", "Be"}.isdisjoint(kinds)):
+            raise GrainError(
+                f"residue {label} is {formula(kinds)}: its elements were guessed from masses, as readers of PSF files "
+                "do, and its hydrogens were made heavy. Take the topology from a file that names elements (PDB, "
+                "PDBx/mmCIF) or has natural masses; hydrogens become heavy by createSystem(topology, hydrogenMass=...)"
+            )
+    symbols = [tuple(ISOTOPES.get(element, element) for element in kinds) for kinds in symbols]
     return Residues(members, symbols, inner, names, labels)
+
+
+def _repeated_ids(atoms) -> str:
+    """Why bonds of a file may be wrong, if this can be seen from the ids."""
+    ids = Counter((atom.residue.chain.id, atom.residue.id, atom.name) for atom in atoms)
+    (chain, number, name), times = ids.most_common(1)[0]
+    if times == 1:
+        return ""
+    return (
+        f". Perhaps bonds were lost: {times} atoms are named {name}, of residue {number} in chain {chain}. A "
+        "PDBx/mmCIF file names bonded atoms so, and OpenMM repeats such names where it writes more than 26 chains. "
+        "Write the file anew from the topology: openmm_cgaa.structures.write_structure(path, topology, positions)"
+    )
+
+
+def symbol(atom) -> str:
+    """Element of an atom of an OpenMM or mdtraj Topology, as networks and teachers know it: that of D is H."""
+    return ISOTOPES.get(atom.element.symbol, atom.element.symbol)
+
+
+def bonds_of_ions(topology) -> list:
+    """Bonds between residues of an OpenMM Topology of which one is a single ion: what it touches, no bonds."""
+
+    def single(atom):
+        return atom.element is not None and atom.element.symbol in IONS and len(atom.residue) == 1
+
+    return [bond for bond in topology.bonds() if single(bond[0]) or single(bond[1])]
+
+
+def add_bonds(topology, templates) -> None:
+    """Give an OpenMM Topology, in place, the bonds of residues that have none.
+
+    Parameters
+    ----------
+    topology : openmm.app.Topology
+    templates : openmm.app.Topology or dict
+        As in `GrainMap.from_topology`.
+
+    Raises
+    ------
+    GrainError
+        A residue lacks an atom that its template names.
+    """
+    atoms = list(arguments.topology(topology).atoms())
+    bonds = [(bond[0].index, bond[1].index) for bond in topology.bonds()]
+    for i, j in _template_bonds(list(topology.residues()), bonds, templates):
+        topology.addBond(atoms[i], atoms[j])
 
 
 def _bonds_inside(atoms: list, bonds: list, inside: set) -> list:

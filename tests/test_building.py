@@ -11,8 +11,7 @@ from openmm_cgaa.cli import main
 from openmm_cgaa.errors import CGAAError
 from openmm_cgaa.grains import GrainMap
 from openmm_cgaa.molecules import from_smiles
-from openmm_cgaa.reporters import write_structure
-from openmm_cgaa.topologies import read_structure
+from openmm_cgaa.structures import read_structure, write_structure
 
 EC = '{name: EC, smiles: "O=C1OCCO1", count: 2}'
 ION = '{name: LI, smiles: "[Li+]", count: 1}'

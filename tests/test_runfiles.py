@@ -19,8 +19,8 @@ from openmm_cgaa.analysis.runs import read_run
 from openmm_cgaa.cli import main
 from openmm_cgaa.errors import CGAAError, OutputError, SimulationError
 from openmm_cgaa.files import owned
-from openmm_cgaa.reporters import write_structure
 from openmm_cgaa.simulation import Settings, run
+from openmm_cgaa.structures import write_structure
 
 NVT = replace(SHORT, picoseconds=0.03, nve_picoseconds=0.0)  # 60 steps, checkpoints every 20
 

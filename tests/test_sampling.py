@@ -20,7 +20,7 @@ from openmm_cgaa.reference.dynamics import GRID
 from openmm_cgaa.reference.plan import load_plan
 from openmm_cgaa.reference.sampling import sample
 from openmm_cgaa.reference.torsions import Turned, dihedral_angle
-from openmm_cgaa.reporters import write_structure
+from openmm_cgaa.structures import write_structure
 
 SYSTEMS = Path(__file__).parents[1] / "systems"
 FORCEFIELD = [str(SYSTEMS / "ec_emc/forcefield.xml"), str(SYSTEMS / "ec_emc_lipf6/ions.xml")]

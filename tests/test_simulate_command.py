@@ -11,7 +11,7 @@ from openmm import app
 
 from openmm_cgaa.analysis.runs import read_run
 from openmm_cgaa.cli import main
-from openmm_cgaa.reporters import write_structure
+from openmm_cgaa.structures import write_structure
 
 # the weights are random: the atoms only have to move for some steps
 OPTIONS = "--report-interval 2 --checkpoint-interval 4 --timestep 0.01 --threads 1 --max-stretch 2"

@@ -10,7 +10,7 @@ from openmm import app, unit
 from openmm_cgaa.building import box_length, classical_system, pack, relax
 from openmm_cgaa.errors import CGAAError
 from openmm_cgaa.grains import GrainMap
-from openmm_cgaa.reporters import write_structure
+from openmm_cgaa.structures import write_structure
 
 FOLDER = Path(__file__).parents[1] / "systems" / "ec_emc"
 FORCEFIELD = app.ForceField(str(FOLDER / "forcefield.xml"))

@@ -9,6 +9,7 @@ import numpy as np
 from ..contacts import pairs_between, shortest_contact
 from ..errors import CGAAError
 from ..files import write_bytes
+from ..topologies import symbol
 from ..units import ANGSTROM_PER_NM
 from .bonds import bond_stability
 from .drift import energy_drift, mean
@@ -120,7 +121,7 @@ def _temperatures(run, report):
     if run.state is None:
         return report.skip("temperatures: the run has no state.csv, or no row after the beginning that was asked for")
     series = {name: run.state[f"{name}_K"] for name in MOTIONS} | {"all": run.state["temperature_K"]}
-    elements = dict.fromkeys(atom.element.symbol for atom in run.trajectory.topology.atoms)
+    elements = dict.fromkeys(symbol(atom) for atom in run.trajectory.topology.atoms)
     columns = run.state.dtype.names  # older runs have no temperatures of elements
     series |= {element: run.state[f"{element}_K"] for element in elements if f"{element}_K" in columns}
     series = {name: values for name, values in series.items() if np.isfinite(values).all()}

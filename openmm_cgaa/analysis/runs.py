@@ -5,13 +5,14 @@ from pathlib import Path
 
 import mdtraj
 import numpy as np
-from openmm import app
 
 from ..errors import SimulationError
 from ..grains import GrainMap
 from ..lattice import triangular
 from ..reference.dataset import Dataset, is_dataset
 from ..runfiles import read_dcd, read_record
+from ..structures import read_structure
+from ..topologies import symbol
 from ..units import ANGSTROM_PER_NM
 
 
@@ -55,8 +56,7 @@ def read_run(folder, begin=0.0) -> Run:
     folder = Path(folder)
     record = read_record(folder)
     settings = record["settings"]
-    file = _read(folder / "topology.cif", lambda path: app.PDBxFile(str(path)))
-    topology = mdtraj.Topology.from_openmm(file.topology)
+    topology = mdtraj.Topology.from_openmm(_read(folder / "topology.cif", read_structure)[0])
     path = folder / "trajectory.dcd"
     trajectory = _read(path, lambda path: _load_dcd(path, topology))
     interval = settings["report_interval"] * settings["timestep"] / 1000.0
@@ -94,7 +94,7 @@ def read_reference(path, topology) -> mdtraj.Trajectory:
     SimulationError
         The file cannot be read, or holds other atoms.
     """
-    path, elements = Path(path), [atom.element.symbol for atom in topology.atoms]
+    path, elements = Path(path), [symbol(atom) for atom in topology.atoms]
     if path.suffix == ".h5" and is_dataset(path):
         frames = next((one for one in Dataset.load(path).sets if list(one.elements) == elements and one.periodic), None)
         if frames is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import CGAAError
 from ..files import write_bytes
-from ..topologies import read_structure
+from ..structures import read_structure
 
 SYSTEM = Path(__file__).parents[2] / "systems/ec_emc"
 BUILD = SYSTEM / "build.py"

@@ -8,10 +8,12 @@ import numpy as np
 from ..errors import CGAAError, GrainError
 from ..lattice import height, reduced
 from ..units import ANGSTROM_PER_NM
+from .simulate import TEMPLATES
 
 
 def add_arguments(parser):
     parser.add_argument("path", help="a topology (PDB, mmCIF, or what mdtraj reads), a model file, or a bundled model")
+    parser.add_argument("--templates", nargs="+", default=(), metavar="FILE", help=TEMPLATES)
     parser.add_argument("--model", help="compare with the grains that this model knows: a bundled name or a file")
 
 
@@ -28,7 +30,7 @@ def run(args):
     if not path.is_file():
         names = ", ".join(bundled_models()) or "none"
         raise CGAAError(f"{path}: no such file, and no bundled model has this name (bundled: {names})")
-    grains, positions, box = read_grains(path)
+    grains, positions, box = read_grains(path, args.templates)
     metadata = None if args.model is None else load_model(args.model)[1]
     console.print(grain_table(grains, f"{path.name}: {grains.num_grains} grains, {grains.num_atoms} atoms"))
     unknown = [] if metadata is None else strangers(grains, metadata)
@@ -40,7 +42,7 @@ def run(args):
     return 1 if unknown else 0
 
 
-def read_grains(path) -> tuple:
+def read_grains(path, templates=()) -> tuple:
     """``(GrainMap, positions [atoms, 3] Å or None, box [3, 3] Å or None)`` of a file's first frame.
 
     Raises
@@ -49,18 +51,22 @@ def read_grains(path) -> tuple:
         The file cannot be read, or cut into grains.
     """
     from ..grains import GrainMap
-    from ..topologies import read_structure
+    from ..structures import read_structure
 
     path = Path(path)
     try:
         if path.suffix.lower() in (".pdb", ".cif", ".pdbx", ".mmcif"):
             from openmm import unit
 
-            topology, positions = read_structure(path)
+            topology, positions = read_structure(path, templates)
             build, positions = GrainMap.from_topology, positions.value_in_unit(unit.angstrom)
             box = topology.getPeriodicBoxVectors()
             box = None if box is None else np.array(box.value_in_unit(unit.angstrom))
         else:
+            if templates:
+                raise CGAAError(
+                    f"{path}: bonds of --templates are given to PDB and PDBx/mmCIF files; convert it to one"
+                )
             topology, positions, box = _read_mdtraj(path)
             build = GrainMap.from_mdtraj
     except CGAAError:

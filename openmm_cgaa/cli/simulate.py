@@ -1,8 +1,11 @@
 """``openmm-cgaa simulate TOPOLOGY --model NAME --out RUN``: NVT or NPT, then NVE dynamics with a model."""
 
+TEMPLATES = "structure files with bonds, of molecules that have none in TOPOLOGY (a PDB file without CONECT records)"
+
 
 def add_arguments(parser):
     parser.add_argument("topology", help="topology and coordinates, PDBx/mmCIF or PDB, bonds included")
+    parser.add_argument("--templates", nargs="+", default=(), metavar="FILE", help=TEMPLATES)
     parser.add_argument("--model", required=True, help="name of a bundled model, or a model file")
     parser.add_argument("--out", required=True, help="folder of the run")
     parser.add_argument("--picoseconds", type=float, default=5.0, help="length of the NVT part (default: 5)")
@@ -37,12 +40,12 @@ def run(args):
     from ..potential import CGAAPotential
     from ..simulation import INTRA_GROUP, Settings
     from ..simulation import run as simulate
-    from ..topologies import read_structure
+    from ..structures import read_structure
 
     settings = Settings(**{field.name: getattr(args, field.name) for field in fields(Settings)})
     if args.threads:
         torch.set_num_threads(args.threads)
-    topology, positions = read_structure(args.topology)
+    topology, positions = read_structure(args.topology, args.templates)
     potential = CGAAPotential(args.model, precision=args.precision)
     if args.pressure is not None and not potential.conserving:
         raise EngineError("--pressure: " + NOT_CONSERVING.format(what="a barostat"))

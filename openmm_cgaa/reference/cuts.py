@@ -7,6 +7,7 @@ import numpy as np
 
 from ..errors import CGAAError, SimulationError
 from ..lattice import reduced
+from ..topologies import symbol
 from ..units import ANGSTROM_PER_NM
 from .dynamics import frames_of, on_grid, scaled, whole
 from .liquids import single_dynamics
@@ -22,7 +23,7 @@ def sample_pair(run, plan):
     rng = np.random.default_rng(run.seed)
     shapes = [_shapes(replace(run, seed=run.seed + k), plan, name) for k, name in enumerate(names)]
     topology, _ = plan.merge(names)
-    elements = [[atom.element.symbol for atom in plan.load(name)[0].atoms()] for name in names]
+    elements = [[symbol(atom) for atom in plan.load(name)[0].atoms()] for name in names]
     first, second = ([_radius(e, run.radii, alone=len(kind) == 1) for e in kind] for kind in elements)
     touching = run.contact * (np.array(first)[:, None] + np.array(second))
     positions = []

@@ -8,6 +8,7 @@ from ..analysis.temperature import Moving
 from ..errors import CGAAError, SimulationError
 from ..grains import GrainMap
 from ..matching import unwrap
+from ..topologies import symbol
 from ..units import ANGSTROM_PER_NM, BOLTZMANN_KJMOL
 from .dataset import Frames
 
@@ -58,7 +59,7 @@ def frames_of(topology, positions, cells, times, temperature) -> Frames:
     return Frames(
         positions=on_grid(positions),
         cell=np.zeros((count, 3, 3)) if cells is None else on_grid(cells),
-        elements=[atom.element.symbol for atom in topology.atoms()],
+        elements=[symbol(atom) for atom in topology.atoms()],
         bonds=np.array([(i.index, j.index) for i, j in topology.bonds()], int).reshape(-1, 2),
         residues=np.array([atom.residue.index for atom in topology.atoms()]),
         residue_names=[residue.name for residue in topology.residues()],

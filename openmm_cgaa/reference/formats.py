@@ -17,7 +17,8 @@ import numpy as np
 from ..errors import CGAAError, DatasetError
 from ..files import write_bytes
 from ..matching import formula
-from ..topologies import read_structure
+from ..structures import read_structure
+from ..topologies import IONS, symbol
 from .dataset import Dataset, Frames, Trajectory, same_teacher
 from .labels import Labels
 from .xyz import read_frames
@@ -27,8 +28,6 @@ BOND = 1.25  # of the sum of the covalent radii: a bond, where nothing else says
 BROKEN = 1.6  # beyond it a known bond is none, so that the atoms must have another order
 OWN = ("trajectory", "kind", "split", "time", "temperature", "details", "teacher", "residue", "residue_name")
 ISOLATED = ("isolatedatom", "isolated_atom")  # config_type of the zeros of other trainers: bare atoms, no ions
-# these are ions in a liquid, and near to many atoms without a bond
-IONS = {"Li", "Na", "K", "Rb", "Cs", "Be", "Mg", "Ca", "Sr", "Ba"}
 
 
 def export_xyz(dataset: Dataset, path):
@@ -236,7 +235,7 @@ def _template(path) -> dict:
     topology, _ = read_structure(path)
     atoms = list(topology.atoms())
     return {
-        "elements": ["?" if atom.element is None else atom.element.symbol for atom in atoms],
+        "elements": ["?" if atom.element is None else symbol(atom) for atom in atoms],
         "bonds": np.array([(bond[0].index, bond[1].index) for bond in topology.bonds()], int).reshape(-1, 2),
         "residues": np.array([atom.residue.index for atom in atoms], int),
         "residue_names": [residue.name for residue in topology.residues()],

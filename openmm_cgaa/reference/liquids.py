@@ -11,7 +11,7 @@ from ..building import box_length, pack
 from ..errors import CGAAError
 from ..grains import GrainMap
 from ..lattice import nearest_image
-from ..topologies import read_structure
+from ..structures import read_structure
 from ..units import ANGSTROM_PER_NM
 from .dynamics import Dynamics, frames_of, on_grid, scaled, whole
 from .samplers import add_barostat

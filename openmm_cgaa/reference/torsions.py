@@ -6,6 +6,7 @@ import openmm
 from scipy.spatial.transform import Rotation
 
 from ..errors import CGAAError
+from ..topologies import symbol
 
 HOLD = 500.0  # kJ/mol: how hard the angles are held while all else moves
 CLOSE = 0.15  # nm between atoms more than three bonds apart, where turning begins
@@ -28,7 +29,7 @@ class Turned:
 
     def __init__(self, topology):
         self.graph = networkx.Graph((a.index, b.index) for a, b in topology.bonds())
-        elements = [atom.element.symbol for atom in topology.atoms()]
+        elements = [symbol(atom) for atom in topology.atoms()]
         self.dihedrals = dihedrals(self.graph, elements)
         if not self.dihedrals:
             name = next(topology.residues()).name

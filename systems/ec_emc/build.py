@@ -8,7 +8,7 @@ from openmm import app, unit
 
 from openmm_cgaa.building import box_length, pack, relax
 from openmm_cgaa.errors import CGAAError
-from openmm_cgaa.reporters import write_structure
+from openmm_cgaa.structures import write_structure
 
 HERE = Path(__file__).parent
 

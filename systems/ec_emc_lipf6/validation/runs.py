@@ -15,10 +15,9 @@ from openmm_cgaa.analysis.runs import read_run
 from openmm_cgaa.building import build, classical_system, relax
 from openmm_cgaa.errors import CGAADomainWarning, CGAAError
 from openmm_cgaa.files import write_bytes
-from openmm_cgaa.reporters import write_structure
 from openmm_cgaa.simulation import INTRA_GROUP, Settings
 from openmm_cgaa.simulation import run as simulate
-from openmm_cgaa.topologies import read_structure
+from openmm_cgaa.structures import read_structure, write_structure
 
 SYSTEM = Path(__file__).parents[1]
 HERE = Path(__file__).parent
