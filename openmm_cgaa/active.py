@@ -10,21 +10,23 @@ import numpy as np
 from .errors import CGAADomainWarning, CGAAError
 from .files import write_bytes
 from .potential import CGAAPotential
+from .ranges import PROCESSES, bounded
 from .reference.dataset import Dataset, describe_teacher, same_teacher
 from .reference.labelling import label_dataset
 from .reference.plan import load_plan
 from .reference.runs import Cut
 from .reference.sampling import sample
 from .reference.teachers import load_teacher
-from .settings import from_mapping, read_yaml
+from .settings import Checked, from_mapping
 from .training.config import load_config
 from .training.evaluation import evaluate
 from .training.run import train
 from .units import ANGSTROM_PER_NM, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
+from .yamlfile import read_yaml
 
 
 @dataclass(frozen=True)
-class Round:
+class Round(Checked):
     """What ``openmm-cgaa active`` reads; paths are relative to the YAML file.
 
     Attributes
@@ -52,18 +54,17 @@ class Round:
     train: str
     sample: str
     output: str = "active"
-    members: int = 3
-    budget: int = 3000
+    members: int = bounded(3, 1, 100)
+    budget: int = bounded(3000, 1, 10**9, "grains")
     teacher: str = "sevennet-0-d3"
     teacher_settings: dict = field(default_factory=dict)
-    changes: list = field(default_factory=list)
-    workers: int = 1
+    changes: list[str] = field(default_factory=list)
+    workers: int = bounded(1, *PROCESSES)
 
     def __post_init__(self):
+        super().__post_init__()
         if self.members < 3:
             raise CGAAError(f"members is {self.members}; a committee has at least three, or its spread says little")
-        if self.budget < 1 or self.workers < 1:
-            raise CGAAError(f"budget is {self.budget}, workers {self.workers}; both must be positive")
 
 
 def deviations(models, dataset, progress=None) -> list:

@@ -12,13 +12,18 @@ from openmm import app, unit
 from .errors import CGAAError
 from .files import write_bytes
 from .molecules import Molecule
-from .settings import from_mapping, read_yaml
+from .ranges import SEEDS, bounded
+from .settings import Checked, from_mapping
 from .structures import write_structure
 from .units import ANGSTROM_PER_NM
+from .yamlfile import read_yaml
+
+DENSITIES = (1e-4, 50.0, "g/cm3")
+EDGES = (1.0, 1e5, "Å")
 
 
 @dataclass(frozen=True)
-class BoxConfig:
+class BoxConfig(Checked):
     """What ``openmm-cgaa build`` reads; paths are relative to the YAML file.
 
     Attributes
@@ -43,16 +48,17 @@ class BoxConfig:
     """
 
     molecules: list
-    density: float | None = None
-    box: float | list | None = None
+    density: float | None = bounded(None, *DENSITIES)
+    box: float | list[float] | None = bounded(None, *EDGES)
     output: str = "box.cif"
-    seed: int = 1
-    tolerance: float = 2.0
-    timeout: float = 60.0
+    seed: int = bounded(1, *SEEDS)
+    tolerance: float = bounded(2.0, 0.1, 10.0, "Å")
+    timeout: float = bounded(60.0, 0.1, 1e6, "s")
     forcefield: str | None = None
     teacher: str | None = None
 
     def __post_init__(self):
+        super().__post_init__()
         molecules = read_molecules(self.molecules)
         object.__setattr__(self, "molecules", molecules)
         for molecule in molecules:
@@ -62,8 +68,6 @@ class BoxConfig:
             raise CGAAError("give either density (g/cm3) or box (edges in Å)")
         if self.box is not None:
             object.__setattr__(self, "box", check_edges(self.box))
-        if not (self.tolerance > 0 and self.timeout > 0):
-            raise CGAAError("tolerance and timeout must be positive")
         if self.teacher and not self.forcefield:
             raise CGAAError("a teacher is of use for the force field alone; say with forcefield where that goes")
 

@@ -10,6 +10,8 @@ from openmm import app, unit
 
 from .errors import CGAAError
 from .grains import GrainMap
+from .ranges import bounded
+from .settings import Checked
 from .structures import read_structure
 
 STRETCH = 0.3  # part of the sum of covalent radii that an embedded bond may be off
@@ -17,7 +19,7 @@ NARROWEST = 70.0  # degrees between neighbours of an atom that has five or more;
 
 
 @dataclass(frozen=True)
-class Molecule:
+class Molecule(Checked):
     """What one residue of a box is made of: a SMILES or a structure file.
 
     Attributes
@@ -35,15 +37,14 @@ class Molecule:
     name: str
     smiles: str | None = None
     structure: str | None = None
-    count: int = 0
+    count: int = bounded(0, 0, 10**6)
 
     def __post_init__(self):
+        super().__post_init__()
         if not re.fullmatch(r"[A-Za-z0-9_+-]+", self.name):
             raise CGAAError(f"{self.name!r} is no residue name; it may have letters, digits, _, + and -")
         if (self.smiles is None) == (self.structure is None):
             raise CGAAError(f"molecule {self.name}: give either smiles or structure")
-        if self.count < 0:
-            raise CGAAError(f"molecule {self.name}: count is {self.count}; it must not be negative")
 
     def load(self, folder="."):
         """Topology and positions (Quantity, [atoms, 3]) of the molecule; `folder` is where its file is looked for.

@@ -1,36 +1,33 @@
-"""YAML files of settings, checked key by key against dataclasses."""
+"""Dataclasses of settings: every key, every type and every range is checked, wherever the values come from."""
 
+import numbers
+import os
 import types
 import typing
 from dataclasses import MISSING, fields, is_dataclass
-from pathlib import Path
-
-import yaml
 
 from .errors import CGAAError
+from .ranges import Range
 
 
-def read_yaml(path, what) -> dict:
-    """The mapping that a YAML file holds; `what` says for messages what was expected.
+class Checked:
+    """Base of the frozen dataclasses of settings, which checks each field when an object is made.
 
-    Raises
-    ------
-    CGAAError
-        The file is missing, not YAML, or holds no mapping.
+    A field has the type of its annotation: an int becomes the float that is wanted, a tuple a list, a path a str.
+    Numbers lie in the range and words among the choices that the field's metadata name (`ranges.bounded`,
+    `ranges.one_of`). `CGAAError` says what is wrong, beginning with the field's name.
     """
-    try:
-        values = yaml.safe_load(Path(path).read_text())
-    except OSError as error:
-        raise CGAAError(f"{path}: {error.strerror}; expected {what}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CGAAError(f"{path}: not YAML ({error})") from None
-    if not isinstance(values, dict):
-        raise CGAAError(f"{path}: expected {what}: keys and values, but the file holds {values!r}")
-    return values
+
+    def __post_init__(self):
+        expected = typing.get_type_hints(type(self))
+        for f in fields(self):
+            value = _typed(expected[f.name], getattr(self, f.name), f.name)
+            _check_limits(f, number_kind(expected[f.name]), value)
+            object.__setattr__(self, f.name, value)
 
 
 def from_mapping(kind, values, where):
-    """An object of the dataclass `kind` from a mapping; every key and every type is checked.
+    """An object of the dataclass `kind` from a mapping; every key is checked here, every value by the dataclass.
 
     Parameters
     ----------
@@ -43,37 +40,87 @@ def from_mapping(kind, values, where):
     Raises
     ------
     CGAAError
-        An unknown or a missing key, a value of another type; or whatever the dataclass refuses, with the place.
+        An unknown or a missing key, or whatever the dataclass refuses, with the place.
     """
     known = {f.name: f for f in fields(kind) if not f.metadata.get("internal")}
     if not isinstance(values, dict):
-        raise CGAAError(f"{where}: expected the keys {', '.join(known)}, got {values!r}")
+        raise CGAAError(f"{where}: expected the keys {', '.join(known)}, got {_shown(values)}")
     unknown = [str(key) for key in values if key not in known]
     if unknown:
         raise CGAAError(f"{where}: unknown key {', '.join(unknown)}; known are {', '.join(known)}")
     for name, f in known.items():
         if name not in values and f.default is MISSING and f.default_factory is MISSING:
             raise CGAAError(f"{where}: {name} is missing")
-    expected = typing.get_type_hints(kind)
-    arguments = {key: _checked(expected[key], value, f"{where}: {key}") for key, value in values.items()}
     try:
-        return kind(**arguments)
+        return kind(**values)
     except CGAAError as error:
         raise type(error)(f"{where}: {error}") from None
 
 
-def _checked(expected, value, where):
-    """The value: a mapping as the dataclass, an int as the float that is wanted."""
-    if is_dataclass(expected) and not isinstance(value, expected):
-        return from_mapping(expected, value, where)
-    union = isinstance(expected, types.UnionType)
-    kinds = [typing.get_origin(k) or k for k in (typing.get_args(expected) if union else [expected])]
-    if isinstance(value, bool) and bool not in kinds:
-        kinds = []
-    if isinstance(value, int) and int not in kinds and float in kinds:
-        return float(value)
-    if not isinstance(value, tuple(kinds)):
-        names = " or ".join("nothing" if k is type(None) else k.__name__ for k in kinds) or "no yes or no"
+def range_of(kind, name) -> Range:
+    """The range of a field of a dataclass of settings."""
+    f = next(f for f in fields(kind) if f.name == name)
+    return Range(number_kind(typing.get_type_hints(kind)[name]), *f.metadata["range"], f.metadata["unit"])
+
+
+def number_kind(expected) -> type:
+    """int or float: the kind of number in an annotation such as ``float | list[float] | None``."""
+    inner = [k for whole in _members(expected) for k in (typing.get_args(whole) or [whole])]
+    return float if float in inner else int
+
+
+def _members(expected):
+    return typing.get_args(expected) if isinstance(expected, types.UnionType) else (expected,)
+
+
+def _typed(expected, value, name):
+    """The value as one of the annotation's types: a mapping as the dataclass, an int as the float that is wanted."""
+    kinds = {typing.get_origin(whole) or whole: whole for whole in _members(expected)}
+    if len(kinds) == 1 and is_dataclass(expected) and not isinstance(value, expected):
+        return from_mapping(expected, value, name)
+    if isinstance(value, numbers.Number) and hasattr(value, "item"):
+        value = value.item()  # of numpy
+    elif isinstance(value, os.PathLike) and str in kinds and not isinstance(value, tuple(kinds)):
+        value = os.fspath(value)
+    elif isinstance(value, tuple) and list in kinds:
+        value = list(value)
+    flag = isinstance(value, bool) and bool not in kinds  # a bool is an int for Python, not for a user
+    if isinstance(value, int) and not flag and int not in kinds and float in kinds:
+        value = float(value) if abs(value) < 1e300 else float("inf")
+    if flag or not isinstance(value, tuple(kinds)):
+        words = {type(None): "nothing", bool: "yes or no"}
+        names = " or ".join(words.get(k, k.__name__) for k in kinds)
         hint = "; YAML wants a point: 1.0e-3" if isinstance(value, str) and float in kinds else ""
-        raise CGAAError(f"{where} is {value!r}, expected {names}{hint}")
+        hint = "; put it in quotes" if str in kinds and not isinstance(value, dict | list) else hint
+        raise CGAAError(f"{name} is {_shown(value)}, expected {names}{hint}")
+    if isinstance(value, str) and "\0" in value:
+        raise CGAAError(f"{name} is {_shown(value)}; a zero byte can stand in no text")
+    inner = typing.get_args(kinds.get(type(value)))
+    if inner and isinstance(value, list):
+        return [_typed(inner[0], entry, f"entry {n} of {name}") for n, entry in enumerate(value, 1)]
+    if inner and isinstance(value, dict):
+        for key in value:
+            if not isinstance(key, inner[0]):
+                raise CGAAError(f"{name} has the key {_shown(key)}, expected {inner[0].__name__}; put it in quotes")
+        return {key: _typed(inner[1], entry, f"{name} of {key}") for key, entry in value.items()}
     return value
+
+
+def _check_limits(f, kind, value):
+    if "choices" in f.metadata and value not in f.metadata["choices"]:
+        raise CGAAError(f"{f.name} is {_shown(value)}, expected {' or '.join(map(str, f.metadata['choices']))}")
+    if "range" in f.metadata:
+        allowed = Range(kind, *f.metadata["range"], f.metadata["unit"])
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
+        for number in inner:
+            if isinstance(number, int | float) and number not in allowed:
+                raise CGAAError(f"{f.name} is {_shown(value)}; expected {allowed}")
+
+
+def _shown(value):
+    """Not all of a long value: a message is one line."""
+    try:
+        text = repr(value)
+    except ValueError:  # an int of more digits than Python writes
+        return "a number of thousands of digits"
+    return text if len(text) <= 100 else f"{text[:100]}..."

@@ -1,12 +1,9 @@
 """Dynamics in a folder: NVT or NPT, then NVE; it can be killed at any moment and goes on from its checkpoint."""
 
-import contextlib
 import json
-import signal
 import sys
-import threading
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +11,15 @@ import openmm
 from openmm import app
 from tqdm import tqdm
 
-from . import validation
+from . import signals, validation
 from .errors import CGAADomainWarning, SimulationError
 from .files import owned, write_bytes, writing
 from .grains import GrainMap
 from .matching import unwrap
+from .ranges import SEEDS, THREADS, bounded
 from .reporters import GrainStateReporter, Guard
 from .runfiles import FILES, check_run, load_checkpoint, make_record, trim_csv, trim_dcd, write_checkpoint
+from .settings import Checked
 from .structures import write_structure
 from .verlet import forget_neighbors
 
@@ -30,7 +29,7 @@ INTRA_GROUP = 1  # force group of the intra-grain part in RESPA
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(Checked):
     """How to run.
 
     Attributes
@@ -52,6 +51,7 @@ class Settings:
     report_interval, checkpoint_interval : int
         Steps between frames, rows and checks; steps between checkpoints.
     seed : int
+        0: another one in each run, as OpenMM has it.
     max_stretch : float
         Å that a bond may be off its starting length.
     threads : int, optional
@@ -60,33 +60,19 @@ class Settings:
         OpenMM platform; the fastest by default.
     """
 
-    temperature: float = 300.0
-    friction: float = 1.0
-    timestep: float = 0.5
-    inner_steps: int = 1
-    picoseconds: float = 5.0
-    nve_picoseconds: float = 0.0
-    pressure: float | None = None
-    report_interval: int = 100
-    checkpoint_interval: int = 1000
-    seed: int = 1
-    max_stretch: float = 0.5
-    threads: int | None = None
-    platform: str | None = None
-
-    def __post_init__(self):
-        for name in ("temperature", "timestep", "report_interval", "checkpoint_interval", "max_stretch"):
-            if not getattr(self, name) > 0:
-                raise SimulationError(f"{name} is {getattr(self, name)}; it must be positive")
-        if self.inner_steps < 1:
-            raise SimulationError(f"inner_steps is {self.inner_steps}; at least one is needed")
-        if self.threads is not None and self.threads < 1:
-            raise SimulationError(f"threads is {self.threads}; at least one is needed")
-        for name in ("friction", "picoseconds", "nve_picoseconds"):
-            if not getattr(self, name) >= 0:
-                raise SimulationError(f"{name} is {getattr(self, name)}; it must not be negative")
-        if self.pressure is not None and not np.isfinite(self.pressure):
-            raise SimulationError(f"pressure is {self.pressure} bar; it must be a finite number")
+    temperature: float = bounded(300.0, 0.001, 1e5, "K", "of the NVT part and of the first velocities")
+    friction: float = bounded(1.0, 0.0, 1e4, "1/ps", "of the Langevin thermostat")
+    timestep: float = bounded(0.5, 1e-6, 100.0, "fs", "length of a step")
+    inner_steps: int = bounded(1, 1, 1000, "", "RESPA: intra-grain forces so many times a step")
+    picoseconds: float = bounded(5.0, 0.0, 1e9, "ps", "length of the NVT part")
+    nve_picoseconds: float = bounded(0.0, 0.0, 1e9, "ps", "length of an NVE continuation")
+    pressure: float | None = bounded(None, -1e4, 1e6, "bar", "constant pressure instead of volume before NVE")
+    report_interval: int = bounded(100, 1, 10**9, "steps", "between frames")
+    checkpoint_interval: int = bounded(1000, 1, 10**9, "steps", "between checkpoints")
+    seed: int = bounded(1, *SEEDS, "", "of velocities and thermostat; 0: another one in each run")
+    max_stretch: float = bounded(0.5, 0.001, 100.0, "Å", "a bond may be off its start")
+    threads: int | None = bounded(None, *THREADS, "", "CPU threads of the model and of OpenMM")
+    platform: str | None = field(default=None, metadata={"help": "OpenMM platform; the fastest one without it"})
 
     def steps(self, picoseconds: float) -> int:
         """Time steps in a length of time."""
@@ -99,7 +85,7 @@ def run(system, topology, positions, out, settings=None, resume=False, provenanc
     The folder holds ``topology.cif`` (start, with bonds), ``trajectory.dcd`` (both parts, whole grains, never
     wrapped), ``state.csv`` (NVT) and ``nve.csv`` (see `GrainStateReporter`), ``nvt.chk`` and ``nve.chk`` (OpenMM
     checkpoints, a checksum at their end: the same machine, platform and version read them) and ``run.json`` (settings,
-    versions, provenance). Ctrl-C and SIGTERM end the run after the present steps, with a checkpoint.
+    versions, provenance). Ctrl-C, SIGTERM and SIGHUP end the run after the present steps, with a checkpoint.
 
     Parameters
     ----------
@@ -150,7 +136,7 @@ def run(system, topology, positions, out, settings=None, resume=False, provenanc
     trained = {key: (provenance or {}).get(f"trained_{key}") for key in ("contact", "density")}
     guard = Guard(topology, positions, settings.report_interval, settings.max_stretch, **trained)
     _warn_temperature(settings.temperature, (provenance or {}).get("trained_temperature"))
-    with owned(out), writing(out, "resume the run"), _asked_to_stop() as stop:
+    with owned(out), writing(out, "resume the run"), signals.deferred() as stop:
         check_run(out, record, resume)  # again, now that no other process can change it
         last = None
         for name, integrator, begin, end, table in _parts(settings, skip_nvt=resume and (out / "nve.chk").exists()):
@@ -226,7 +212,7 @@ def _advance(simulation, begin, end, out, checkpoint, table, grain_map, guard, s
         old = trajectory.exists() and trajectory.stat().st_size > 0
         frames = app.DCDReporter(str(trajectory), settings.report_interval, append=old, enforcePeriodicBox=False)
         simulation.reporters = [guard, rows, frames]  # the guard first: what it refuses is not written
-        while simulation.currentStep < end and not stop.is_set():
+        while simulation.currentStep < end and not stop:
             to_checkpoint = settings.checkpoint_interval - simulation.currentStep % settings.checkpoint_interval
             steps = min(CHUNK, end - simulation.currentStep, to_checkpoint)
             simulation.step(steps)
@@ -237,6 +223,8 @@ def _advance(simulation, begin, end, out, checkpoint, table, grain_map, guard, s
                 _keep(checkpoint, simulation.context)
         _keep(checkpoint, simulation.context)
     except (SimulationError, openmm.OpenMMException) as error:
+        if stop and isinstance(error, openmm.OpenMMException):
+            signals.check()  # the second signal, in a callback
         good = out / "last_good.cif"
         guard.save_last_good(good)
         raise SimulationError(
@@ -339,24 +327,3 @@ def _whole(positions, topology, grain_map):
         atoms = np.array([s for s, u in zip(grain_map.slots, grain_map.type_index) if u == t])
         whole[atoms] = unwrap(positions[atoms], kind.tree, box)
     return whole
-
-
-@contextlib.contextmanager
-def _asked_to_stop():
-    """An event that ctrl-C and SIGTERM set; the second one interrupts at once."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-
-    def ask(number, frame):
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

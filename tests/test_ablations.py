@@ -116,7 +116,7 @@ def test_changed_frames_are_the_same_frames_and_as_many_molecules_a_batch(liquid
     monkeypatch.setattr(ablations, "OUTPUT", tmp_path)
     liquids.save(tmp_path / "liquids.h5")
     data = DataConfig([str(tmp_path / "liquids.h5")], max_grains={"liquid": 45})
-    config = TrainingConfig({"network": "conserving"}, data, "out", 20, batch_grains=24)
+    config = TrainingConfig({"network": "conserving"}, data, "out", 20, batch_grains=24, validate_every=20)
     chosen = choose_frames(data, config.seed)
     changed = ablations.on_changed_frames(config, "cut-3", chosen)
     found = choose_frames(changed.data, config.seed)

@@ -399,11 +399,11 @@ LIQUID = {"kind": "liquid", "frames": 1}
     ("changes", "message"),
     [
         ({"members": 2}, r"round.yaml: members is 2; a committee has at least three"),
-        ({"budget": 0}, r"round.yaml: budget is 0, workers 1; both must be positive"),
+        ({"budget": 0}, r"round.yaml: budget is 0; expected a whole number from 1"),
         ({"budget": "many"}, r"budget is 'many', expected int"),
         ({"bugdet": 5}, r"unknown key bugdet; known are train, sample"),
         ({"changes": ["max_stps=6"]}, r"unknown key max_stps"),
-        ({"train": {"max_steps": 0}}, r"max_steps must be a positive multiple"),
+        ({"train": {"max_steps": 0}}, r"max_steps is 0; expected a whole number"),
         ({"teacher": "springs:Sprungs"}, r"springs.*Sprungs"),
         ({"teacher_settings": {"stiffness": 1.0}}, r"labels are by springs:Springs \(stiffness=0.01\).*stiffness=1.0"),
         ({"sample": {"runs": [LIQUID | {"name": "a", "split": "train"}]}}, r"sample.yaml: no run of split test"),

@@ -66,7 +66,7 @@ def test_a_calculator_is_called_at_new_positions_each_time(solvent):
     ("arguments", "message"),
     [
         (["absent.pdb"], "absent.pdb cannot be read"),
-        (["--threads", "0"], "at least one thread"),
+        (["--threads", "0"], "--threads: 0 is not a whole number from 1 to 512"),
         (["--forcefield", "absent.xml"], "absent.xml: no such force field"),
     ],
 )

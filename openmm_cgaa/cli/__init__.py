@@ -1,10 +1,12 @@
 """``openmm-cgaa COMMAND``: one module a command, imported only when it is asked for."""
 
-import argparse
 import importlib
 import sys
 
+from .. import signals
 from ..errors import CGAAError
+from .options import Parser
+from .terminal import usable
 
 COMMANDS = {
     "info": "what a topology's grains are, or what a model file holds",
@@ -19,21 +21,53 @@ COMMANDS = {
     "analyze": "radial distributions, drift, temperatures and errors of a run",
     "benchmark": "time per step beside the teacher and a classical force field",
 }
+EXTRAS = {  # packages that an installation may lack, and what brings them
+    **{"lightning": "train", "ase": "ase", "sevenn": "teacher", "dftd3": "teacher", "matplotlib": "plot"},
+    **{"dask": "label", "distributed": "label", "rdkit": "build", "packmol": "build"},
+}
 
 
-def main(argv=None) -> int:
-    """Run one command; returns its exit status."""
-    argv = sys.argv[1:] if argv is None else argv
-    parser = argparse.ArgumentParser(prog="openmm-cgaa", description="Coarse-grained all-atom force fields in OpenMM.")
+def parser_of(command=None) -> Parser:
+    """The parser of all commands, with the arguments of one of them."""
+    parser = Parser(prog="openmm-cgaa", description="Coarse-grained all-atom force fields in OpenMM.")
     subparsers = parser.add_subparsers(dest="command", required=True)
     for name, text in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        if argv[:1] == [name]:
-            command = importlib.import_module(f"{__name__}.{name}")
-            command.add_arguments(subparser)
-    args = parser.parse_args(argv)
-    try:
-        return command.run(args) or 0
-    except (CGAAError, OSError) as error:  # an OSError (a full disk, no permission) names its file
-        print(f"openmm-cgaa {args.command}: {error}", file=sys.stderr)
-        return 2
+        if command == name:
+            importlib.import_module(f"{__name__}.{name}").add_arguments(subparser)
+    return parser
+
+
+def main(argv=None) -> int:
+    """Run one command; returns its exit status: 2 after an error, 128 + n after a signal of number n."""
+    argv = sys.argv[1:] if argv is None else argv
+    with usable(), signals.answered(signals.end_at_once) as stop:
+        command = argv[0] if argv and argv[0] in COMMANDS else None
+        try:
+            args = parser_of(command).parse_args(argv)
+            return importlib.import_module(f"{__name__}.{command}").run(args) or 0
+        except BaseException as error:
+            if stop and not isinstance(error, KeyboardInterrupt | CGAAError | OSError):
+                error = signals.Interrupted(stop.number)  # what a package below has made of it
+            text = _sentence(error)
+            if text is None:
+                raise
+            print(f"openmm-cgaa{f' {command}' if command else ''}: {text}", file=sys.stderr)
+            return getattr(error, "status", 130 if isinstance(error, KeyboardInterrupt) else 2)
+
+
+def _sentence(error) -> str | None:
+    """What to tell of an error; None if it is a fault of the program, whose traceback is wanted."""
+    if isinstance(error, CGAAError | OSError | signals.Interrupted):  # an OSError (a full disk) names its file
+        return str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, MemoryError):
+        return f"out of memory ({error}); take fewer atoms or frames at a time, or another machine"
+    if isinstance(error, RecursionError):
+        return f"what was read is nested too deep ({error})"
+    if isinstance(error, ImportError):
+        extra = EXTRAS.get((error.name or "").split(".")[0])
+        advice = f"pip install 'openmm-cgaa[{extra}]'" if extra else "it is part of a whole installation; install anew"
+        return f"the package {error.name or error} cannot be imported ({error}): {advice}"
+    return None

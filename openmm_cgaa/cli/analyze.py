@@ -1,14 +1,15 @@
 """``openmm-cgaa analyze RUN``: radial distributions, drift, temperatures, bonds and errors of a run."""
 
+from ..ranges import Range
+from .options import add_number
+
 
 def add_arguments(parser):
     parser.add_argument("run", help="output folder of openmm-cgaa simulate")
     parser.add_argument("--out", help="folder for figures and summary (default: RUN/analysis)")
     parser.add_argument("--reference", help="trajectory or a data set (.h5) of the same atoms, for comparison")
     parser.add_argument("--model", help="model to hold against the teacher (default: the one that made the run)")
-    parser.add_argument(
-        "--teacher-frames", type=int, default=20, help="frames to label (default: %(default)s; 0: none)"
-    )
+    add_number(parser, "--teacher-frames", Range(int, 0, 10**6), 20, "frames to label, with 0 none")
     parser.add_argument(
         "--pairs",
         nargs=2,
@@ -18,7 +19,7 @@ def add_arguments(parser):
         help="radial distribution between two MDTraj selections of different grains, may be given several times "
         "(default: carbonyl O and H)",
     )
-    parser.add_argument("--begin", type=float, default=0.0, metavar="PS", help="leave out what comes before")
+    add_number(parser, "--begin", Range(float, 0.0, 1e9, "ps"), 0.0, "leave out what comes before")
 
 
 def run(args):

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from ..errors import CGAAError
 from ..files import write_bytes
+from ..ranges import THREADS, Range
 from ..structures import read_structure
+from .options import add_number
 
 SYSTEM = Path(__file__).parents[2] / "systems/ec_emc"
 BUILD = SYSTEM / "build.py"
@@ -23,15 +25,13 @@ def add_arguments(parser):
     parser.add_argument("--model", default="ec-emc", help="bundled name or model file (default: %(default)s)")
     parser.add_argument("--forcefield", help="OpenMM force field (XML) of the classical peer (default: that of EC/EMC)")
     parser.add_argument("--teacher", action="store_true", help="time SevenNet-0 through ASE as well (needs some GB)")
-    parser.add_argument("--threads", type=int, default=2, help="for all of them (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=50, help="steps of the model to time (default: %(default)s)")
-    parser.add_argument("--teacher-calls", type=int, default=3, help="teacher calls to time (default: %(default)s)")
+    add_number(parser, "--threads", Range(int, *THREADS), 2, "for all of them")
+    add_number(parser, "--steps", Range(int, 1, 10**7), 50, "steps of the model to time")
+    add_number(parser, "--teacher-calls", Range(int, 1, 10**5), 3, "teacher calls to time")
     parser.add_argument("--json", help="also write the numbers to this file")
 
 
 def run(args):
-    if args.threads < 1:
-        raise CGAAError(f"--threads {args.threads}: at least one thread is needed")
     # OpenMP reads these when the libraries that use it are loaded, below
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(args.threads)
     import torch

@@ -3,7 +3,10 @@
 import json
 import sys
 
+from .. import signals
 from ..errors import CGAAError
+from ..ranges import PROCESSES, THREADS, Range
+from .options import add_number
 
 
 def add_arguments(parser):
@@ -17,8 +20,8 @@ def add_arguments(parser):
     parser.add_argument(
         "--setting", action="append", default=[], metavar="KEY=VALUE", help="for the teacher; VALUE may be JSON"
     )
-    parser.add_argument("--workers", type=int, default=1, help="processes on this machine (default: %(default)s)")
-    parser.add_argument("--threads", type=int, default=1, help="of each worker (default: %(default)s)")
+    add_number(parser, "--workers", Range(int, *PROCESSES), 1, "processes on this machine")
+    add_number(parser, "--threads", Range(int, *THREADS), 1, "of each worker")
     parser.add_argument("--scheduler", metavar="ADDRESS", help="running Dask scheduler, tcp://HOST:PORT")
     parser.add_argument(
         "--partial", action="store_true", help="compute nothing, write what is labelled by now; --teacher is not used"
@@ -43,9 +46,9 @@ def run(args):
                     **dict(workers=args.workers, threads=args.threads, scheduler=args.scheduler),
                     **dict(settings=settings, progress=bar),
                 )
-        except KeyboardInterrupt:
-            print(f"interrupted; {args.output} holds what is labelled, the same command goes on", file=sys.stderr)
-            return 130
+        except signals.Interrupted as error:
+            text = f"{args.output} holds what is labelled by now, the same command goes on"
+            raise signals.Interrupted(error.number, text) from None
     facts = dataset.provenance["labelling"]
     print(f"{args.output}: {len(dataset)} labelled frames, {dataset.num_grains} grains")
     if facts["refused"]:

@@ -2,11 +2,15 @@
 
 import sys
 
+from .. import signals
+from ..ranges import PROCESSES, Range
+from .options import add_number
+
 
 def add_arguments(parser):
     parser.add_argument("config", help="plan of the trajectories (YAML); paths in it are relative to it")
     parser.add_argument("--output", help="data set (.h5), instead of the plan's (relative to where you are)")
-    parser.add_argument("--workers", type=int, help="processes, instead of the plan's")
+    add_number(parser, "--workers", Range(int, *PROCESSES), help="processes, instead of the plan's")
     parser.add_argument("--model", help="CGAA model that samples, instead of the plan's (relative to where you are)")
 
 
@@ -29,9 +33,9 @@ def run(args):
 
     try:
         output = sample(args.config, args.output, args.workers, progress, args.model)
-    except KeyboardInterrupt:
-        print("interrupted; finished trajectories are kept, the same command goes on", file=sys.stderr)
-        return 130
+    except signals.Interrupted as error:
+        text = "finished trajectories are kept, the same command goes on"
+        raise signals.Interrupted(error.number, text) from None
     finally:
         bar.close()
     dataset = Dataset.load(output)

@@ -1,9 +1,13 @@
 """``openmm-cgaa train CONFIG.yaml``: distil a teacher's labels into a model."""
 
 from ..errors import CGAAError
+from ..settings import range_of
+from .options import add_number
 
 
 def add_arguments(parser):
+    from ..training.config import TrainingConfig
+
     parser.add_argument("config", help="training configuration (YAML); paths in it are relative to it")
     parser.add_argument("--restart", action="store_true", help="start over, although the output folder holds a run")
     parser.add_argument(
@@ -14,7 +18,8 @@ def add_arguments(parser):
         help="in place of what the file says, and read like it: seed=2, data.max_grains.liquid=10000, output=runs/x",
     )
     parser.add_argument("--output", help="output folder, instead of the configuration's (relative to where you are)")
-    parser.add_argument("--minutes", type=float, help="time budget, instead of the configuration's max_minutes")
+    minutes = range_of(TrainingConfig, "max_minutes")
+    add_number(parser, "--minutes", minutes, help="time budget, instead of the configuration's max_minutes")
 
 
 def run(args):
@@ -31,7 +36,7 @@ def run(args):
     config = load_config(args.config, args.set)
     if args.output:
         config = replace(config, output=str(Path(args.output).resolve()))
-    if args.minutes:
+    if args.minutes is not None:
         config = replace(config, max_minutes=args.minutes)
     path = train(config, restart=args.restart)
     print(f"model: {path}")

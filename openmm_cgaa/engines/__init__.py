@@ -31,15 +31,24 @@ def missing_torchforce() -> str | None:
     """Why the torch backend cannot be used here, or None if it can."""
     import torch
 
+    root = logging.getLogger()
+    root.addFilter(_of_old_name)
     try:
         importlib.import_module("openmmtorch")
     except ImportError as error:
         return f"openmmtorch does not import ({error})"
+    finally:
+        root.removeFilter(_of_old_name)
     if torch.__version__.split(".")[:2] != ["2", "9"]:
         return f"openmmtorch 1.5 is built for torch 2.9, here is {torch.__version__}"
     if not load_torch_plugins():
         return f"OpenMM cannot load its plugin ({'; '.join(openmm.Platform.getPluginLoadFailures())})"
     return None
+
+
+def _of_old_name(record) -> bool:
+    """Not the warning that openmmtorch 1.5 imports OpenMM by its old name, of which no user can cure it."""
+    return "simtk.openmm" not in record.getMessage()
 
 
 @functools.cache

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .. import signals
 from ..errors import DatasetError, EngineError
 from .dataset import Dataset, frame_key, same_teacher
 from .parts import Label, Parts
@@ -238,6 +239,7 @@ def attempt(teacher, job) -> Label | str:
     try:
         energy, forces = float(atoms.get_potential_energy()), np.asarray(atoms.get_forces(), np.float32)
     except Exception as error:  # a foreign package: anything may come
+        signals.check()
         return f"the teacher failed: {type(error).__name__}: {error}"
     stress = None
     if periodic and teacher.gives_stress:

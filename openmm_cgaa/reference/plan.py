@@ -12,14 +12,16 @@ from openmm import app, unit
 from ..building import append_molecule, read_molecules
 from ..errors import CGAAError
 from ..molecules import Molecule
-from ..settings import from_mapping, read_yaml
+from ..ranges import PROCESSES, SEEDS, bounded
+from ..settings import Checked, from_mapping
+from ..yamlfile import read_yaml
 from .dataset import Dataset
 from .runs import RUNS, Cut, Liquid
 from .samplers import Sampler
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Checked):
     """What ``openmm-cgaa sample`` reads; paths are relative to the YAML file.
 
     Attributes
@@ -46,16 +48,15 @@ class Plan:
     runs: list
     sampler: dict | Sampler | None = None
     molecules: list = field(default_factory=list)
-    compositions: dict = field(default_factory=dict)
-    defaults: dict = field(default_factory=dict)
+    compositions: dict[str, dict[str, int]] = field(default_factory=dict)
+    defaults: dict[str, dict] = field(default_factory=dict)
     output: str = "frames.h5"
-    seed: int = 1
-    workers: int = 1
+    seed: int = bounded(1, *SEEDS)
+    workers: int = bounded(1, *PROCESSES)
     folder: Path = field(default=Path(), metadata={"internal": True})
 
     def __post_init__(self):
-        if self.workers < 1:
-            raise CGAAError(f"workers is {self.workers}; at least one is needed")
+        super().__post_init__()
         if not self.output.endswith(".h5"):
             raise CGAAError(f"output is {self.output}; a data set is an .h5 file")
         if not self.runs:
@@ -152,11 +153,9 @@ def load_plan(path, output=None, workers=None, model=None) -> Plan:
         molecules = read_molecules(plan.molecules) if plan.molecules else []
     except CGAAError as error:
         raise CGAAError(f"{path}: {error}") from None
-    for kind, values in plan.defaults.items():
+    for kind in plan.defaults:
         if kind not in RUNS:
             raise CGAAError(f"{path}: defaults: {kind!r} is no kind of run; there are {', '.join(RUNS)}")
-        if not isinstance(values, dict):
-            raise CGAAError(f"{path}: defaults: {kind} is {values!r}; expected keys of such a run")
     runs = []
     for number, values in enumerate(plan.runs, start=1):
         named = f" ({values['name']})" if isinstance(values, dict) and "name" in values else ""
@@ -177,7 +176,7 @@ def load_plan(path, output=None, workers=None, model=None) -> Plan:
         sampler = replace(sampler, model=model) if sampler else Sampler(model=model)
     output = str(Path(output).resolve() if output else folder / plan.output)
     changes = {"runs": runs, "molecules": molecules, "sampler": sampler, "output": output}
-    return replace(plan, **changes, workers=workers or plan.workers, folder=folder)
+    return replace(plan, **changes, workers=plan.workers if workers is None else workers, folder=folder)
 
 
 def _digest(path):

@@ -2,18 +2,31 @@
 
 import itertools
 import zlib
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from fnmatch import fnmatchcase
 
 import numpy as np
 
-from ..building import check_edges
+from ..building import DENSITIES, EDGES, check_edges
 from ..errors import CGAAError
+from ..ranges import SEEDS, bounded, one_of
+from ..settings import Checked
 from .dataset import KINDS, SPLITS
+
+# (low, high, unit) of what several kinds have
+TEMPERATURES = (0.001, 1e5, "K")
+TIMES = (0.0, 1e9, "ps")
+SPACINGS = (1e-6, 1e9, "ps")
+FRAMES = (1, 10**6)
+COPIES = (1, 10**4)
+STEPS = (1e-6, 100.0, "fs")
+FRICTIONS = (1e-6, 1e4, "1/ps")
+LENGTHS = (0.1, 100.0, "Å")
+STRAINS = (0.0, 1.0, "Å")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class Run(Checked):
     """What all kinds have in common.
 
     A key that takes a number or a list makes one trajectory for each entry of a list, which then adds to the name; a
@@ -30,31 +43,24 @@ class Run:
     """
 
     name: str
-    split: str | dict = ""
-    seed: int | None = None
+    split: str | dict[str, float] = bounded("", 0.0, 1.0)
+    seed: int | None = bounded(None, *SEEDS)
 
     def __post_init__(self):
+        super().__post_init__()
+        for f in fields(self):
+            if "range" in f.metadata and getattr(self, f.name) == []:
+                raise CGAAError(f"{f.name} is an empty list; leave the key out, or give a value")
         if isinstance(self.split, str):
             bad = [self.split] if self.split not in ("", *SPLITS) else []
         else:
             bad = [key for key in self.split if key not in SPLITS]
-            if not all(isinstance(part, int | float) and part >= 0 for part in self.split.values()):
-                raise CGAAError(f"split is {self.split}; expected the fraction of the trajectories for each split")
             if not bad and abs(sum(self.split.values()) - 1) > 1e-6:
                 raise CGAAError(f"split: the fractions {self.split} do not add up to 1")
         if bad:
             raise CGAAError(f"split: {bad[0]!r} is not one of {', '.join(SPLITS)}")
         if not self.name or "/" in self.name:
             raise CGAAError(f"name is {self.name!r}; it names a file, so it has no slash, and is not empty")
-
-    def _positive(self, *names):
-        for name in names:
-            values = getattr(self, name)
-            if values == []:
-                raise CGAAError(f"{name} is an empty list; leave the key out, or give a value")
-            for value in _listed(values):
-                if value is not None and not (isinstance(value, int | float) and value > 0):
-                    raise CGAAError(f"{name} is {values}; it must be positive")
 
     def _grown(self, variants, seed):
         """One run for each (suffix, changed keys), with seed and split settled."""
@@ -108,45 +114,36 @@ class Liquid(Run):
         filed under ``scan``, as others that are no liquid in equilibrium.
     """
 
-    counts: dict | str | None = None
+    counts: dict[str, int] | str | None = bounded(None, 0, 10**6)
     structure: str | None = None
-    temperatures: float | list = 300.0
-    ensemble: str = "NVT"
-    densities: float | list | None = None
-    box: float | list | None = None
-    pressures: float | list = 1.0
-    boxes: int = 1
-    equilibration: float = 10.0
-    spacing: float = 0.5
-    frames: int = 10
-    step: float | None = None
-    friction: float = 2.0
-    tolerance: float = 2.0
-    save_as: str = "liquid"
-    strain: float = 0.0
-    strained: list | None = None
+    temperatures: float | list[float] = bounded(300.0, *TEMPERATURES)
+    ensemble: str = one_of("NVT", "NPT")
+    densities: float | list[float] | None = bounded(None, *DENSITIES)
+    box: float | list[float] | None = bounded(None, *EDGES)
+    pressures: float | list[float] = bounded(1.0, -1e4, 1e6, "bar")
+    boxes: int = bounded(1, *COPIES)
+    equilibration: float = bounded(10.0, *TIMES)
+    spacing: float = bounded(0.5, *SPACINGS)
+    frames: int = bounded(10, *FRAMES)
+    step: float | None = bounded(None, *STEPS)
+    friction: float = bounded(2.0, *FRICTIONS)
+    tolerance: float = bounded(2.0, 0.1, 10.0, "Å")
+    save_as: str = one_of("liquid", "pair")
+    strain: float = bounded(0.0, *STRAINS)
+    strained: list[str] | None = None
 
     def __post_init__(self):
         super().__post_init__()
-        self._positive("temperatures", "densities", "boxes", "spacing", "frames", "step", "friction", "tolerance")
-        if self.equilibration < 0:
-            raise CGAAError(f"equilibration is {self.equilibration} ps; it must not be negative")
         if (self.counts is None) == (self.structure is None):
             raise CGAAError("give either counts or structure")
-        if isinstance(self.counts, dict):
-            if not all(isinstance(n, int) and n >= 0 for n in self.counts.values()) or not any(self.counts.values()):
-                raise CGAAError(f"counts is {self.counts}; expected how many there are of each molecule")
-        if self.ensemble not in ("NVT", "NPT"):
-            raise CGAAError(f"ensemble is {self.ensemble!r}, expected NVT or NPT")
+        if isinstance(self.counts, dict) and not any(self.counts.values()):
+            raise CGAAError(f"counts is {self.counts}; expected how many there are of each molecule")
         if self.box is not None and self.densities is not None:
             raise CGAAError("give either densities or box")
         if self.box is not None:
             object.__setattr__(self, "box", check_edges(self.box))
         if self.ensemble == "NVT" and self.structure is None and self.box is None and self.densities is None:
             raise CGAAError("NVT needs densities (g/cm3) or box (edges in Å)")
-        if self.save_as not in ("liquid", "pair"):
-            raise CGAAError(f"save_as is {self.save_as!r}, expected liquid or pair")
-        _check_strain(self.strain)
         if self.strained is not None and not self.strain:
             raise CGAAError("strained names species, but strain is 0; give by how many Å their atoms are moved")
 
@@ -198,21 +195,16 @@ class Molecules(Run):
     """
 
     name: str = "molecule"
-    species: list | None = None
-    temperatures: float | list = field(default_factory=lambda: [300.0, 800.0])
-    copies: int = 1
-    equilibration: float = 2.0
-    spacing: float = 0.5
-    frames: int = 20
-    step: float | None = None
-    friction: float = 2.0
+    species: list[str] | None = None
+    temperatures: float | list[float] = bounded(lambda: [300.0, 800.0], *TEMPERATURES)
+    copies: int = bounded(1, *COPIES)
+    equilibration: float = bounded(2.0, *TIMES)
+    spacing: float = bounded(0.5, *SPACINGS)
+    frames: int = bounded(20, *FRAMES)
+    step: float | None = bounded(None, *STEPS)
+    friction: float = bounded(2.0, *FRICTIONS)
     turned: bool = False
-    strain: float = 0.0
-
-    def __post_init__(self):
-        super().__post_init__()
-        self._positive("temperatures", "copies", "spacing", "frames", "step", "friction")
-        _check_strain(self.strain)
+    strain: float = bounded(0.0, *STRAINS)
 
     def expand(self, plan, source=None):
         """One run a trajectory."""
@@ -255,26 +247,25 @@ class Pairs(Run):
     """
 
     name: str = "pair"
-    species: list | None = None
-    pairs: list | None = None
-    temperatures: float | list = 300.0
-    copies: int = 1
-    orientations: int = 10
-    distances: int = 4
-    contact: float = 0.8
-    farthest: float = 8.0
-    radii: dict = field(default_factory=dict)
-    dynamics: float = 0.0
-    step: float | None = None
-    friction: float = 2.0
+    species: list[str] | None = None
+    pairs: list[list[str]] | None = None
+    temperatures: float | list[float] = bounded(300.0, *TEMPERATURES)
+    copies: int = bounded(1, *COPIES)
+    orientations: int = bounded(10, *FRAMES)
+    distances: int = bounded(4, *FRAMES)
+    contact: float = bounded(0.8, 0.1, 10.0)
+    farthest: float = bounded(8.0, *LENGTHS)
+    radii: dict[str, float] = bounded(dict, 0.1, 10.0, "Å")
+    dynamics: float = bounded(0.0, *TIMES)
+    step: float | None = bounded(None, *STEPS)
+    friction: float = bounded(2.0, *FRICTIONS)
 
     def __post_init__(self):
         super().__post_init__()
-        self._positive("temperatures", "copies", "orientations", "distances", "contact", "farthest", "step", "friction")
-        if self.dynamics < 0:
-            raise CGAAError(f"dynamics is {self.dynamics} ps; it must not be negative")
+        if self.orientations * self.distances > FRAMES[1]:
+            raise CGAAError(f"orientations times distances are frames; expected at most {FRAMES[1]} of them")
         for pair in self.pairs or []:
-            if not isinstance(pair, list) or len(pair) != 2:
+            if len(pair) != 2:
                 raise CGAAError(f"pairs holds {pair!r}, expected two names")
 
     def expand(self, plan, source=None):
@@ -309,13 +300,12 @@ class Cut(Run):
     """
 
     source: str | None = None
-    trajectories: list = field(default_factory=lambda: ["*"])
-    kinds: list = field(default_factory=lambda: ["liquid"])
-    frames: int = 1
+    trajectories: list[str] = field(default_factory=lambda: ["*"])
+    kinds: list[str] = field(default_factory=lambda: ["liquid"])
+    frames: int = bounded(1, *FRAMES)
 
     def __post_init__(self):
         super().__post_init__()
-        self._positive("frames")
         for kind in self.kinds:
             if kind not in KINDS:
                 raise CGAAError(f"kinds: {kind!r} is not one of {', '.join(KINDS)}")
@@ -354,14 +344,10 @@ class Clusters(Cut):
     """
 
     name: str = "cluster"
-    centers: list | None = None
-    per_frame: int = 1
-    distance: float = 3.0
-    max_molecules: int | None = None
-
-    def __post_init__(self):
-        super().__post_init__()
-        self._positive("per_frame", "distance", "max_molecules")
+    centers: list[str] | None = None
+    per_frame: int = bounded(1, *FRAMES)
+    distance: float = bounded(3.0, *LENGTHS)
+    max_molecules: int | None = bounded(None, 1, 10**6)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -375,11 +361,7 @@ class Scans(Cut):
     """
 
     name: str = "scan"
-    factors: list = field(default_factory=lambda: [0.9, 0.95, 1.05, 1.1])
-
-    def __post_init__(self):
-        super().__post_init__()
-        self._positive("factors")
+    factors: list[float] = bounded(lambda: [0.9, 0.95, 1.05, 1.1], 0.1, 10.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -405,18 +387,15 @@ class Bursts(Cut):
     name: str = "dynamics"
     teacher: str = "sevennet-0-d3"
     teacher_settings: dict = field(default_factory=dict)
-    temperature: float | None = None
-    thermostat: str = "langevin"
-    step: float = 0.5
-    steps: int = 100
-    save_every: int = 25
-    friction: float = 5.0
+    temperature: float | None = bounded(None, *TEMPERATURES)
+    thermostat: str = one_of("langevin", "none")
+    step: float = bounded(0.5, *STEPS)
+    steps: int = bounded(100, 1, 10**9)
+    save_every: int = bounded(25, 1, 10**9)
+    friction: float = bounded(5.0, *FRICTIONS)
 
     def __post_init__(self):
         super().__post_init__()
-        self._positive("temperature", "step", "steps", "save_every", "friction")
-        if self.thermostat not in ("langevin", "none"):
-            raise CGAAError(f"thermostat is {self.thermostat!r}, expected langevin or none")
         if self.save_every > self.steps:
             raise CGAAError(f"save_every is {self.save_every}, but a burst has {self.steps} steps only")
 
@@ -429,15 +408,6 @@ RUNS = {
     "scan": Scans,
     "dynamics": Bursts,
 }
-
-
-def _listed(values):
-    return values if isinstance(values, list) else [values]
-
-
-def _check_strain(strain):
-    if not 0.0 <= strain <= 1.0:
-        raise CGAAError(f"strain is {strain} Å; expected a number from 0 to 1")
 
 
 def _points(values, text):

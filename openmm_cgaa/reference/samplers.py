@@ -10,13 +10,15 @@ import openmm
 from openmm import app, unit
 
 from ..errors import CGAAError
+from ..ranges import THREADS, bounded
+from ..settings import Checked
 
 CUTOFF = 0.9  # nm, of PME
 CUTOFF_OF_HEIGHT = 0.4  # of the height of the box where that is less; a barostat may shrink the box by a fifth
 
 
 @dataclass(frozen=True)
-class Sampler:
+class Sampler(Checked):
     """What moves the atoms.
 
     Attributes
@@ -33,19 +35,18 @@ class Sampler:
         Of the CPU platform and of torch, for each worker.
     """
 
-    forcefield: list | None = None
+    forcefield: list[str] | None = None
     system: str | None = None
     model: str | None = None
     platform: str = "CPU"
-    threads: int = 1
+    threads: int = bounded(1, *THREADS)
 
     def __post_init__(self):
+        super().__post_init__()
         if not self.forcefield and not self.system and not self.model:
             raise CGAAError("give forcefield (a list of files), system (an XML file) or model")
         if self.system and (self.forcefield or self.model):
             raise CGAAError("a system from XML is complete; leave forcefield and model out")
-        if self.threads < 1:
-            raise CGAAError(f"threads is {self.threads}; at least one is needed")
         names = [openmm.Platform.getPlatform(i).getName() for i in range(openmm.Platform.getNumPlatforms())]
         if self.platform not in names:
             raise CGAAError(f"OpenMM has no platform {self.platform!r} here, only {', '.join(names)}")

@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import os
 import platform
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import openmm
 
-from .. import __version__
+from .. import __version__, signals
 from ..errors import CGAAError
 from .cuts import cut_clusters, run_bursts, sample_pair, scan_volumes
 from .dataset import Dataset, Trajectory
@@ -109,7 +110,8 @@ def _make_all(plan, runs, progress):
             finished(run, _make(plan, run))
         return failed
     # spawned, for OpenMM and torch do not survive a fork
-    with ProcessPoolExecutor(plan.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    context, others = multiprocessing.get_context("spawn"), set(multiprocessing.active_children())
+    with ProcessPoolExecutor(plan.workers, context, signals.follow, (os.getpid(),)) as pool:
         futures = {pool.submit(_make, plan, run): run for run in runs}
         try:
             for future in as_completed(futures):
@@ -118,7 +120,9 @@ def _make_all(plan, runs, progress):
                 except BrokenProcessPool:
                     reason = "a worker process died (out of memory?)"
                 finished(futures[future], reason)
-        except BaseException:
+        except BaseException:  # a signal: what is half done is given up, else the pool would wait for its end
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.terminate()
             pool.shutdown(cancel_futures=True)
             raise
     return failed
@@ -139,8 +143,10 @@ def _make(plan, run):
         made = Dataset(sets, [trajectory], provenance={"made": identity, "versions": _versions()})
         made.save(path, precision="single")
     except (CGAAError, OSError) as error:
+        signals.check()
         return str(error)
     except Exception as error:  # of a package below; the other trajectories go on
+        signals.check()
         return f"{type(error).__name__}: {error}"
     return ""
 
@@ -169,7 +175,7 @@ def _join(plan, runs, failed, source):
         parts.append(replace(part, trajectories=[replace(t, split=run.split) for t in part.trajectories]))
     if not parts:
         return None
-    provenance = {"made_by": "openmm-cgaa sample", "plan": Path(source).read_text(), "versions": _versions()}
+    provenance = {"made_by": "openmm-cgaa sample", "plan": Path(source).read_text("utf-8"), "versions": _versions()}
     if plan.sampler:
         provenance["sampler"] = plan.sampler.identity()
     dataset = replace(Dataset.merge(parts), provenance=provenance)

@@ -1,12 +1,14 @@
 """Checkpoints that survive a full disk, an interrupted write and a kill at any moment."""
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, Timer
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, Timer
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from .. import signals
 from ..errors import CGAAError
 
 
@@ -52,6 +54,30 @@ def read_checkpoint(path, map_location=None) -> dict:
     if not isinstance(checkpoint, dict) or "run" not in checkpoint:
         raise CGAAError(f"{path}: not a checkpoint of openmm-cgaa train; choose another output folder")
     return checkpoint
+
+
+class SavedStop(Callback):
+    """A signal ends training between two steps, after a checkpoint from which it goes on as if nothing had been."""
+
+    def __init__(self, folder):
+        self.path, self.signals, self.stop = Path(folder) / "last.ckpt", ExitStack(), None
+
+    def on_train_start(self, trainer, module):
+        self.stop = self.signals.enter_context(signals.deferred())  # in place of Lightning's own handler
+
+    def on_train_batch_start(self, trainer, module, batch, batch_index):
+        if self.stop:
+            batches = trainer.fit_loop.epoch_loop.batch_progress
+            for count in (batches.total, batches.current):
+                count.reset_on_restart()  # this batch has not begun; counted, it would move all validations by a step
+            trainer.save_checkpoint(self.path)
+            raise signals.Interrupted(self.stop.number)
+
+    def on_train_end(self, trainer, module):
+        self.signals.close()
+
+    def on_exception(self, trainer, module, exception):
+        self.signals.close()
 
 
 class TimeBudget(Timer):

@@ -1,17 +1,17 @@
 """What a training run is: one YAML file, checked key by key."""
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import MISSING, asdict, dataclass, field, replace
 from pathlib import Path
 
-import yaml
-
 from ..errors import CGAAError
+from ..ranges import SEEDS, THREADS, bounded, one_of
 from ..reference.dataset import KINDS
-from ..settings import from_mapping, read_yaml
+from ..settings import Checked, from_mapping
+from ..yamlfile import parse_yaml, read_yaml
 
 
 @dataclass(frozen=True)
-class DataConfig:
+class DataConfig(Checked):
     """Which frames train and select: those of the data sets in `paths` whose trajectories have that split.
 
     `kinds` (liquid, molecule, pair, cluster, scan, dynamics) limits training to some of them; validation is on liquids
@@ -20,40 +20,54 @@ class DataConfig:
     reference geometry, which a network with ordered slots needs.
     """
 
-    paths: list
-    kinds: list | None = None
-    max_grains: dict | None = None
+    paths: list[str]
+    kinds: list[str] | None = None
+    max_grains: dict[str, int] | None = bounded(None, 0, 10**12, "grains")
     align: bool = False
 
+    def __post_init__(self):
+        super().__post_init__()
+        for name in (*(self.kinds or ()), *(self.max_grains or ())):
+            if name not in KINDS:
+                raise CGAAError(f"{name!r} is no kind of frames; there are {', '.join(KINDS)}")
+        if not self.paths:
+            raise CGAAError("paths is []; name at least one data set (.h5)")
+
 
 @dataclass(frozen=True)
-class LossConfig:
+class LossConfig(Checked):
     """Weights of the loss terms; see `loss.py` for their definitions. Energies and virials in eV, forces in eV/Å."""
 
-    energy: float = 1.0
-    forces: float = 1.0
-    net_force: float = 0.0
-    torque: float = 0.0
-    stress: float = 0.0
+    energy: float = bounded(1.0, 0.0, 1e12)
+    forces: float = bounded(1.0, 0.0, 1e12)
+    net_force: float = bounded(0.0, 0.0, 1e12)
+    torque: float = bounded(0.0, 0.0, 1e12)
+    stress: float = bounded(0.0, 0.0, 1e12)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not any(vars(self).values()):
+            raise CGAAError("all weights are 0; expected weights of 0 or more, one of them above 0")
 
 
 @dataclass(frozen=True)
-class OptimizerConfig:
+class OptimizerConfig(Checked):
     """Adam, or AdamW where `weight_decay` > 0; linear warm-up, then `cosine` or `exponential` over the steps.
 
-    The rate ends at `final` times `lr` at `max_steps`. Gradients are clipped to the norm `clip`.
+    The rate ends at `final` times `lr` at `max_steps`. Gradients are clipped to the norm `clip`,
+    with 0 not at all.
     """
 
-    lr: float = 2e-3
-    final: float = 0.01
-    schedule: str = "cosine"
-    warmup_steps: int = 100
-    weight_decay: float = 0.0
-    clip: float = 10.0
+    lr: float = bounded(2e-3, 1e-12, 100.0)
+    final: float = bounded(0.01, 1e-12, 1.0)
+    schedule: str = one_of("cosine", "exponential")
+    warmup_steps: int = bounded(100, 0, 10**12)
+    weight_decay: float = bounded(0.0, 0.0, 1e6)
+    clip: float = bounded(10.0, 0.0, 1e12)
 
 
 @dataclass(frozen=True)
-class TrainingConfig:
+class TrainingConfig(Checked):
     """One training run; paths are relative to the YAML file.
 
     `model` goes to `build_network`. A batch is filled with frames up to `batch_grains` grains. `init` is a model file
@@ -67,21 +81,28 @@ class TrainingConfig:
     model: dict
     data: DataConfig
     output: str
-    max_steps: int
+    max_steps: int = bounded(MISSING, 1, 10**12)
     name: str = "model"
     loss: LossConfig = field(default_factory=LossConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    batch_grains: int = 72
+    batch_grains: int = bounded(72, 1, 10**9, "grains")
     init: str | None = None
-    ema_decay: float = 0.999
-    validate_every: int = 250
-    score_energy: float = 10.0
-    max_minutes: float | None = None
-    seed: int = 0
-    threads: int | None = None
-    accelerator: str = "auto"
+    ema_decay: float = bounded(0.999, 0.0, 0.999999)
+    validate_every: int = bounded(250, 1, 10**12, "steps")
+    score_energy: float = bounded(10.0, 0.0, 1e9, "Å")
+    max_minutes: float | None = bounded(None, 0.0, 1e8, "minutes")
+    seed: int = bounded(0, *SEEDS)
+    threads: int | None = bounded(None, *THREADS)
+    accelerator: str = one_of("auto", "cpu", "cuda", "gpu")
     half: bool = False
     compile: bool = False
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.max_steps % self.validate_every:
+            raise CGAAError(
+                f"max_steps is {self.max_steps}; expected a multiple of validate_every, which is {self.validate_every}"
+            )
 
     def result_key(self) -> dict:
         """All that decides about the weights; the machine and the time budget do not."""
@@ -112,26 +133,8 @@ def load_config(path, changes=()) -> TrainingConfig:
     for change in changes:
         _change(values, change)
     config = from_mapping(TrainingConfig, values, str(path))
-    data, optimizer, limits = config.data, config.optimizer, config.data.max_grains or {}
-    for name in (*(data.kinds or ()), *limits):
-        if name not in KINDS:
-            raise CGAAError(f"{path}, data: {name!r} is no kind of frames; there are {', '.join(KINDS)}")
-    for kind, most in limits.items():
-        if not isinstance(most, int) or isinstance(most, bool) or most < 0:
-            raise CGAAError(f"{path}, data: max_grains of {kind} is {most!r}, expected a number of grains")
-    if not data.paths or not all(isinstance(p, str) for p in data.paths):
-        raise CGAAError(f"{path}, data: paths is {data.paths}; name at least one data set (.h5)")
-    if min(vars(config.loss).values()) < 0 or not any(vars(config.loss).values()):
-        raise CGAAError(f"{path}, loss: expected weights of 0 or more, one of them above 0")
-    if optimizer.schedule not in ("cosine", "exponential"):
-        raise CGAAError(f"{path}, optimizer: schedule is {optimizer.schedule!r}, expected cosine or exponential")
-    if not 0 < optimizer.final <= 1 or optimizer.lr <= 0:
-        raise CGAAError(f"{path}, optimizer: expected lr > 0 and 0 < final <= 1")
-    steps, every = config.max_steps, config.validate_every
-    if min(config.batch_grains, every, steps) < 1 or steps % every:
-        raise CGAAError(f"{path}: max_steps must be a positive multiple of validate_every, batch_grains positive")
     folder = path.resolve().parent
-    data = replace(data, paths=[str(folder / p) for p in data.paths])
+    data = replace(config.data, paths=[str(folder / p) for p in config.data.paths])
     init = config.init and str(folder / config.init)
     return replace(config, data=data, init=init, output=str(folder / config.output))
 
@@ -139,15 +142,15 @@ def load_config(path, changes=()) -> TrainingConfig:
 def _change(values, change):
     """Set one nested key of what the file holds, ``a.b=value``."""
     key, equals, text = change.partition("=")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        equals = ""
     if not equals or not all(key.split(".")):
         raise CGAAError(
             f"change {change!r}: expected key=value, the value in YAML; for example seed=2 or "
             "data.max_grains.liquid=10000"
         )
+    try:
+        value = parse_yaml(text)
+    except CGAAError as error:
+        raise CGAAError(f"change {change!r}: the value is {error}; expected key=value, such as seed=2") from None
     *above, last = key.split(".")
     for name in above:
         if isinstance(values, dict) and values.get(name) is None:

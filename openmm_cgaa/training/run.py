@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import platform
+import signal
 import warnings
 from importlib.metadata import version
 from pathlib import Path
@@ -11,13 +12,14 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.loggers import CSVLogger
 
+from .. import signals
 from ..errors import CGAAError
 from ..grains import GrainType
 from ..modelfile import load_model, model_bytes, read_metadata, save_model
 from ..nn import build_network, complete_config
 from ..reference.dataset import describe_teacher
 from ..torchstate import calling, threads
-from .checkpoints import AtomicCheckpointIO, TimeBudget, checkpoint_callbacks, read_checkpoint
+from .checkpoints import AtomicCheckpointIO, SavedStop, TimeBudget, checkpoint_callbacks, read_checkpoint
 from .config import TrainingConfig
 from .data import FrameData
 from .domain import training_domain
@@ -47,6 +49,8 @@ def train(config: TrainingConfig, restart=False) -> Path:
     ------
     CGAAError
         The output folder holds a run of another configuration, data do not fit, or a checkpoint cannot be written.
+    Interrupted
+        By a signal, after a checkpoint: the same call goes on.
     """
     with calling(torch.device("cpu")), threads(config.threads or torch.get_num_threads()):
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
@@ -84,7 +88,7 @@ def _train(config, restart):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*(does not have many workers|exists and is not empty|in eval mode).*")
             warnings.filterwarnings("ignore", ".*[Tt]rying to infer the `batch_size`.*")
-            trainer.fit(module, data, ckpt_path=str(last) if resume else None)
+            _fit(trainer, module, data, last, resume)
 
         best = read_checkpoint(output / "best.ckpt")
         module.load_state_dict(best["state_dict"])
@@ -102,6 +106,15 @@ def _train(config, restart):
             "checkpoint"
         ) from error
     return output / "model.safetensors"
+
+
+def _fit(trainer, module, data, last, resume):
+    try:
+        trainer.fit(module, data, ckpt_path=str(last) if resume else None)
+    except SystemExit as error:  # Lightning's answer to a signal
+        number = getattr(error.__context__, "number", signal.SIGTERM)
+        text = f"{last} holds the state, the same command goes on" if last.is_file() else "nothing is learned yet"
+        raise signals.Interrupted(number, text) from None
 
 
 def _start_from(config, dataset) -> tuple:
@@ -202,7 +215,7 @@ def _trainer(config, output):
     accelerator = config.accelerator
     if accelerator == "auto":  # not what Lightning would take: energies are float64, which mps has not
         accelerator = "cuda" if torch.cuda.is_available() else "cpu"
-    callbacks = [TimeBudget(config.max_minutes), StepBar(), *checkpoint_callbacks(output)]
+    callbacks = [TimeBudget(config.max_minutes), SavedStop(output), StepBar(), *checkpoint_callbacks(output)]
     return pl.Trainer(
         accelerator=accelerator,
         devices=1,

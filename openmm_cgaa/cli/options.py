@@ -1,0 +1,31 @@
+"""Options of the command line: numbers with their ranges, settings from the fields of their dataclass."""
+
+import argparse
+from dataclasses import fields
+
+from ..errors import CGAAError
+from ..settings import range_of
+
+
+class Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong with a command line."""
+
+    def error(self, message):
+        raise CGAAError(f"{message}; see {self.prog} --help")
+
+
+def add_number(parser, flag, allowed, default=None, help=""):
+    """An option that is a number of a `Range`; its help says from where to where, and the default."""
+    ends = str(allowed).split(" from ", 1)[1].replace("%", "%%")
+    text = f"{help} ({ends}" + ("" if default is None else f"; default: {default}") + ")"
+    parser.add_argument(flag, type=allowed, default=default, metavar=allowed.unit or "N", help=text)
+
+
+def add_settings(parser, kind):
+    """An option for each field of a dataclass of settings: its name, type, range, default and help are the field's."""
+    for f in fields(kind):
+        flag = f"--{f.name.replace('_', '-')}"
+        if "range" in f.metadata:
+            add_number(parser, flag, range_of(kind, f.name), f.default, f.metadata["help"])
+        else:
+            parser.add_argument(flag, default=f.default, help=f.metadata["help"])

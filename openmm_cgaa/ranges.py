@@ -1,0 +1,65 @@
+"""Numbers and the limits between which they mean something."""
+
+import argparse
+from dataclasses import dataclass, field
+
+SEEDS = (0, 2**31 - 1)  # what OpenMM, packmol and RDKit hold
+THREADS = (1, 512)
+PROCESSES = (1, 512)
+
+
+@dataclass(frozen=True)
+class Range:
+    """All numbers from `low` to `high`, both included; as the ``type`` of an option it reads and checks a word.
+
+    Attributes
+    ----------
+    kind : type
+        int or float.
+    low, high : int or float
+    unit : str
+        Of the limits, for messages.
+    """
+
+    kind: type
+    low: float
+    high: float
+    unit: str = ""
+
+    def __str__(self):
+        low, high = (str(n) if self.kind is int else f"{n:g}" for n in (self.low, self.high))
+        whole = "whole number" if self.kind is int else "number"
+        return f"a {whole} from {low} to {high} {self.unit}".rstrip()
+
+    def __contains__(self, value):
+        return self.low <= value <= self.high  # so nan is in none
+
+    def __call__(self, text):
+        try:
+            value = self.kind(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not {self}") from None
+        if value not in self:
+            raise argparse.ArgumentTypeError(f"{text} is not {self}")
+        return value
+
+
+def bounded(default, low, high, unit="", help=""):
+    """A field of a dataclass of settings whose numbers, of a list each one, lie between two limits.
+
+    Parameters
+    ----------
+    default
+        Of the field; a function that makes it, where it can be changed.
+    low, high : int or float
+        Both are allowed.
+    unit, help : str
+        For messages, and for the option of the command line.
+    """
+    given = {"default_factory" if callable(default) else "default": default}
+    return field(**given, metadata={"range": (low, high), "unit": unit, "help": help})
+
+
+def one_of(*choices, help=""):
+    """A field of a dataclass of settings that is one of a few words; the first is the default."""
+    return field(default=choices[0], metadata={"choices": choices, "help": help})

@@ -1,0 +1,138 @@
+"""Signals that ask a process to end: SIGINT (Ctrl-C), SIGTERM and SIGHUP all mean the same.
+
+The first one raises `Interrupted` where the program stands, or is kept until the state is saved (`deferred`). In a
+command a second one ends the process at once. One that is ignored, as SIGHUP under nohup, stays ignored.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from contextlib import contextmanager
+
+NUMBERS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+WATCH = 0.5  # s between looks at the parent
+
+_current = None
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asked to end.
+
+    Parameters
+    ----------
+    number : int
+    text : str
+        What is kept, and how to go on.
+    """
+
+    def __init__(self, number, text=""):
+        super().__init__(text)
+        self.number = int(number)
+
+    def __str__(self):
+        text = super().__str__()
+        return f"interrupted ({signal.Signals(self.number).name})" + (f"; {text}" if text else "")
+
+    @property
+    def status(self) -> int:
+        """Exit status of the process."""
+        return 128 + self.number
+
+
+class Stop:
+    """Whether a signal has come: true after it; `number` is the first one."""
+
+    def __init__(self, last):
+        self.number, self.deferred, self.last = None, False, last
+
+    def __bool__(self):
+        return self.number is not None
+
+    def answer(self, number, frame):
+        """The handler."""
+        if self and self.last:
+            self.last(number)
+        first, self.number = self.number is None, self.number or number
+        if not (first and self.deferred):
+            raise Interrupted(number)
+
+
+@contextmanager
+def answered(last=None):
+    """All signals raise `Interrupted`.
+
+    Parameters
+    ----------
+    last : callable, optional
+        Called with the number of the second signal; it does not come back. Without it that one, too, raises.
+    """
+    with _installed(Stop(last)) as stop:
+        yield stop
+
+
+@contextmanager
+def deferred():
+    """The first signal does nothing but make the `Stop` true that this gives, so that the state can be saved."""
+    with _installed(Stop(None) if _current is None else _current) as stop:
+        before, stop.deferred = stop.deferred, True
+        try:
+            yield stop
+        finally:
+            stop.deferred = before
+
+
+def check():
+    """Raise `Interrupted` if a signal has come. Whoever catches all errors of a foreign package calls it.
+
+    A callback of OpenMM, among others, makes an error of its own of what is raised in it.
+    """
+    if _current:
+        raise Interrupted(_current.number)
+
+
+def end_at_once(number):
+    """End this process and its children with one sentence."""
+    for child in multiprocessing.active_children():
+        child.kill()
+    text = f"openmm-cgaa: ended at once by a second signal ({signal.Signals(number).name}); what was not saved is lost"
+    os.write(2, f"{os.linesep}{text}{os.linesep}".encode())
+    os._exit(128 + number)
+
+
+def follow(parent):
+    """Begin a process that works for another one: it ends as soon as that has, and leaves Ctrl-C to it.
+
+    Parameters
+    ----------
+    parent : int
+        Process number of the other one.
+    """
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(WATCH)
+        os._exit(1)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it reaches every process of a terminal
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def _installed(stop):
+    """The handlers of `stop`, where Python has signals (in the main thread)."""
+    global _current
+    before, handlers, aside = _current, {}, threading.current_thread() is not threading.main_thread()
+    if not aside:
+        _current = stop
+        for number in NUMBERS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                handlers[number] = signal.signal(number, stop.answer)
+    try:
+        yield stop
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        if not aside:
+            _current = before
