@@ -149,6 +149,59 @@ def topology(value) -> app.Topology:
     raise GrainError(f"topology is {described(value)}, not an OpenMM Topology; {advice}")
 
 
+def mdtraj_topology(value):
+    """An mdtraj Topology that has atoms, as it is; `GrainError` for anything else."""
+    if type(value).__name__ != "Topology" or not type(value).__module__.startswith("mdtraj"):
+        raise GrainError(f"topology is {described(value)}, not an mdtraj Topology; give the .topology of a trajectory")
+    if value.n_atoms == 0:
+        raise GrainError("the topology has no atoms; give the .topology of a trajectory that has some")
+    return value
+
+
+def templates(value):
+    """Templates of bonds as `GrainMap.from_topology` takes them: a Topology, or a dict.
+
+    Raises
+    ------
+    GrainError
+    """
+    if isinstance(value, app.Topology):
+        return value
+    advice = "give a Topology, or a dict such as {'EC': [('C1', 'O1'), ('C1', 'O2')]}"
+    if not isinstance(value, dict):
+        raise GrainError(f"templates is {described(value)}; {advice}")
+    for residue, pairs in value.items():
+        try:
+            pairs = [tuple(pair) for pair in pairs]
+        except TypeError:
+            pairs = [()]
+        if any(len(pair) != 2 or not all(isinstance(name, str) for name in pair) for pair in pairs):
+            raise GrainError(f"the templates of {residue!r} are not pairs of atom names; {advice}")
+    return value
+
+
+def integers(values, name: str, wanted: str, shape: tuple) -> np.ndarray:
+    """An int64 array of a shape, in which -1 stands for any length; `GrainError` if it is none."""
+    try:
+        array = np.asarray(values if isinstance(values, np.ndarray) else list(values))
+    except (TypeError, ValueError):
+        array = None
+    if array is not None and array.size == 0 and not isinstance(values, str | dict):
+        return np.zeros([max(size, 0) for size in shape], dtype=np.int64)
+    same = array is not None and array.ndim == len(shape) and all(s in (-1, n) for s, n in zip(shape, array.shape))
+    if not same or array.dtype.kind not in "iu" or isinstance(values, dict):
+        raise GrainError(f"{name} is {described(values)}; give {wanted}")
+    return array.astype(np.int64)
+
+
+def strings(values, name: str, wanted: str) -> list:
+    """A list of words; `GrainError` if it is none."""
+    found = list(values) if isinstance(values, Iterable) and not isinstance(values, str | bytes | dict) else [None]
+    if not all(isinstance(value, str) for value in found):
+        raise GrainError(f"{name} is {described(values)}; give {wanted}")
+    return found
+
+
 def path(value, name: str):
     """A path as it is; `EngineError` for anything that is none."""
     if not isinstance(value, str | os.PathLike) or not os.fspath(value):

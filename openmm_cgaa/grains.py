@@ -8,8 +8,9 @@ from pathlib import Path
 
 import networkx
 import numpy as np
+from openmm import unit
 
-from . import matching, topologies
+from . import arguments, matching, topologies
 from .errors import GeometryError, GrainError
 from .files import write_bytes
 
@@ -239,15 +240,19 @@ class GrainMap:
 
     def _whole(self, positions, box) -> list:
         """Whole grains of each type, [grains, slots, 3]."""
-        positions = np.asarray(positions, dtype=float)
+        wanted = "{} in Å, or a Quantity of lengths"
+        shape = f"an array of shape ({self.num_atoms}, 3)"
+        positions = arguments.numbers(positions, unit.angstrom, "positions", wanted.format(shape))
         if positions.shape != (self.num_atoms, 3):
             raise GeometryError(f"positions have shape {positions.shape}, but the topology needs ({self.num_atoms}, 3)")
         if not np.isfinite(positions).all():
             bad = int(np.flatnonzero(~np.isfinite(positions).all(axis=1))[0])
             raise GeometryError(f"position of atom {bad} is not finite: {positions[bad]}")
-        box = None if box is None else np.asarray(box, dtype=float)
+        if box is not None:
+            box = arguments.numbers(box, unit.angstrom, "box", wanted.format("an array of shape (3, 3)"))
         if box is not None and (box.shape != (3, 3) or not np.linalg.det(box) > 0):
-            raise GeometryError(f"box must be three right-handed vectors of a positive volume, in rows, but is {box}")
+            found = box.tolist() if box.shape == (3, 3) else f"of shape {box.shape}"
+            raise GeometryError(f"box must be three right-handed vectors of a positive volume, in rows, but is {found}")
         whole = []
         for t, kind in enumerate(self.types):
             atoms = np.array([s for s, u in zip(self.slots, self.type_index) if u == t], dtype=int)
@@ -276,6 +281,7 @@ class GrainMap:
     @classmethod
     def load(cls, path) -> "GrainMap":
         """Read what `save` wrote; a missing, foreign or damaged file raises GrainError."""
+        arguments.path(path, "path")
         try:
             data = json.loads(Path(path).read_text())
             if data["format"] != FORMAT:

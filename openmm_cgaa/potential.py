@@ -79,21 +79,15 @@ class CGAAPotential:
         forces = "conserving" if self.conserving else "direct forces"
         return f"CGAAPotential({self.source!r}, {self.precision}, {self.device}): {forces}, knows {kinds}"
 
-    def grain_map(self, topology, templates=None) -> GrainMap:
+    def grain_map(self, topology) -> GrainMap:
         """The grains of a Topology or GrainMap on the model's types and slots.
-
-        Parameters
-        ----------
-        topology : openmm.app.Topology or GrainMap
-        templates : optional
-            Bonds for residues of a Topology that have none, as in `GrainMap.from_topology`.
 
         Raises
         ------
         GrainError
             Not a topology, residues that are no grains, or a grain that the model does not know.
         """
-        grain_map = topology if isinstance(topology, GrainMap) else GrainMap.from_topology(topology, templates)
+        grain_map = topology if isinstance(topology, GrainMap) else GrainMap.from_topology(topology)
         return grain_map.match(self.types)
 
     def evaluator(self, topology, periodic: bool, part: int = 0) -> Evaluator:
@@ -228,9 +222,7 @@ class CGAAPotential:
             system.addParticle(0.0 if atom.element is None else atom.element.mass)
         self.addForces(topology, system, **options)
         if hydrogenMass is not None:
-            _move_mass(
-                GrainMap.from_topology(topology, options.get("templates"), options.get("atoms")), system, hydrogenMass
-            )
+            _move_mass(GrainMap.from_topology(topology, atoms=options.get("atoms")), system, hydrogenMass)
         if removeCMMotion:
             system.addForce(openmm.CMMotionRemover())
         return system
@@ -245,7 +237,6 @@ class CGAAPotential:
         backend: str = "auto",
         useCUDAGraphs: bool = False,
         positions=None,
-        templates=None,
     ) -> None:
         """Add the model to a System.
 
@@ -266,8 +257,6 @@ class CGAAPotential:
         positions : array [atoms of the topology, 3], nm, or Quantity, optional
             Needed for the torch backend and a model that is not `permutation_invariant`, to tell equivalent atoms.
             For all others they are looked at, and a `CGAADomainWarning` names molecules of a shape never trained on.
-        templates : openmm.app.Topology or dict, optional
-            Bonds for residues that have none, as in `GrainMap.from_topology`.
 
         Raises
         ------
@@ -294,7 +283,7 @@ class CGAAPotential:
                 f"the system has {system.getNumParticles()} particles, but the topology has {num_atoms} atoms; "
                 "make both from the same topology"
             )
-        whole_map = GrainMap.from_topology(topology, templates, None if atoms is None else chosen)
+        whole_map = GrainMap.from_topology(topology, atoms=None if atoms is None else chosen)
         grain_map = self.grain_map(validation.take_grains(whole_map, chosen))
         box = shared_box(topology, system)
         if positions is not None:

@@ -75,7 +75,7 @@ def read_openmm(topology, templates=None, chosen=None) -> Residues:
 
 def read_mdtraj(topology) -> Residues:
     """Residues of an mdtraj Topology."""
-    atoms, residues = list(topology.atoms), list(topology.residues)
+    atoms, residues = list(arguments.mdtraj_topology(topology).atoms), list(topology.residues)
     for atom in atoms:
         if atom.element is None or atom.element.atomic_number == 0:
             raise GrainError(
@@ -95,13 +95,14 @@ def read_mdtraj(topology) -> Residues:
 
 def read_arrays(elements, bonds, residues, names=None) -> Residues:
     """Residues from plain arrays, as in `GrainMap.from_arrays`."""
-    elements = list(elements)
+    for atom, element in enumerate(elements if isinstance(elements, list | tuple) else ()):
+        if element in (None, ""):
+            raise GrainError(f"atom {atom} has no element; every atom of a grain needs one")
+    elements = arguments.strings(elements, "elements", "the symbol of each atom")
+    residues = arguments.integers(residues, "residues", "the index of each atom's residue", (-1,))
     if len(elements) != len(residues):
         raise GrainError(f"{len(elements)} elements, but {len(residues)} residue indices; give one each per atom")
-    for atom, element in enumerate(elements):
-        if not element:
-            raise GrainError(f"atom {atom} has no element; every atom of a grain needs one")
-    bonds = np.asarray(bonds, dtype=int).reshape(-1, 2)
+    bonds = arguments.integers(bonds, "bonds", "pairs of atom indices", (-1, 2))
     if bonds.size and not 0 <= bonds.min() <= bonds.max() < len(elements):
         raise GrainError(f"bonds name atoms {bonds.min()} to {bonds.max()}, but atoms are 0 to {len(elements) - 1}")
     members = {}
@@ -110,10 +111,11 @@ def read_arrays(elements, bonds, residues, names=None) -> Residues:
     members = list(members.values())
     if names is None:
         names = [formula([elements[a] for a in atoms]) for atoms in members]
+    names = arguments.strings(names, "names", "the name of each residue")
     if len(names) != len(members):
         raise GrainError(f"{len(names)} names for {len(members)} residues; give one name per residue")
     labels = [f"{name} {number}" for number, name in enumerate(names, start=1)]
-    return _checked(elements, bonds.tolist(), members, list(names), labels, elements, "give all pairs of bonded atoms")
+    return _checked(elements, bonds.tolist(), members, names, labels, elements, "give all pairs of bonded atoms")
 
 
 def _checked(elements, bonds, members, names, labels, atom_names, advice) -> Residues:
@@ -219,7 +221,7 @@ def _bonds_inside(atoms: list, bonds: list, inside: set) -> list:
 
 def _template_bonds(residues: list, bonds: list, templates) -> list:
     """Bonds of the templates, for residues without a bond of their own."""
-    if not isinstance(templates, dict):
+    if not isinstance(arguments.templates(templates), dict):
         found = {}
         for a, b in templates.bonds():
             if a.residue is b.residue:

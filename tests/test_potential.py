@@ -268,3 +268,48 @@ def test_each_composition_has_its_own_warning(tmp_path, liquid, solvent):
     assert "1.000 of the grains are EC" in said(*part, box)
     told = said(*part, None)
     assert "this one is not" in told and "1.000" not in told
+
+
+VALID = {
+    "float32": lambda x: x.astype(np.float32),
+    "Fortran order": np.asfortranarray,
+    "negative strides": lambda x: x[::-1].copy()[::-1],
+    "a view of more": lambda x: np.concatenate([x, x], 1)[:, :3],
+    "read only": lambda x: np.frombuffer(x.tobytes()).reshape(x.shape),
+    "lists": lambda x: x.tolist(),
+    "tuple of tuples": lambda x: tuple(map(tuple, x)),
+    "Vec3": lambda x: [openmm.Vec3(*row) for row in x],
+    "Quantity of Vec3": lambda x: [openmm.Vec3(*row) for row in x] * unit.nanometer,
+    "Quantities": lambda x: [openmm.Vec3(*row) * unit.nanometer for row in x],
+    "picometers": lambda x: 1000.0 * x * unit.picometer,
+    "tensor": torch.tensor,
+}
+
+
+@pytest.mark.parametrize("form", VALID)
+def test_positions_and_boxes_of_any_form(tiny_conserving_path, solvent, form):
+    topology, positions, box = solvent
+    positions, box = positions.astype(np.float32).astype(float), box.astype(np.float32).astype(float)
+    potential = CGAAPotential(tiny_conserving_path, "double")
+    energy, forces = potential.evaluate(topology, positions, box)
+    given = VALID[form](positions), VALID[form](box)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = potential.evaluate(topology, *given)
+        potential.createSystem(topology, positions=given[0])
+    assert found[0] == pytest.approx(energy, abs=1e-7)
+    np.testing.assert_allclose(found[1], forces, atol=1e-6)
+
+
+def test_a_grain_map_of_another_topology(tiny_conserving_path, tiny_published_path, solvent):
+    """One that was matched to another model is matched anew; one of other atoms is told from the positions."""
+    topology, positions, box = solvent
+    potential = CGAAPotential(tiny_conserving_path, "double")
+    of_other_model = CGAAPotential(tiny_published_path).grain_map(topology)
+    energy, forces = potential.evaluate(topology, positions, box)
+    again, same = potential.evaluate(of_other_model, positions, box)
+    assert again == pytest.approx(energy, abs=1e-7)
+    np.testing.assert_allclose(same, forces, atol=1e-6)
+    part = take_grains(GrainMap.from_topology(topology), np.arange(20))
+    with pytest.raises(GeometryError, match="240 positions for a topology of 20 atoms"):
+        potential.evaluate(part, positions, box)

@@ -10,7 +10,7 @@ from openmmml.mlpotential import MLPotentialImpl, MLPotentialImplFactory
 from .. import arguments
 from ..errors import EngineError
 
-OPTIONS = {"intraForceGroup", "backend", "useCUDAGraphs", "positions", "templates"}
+OPTIONS = {"intraForceGroup", "backend", "useCUDAGraphs", "positions"}
 
 
 class CGAAImplFactory(MLPotentialImplFactory):
