@@ -125,6 +125,14 @@ def subset(atoms, num_atoms: int) -> np.ndarray:
     return array.astype(np.int64)
 
 
+def is_element(symbol: str) -> bool:
+    """Whether OpenMM knows an element of this symbol, written as it should be."""
+    try:
+        return app.Element.getBySymbol(symbol).symbol == symbol
+    except KeyError:
+        return False
+
+
 def topology(value) -> app.Topology:
     """An OpenMM Topology that has atoms.
 
@@ -150,9 +158,15 @@ def topology(value) -> app.Topology:
 
 
 def mdtraj_topology(value):
-    """An mdtraj Topology that has atoms, as it is; `GrainError` for anything else."""
-    if type(value).__name__ != "Topology" or not type(value).__module__.startswith("mdtraj"):
-        raise GrainError(f"topology is {described(value)}, not an mdtraj Topology; give the .topology of a trajectory")
+    """An mdtraj Topology that has atoms, as it is; `GrainError` for anything else, with the way from there to one."""
+    of_mdtraj = type(value).__module__.startswith("mdtraj")
+    if not of_mdtraj or type(value).__name__ != "Topology":
+        advice = "give the .topology of a trajectory"
+        if isinstance(value, app.Topology):
+            advice = "GrainMap.from_topology takes it"
+        elif isinstance(value, str | os.PathLike):
+            advice = f"read the file first: mdtraj.load_topology({os.fspath(value)!r})"
+        raise GrainError(f"topology is {described(value)}, not an mdtraj Topology; {advice}")
     if value.n_atoms == 0:
         raise GrainError("the topology has no atoms; give the .topology of a trajectory that has some")
     return value

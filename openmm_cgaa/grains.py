@@ -1,7 +1,6 @@
 """Grains of a topology: which atom sits in which slot of which grain."""
 
 import itertools
-import json
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -10,11 +9,9 @@ import networkx
 import numpy as np
 from openmm import unit
 
-from . import arguments, matching, topologies
+from . import arguments, grainfile, matching, topologies
 from .errors import GeometryError, GrainError
 from .files import write_bytes
-
-FORMAT = "openmm_cgaa grain map 1"
 
 
 @dataclass(frozen=True)
@@ -269,36 +266,32 @@ class GrainMap:
     def save(self, path) -> None:
         """Write the map as JSON; an existing file stays as it was until the new one is complete."""
         data = {
-            "format": FORMAT,
             "num_atoms": self.num_atoms,
             "types": [kind.to_dict() for kind in self.types],
             "type_index": self.type_index.tolist(),
             "slots": [atoms.tolist() for atoms in self.slots],
             "labels": self.labels,
         }
-        write_bytes(path, json.dumps(data).encode())
+        write_bytes(path, grainfile.dumped(data))
 
     @classmethod
     def load(cls, path) -> "GrainMap":
-        """Read what `save` wrote; a missing, foreign or damaged file raises GrainError."""
+        """Read what `save` wrote; a missing, foreign, damaged or inconsistent file raises GrainError."""
         arguments.path(path, "path")
         try:
-            data = json.loads(Path(path).read_text())
-            if data["format"] != FORMAT:
-                raise KeyError
-            return cls(
-                types=[GrainType.from_dict(kind) for kind in data["types"]],
-                type_index=np.array(data["type_index"], dtype=int),
-                slots=[np.array(atoms, dtype=int) for atoms in data["slots"]],
-                labels=data["labels"],
-                num_atoms=data["num_atoms"],
-            )
+            text = Path(path).read_text()
         except OSError as error:
             raise GrainError(f"cannot read the grain map {path}: {error.strerror}") from None
-        except (KeyError, TypeError, ValueError) as error:
-            raise GrainError(
-                f"{path} is not a whole file of format {FORMAT!r}; write it again with GrainMap.save"
-            ) from error
+        except UnicodeDecodeError:
+            text = ""
+        data = grainfile.parsed(text, path)
+        return cls(
+            types=[GrainType.from_dict(kind) for kind in data["types"]],
+            type_index=np.array(data["type_index"], dtype=int),
+            slots=[np.array(atoms, dtype=int) for atoms in data["slots"]],
+            labels=data["labels"],
+            num_atoms=data["num_atoms"],
+        )
 
     def __str__(self) -> str:
         rows = [("type", "grains", "slots", "classes", "elements")]

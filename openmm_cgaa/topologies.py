@@ -99,6 +99,11 @@ def read_arrays(elements, bonds, residues, names=None) -> Residues:
         if element in (None, ""):
             raise GrainError(f"atom {atom} has no element; every atom of a grain needs one")
     elements = arguments.strings(elements, "elements", "the symbol of each atom")
+    if not elements:
+        raise GrainError("there are no atoms; give at least one")
+    for atom, element in enumerate(elements):
+        if not arguments.is_element(element):
+            raise GrainError(f"atom {atom}: {element!r} is no element; give symbols, such as 'C' or 'Li'")
     residues = arguments.integers(residues, "residues", "the index of each atom's residue", (-1,))
     if len(elements) != len(residues):
         raise GrainError(f"{len(elements)} elements, but {len(residues)} residue indices; give one each per atom")
@@ -106,8 +111,8 @@ def read_arrays(elements, bonds, residues, names=None) -> Residues:
     if bonds.size and not 0 <= bonds.min() <= bonds.max() < len(elements):
         raise GrainError(f"bonds name atoms {bonds.min()} to {bonds.max()}, but atoms are 0 to {len(elements) - 1}")
     members = {}
-    for atom, residue in enumerate(residues):
-        members.setdefault(int(residue), []).append(atom)
+    for atom, residue in enumerate(residues.tolist()):
+        members.setdefault(residue, []).append(atom)
     members = list(members.values())
     if names is None:
         names = [formula([elements[a] for a in atoms]) for atoms in members]

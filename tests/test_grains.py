@@ -1,5 +1,7 @@
 """Grains: the same types from any order of atoms, symmetry classes, matches, references, files, errors."""
 
+from pathlib import Path
+
 import mdtraj
 import networkx
 import numpy as np
@@ -256,7 +258,7 @@ def test_saved_map_is_the_same_and_a_failed_write_leaves_the_old_one(tmp_path, m
 def test_foreign_or_damaged_files_are_refused(tmp_path, text):
     path = tmp_path / "grains.json"
     path.write_text(text)
-    with pytest.raises(GrainError, match="grains.json is not a whole file of format"):
+    with pytest.raises(GrainError, match="grains.json (is not a whole file of format|holds no possible grain map)"):
         GrainMap.load(path)
     with pytest.raises(GrainError, match="cannot read the grain map .*No such file"):
         GrainMap.load(tmp_path / "absent.json")
@@ -322,3 +324,77 @@ def test_a_pdb_file_comes_back_with_its_bonds(tmp_path, solvent):
     with open(path, "w") as file:
         app.PDBFile.writeFile(topology, [openmm.Vec3(*row) for row in positions] * unit.nanometer, file)
     assert GrainMap.from_topology(app.PDBFile(str(path)).topology).types == GrainMap.from_topology(topology).types
+
+
+BAD_TOPOLOGIES = [None, 3, "box.pdb", Path("box.pdb"), [], {}, b"x", object(), np.zeros(3)]
+
+
+@pytest.mark.parametrize("value", BAD_TOPOLOGIES, ids=repr)
+@pytest.mark.parametrize("make", [GrainMap.from_topology, GrainMap.from_mdtraj])
+def test_what_is_no_topology_is_told(make, value):
+    with pytest.raises(GrainError, match="not an .*Topology; "):
+        make(value)
+
+
+def test_topologies_of_the_other_kind_and_empty_ones_are_told():
+    bare = mdtraj.Topology.from_openmm(ec_topology())
+    with pytest.raises(GrainError, match="from_mdtraj"):
+        GrainMap.from_topology(bare)
+    assert GrainMap.from_topology(bare.to_openmm()).num_grains == GrainMap.from_mdtraj(bare).num_grains  # as advised
+    with pytest.raises(GrainError, match="GrainMap.from_topology takes it"):
+        GrainMap.from_mdtraj(ec_topology())
+    with pytest.raises(GrainError, match="give the .topology of a trajectory"):
+        GrainMap.from_mdtraj(mdtraj.Trajectory(np.zeros((1, 10, 3)), bare))
+    for make, empty in ((GrainMap.from_topology, app.Topology()), (GrainMap.from_mdtraj, mdtraj.Topology())):
+        with pytest.raises(GrainError, match="no atoms"):
+            make(empty)
+    with pytest.raises(GrainError, match="no atoms"):
+        GrainMap.from_arrays([], [], [])
+    for kind in (ec_topology, lambda: mdtraj.Topology.from_openmm(ec_topology())):
+        with_empty = kind()
+        if isinstance(with_empty, app.Topology):
+            with_empty.addResidue("NIL", next(with_empty.chains()))
+            with pytest.raises(GrainError, match="residue NIL .* has no atoms"):
+                GrainMap.from_topology(with_empty)
+
+
+WATER_ARRAYS = {"elements": ["O", "H", "H"], "bonds": [(0, 1), (0, 2)], "residues": [0, 0, 0], "names": ["HOH"]}
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"elements": None}, "elements is None; give the symbol"),
+        ({"elements": "OHH"}, "elements is 'OHH'; give the symbol"),
+        ({"elements": [8, 1, 1]}, "elements is .*; give the symbol"),
+        ({"elements": ["O", "H", "Hx"]}, "atom 2: 'Hx' is no element"),
+        ({"elements": ["O", "H"]}, "2 elements, but 3 residue indices"),
+        ({"bonds": None}, "bonds is None; give pairs"),
+        ({"bonds": [(0, 1), (0,)]}, "; give (pairs of atom indices|the index of each)"),
+        ({"bonds": [(0.0, 1.0), (0, 2)]}, "; give (pairs of atom indices|the index of each)"),
+        ({"bonds": [0, 1, 0, 2]}, "; give (pairs of atom indices|the index of each)"),
+        ({"bonds": [(0, 1), (0, 5)]}, "bonds name atoms 0 to 5, but atoms are 0 to 2"),
+        ({"bonds": "bonds"}, "; give (pairs of atom indices|the index of each)"),
+        ({"bonds": []}, "no bonds; they must connect its 3 atoms; give all pairs of bonded atoms"),
+        ({"residues": None}, "residues is None; give the index"),
+        ({"residues": [0, 0, 0.5]}, "; give (pairs of atom indices|the index of each)"),
+        ({"residues": ["A", "A", "A"]}, "; give (pairs of atom indices|the index of each)"),
+        ({"residues": [[0, 0, 0]]}, "; give (pairs of atom indices|the index of each)"),
+        ({"names": "HOH"}, "names is 'HOH'; give the name"),
+        ({"names": [1]}, "; give the name"),
+        ({"names": ["A", "B"]}, "2 names for 1 residues"),
+    ],
+    ids=str,
+)
+def test_arrays_that_are_none(change, message):
+    assert GrainMap.from_arrays(**WATER_ARRAYS).num_grains == 1
+    with pytest.raises(GrainError, match=message):
+        GrainMap.from_arrays(**{**WATER_ARRAYS, **change})
+
+
+@pytest.mark.parametrize(
+    "templates", [3, "EC.pdb", {"EC": 5}, {"EC": [("O1",)]}, {"EC": [(0, 1)]}, {"EC": "O1C2"}], ids=str
+)
+def test_templates_that_are_none(templates):
+    with pytest.raises(GrainError, match="; (give|read)"):
+        GrainMap.from_topology(ec_topology(bonds=[]), templates=templates)
