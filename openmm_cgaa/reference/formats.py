@@ -100,10 +100,6 @@ def import_xyz(path, topologies=(), teacher=None, kind=None, split="", **labels)
     trajectories, groups, found, counts = {}, {}, [], Counter()
     for number, atoms in enumerate(frames_read):
         where = f"{path}: frame {number}"
-        if atoms.pbc.any() and not atoms.pbc.all():
-            raise DatasetError(
-                f"{where}: periodic in some directions only (pbc {atoms.pbc}); all or none are supported"
-            )
         if str(atoms.info.get("config_type", "")).lower() in ISOLATED:
             reader.counts["of isolated atoms, the zeros of another model, are left out"] += 1
             continue

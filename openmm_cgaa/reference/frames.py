@@ -85,7 +85,8 @@ def real_numbers(name, values, dtype) -> np.ndarray:
         raise DatasetError(f"{name}: of type {values.dtype}, expected an array of real numbers")
     if np.issubdtype(dtype, np.integer) and values.dtype.kind == "f" and not np.array_equal(values, np.rint(values)):
         raise DatasetError(f"{name}: expected whole numbers")
-    return values.astype(dtype, copy=False)
+    with np.errstate(over="ignore"):  # infinity is told by whoever wants none
+        return values.astype(dtype, copy=False)
 
 
 def frame_key(numbers, positions, cell) -> str:

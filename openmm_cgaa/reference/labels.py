@@ -23,6 +23,7 @@ STRESS_SIGNS = {"tension": 1.0, "pressure": -1.0}  # what is positive
 VOIGT = [[0, 5, 4], [5, 1, 3], [4, 3, 2]]  # place of each component in xx yy zz yz xz xy
 SEVENNET = [[0, 3, 5], [3, 1, 4], [5, 4, 2]]  # in xx yy zz xy yz zx
 SAME = 1e-3  # relative, by which stress and virial may differ: files print few digits
+LARGEST = 1e30  # float32 holds no more
 LARGE = 0.1  # eV/Å^3, 16 GPa: the rms of no liquid's stress, but that of one in GPa or kbar
 
 
@@ -136,7 +137,7 @@ class Labels:
             "forces": _numbers(values[self.forces], [(len(atoms), 3)], f"{where}: forces {self.forces}"),
         }
         for name in labels:
-            if not np.isfinite(labels[name]).all():
+            if not (np.abs(labels[name]) <= LARGEST).all():
                 raise DatasetError(
                     f"{where}: {name} {getattr(self, name)} not finite; leave the frame out, or label it anew"
                 )

@@ -6,9 +6,14 @@ import re
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
 from ..errors import DatasetError
 
 COLUMNS = re.compile(r'\bProperties\s*=\s*"?([^\s"]+)')
+FARTHEST = 1e6  # Å
+DENSEST = 1.0  # Å^3 for each atom; liquids have ten
+THINNEST = 1.0  # Å
 SPELLED = {"lattice": "Lattice", "properties": "Properties", "pbc": "pbc"}  # other readers take any case, ASE does not
 
 
@@ -44,7 +49,27 @@ def read_frames(path):
                     f"{where}: {key}=... is spelled {SPELLED[key.lower()]}=... in extended XYZ, and means nothing as "
                     "it stands; rename it in the file"
                 )
+        _check_geometry(atoms, where)
         yield atoms
+
+
+def _check_geometry(atoms, where):
+    """What no search for neighbours should be sent into."""
+    for name, values in (("positions", atoms.positions), ("Lattice", atoms.cell.array)):
+        if not (np.abs(values) <= FARTHEST).all():
+            raise DatasetError(f"{where}: {name} has numbers that are not finite or beyond {FARTHEST:g} Å")
+    if atoms.pbc.any() and not atoms.pbc.all():
+        raise DatasetError(f"{where}: periodic in some directions only (pbc {atoms.pbc}); all or none are supported")
+    if not atoms.pbc.all():
+        return
+    volume = np.abs(np.linalg.det(atoms.cell.array))
+    if volume < DENSEST * len(atoms):
+        raise DatasetError(
+            f"{where}: Lattice spans {volume:.3g} Å^3 for {len(atoms)} atoms, less than matter takes; lengths are in Å"
+        )
+    height = 1.0 / np.linalg.norm(np.linalg.inv(atoms.cell.array), axis=0).max()
+    if height < THINNEST:
+        raise DatasetError(f"{where}: Lattice is {height:.3g} Å high in its narrowest direction; lengths are in Å")
 
 
 def _texts(path):

@@ -204,6 +204,10 @@ REFUSED = {  # text, options, message
     "nan": (frame("REF_energy=nan", REF), {}, "energy REF_energy not finite"),
     "case": (frame("energy=-3.5", OWN, box=False).replace("Prop", 'lattice="9 0 0 0 9 0 0 0 9" Prop'), {}, "Lattice="),
     "case of columns": (frame("energy=-3.5", OWN).replace("Prop", "prop"), {}, "Properties="),
+    "box in nm": (READ["ASE"][0].replace("9 0 0 0 10 0 0 0 11", "0.9 0 0 0 1 0 0 0 1.1"), {}, "lengths are in Å"),
+    "no box": (READ["ASE"][0].replace("9 0 0 0 10 0 0 0 11", "0 0 0 0 0 0 0 0 0"), {}, "lengths are in Å"),
+    "box of nan": (READ["ASE"][0].replace("9 0 0", "nan 0 0"), {}, "Lattice has numbers that are not finite"),
+    "flat box": (READ["ASE"][0].replace("9 0 0 0 10", "90 0 0 0 0.1"), {}, "0.1 Å high in its narrowest direction"),
     "time": (frame("energy=-3.5 time=5fs", OWN), {}, "time is '5fs', expected a number"),
 }
 
