@@ -243,3 +243,9 @@ def _who(owner):
         return f"process {held['pid']} on {held['host']}"
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"
+
+
+def stamps(*paths) -> list:
+    """What changes with the contents of each file: a part of the key of whatever is remembered of it."""
+    found = [Path(path).stat() if Path(path).is_file() else None for path in paths]
+    return [stat and (stat.st_mtime_ns, stat.st_size, stat.st_ino) for stat in found]

@@ -129,7 +129,7 @@ def test_a_file_of_weights_counts_by_its_contents(tmp_path, monkeypatch):
         ("springs:Springs", {"stiffness": np.pi * np.ones(2)}, "must be JSON"),
         ("ase.calculators.mixing:SumCalculator", {"calcs": [1]}, "could not be made with .*: AttributeError"),
         ("sevennet-0-d3", {"functional": "B3LYP"}, "functional"),
-        ("openmm:no_such_file.xml", {}, "no_such_file.xml: no such file"),
+        ("openmm:no_such_file.xml", {}, "no_such_file.xml cannot be read: No such file"),
     ],
 )
 def test_what_is_no_teacher(spec, settings, message):

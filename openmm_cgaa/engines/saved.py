@@ -171,7 +171,7 @@ def load_system(path) -> openmm.System:
     except OSError as error:
         raise EngineError(f"{path} cannot be read: {error.strerror}") from None
     except (ElementTree.ParseError, ValueError, LookupError) as error:
-        raise EngineError(f"{path} is not a whole XML file ({error}); get a fresh copy") from None
+        raise EngineError(f"{path} is not a whole XML file, or truncated ({error}); get a fresh copy") from None
     if root.tag != "System":
         raise EngineError(f"{path} holds a {root.tag}, expected an OpenMM System in XML")
     for element in root.iter():

@@ -1,7 +1,5 @@
 """An OpenMM System as an ASE calculator."""
 
-from pathlib import Path
-
 import numpy as np
 import openmm
 from ase.calculators.calculator import Calculator, all_changes
@@ -11,6 +9,7 @@ from openmm.app.internal.unitcell import reducePeriodicBoxVectors
 from openmm.unit import dalton, kilojoule_per_mole, nanometer
 
 from .. import lattice
+from ..engines.saved import load_system
 from ..errors import EngineError
 from ..units import ANGSTROM_PER_NM, KJMOL_PER_EV, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
 
@@ -118,15 +117,7 @@ def _reach_over_the_boundary(system):
 
 
 def _read(path):
-    path = Path(path)
-    if not path.is_file():
-        raise EngineError(f"{path}: no such file; expected an OpenMM System in XML")
-    try:
-        system = openmm.XmlSerializer.deserialize(path.read_text())
-    except Exception as error:  # OpenMM raises what its parser raises
-        raise EngineError(f"{path}: not an OpenMM System in XML, or truncated ({error})") from error
-    if not isinstance(system, openmm.System):
-        raise EngineError(f"{path}: holds a {type(system).__name__}; expected an OpenMM System in XML")
+    system = load_system(path)
     if system.getNumConstraints():
         raise EngineError(
             f"{path}: the System has {system.getNumConstraints()} constraints, whose bonds would get no force; make it "

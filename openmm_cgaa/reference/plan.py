@@ -11,6 +11,7 @@ from openmm import app, unit
 
 from ..building import append_molecule, read_molecules
 from ..errors import CGAAError
+from ..files import stamps
 from ..molecules import Molecule
 from ..ranges import PROCESSES, SEEDS, bounded
 from ..settings import Checked, from_mapping
@@ -77,7 +78,9 @@ class Plan(Checked):
 
     def load(self, name):
         """Topology and positions (Quantity) of a molecule."""
-        return _load_molecule(self.molecule(name, "molecules"), self.folder)
+        molecule = self.molecule(name, "molecules")
+        files = [Path(self.folder, molecule.structure)] if molecule.structure else []
+        return _load_molecule(molecule, self.folder, *stamps(*files))
 
     def merge(self, names):
         """Topology and positions (array, nm) of a few molecules, not periodic, all at their own origin."""
@@ -94,7 +97,7 @@ class Plan(Checked):
         if run.source is None:
             return Dataset.load(self.output)
         path = self.folder / run.source
-        return _load_dataset(path, path.stat().st_mtime_ns if path.is_file() else 0)
+        return _load_dataset(path, *stamps(path))
 
     def parent(self, run) -> Dataset:
         """The frames of the one trajectory that a `Cut` is made from."""
@@ -192,12 +195,12 @@ def _content(molecule, folder):
 
 
 @lru_cache(maxsize=64)
-def _load_molecule(molecule, folder):
+def _load_molecule(molecule, folder, *stamped):
     return molecule.load(folder)
 
 
 @lru_cache(maxsize=2)
-def _load_dataset(path, changed):
+def _load_dataset(path, *stamped):
     return Dataset.load(path)
 
 

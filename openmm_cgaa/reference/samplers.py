@@ -9,7 +9,9 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
+from ..engines.saved import load_system
 from ..errors import CGAAError
+from ..files import stamps
 from ..ranges import THREADS, bounded
 from ..settings import Checked
 
@@ -76,7 +78,7 @@ class Sampler(Checked):
                 digest.update(Path(file).read_bytes())
         if self.model:
             named["model"] = Path(self.model).name
-            digest.update(_potential(self.model).data)
+            digest.update(_loaded(self.model).data)
         return named | {"sha256": digest.hexdigest()}
 
     @property
@@ -103,7 +105,7 @@ class Sampler(Checked):
             A file cannot be read, or does not know a molecule.
         """
         if self.model and not (prepare and self.forcefield):
-            potential = _potential(self.model)
+            potential = _loaded(self.model)
             return potential.createSystem(topology, positions=positions), potential.conserving
         if self.system:
             system = _read_system(self.system)
@@ -118,7 +120,8 @@ class Sampler(Checked):
             height = 1 / np.linalg.norm(np.linalg.inv(box), axis=0).max()
             options = {"nonbondedMethod": app.PME, "nonbondedCutoff": min(CUTOFF, CUTOFF_OF_HEIGHT * height)}
         try:
-            return _forcefield(tuple(self.forcefield)).createSystem(topology, constraints=None, **options), True
+            field = _forcefield(tuple(self.forcefield), *stamps(*self.forcefield))
+            return field.createSystem(topology, constraints=None, **options), True
         except (ValueError, openmm.OpenMMException) as error:
             files = ", ".join(Path(file).name for file in self.forcefield)
             raise CGAAError(f"the force field ({files}) cannot be used for these molecules: {error}") from error
@@ -143,8 +146,15 @@ def _existing(folder, file):
     return path
 
 
+def _loaded(model):
+    """The potential of a bundled name or a path, read again when the file has changed."""
+    from ..modelfile import find_model
+
+    return _potential(model, *stamps(find_model(model)))
+
+
 @lru_cache(maxsize=4)
-def _forcefield(files):
+def _forcefield(files, *stamped):
     try:
         return app.ForceField(*files)
     except Exception as error:  # OpenMM's reader raises all kinds
@@ -152,7 +162,7 @@ def _forcefield(files):
 
 
 @lru_cache(maxsize=2)
-def _potential(model):
+def _potential(model, *stamped):
     from ..potential import CGAAPotential
 
     return CGAAPotential(model)
@@ -160,12 +170,7 @@ def _potential(model):
 
 def _read_system(path):
     """The System without what would set temperature or pressure; that is the run's."""
-    try:
-        system = openmm.XmlSerializer.deserialize(Path(path).read_text())
-    except (openmm.OpenMMException, ValueError, UnicodeDecodeError) as error:
-        raise CGAAError(f"{path}: no OpenMM System in XML ({error})") from error
-    if not isinstance(system, openmm.System):
-        raise CGAAError(f"{path} holds a {type(system).__name__}; expected an OpenMM System in XML")
+    system = load_system(path)
     for index in reversed(range(system.getNumForces())):
         name = system.getForce(index).getName()
         if "Barostat" in name or "Thermostat" in name:

@@ -16,6 +16,7 @@ from openmm_cgaa.engines.ase import CGAACalculator  # noqa: E402
 from openmm_cgaa.engines.binding import Slots  # noqa: E402
 from openmm_cgaa.errors import CGAADomainWarning  # noqa: E402
 from openmm_cgaa.matching import unwrap  # noqa: E402
+from openmm_cgaa.reference.samplers import Sampler  # noqa: E402
 
 
 def by_element(liquid, frame, order):
@@ -171,3 +172,17 @@ def test_context_after_another_frame(any_path, solvent, liquid):
         context = context or context_of(system, positions, integrator=openmm.VerletIntegrator(1e-5))
         context.setPositions(positions)
         assert_same(numbers(context), potential.evaluate(topology, positions, box), 1e-8)
+
+
+def test_a_model_file_that_has_changed_is_read_again(tiny_conserving_path, tiny_published_path, tmp_path, solvent):
+    """A sampler in a process that trains: the path is the same, the model is another one."""
+    topology, positions, box = solvent
+    path, energies, identities = tmp_path / "model.safetensors", [], []
+    for source in (tiny_conserving_path, tiny_published_path):
+        path.write_bytes(source.read_bytes())
+        sampler = Sampler(model=str(path))
+        system, conserving = sampler.make(topology, positions, box)
+        energies.append(numbers(context_of(system, positions))[0])
+        identities.append(sampler.identity()["sha256"])
+        assert energies[-1] == pytest.approx(CGAAPotential(source).evaluate(topology, positions, box)[0], rel=1e-6)
+    assert identities[0] != identities[1] and not conserving
