@@ -244,11 +244,40 @@ def test_openmm_system_that_cannot_teach(argon, tmp_path):
     system = openmm.XmlSerializer.deserialize(path.read_text())
     system.addConstraint(0, 1, 0.3)
     rigid.write_text(openmm.XmlSerializer.serialize(system))
-    for file, message in ((damaged, "truncated"), (foreign, "expected an OpenMM System"), (rigid, "1 constraints")):
+    for file, message in (
+        (damaged, "not a whole XML file"),
+        (foreign, "expected an OpenMM System"),
+        (rigid, "1 constraints"),
+    ):
         with pytest.raises(EngineError, match=f"{file.name}.*{message}"):
             load_teacher(f"openmm:{file}")
     with pytest.raises(EngineError, match="platform Abacus"):
         load_teacher(f"openmm:{path}", platform="Abacus")
+
+
+def test_a_system_that_would_run_code_is_refused_unread(argon, tmp_path):
+    path, called = argon[0], tmp_path / "called"
+    system = openmm.XmlSerializer.deserialize(path.read_text())
+    system.addForce(openmm.PythonForce(Hostile(str(called))))
+    path.write_text(openmm.XmlSerializer.serialize(system))
+    called.unlink(missing_ok=True)
+    with pytest.raises(EngineError, match="argon.xml: a PythonForce is refused"):
+        load_teacher(f"openmm:{path}")
+    assert not called.exists()
+
+
+class Hostile:
+    """A computation that leaves a file behind when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __call__(self, state):
+        return 0.0, np.zeros((16, 3))
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        open(self.path, "w").close()
 
 
 def test_a_teacher_of_ones_own():
