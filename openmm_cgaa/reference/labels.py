@@ -159,13 +159,14 @@ class Labels:
         return notes
 
     def _find_energy(self):
-        """The one energy that has forces beside it; None where there is none."""
-        if self.forces:
-            found = {key for key in self.keys if self.forces in self._kin(key, "forces", "force")}
-        else:
-            found = {key for key in self.keys if self._kin(key, "forces", "force")}
-        found = found or {"energy"} & self.keys
-        return self._only(sorted(found), "energy", "--energy-key") if found else None
+        """The one energy that has forces beside it, those that were asked for; None where there is none."""
+        found = [key for key in sorted(self.keys) if (kin := self._kin(key, "forces", "force")) and self._fits(kin)]
+        if not found and self.forces is None and "energy" in self.keys:
+            return "energy"
+        return self._only(found, "energy", "--energy-key") if found else None
+
+    def _fits(self, kin):
+        return self.forces is None or self.forces in kin
 
     def _kin(self, energy, *words) -> list:
         """Keys that are named as the energy is, but for the word."""
@@ -186,7 +187,7 @@ class Labels:
 
     def _masked(self, key, values):
         word = next((w for w in ("energy", "forces", "stress", "virials") if w.rstrip("s") in key.lower()), None)
-        return key in self.used and values.get(f"config_{word}_weight") == 0
+        return key in self.used and bool(np.all(values.get(f"config_{word}_weight", 1) == 0))
 
     def _stress_text(self, key):
         order = ", six numbers are xx yy zz xy yz zx" if key.lower() == "y_stress" else ""

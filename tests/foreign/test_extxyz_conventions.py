@@ -190,6 +190,7 @@ REFUSED = {  # text, options, message
     "misspelt": (READ["MACE"][0], {"energy": "ref_energy"}, "no frame has 'ref_energy'.*REF_energy, REF_forces"),
     "misspelt stress": (READ["MACE"][0], {"stress": "REF_virial"}, "no frame has 'REF_virial', asked for as stress"),
     "no kin": (frame("REF_energy=-3.5", OWN), {"energy": "REF_energy"}, "no forces beside 'REF_energy'.*--forces-key"),
+    "no kin of forces": (frame("energy=-3.5", REF), {"forces": "REF_forces"}, "no energy beside the forces"),
     "half": (frame("energy=-3.5"), {}, "no forces beside 'energy'"),
     "other half": (frame("a=1", OWN), {}, "no energy beside the forces"),
     "sign": (
