@@ -74,7 +74,7 @@ INTEGRATORS = {
 
 @pytest.mark.parametrize("name", INTEGRATORS)
 def test_every_integrator_sees_the_forces_of_the_moment(few, potential, name):
-    """openmm/openmm#4048, openmm/openmm#4040, leeping/forcebalance PR#31."""
+    """openmm/openmm#4040: whoever integrates asks for the forces in his own order and at his own places."""
     simulation, _ = simulation_of(few, potential, INTEGRATORS[name]())
     simulation.step(15)
     assert np.abs(positions_of(simulation.context.getState(positions=True)) - few[1]).max() > 1e-5
@@ -82,7 +82,7 @@ def test_every_integrator_sees_the_forces_of_the_moment(few, potential, name):
 
 
 def test_nose_hoover_conserves_the_energy_with_its_bath(few, potential):
-    """openmm/openmm#4048: what the thermostat takes out it must have."""
+    """What the thermostat takes out it must have."""
     integrator = openmm.NoseHooverIntegrator(300.0, 50.0, STEP)
     simulation, _ = simulation_of(few, potential, integrator)
     total, kinetic = [], []
@@ -95,7 +95,7 @@ def test_nose_hoover_conserves_the_energy_with_its_bath(few, potential):
 
 
 def test_dissipative_particles_keep_their_momentum(few, potential):
-    """openmm/openmm#4048: friction and noise act between pairs, the model's forces add up to zero."""
+    """Friction and noise act between pairs, the model's forces add up to zero."""
     simulation, _ = simulation_of(few, potential, openmm.DPDIntegrator(300.0, 5.0, 0.6, STEP))
     masses = np.array([simulation.system.getParticleMass(i)._value for i in range(len(few[1]))])
 
@@ -112,7 +112,7 @@ def test_dissipative_particles_keep_their_momentum(few, potential):
 
 
 def test_accelerated_dynamics_scale_the_forces_by_the_energy(few, potential):
-    """openmm/openmm#4048: one step from rest moves each atom by dt^2 F' / m, F' = F (alpha / (alpha + E - V))^2."""
+    """One step from rest moves each atom by dt^2 F' / m, F' = F (alpha / (alpha + E - V))^2."""
     topology, positions, box = few
     energy, forces = potential.evaluate(topology, positions, box)
     alpha, threshold = 300.0, energy + 100.0
@@ -128,7 +128,7 @@ def test_accelerated_dynamics_scale_the_forces_by_the_energy(few, potential):
 
 
 def test_the_energy_as_a_collective_variable(few, potential):
-    """openmm/openmm#4040: a CustomCVForce holds a copy of the force in a Context of its own."""
+    """openmm/openmm-ml#32: a CustomCVForce holds a copy of the force in a Context of its own."""
     topology, positions, box = few
     inner = potential.createSystem(topology, backend="python", removeCMMotion=False)
     system, around = openmm.System(), openmm.CustomCVForce("0.5*e + 2*d")
@@ -152,7 +152,7 @@ def test_the_energy_as_a_collective_variable(few, potential):
 
 
 def test_alchemical_transfer_evaluates_both_places(few, potential):
-    """openmm/openmm#4040: ATMForce runs the model at the positions and with one molecule displaced.
+    """openmm/openmm#4457: ATMForce runs the model at the positions and with one molecule displaced.
 
     Right: E = E0 + lambda (E1 - E0), and the forces likewise.
     """
@@ -212,7 +212,7 @@ def test_metadynamics_bias_a_run_and_leave_the_model_alone(few, potential, tmp_p
 
 
 def test_tempering_weighs_the_energies_of_the_model(few, potential, tmp_path, monkeypatch):
-    """openmm/openmm#4048: steps between temperatures are drawn by the energy of the moment.
+    """Steps between temperatures are drawn by the energy of the moment.
 
     Right: with the weights that `evaluate` asks for, E / kT, all temperatures are as likely; 25 draws see each.
     """

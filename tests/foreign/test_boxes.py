@@ -24,9 +24,9 @@ from openmm_cgaa.engines.ase import CGAACalculator  # noqa: E402
 @pytest.mark.parametrize("edge", [0.7, 1.1])
 @pytest.mark.parametrize("repeats", [(2, 1, 1), (1, 3, 2), (3, 3, 3)])
 def test_a_crystal_has_the_same_energy_in_larger_cells(any_path, liquid, edge, repeats):
-    """FAIR-Chem/fairchem#1215, isayev/ASE_ANI#27: cells smaller than the cutoff, where a molecule sees its own images.
+    """facebookresearch/fairchem#1215, isayev/ASE_ANI#27: cells smaller than the cutoff.
 
-    Right: energy and forces of the cell, once for each copy.
+    Right: energy and forces of the cell, where a molecule sees its own images, once for each copy.
     """
     box = edge * np.array([[1.0, 0.0, 0.0], [0.2, 1.0, 0.0], [-0.1, 0.1, 1.0]])
     topology, positions = molecules(liquid, [0], box)
@@ -68,7 +68,7 @@ def left_handed(liquid):
 
 
 def test_a_left_handed_cell_is_not_run(tiny_conserving_path, liquid):
-    """materialsvirtuallab/matgl#198, ACEsuit/mace#1509: cells of negative volume, as some codes write them."""
+    """materialyzeai/matgl#198, ACEsuit/mace#1509: cells of negative volume, as some codes write them."""
     atoms = left_handed(liquid)
     atoms.calc = CGAACalculator(tiny_conserving_path)
     with pytest.raises(GeometryError, match="right-handed"):

@@ -69,10 +69,10 @@ def test_four_contexts_of_one_system_in_four_threads(tiny_conserving_path, liqui
 
 
 @backends
-def test_contexts_of_systems_of_their_own_in_threads(any_path, solvent, backend):
+def test_contexts_of_systems_of_their_own_in_threads(tiny_conserving_path, solvent, backend):
     """openmm/openmm-torch#13 once more: Systems made by one potential, which share its network."""
     topology, positions, _ = solvent
-    potential = CGAAPotential(any_path)
+    potential = CGAAPotential(tiny_conserving_path)
     systems = [potential.createSystem(topology, backend=backend, positions=positions) for _ in range(2)]
     alone = [end_of_a_run(system, positions, seed) for seed, system in enumerate(systems)]
     tasks = [partial(end_of_a_run, system, positions, seed) for seed, system in enumerate(systems)]

@@ -17,7 +17,7 @@ from openmm_cgaa.engines.ase import CGAACalculator  # noqa: E402
 
 
 def test_atoms_wrapped_at_each_step_move_as_if_they_were_not(tiny_conserving_path, liquid):
-    """NVIDIA/nvalchemi-toolkit-ops#151: neighbour lists with a skin that outlive a wrapping.
+    """NVIDIA/nvalchemi-toolkit#151: lists with a skin that take a wrapped atom for one that has not moved.
 
     Right: positions of both runs differ by whole boxes, total energies not at all.
     """
@@ -69,7 +69,7 @@ def test_a_context_whose_atoms_change_their_image_between_calls(tiny_conserving_
 
 
 def test_a_triclinic_box_in_any_choice_of_its_vectors(tiny_conserving_path, liquid):
-    """openmm/openmm#4548: lattice vectors plus each other's multiples span the same lattice."""
+    """materialyzeai/matcalc#200: lattice vectors plus each other's multiples span the same lattice."""
     box = np.array([[2.0, 0.0, 0.0], [0.6, 1.9, 0.0], [-0.5, 0.7, 1.8]])
     topology, positions = molecules(liquid, [0, 1, 7])
     grains, potential = GrainMap.from_topology(topology), CGAAPotential(tiny_conserving_path, "double")

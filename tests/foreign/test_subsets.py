@@ -31,7 +31,7 @@ def alone(any_path, liquid, solvent, shuffled):
 
 @backends
 def test_atoms_named_in_any_order(any_path, solvent, shuffled, alone, backend):
-    """openmm/openmm-ml#55, openmm/openmm_workshop#13: the ML part's atoms are neither contiguous nor sorted."""
+    """openmm/openmm-ml#55, openmm/openmm_workshops#13: the ML part's atoms are neither contiguous nor sorted."""
     topology, positions, box = solvent
     system = openmm.System()
     for _ in positions:
