@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import CGAADomainWarning, CGAAError
-from .files import write_bytes
+from .files import check_folder, owned, write_bytes
 from .potential import CGAAPotential
 from .ranges import PROCESSES, bounded
 from .reference.dataset import Dataset, describe_teacher, same_teacher
@@ -23,6 +23,8 @@ from .training.evaluation import evaluate
 from .training.run import train
 from .units import ANGSTROM_PER_NM, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
 from .yamlfile import read_yaml
+
+FILES = ("before.h5", "chosen.h5", "own_before.h5", "improved", "after.h5", "own_after.h5", "report.json")
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,11 @@ def improve(path, progress=print) -> dict:
     folder, out = path.parent, path.parent / plan.output
     config = load_config(folder / plan.train, plan.changes)
     _begin(plan, config, folder / plan.sample, out)
+    with owned(out):
+        return _go_on(plan, config, folder, out, progress)
 
+
+def _go_on(plan, config, folder, out, progress):
     students = []
     for seed in range(1, plan.members + 1):
         progress(f"student {seed} of {plan.members}")
@@ -201,9 +207,13 @@ def _begin(plan, config, sampling, out):
     data = identity["training"]["data"]
     data["paths"] = [Path(p).name for p in data["paths"]]  # a folder may be moved
     record = out / "round.json"
+    check_folder(out, record.name, [*(f"student{seed}" for seed in range(1, plan.members + 1)), *FILES])
     if record.is_file():
-        held = json.loads(record.read_text())
-        changed = [key for part, new in identity.items() for key in new if held[part].get(key) != new[key]]
+        try:
+            held = json.loads(record.read_text())
+            changed = [key for part, new in identity.items() for key in new if held[part].get(key) != new[key]]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise CGAAError(f"{record}: is damaged, or no record of a round; bring the file back from a copy") from None
         if changed:
             raise CGAAError(
                 f"{out} holds a round with other settings (different: {', '.join(changed)}); choose another output "

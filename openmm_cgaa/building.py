@@ -10,7 +10,7 @@ import openmm
 from openmm import app, unit
 
 from .errors import CGAAError
-from .files import write_bytes
+from .files import STRUCTURE, XML, check_output, write_bytes
 from .molecules import Molecule
 from .ranges import SEEDS, bounded
 from .settings import Checked, from_mapping
@@ -117,6 +117,10 @@ def build(path, output=None, progress=None):
     output = Path(output) if output else folder / config.output
     if output.suffix.lower() not in (".cif", ".mmcif", ".pdbx"):
         raise CGAAError(f"{output}: the box is written as PDBx/mmCIF, which keeps all bonds; let its name end on .cif")
+    inputs = [path, *(folder / molecule.structure for molecule in config.molecules if molecule.structure)]
+    check_output(output, STRUCTURE, inputs)
+    if config.forcefield:
+        check_output(folder / config.forcefield, XML, inputs)
     molecules = [(*molecule.load(folder), molecule.count) for molecule in config.molecules]
     if config.box is None:
         edges = np.full(3, box_length(molecules, config.density))

@@ -13,11 +13,10 @@ import openmm
 
 from . import __version__
 from .errors import SimulationError
-from .files import check_folder, write_bytes
+from .files import check_folder, seal, unseal, write_bytes
 
 LENGTHS = ("picoseconds", "nve_picoseconds")  # what a resumed run may change
 FILES = ("topology.cif", "trajectory.dcd", "state.csv", "nve.csv", "nvt.chk", "nve.chk", "last_good.cif")
-SEAL = b"sha256:"  # stands with a digest at the end of a checkpoint, where OpenMM does not look
 
 
 def make_record(settings, provenance, topology) -> dict:
@@ -134,7 +133,7 @@ def write_checkpoint(path, context) -> None:
     context : openmm.Context
     """
     data = context.createCheckpoint()
-    write_bytes(path, data + SEAL + hashlib.sha256(data).digest())
+    write_bytes(path, seal(data))
     context.loadCheckpoint(data)
 
 
@@ -146,9 +145,8 @@ def load_checkpoint(path, context) -> None:
     SimulationError
         The file is damaged, or of another machine, platform or version.
     """
-    raw, length = Path(path).read_bytes(), len(SEAL) + hashlib.sha256().digest_size
-    data, digest = raw[:-length], raw[-length:]
-    if digest != SEAL + hashlib.sha256(data).digest():
+    data = unseal(Path(path).read_bytes())
+    if data is None:
         raise SimulationError(
             f"{path}: is damaged, or no checkpoint of openmm-cgaa simulate (its checksum does not fit); bring the file "
             "back from a copy, or start the run anew in another folder"

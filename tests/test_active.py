@@ -430,8 +430,12 @@ def test_missing_files_are_named(tmp_path, capsys, no_training):
 
 
 def test_a_budget_below_a_frame_is_said(copied, no_training):
-    path = copied("round.json", "chosen*")
+    path = copied("chosen*")
     settings(path.parent, budget=2)
+    record = path.parent / "out/round.json"
+    held = json.loads(record.read_text())
+    held["round"]["budget"] = 2
+    record.write_text(json.dumps(held))
     with pytest.raises(CGAAError, match="budget: 2 grains are fewer than the smallest frame has"):
         improve(path, lambda line: None)
 

@@ -16,7 +16,8 @@ pytest.importorskip("lightning")
 
 from openmm_cgaa.cli import main
 from openmm_cgaa.engines.ase import CGAACalculator
-from openmm_cgaa.errors import CGAAError, DatasetError
+from openmm_cgaa.errors import CGAAError, DatasetError, OutputError
+from openmm_cgaa.files import owned
 from openmm_cgaa.grains import GrainType
 from openmm_cgaa.modelfile import load_model
 from openmm_cgaa.nn import build_network, complete_config
@@ -669,21 +670,22 @@ def test_a_finished_run_ends_at_once_and_the_time_budget_stops_one(write_config,
 def test_a_full_disk_leaves_the_last_checkpoint_and_the_run_goes_on_from_it(write_config, tmp_path, monkeypatch):
     unbroken = train(load_config(write_config(output="unbroken")))
     config = load_config(write_config())
-    save = torch.save
+    written, replace_file = [], os.replace
 
-    def full_disk(checkpoint, file):
-        if checkpoint["global_step"] == 8:
-            file.write(b"half a checkpoint")
-            raise OSError(28, "No space left on device")
-        save(checkpoint, file)
+    def full_disk(source, target):
+        written.append(Path(target).name)
+        if len(written) > 3:
+            raise OSError(28, "No space left on device", source)
+        replace_file(source, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(torch, "save", full_disk)
-        with pytest.raises(CGAAError, match="No space left on device.*the one before is as it was"):
+        patch.setattr(os, "replace", full_disk)
+        with pytest.raises(OutputError, match="ckpt.*No space left on device.*make room, then run the same command"):
             train(config)
+    assert written[1:3] == ["best.ckpt", "last.ckpt"]  # after .owner
     folder = tmp_path / "run"
     assert torch.load(folder / "last.ckpt", weights_only=True)["global_step"] == 4
-    assert sorted(p.name for p in folder.iterdir()) == ["best.ckpt", "last.ckpt", "log"]
+    assert sorted(p.name for p in folder.iterdir()) == [".lock", "best.ckpt", "last.ckpt", "log"]
     for (name, a), b in zip(weights(unbroken).items(), weights(train(config)).values()):
         assert torch.equal(a, b), name
 
@@ -695,6 +697,35 @@ def test_a_damaged_checkpoint_is_named(write_config, tmp_path):
     last.write_bytes(last.read_bytes()[:1000])
     with pytest.raises(CGAAError, match=r"last.ckpt: not a whole checkpoint.*--restart"):
         train(config)
+    train(config, restart=True)
+    with open(last, "r+b") as file:  # in the weights, where torch would not see it
+        file.seek(last.stat().st_size // 2)
+        file.write(bytes(64))
+    with pytest.raises(CGAAError, match=r"last.ckpt: not a whole checkpoint \(its checksum does not fit\)"):
+        train(config)
+
+
+def test_files_of_others_are_not_replaced(write_config, tmp_path):
+    config = load_config(write_config(max_steps=4))
+    folder = Path(config.output)
+    folder.mkdir()
+    foreign = folder / "model.safetensors"
+    foreign.write_bytes(b"of another program")
+    for restart in (False, True):
+        with pytest.raises(OutputError, match="holds model.safetensors, but no last.ckpt"):
+            train(config, restart)
+    foreign.rename(folder / "mine.safetensors")
+    torch.save({"state_dict": {}}, folder / "best.ckpt")
+    with pytest.raises(CGAAError, match="best.ckpt: not a checkpoint of openmm-cgaa train"):
+        train(config, restart=True)
+    (folder / "best.ckpt").unlink()
+    with owned(folder), pytest.raises(OutputError, match=f"process {os.getpid()} on .* works in it"):
+        train(config)
+    own = train(config)
+    before = own.read_bytes()
+    with pytest.raises(OutputError, match="model.safetensors: is an input"):
+        train(load_config(write_config(max_steps=4, init=str(own))), restart=True)
+    assert own.read_bytes() == before and (folder / "last.ckpt").is_file()
 
 
 def test_a_run_that_blows_up_stops(write_config):

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..contacts import pairs_between, shortest_contact
 from ..errors import CGAAError
-from ..files import write_bytes
+from ..files import CURVES, FIGURE, JSON, check_folder, check_output, owned, write_bytes
 from ..topologies import symbol
 from ..units import ANGSTROM_PER_NM
 from .bonds import bond_stability
@@ -32,6 +32,8 @@ class Report:
 
     def __init__(self, out, tell=print):
         self.out, self.tell = Path(out), tell
+        check_folder(self.out, "summary.json", ["summary.txt"])
+        check_output(self.out / "summary.json", JSON)
         self.out.mkdir(parents=True, exist_ok=True)
         self.summary, self.lines, self.figures, self.skipped = {}, [], [], []
         self.draws = find_spec("matplotlib") is not None
@@ -54,6 +56,7 @@ class Report:
         if self.draws:
             from . import figures
 
+            check_output(self.out / file, FIGURE)
             self.figures.append(str(getattr(figures, function)(*arguments, self.out / file, **options)))
 
     def write(self) -> dict:
@@ -95,6 +98,20 @@ def analyze(folder, out=None, reference=None, model=None, teacher_frames=20, pai
     """
     run = read_run(folder, begin)
     report = Report(out or Path(folder) / "analysis", tell)
+    with owned(report.out):
+        _run(run, report, folder)
+        _temperatures(run, report)
+        _density(run, report)
+        _drift(run, report)
+        _bonds(run, report)
+        _contacts(run, report)
+        _distributions(run, report, reference, pairs)
+        _teacher(run, report, model, teacher_frames)
+        report.write()
+    return report
+
+
+def _run(run, report, folder):
     topology, time = run.trajectory.topology, run.trajectory.time
     counts = ", ".join(
         f"{count} {kind.name}" for kind, count in zip(run.grain_map.types, run.grain_map.network_order()[1])
@@ -106,15 +123,6 @@ def analyze(folder, out=None, reference=None, model=None, teacher_frames=20, pai
         f"{folder}: {len(time)} frames, {time[0]:.2f} to {time[-1]:.2f} ps",
         f"{topology.n_atoms} atoms, {run.grain_map.num_grains} grains ({counts})",
     )
-    _temperatures(run, report)
-    _density(run, report)
-    _drift(run, report)
-    _bonds(run, report)
-    _contacts(run, report)
-    _distributions(run, report, reference, pairs)
-    _teacher(run, report, model, teacher_frames)
-    report.write()
-    return report
 
 
 def _temperatures(run, report):
@@ -252,6 +260,7 @@ def _select(topology, selection):
 
 
 def _write_curves(path, curves):
+    check_output(path, CURVES)
     r = next(iter(curves.values())).r
     table = np.column_stack([r, *(curve.g for curve in curves.values())])
     rows = [",".join(["r_nm", *curves]), *(",".join(f"{x:.5f}" for x in row) for row in table)]

@@ -15,6 +15,7 @@ import numpy as np
 
 from .. import signals
 from ..errors import DatasetError, EngineError
+from ..files import DATA_SET, check_output
 from .dataset import Dataset, frame_key, same_teacher
 from .parts import Label, Parts
 from .teachers import Teacher, load_teacher
@@ -164,9 +165,14 @@ def label_frames(frames, teacher, folder, progress=None) -> list:
 
 
 def _open(frames_path, output):
-    if output.resolve() == frames_path.resolve():
-        raise DatasetError(f"{output}: is the file of frames itself; name another output")
+    """The frames and the finished labels; OUTPUT must be free to be written."""
+    for path in (output, _refused(output)):
+        check_output(path, DATA_SET, [frames_path])
     return Dataset.load(frames_path), Parts(output.with_name(output.name + ".parts"))
+
+
+def _refused(output):
+    return output.with_name(f"{output.stem}.refused.h5")
 
 
 def _read_parts(dataset, parts):
@@ -311,7 +317,7 @@ def _assemble(dataset, labels, failed, teacher, output) -> Dataset:
         "teacher_seconds": round(sum(label.seconds for label in labels.values()), 3),
         "versions": {"openmm-cgaa": version("openmm-cgaa"), **(teacher.get("versions") or {})},
     }
-    refused_path = output.with_name(f"{output.stem}.refused.h5")
+    refused_path = _refused(output)
     if reasons:
         refused = made.keep(masks)
         refused.provenance = dataset.provenance | {"labelling": facts, "refused": _listed(refused, made, reasons)}

@@ -11,7 +11,7 @@ from openmm import app, unit
 
 from ..building import append_molecule, read_molecules
 from ..errors import CGAAError
-from ..files import stamps
+from ..files import DATA_SET, check_output, stamps
 from ..molecules import Molecule
 from ..ranges import PROCESSES, SEEDS, bounded
 from ..settings import Checked, from_mapping
@@ -178,6 +178,10 @@ def load_plan(path, output=None, workers=None, model=None) -> Plan:
         model = str(Path(model).resolve()) if Path(model).exists() else str(model)
         sampler = replace(sampler, model=model) if sampler else Sampler(model=model)
     output = str(Path(output).resolve() if output else folder / plan.output)
+    named = [molecule.structure for molecule in molecules]
+    named += [getattr(run, key, None) for run in runs for key in ("source", "structure")]
+    inputs = [path, *(folder / name for name in named if name), *(sampler.files if sampler else ())]
+    check_output(output, DATA_SET, inputs)
     changes = {"runs": runs, "molecules": molecules, "sampler": sampler, "output": output}
     return replace(plan, **changes, workers=plan.workers if workers is None else workers, folder=folder)
 

@@ -68,6 +68,11 @@ class Sampler(Checked):
             model = str(folder / model)
         return Sampler(forcefield, system, model, self.platform, self.threads)
 
+    @property
+    def files(self) -> list:
+        """All that it is read from, by path; also the name of a bundled model."""
+        return [name for name in (*(self.forcefield or []), self.system, self.model) if name]
+
     def identity(self) -> dict:
         """Names of the files, and the SHA-256 of their contents together: JSON."""
         named, digest = {}, hashlib.sha256()

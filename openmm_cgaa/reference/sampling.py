@@ -13,6 +13,7 @@ import openmm
 
 from .. import __version__, signals
 from ..errors import CGAAError
+from ..files import owned
 from .cuts import cut_clusters, run_bursts, sample_pair, scan_volumes
 from .dataset import Dataset, Trajectory
 from .liquids import sample_liquid, sample_molecule
@@ -66,13 +67,13 @@ def sample(path, output=None, workers=None, progress=None, model=None, splits=No
     if not first:
         wanted = f" of split {' or '.join(splits)}" if splits else ""
         raise CGAAError(f"{path}: the runs make no trajectory{wanted}; there is nothing to sample")
-    plan.parts.mkdir(parents=True, exist_ok=True)
-    failed = _make_all(plan, first, progress)
-    dataset = _join(plan, first, failed, path)
-    if inner and dataset is not None:
-        inner = _expand(plan, inner, splits, taken={run.name for run in first})
-        failed |= _make_all(plan, inner, progress)
-        dataset = _join(plan, first + inner, failed, path)
+    with owned(plan.parts):
+        failed = _make_all(plan, first, progress)
+        dataset = _join(plan, first, failed, path)
+        if inner and dataset is not None:
+            inner = _expand(plan, inner, splits, taken={run.name for run in first})
+            failed |= _make_all(plan, inner, progress)
+            dataset = _join(plan, first + inner, failed, path)
     if failed:
         lines = "".join(f"\n  {name}: {reason}" for name, reason in failed.items())
         kept = "nothing was finished" if dataset is None else f"the others are in {plan.output}"

@@ -1,6 +1,6 @@
 """Checkpoints that survive a full disk, an interrupted write and a kill at any moment."""
 
-import os
+import io
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -10,29 +10,22 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from .. import signals
 from ..errors import CGAAError
+from ..files import seal, unseal, write_bytes
+
+END_OF_ZIP = b"PK\x05\x06"
+
+
+class DamagedCheckpoint(CGAAError):
+    """A checkpoint of training that cannot be gone on from."""
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Write beside the old checkpoint, then rename; read without unpickling code."""
+    """Write beside the old checkpoint, sealed, then rename; read without unpickling code."""
 
     def save_checkpoint(self, checkpoint, path, storage_options=None):
-        path = Path(path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with open(temporary, "wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException as error:
-            temporary.unlink(missing_ok=True)
-            if isinstance(error, (OSError, RuntimeError)):  # torch.save turns a full disk into a RuntimeError
-                raise CGAAError(
-                    f"{path}: checkpoint not written ({error}); the one before is as it was: make room, then run the "
-                    "same command again to go on from there"
-                ) from error
-            raise
+        file = io.BytesIO()
+        torch.save(checkpoint, file)
+        write_bytes(path, seal(file.getbuffer()))
 
     def load_checkpoint(self, path, map_location=None, weights_only=True):
         return read_checkpoint(path, map_location)
@@ -43,14 +36,22 @@ def read_checkpoint(path, map_location=None) -> dict:
 
     Raises
     ------
+    DamagedCheckpoint
+        The file is not what was written.
     CGAAError
-        The file is damaged or not a checkpoint of this program.
+        It is no checkpoint of this program.
     """
+    raw = Path(path).read_bytes()
+    data = raw if raw[-22:-18] == END_OF_ZIP else unseal(raw)  # older checkpoints have no seal
     try:
-        checkpoint = torch.load(path, map_location=map_location or "cpu", weights_only=True)
+        if data is None:
+            raise ValueError("its checksum does not fit")
+        checkpoint = torch.load(io.BytesIO(data), map_location=map_location or "cpu", weights_only=True)
     except Exception as error:
-        reason = str(error).splitlines()[0]
-        raise CGAAError(f"{path}: not a whole checkpoint ({reason}); delete it or start again with --restart") from None
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DamagedCheckpoint(
+            f"{path}: not a whole checkpoint ({reason}); delete it or start again with --restart"
+        ) from None
     if not isinstance(checkpoint, dict) or "run" not in checkpoint:
         raise CGAAError(f"{path}: not a checkpoint of openmm-cgaa train; choose another output folder")
     return checkpoint

@@ -5,6 +5,7 @@ import logging
 import platform
 import signal
 import warnings
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,12 +15,20 @@ from lightning.pytorch.loggers import CSVLogger
 
 from .. import signals
 from ..errors import CGAAError
+from ..files import MODEL, check_folder, check_output, owned, writing
 from ..grains import GrainType
 from ..modelfile import load_model, model_bytes, read_metadata, save_model
 from ..nn import build_network, complete_config
 from ..reference.dataset import describe_teacher
 from ..torchstate import calling, threads
-from .checkpoints import AtomicCheckpointIO, SavedStop, TimeBudget, checkpoint_callbacks, read_checkpoint
+from .checkpoints import (
+    AtomicCheckpointIO,
+    DamagedCheckpoint,
+    SavedStop,
+    TimeBudget,
+    checkpoint_callbacks,
+    read_checkpoint,
+)
 from .config import TrainingConfig
 from .data import FrameData
 from .domain import training_domain
@@ -48,7 +57,9 @@ def train(config: TrainingConfig, restart=False) -> Path:
     Raises
     ------
     CGAAError
-        The output folder holds a run of another configuration, data do not fit, or a checkpoint cannot be written.
+        The output folder holds a run of another configuration, or data do not fit.
+    OutputError
+        A file cannot be written, another process trains into the folder, or it holds files of others.
     Interrupted
         By a signal, after a checkpoint: the same call goes on.
     """
@@ -60,10 +71,7 @@ def train(config: TrainingConfig, restart=False) -> Path:
 
 def _train(config, restart):
     output = Path(config.output)
-    last = output / "last.ckpt"
-    resume = last.is_file() and not restart
-    if resume:
-        _check_same_run(last, config)
+    _resumes(config, restart)  # what is refused is refused before data are read
     chosen = choose_frames(config.data, config.seed)
     if config.init:
         network, types = _start_from(config, chosen["train"])
@@ -80,15 +88,15 @@ def _train(config, restart):
     data = FrameData(training, validation, config.batch_grains, config.max_steps, config.seed)
     module = Distillation(network, config)
     trainer = _trainer(config, output)
-    try:
-        output.mkdir(parents=True, exist_ok=True)
+    with owned(output), writing(output, "run the same command again to go on from the last checkpoint"):
+        resume = _resumes(config, restart)
         if not resume:
             for name in ("best.ckpt", "last.ckpt"):
                 (output / name).unlink(missing_ok=True)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*(does not have many workers|exists and is not empty|in eval mode).*")
             warnings.filterwarnings("ignore", ".*[Tt]rying to infer the `batch_size`.*")
-            _fit(trainer, module, data, last, resume)
+            _fit(trainer, module, data, output / "last.ckpt", resume)
 
         best = read_checkpoint(output / "best.ckpt")
         module.load_state_dict(best["state_dict"])
@@ -100,11 +108,6 @@ def _train(config, restart):
             "errors": {"split": "validation", **best["validation"]},
         }
         save_model(output / "model.safetensors", module.average.module.cpu(), metadata, config.half)
-    except OSError as error:
-        raise CGAAError(
-            f"{output}: cannot be written ({error}); make room, then run the same command again to go on from the last "
-            "checkpoint"
-        ) from error
     return output / "model.safetensors"
 
 
@@ -115,6 +118,22 @@ def _fit(trainer, module, data, last, resume):
         number = getattr(error.__context__, "number", signal.SIGTERM)
         text = f"{last} holds the state, the same command goes on" if last.is_file() else "nothing is learned yet"
         raise signals.Interrupted(number, text) from None
+
+
+def _resumes(config, restart) -> bool:
+    """Whether the output folder holds a run to go on with; refuses what a run must not replace."""
+    output = Path(config.output)
+    check_folder(output, "last.ckpt", ["model.safetensors"])
+    check_output(output / "model.safetensors", MODEL, [config.init])
+    resume = (output / "last.ckpt").is_file() and not restart
+    if resume:
+        _check_same_run(output / "last.ckpt", config)
+    else:
+        for name in ("best.ckpt", "last.ckpt"):
+            if (output / name).is_file():
+                with suppress(DamagedCheckpoint):
+                    read_checkpoint(output / name)  # another program's is not to be removed
+    return resume
 
 
 def _start_from(config, dataset) -> tuple:

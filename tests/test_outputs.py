@@ -1,0 +1,160 @@
+"""No command writes over what it reads, over a file of another kind, or into a folder of others.
+
+A new command joins by a line of `OUTPUTS`.
+"""
+
+import errno
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from openmm_cgaa.cli import main
+from openmm_cgaa.files import owned
+from openmm_cgaa.reference.dataset import Dataset, Trajectory
+from openmm_cgaa.reference.formats import export_xyz
+from openmm_cgaa.reporters import write_structure
+
+# what is written stands in the place of OUT; every other name is an input, against which OUT is held
+OUTPUTS = {
+    "data export": "data export set.h5 OUT",
+    "data import": "data import set.extxyz OUT --topology box.cif",
+    "data merge": "data merge set.h5 other.h5 -o OUT",
+    "data info": "data info set.h5 other.h5 --figure OUT",
+    "evaluate --json": "evaluate model.safetensors set.h5 --json OUT",
+    "evaluate --figure": "evaluate model.safetensors set.h5 --figure OUT",
+    "benchmark": "benchmark box.cif --model model.safetensors --forcefield forcefield.xml --json OUT",
+    "label": "label set.h5 OUT --teacher springs:Springs",
+    "sample": "sample sample.yaml --output OUT",
+    "build": "build build.yaml --output OUT",
+}
+READ_BY_YAML = {"sample": ["set.h5", "molecule.cif", "forcefield.xml"], "build": ["molecule.cif"]}
+
+
+@pytest.fixture
+def place(solvent, liquid, tiny_conserving_path, tmp_path, monkeypatch):
+    """A folder with an input of each kind."""
+    monkeypatch.chdir(tmp_path)
+    topology, positions, _ = solvent
+    write_structure(tmp_path / "box.cif", topology, positions)
+    shutil.copy(tmp_path / "box.cif", tmp_path / "molecule.cif")
+    shutil.copy(tiny_conserving_path, tmp_path / "model.safetensors")
+    shutil.copy(Path(__file__).parents[1] / "systems/ec_emc/forcefield.xml", tmp_path / "forcefield.xml")
+    one = replace(liquid.take(range(2)), trajectory=np.zeros(2, int))
+    Dataset([one], [Trajectory("box", "liquid", "test")], {"name": "springs:Springs"}).save("set.h5")
+    shutil.copy("set.h5", "other.h5")
+    export_xyz(Dataset.load("set.h5"), "set.extxyz")
+    runs = [{"kind": "cluster", "name": "c", "source": "set.h5"}]
+    plan = {"runs": runs, "output": "frames.h5", "sampler": {"forcefield": ["forcefield.xml"]}}
+    plan["molecules"] = [{"name": "EC", "structure": "molecule.cif"}]
+    Path("sample.yaml").write_text(yaml.safe_dump(plan))
+    box = {"molecules": [{"name": "EC", "structure": "molecule.cif", "count": 1}], "density": 0.1, "output": "new.cif"}
+    Path("build.yaml").write_text(yaml.safe_dump(box))
+    return tmp_path
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def inputs(command):
+    words = OUTPUTS[command].split()
+    named = [word for word in words if "." in word and ":" not in word]
+    return named + READ_BY_YAML.get(command.split(" --")[0], [])
+
+
+@pytest.mark.parametrize("way", ["itself", "link", "hard link", "relative"])
+@pytest.mark.parametrize("command", OUTPUTS)
+def test_an_input_is_no_output(place, command, way, capsys):
+    for name in inputs(command):
+        output = {"itself": name, "link": f"link-{name}", "hard link": f"hard-{name}", "relative": f"x/../{name}"}[way]
+        if way == "link":
+            Path(output).symlink_to(name)
+        elif way == "hard link":
+            Path(output).hardlink_to(name)
+        elif way == "relative":
+            Path("x").mkdir(exist_ok=True)
+        if command == "build" and not output.endswith(".cif"):
+            continue  # told by its name
+        before = contents(place)
+        assert main(OUTPUTS[command].replace("OUT", output).split()) == 2, name
+        assert "is an input of this command" in capsys.readouterr().err
+        assert contents(place) == before
+
+
+@pytest.mark.parametrize("command", OUTPUTS)
+def test_a_file_of_another_kind_is_no_output(place, command, capsys):
+    output = "diary.cif" if command == "build" else "diary"
+    Path(output).write_text("dear diary")
+    before = contents(place)
+    assert main(OUTPUTS[command].replace("OUT", output).split()) == 2
+    assert "diary" in (told := capsys.readouterr().err) and "move it away, or name another output" in told
+    assert contents(place) == before
+
+
+@pytest.mark.parametrize("command", OUTPUTS)
+def test_a_place_that_cannot_be_written_is_told_at_once(place, command, capsys):
+    before = contents(place)
+    assert main(OUTPUTS[command].replace("OUT", "set.h5/out.cif").split()) == 2
+    assert "set.h5" in (told := capsys.readouterr().err) and "cannot be written" in told and "another place" in told
+    assert contents(place) == before
+
+
+def test_the_refused_frames_are_no_input_either(place, capsys):
+    shutil.copy("set.h5", "labels.refused.h5")
+    before = contents(place)
+    assert main("label labels.refused.h5 labels.h5 --teacher springs:Springs".split()) == 2
+    assert "labels.refused.h5: is an input" in capsys.readouterr().err and contents(place) == before
+
+
+def test_the_force_field_of_a_box_is_no_input_either(place, capsys):
+    box = yaml.safe_load(Path("build.yaml").read_text())
+    for name, why in (("molecule.cif", "is an input"), ("build.yaml", "is an input"), ("set.h5", "is no XML file")):
+        Path("build.yaml").write_text(yaml.safe_dump(box | {"forcefield": name}))
+        before = contents(place)
+        assert main(["build", "build.yaml"]) == 2
+        assert why in capsys.readouterr().err and contents(place) == before
+
+
+def test_an_analysis_replaces_no_file_of_others(place, capsys):
+    options = "--report-interval 2 --timestep 0.01 --max-stretch 2 --platform Reference --picoseconds 6e-5".split()
+    assert main(["simulate", "box.cif", "--model", "model.safetensors", "--out", "run", *options]) == 0
+    for name, text in (("summary.txt", "mine"), ("summary.json", "mine"), ("temperatures.png", "mine")):
+        out = place / f"out-{name}"
+        out.mkdir()
+        (out / name).write_text(text)
+        assert main(["analyze", "run", "--out", str(out), "--teacher-frames", "0"]) == 2
+        assert name in capsys.readouterr().err and (out / name).read_text() == text
+    with owned(place / "run/analysis"):
+        assert main(["analyze", "run", "--teacher-frames", "0"]) == 2
+    assert "works in it at this moment" in capsys.readouterr().err
+    for _ in range(2):
+        assert main(["analyze", "run", "--teacher-frames", "0"]) == 0
+
+
+def test_a_full_disk_names_the_file_and_leaves_the_rest(place, monkeypatch, capsys):
+    Path("out.h5").write_bytes(Path("set.h5").read_bytes())
+    before = contents(place)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    for command in (
+        "data merge other.h5 -o out.h5",
+        "data export set.h5 new.extxyz",
+        "label set.h5 l.h5 --teacher springs:Springs",
+    ):
+        assert main(command.split()) == 2
+        told = capsys.readouterr().err
+        assert (
+            "No space left on device" in told
+            and "make room" in told
+            and command.split()[-1][:3] in told
+            or "l.h5" in told
+        )
+    assert {path: data for path, data in contents(place).items() if ".parts" not in str(path)} == before
