@@ -177,7 +177,9 @@ def automorphisms(elements: tuple, bonds: tuple) -> np.ndarray:
         )
     neighbours, colours = _start(elements, bonds)
     found = _matcher(neighbours, colours, colours).isomorphisms_iter()
-    return np.array([[mapping[v] for v in range(len(elements))] for mapping in found])
+    permutations = np.array([[mapping[v] for v in range(len(elements))] for mapping in found])
+    permutations.setflags(write=False)  # it is remembered
+    return permutations
 
 
 def misfits(positions: np.ndarray, reference: np.ndarray, permutations: np.ndarray) -> np.ndarray:

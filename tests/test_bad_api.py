@@ -5,6 +5,7 @@ A new function or argument joins by a line in `FUNCTIONS`, a new kind of bad val
 
 import pathlib
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import numpy as np
 import openmm
@@ -110,6 +111,7 @@ BAD["mass"].pop("none")
 BAD["box or none"] = BAD["box"]
 BAD["positions or none"] = {k: v for k, v in ARRAYS.items() if k != "none"}
 BAD["group or none"] = {k: v for k, v in BAD["group"].items() if k != "none"}
+BAD["topology or none"] = {k: v for k, v in BAD["topology"].items() if k != "none"}
 BAD["device"] = {"word": "abacus", "thing": Thing(), "list": [1], "float": 1.5, "cuda": "cuda"}
 if torch.cuda.is_available():
     BAD["device"].pop("cuda")
@@ -224,6 +226,56 @@ FUNCTIONS = {
     ),
     "load_system": (lambda w, x: load_system(x), "path", "path no-such / cannot"),
 }
+
+
+if find_spec("ase"):
+    from ase import Atoms
+
+    from openmm_cgaa.engines.ase import CGAACalculator
+
+    def ase_energy(world, **changed):
+        """Of the good atoms with some of their properties replaced."""
+        symbols = [atom.element.symbol for atom in world.topology.atoms()]
+        given = dict(positions=10 * world.positions, cell=10 * world.box, pbc=True) | changed
+        return CGAACalculator(world.potential, world.topology).get_potential_energy(Atoms(symbols, **given))
+
+    BAD["cell"] = {"none": None, "flat": np.diag([1.0, 1.0, 0.0]), "nan": np.eye(3) * np.nan, "small": [4.0, 4.0, 4.0]}
+    BAD["pbc"] = {"slab": [True, True, False]}
+    BAD["far"] = {"nan": np.full((N, 3), np.nan), "inf": np.full((N, 3), np.inf)}
+    FUNCTIONS |= {
+        "CGAACalculator.model": (lambda w, x: CGAACalculator(x), "model", "model from memory"),
+        "CGAACalculator.precision": (lambda w, x: CGAACalculator(w.path, precision=x), "word", "precision"),
+        "CGAACalculator.topology": (
+            lambda w, x: CGAACalculator(w.path, x),
+            "topology or none",
+            "topology",
+        ),
+        "CGAACalculator, cell": (lambda w, x: ase_energy(w, cell=x), "cell", "box"),
+        "CGAACalculator, pbc": (lambda w, x: ase_energy(w, pbc=x), "pbc", "pbc"),
+        "CGAACalculator, positions": (lambda w, x: ase_energy(w, positions=x), "far", "position"),
+    }
+if find_spec("openmmml"):
+    from openmmml import MLPotential
+
+    def ml_system(world, **options):
+        return MLPotential("cgaa", modelPath=world.path).createSystem(world.topology, **options)
+
+    FUNCTIONS |= {
+        "MLPotential.modelPath": (lambda w, x: MLPotential("cgaa", modelPath=x), "model", "model from memory"),
+        "MLPotential.precision": (lambda w, x: MLPotential("cgaa", modelPath=w.path, precision=x), "word", "precision"),
+        "MLPotential.device": (lambda w, x: MLPotential("cgaa", modelPath=w.path, device=x), "device", "device"),
+        "MLPotential.createSystem.intraForceGroup": (
+            lambda w, x: ml_system(w, intraForceGroup=x),
+            "group or none",
+            "intraForceGroup",
+        ),
+        "MLPotential.createSystem.backend": (lambda w, x: ml_system(w, backend=x), "word", "backend"),
+        "MLPotential.createSystem.positions": (
+            lambda w, x: ml_system(w, positions=x),
+            "positions or none",
+            "position",
+        ),
+    }
 
 
 @pytest.fixture(scope="module")
