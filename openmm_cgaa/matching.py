@@ -173,7 +173,7 @@ def automorphisms(elements: tuple, bonds: tuple) -> np.ndarray:
     if (order := group_order(elements, bonds)) > MAX_AUTOMORPHISMS:
         raise GrainError(
             f"a grain of {formula(elements)} has {order} ways to exchange equivalent atoms, too many to compare with a "
-            f"reference geometry (at most {MAX_AUTOMORPHISMS}); cut it into smaller grains, or leave out the reference"
+            f"reference geometry (at most {MAX_AUTOMORPHISMS}); take a conserving model, which needs none"
         )
     neighbours, colours = _start(elements, bonds)
     found = _matcher(neighbours, colours, colours).isomorphisms_iter()

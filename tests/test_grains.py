@@ -110,7 +110,7 @@ def test_long_polymer_in_little_time_and_a_clear_limit():
     grains = grains_of([molecule], ["PEO"])
     assert grains.types[0].num_classes == 2 * units + units // 2 + 1 + 1
     grains = grains.with_references(geometry(molecule))
-    with pytest.raises(GrainError, match=f"{2 ** (2 * units + 1)} ways to exchange.*at most 20000.*smaller grains"):
+    with pytest.raises(GrainError, match=f"{2 ** (2 * units + 1)} ways to exchange.*at most 20000.*a conserving model"):
         grains.align(geometry(molecule))
 
 

@@ -87,7 +87,7 @@ def choose_backend(backend: str) -> str:
         return "python"
     if missing:
         raise EngineError(
-            f"backend 'torch': {missing}; install it with `pip install openmm_cgaa[torchforce]` (openmmtorch 1.5 and "
+            f"backend 'torch': {missing}; install it with: pip install 'openmm-cgaa[torchforce]' (openmmtorch 1.5 and "
             "torch 2.9.x), or use backend='python'"
         )
     return backend

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DatasetError
+from ..lattice import height, reduced
+from ..topologies import ISOTOPES
 
 COLUMNS = re.compile(r'\bProperties\s*=\s*"?([^\s"]+)')
 FARTHEST = 1e6  # Å
@@ -39,6 +41,10 @@ def read_frames(path):
         try:
             (atoms,) = read_xyz(io.StringIO(text), slice(None))
         except Exception as error:  # ASE's reader raises whatever it stumbles on
+            if isinstance(error, KeyError) and error.args[0] in ISOTOPES:
+                raise DatasetError(
+                    f"{where}: ASE has no element {error.args[0]}; write H, of which labels are the same"
+                ) from None
             raise DatasetError(
                 f"{where} cannot be read as extended XYZ (from line {line}: {str(error) or type(error).__name__}); is "
                 "it damaged, or of another format?"
@@ -50,6 +56,8 @@ def read_frames(path):
                     "it stands; rename it in the file"
                 )
         _check_geometry(atoms, where)
+        if atoms.pbc.all():
+            atoms.set_cell(reduced(atoms.cell.array))  # in long vectors of it a search for neighbours takes for ever
         yield atoms
 
 
@@ -67,9 +75,9 @@ def _check_geometry(atoms, where):
         raise DatasetError(
             f"{where}: Lattice spans {volume:.3g} Å^3 for {len(atoms)} atoms, less than matter takes; lengths are in Å"
         )
-    height = 1.0 / np.linalg.norm(np.linalg.inv(atoms.cell.array), axis=0).max()
-    if height < THINNEST:
-        raise DatasetError(f"{where}: Lattice is {height:.3g} Å high in its narrowest direction; lengths are in Å")
+    narrowest = height(reduced(atoms.cell.array))
+    if narrowest < THINNEST:
+        raise DatasetError(f"{where}: Lattice is {narrowest:.3g} Å high in its narrowest direction; lengths are in Å")
 
 
 def _texts(path):

@@ -76,6 +76,20 @@ def test_deuterium_in_frames(heavy, solvent):
     assert "D" not in frames.elements and set(frames.numbers) == {1, 6, 8}
 
 
+def test_deuterium_in_extended_xyz(tmp_path, capsys):
+    """ASE has no D (grimme-lab/xtb#116): the error says to write H, and that is read."""
+    text = (
+        '3\nProperties=species:S:1:pos:R:3:forces:R:3 energy=-1.0 pbc="F F F"\n'
+        "O 0 0 0 0 0 0\nD 0 0 0.96 0 0 0\nD 0 0.93 -0.24 0 0 0\n"
+    )
+    path, out = tmp_path / "heavy.xyz", str(tmp_path / "out.h5")
+    path.write_text(text)
+    assert main(["data", "import", str(path), out]) == 2
+    assert "no element D; write H" in capsys.readouterr().err
+    path.write_text(text.replace("D 0", "H 0"))
+    assert main(["data", "import", str(path), out]) == 0
+
+
 @pytest.mark.parametrize("hydrogen", [4.0, 3.024, 3.0])
 def test_elements_guessed_from_moved_masses(solvent, tmp_path, hydrogen, tiny_conserving_path):
     """A CHARMM PSF with heavy hydrogens is read as helium and beryllium (openmm#3255); the advice is done."""

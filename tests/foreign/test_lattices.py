@@ -159,3 +159,18 @@ def test_an_openmm_teacher_takes_any_cell(tmp_path, hand):
         found.append((atoms.get_potential_energy(), atoms.get_forces() @ matrix.T, stress))
     for one, other in zip(*found):
         assert np.allclose(one, other, atol=1e-7)
+
+
+def test_a_skewed_cell_in_extended_xyz_is_imported(liquid, tmp_path):
+    """A thin box of a wide lattice (matcalc#200)."""
+    from ase.calculators.singlepoint import SinglePointCalculator
+
+    from openmm_cgaa.cli import main
+
+    skewed = np.array([[1, 0, 0], [40, 1, 0], [0, 60, 1]]) @ liquid.cell[0]
+    assert lattice.height(skewed) < 1.0
+    atoms = ase.Atoms(liquid.elements, positions=liquid.positions[0], cell=skewed, pbc=True)
+    atoms.calc = SinglePointCalculator(atoms, energy=-1.0, forces=np.zeros((240, 3)))
+    atoms.write(tmp_path / "a.xyz", format="extxyz")
+    assert main(["data", "import", str(tmp_path / "a.xyz"), str(tmp_path / "a.h5")]) == 0
+    assert Dataset.load(tmp_path / "a.h5").sets[0].num_grains == liquid.num_grains
