@@ -142,11 +142,13 @@ def writing(path, then=""):
     try:
         yield
     except OutputError as error:
-        raise OutputError(f"{error}{then}") from error.__cause__ if then else error
+        if then and isinstance(error.__cause__, OSError):
+            raise OutputError(f"{error}{then}") from error.__cause__
+        raise
     except OSError as error:
-        raise OutputError(
-            f"{error.filename or path}: cannot be written ({error.strerror or error}); {_advice(error)}{then}"
-        ) from error
+        named = Path(error.filename or path)
+        named = Path(path) if TEMPORARY.fullmatch(named.name) else named
+        raise OutputError(f"{named}: cannot be written ({error.strerror or error}); {_advice(error)}{then}") from error
 
 
 def _advice(error):

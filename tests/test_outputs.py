@@ -6,12 +6,14 @@ A new command joins by a line of `OUTPUTS`.
 import errno
 import os
 import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from conftest import TINY_CONSERVING
 
 from openmm_cgaa.cli import main
 from openmm_cgaa.files import owned
@@ -134,6 +136,54 @@ def test_an_analysis_replaces_no_file_of_others(place, capsys):
     assert "works in it at this moment" in capsys.readouterr().err
     for _ in range(2):
         assert main(["analyze", "run", "--teacher-frames", "0"]) == 0
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """A file system of 400 kB in the folder ``tiny``, and a function that makes it read-only."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", folder], capture_output=True).returncode:
+        pytest.skip("only root may mount a file system")
+    yield lambda: subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+WORK = {
+    "simulate": "simulate box.cif --model model.safetensors --out tiny/run --report-interval 2 --timestep 0.01 "
+    "--max-stretch 2 --platform Reference --checkpoint-interval 10 --picoseconds 6e-4",
+    "label": "label many.h5 tiny/labels.h5 --teacher springs:Springs",
+    "sample": "sample sample.yaml --output tiny/frames.h5",
+    "train": "train train.yaml --output tiny/run",
+    "export": "data export many.h5 tiny/many.extxyz",
+    "merge": "data merge many.h5 -o tiny/copy.h5",
+}
+
+
+@pytest.mark.parametrize("command", WORK)
+@pytest.mark.parametrize("why", ["full", "read-only"])
+def test_a_disk_that_is_full_or_read_only(place, liquid, tiny, command, why, capfd):
+    many = replace(liquid.take(range(40)), trajectory=np.arange(40) // 20, time=np.arange(40.0))
+    trajectories = [Trajectory("a", "liquid", "train"), Trajectory("b", "liquid", "validation")]
+    Dataset([many], trajectories, {"name": "springs:Springs"}).save("many.h5")
+    training = {
+        "data": {"paths": ["many.h5"]},
+        "output": "run",
+        "max_steps": 4,
+        "validate_every": 2,
+        "model": TINY_CONSERVING,
+    }
+    Path("train.yaml").write_text(yaml.safe_dump(training))
+    if why == "read-only":
+        tiny()
+    else:
+        Path("tiny/big").write_bytes(bytes((400 - (4 if command == "sample" else 40)) * 1024))
+    assert main(WORK[command].split()) == 2
+    told = capfd.readouterr().err
+    assert "tiny/" in told and "cannot be written" in told
+    advice = "make room" if why == "full" else "you may not write there"
+    assert advice in told and "Traceback" not in told
+    assert not [path for path in Path("tiny").rglob("*.part")]
 
 
 def test_a_full_disk_names_the_file_and_leaves_the_rest(place, monkeypatch, capsys):
