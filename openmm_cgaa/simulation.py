@@ -144,8 +144,8 @@ def run(system, topology, positions, out, settings=None, resume=False, provenanc
                 barostat.setFrequency(0)
             simulation = _simulation(topology, system, integrator, platform)  # what OpenMM refuses leaves no run behind
             if last is None:
-                write_bytes(out / "run.json", json.dumps(record, indent=1).encode())
                 if not resume:
+                    write_bytes(out / "run.json", json.dumps(record, indent=1).encode())
                     for file in FILES:  # of a run that never came to a checkpoint
                         (out / file).unlink(missing_ok=True)
                 if not (out / "topology.cif").exists():
@@ -161,6 +161,8 @@ def run(system, topology, positions, out, settings=None, resume=False, provenanc
                 # that of the positions): they carry over as they are
                 simulation.context.setState(last.context.getState(positions=True, velocities=True))
             _trim(out, simulation.currentStep, begin, end, table, settings.report_interval, grain_map.num_atoms)
+            if resume and last is None:  # not before all is found fit to go on
+                write_bytes(out / "run.json", json.dumps(record, indent=1).encode())
             _advance(simulation, begin, end, out, checkpoint, table, grain_map, guard, settings, stop, progress)
             if simulation.currentStep < end:
                 return False

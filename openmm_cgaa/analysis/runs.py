@@ -127,7 +127,7 @@ def _read(path, reader):
 
 def _table(path):
     """Rows of a CSV file with a header, or None without one; an empty cell is nan, half a row at the end is passed."""
-    if not path.is_file():
+    if not path.exists():
         return None
     lines = _read(path, lambda path: path.read_text().splitlines(keepends=True))
     (header, *rows), found = [line.split(",") for line in lines if line.endswith("\n")] or [[]], []

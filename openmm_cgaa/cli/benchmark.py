@@ -37,7 +37,7 @@ def run(args):
     # OpenMP reads these when the libraries that use it are loaded, below
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(args.threads)
     import torch
-    from openmm import app
+    from openmm import OpenMMException, app
     from rich.console import Console
 
     from .. import benchmark
@@ -49,6 +49,10 @@ def run(args):
     forcefield = args.forcefield or SYSTEM / "forcefield.xml"
     if not Path(forcefield).is_file():
         raise CGAAError(f"{forcefield}: no such force field; name one with --forcefield")
+    try:
+        peer = app.ForceField(str(forcefield))
+    except Exception as error:  # OpenMM's reader raises all kinds
+        raise CGAAError(f"{forcefield}: is no OpenMM force field in XML ({error}); see --forcefield") from None
     with console.status("preparing the box"):
         topology, positions = read_box(args.topology)
     rows = []
@@ -56,9 +60,8 @@ def run(args):
         rows += benchmark.time_model(potential, Path(args.model).stem, topology, positions, args.threads, args.steps)
     with console.status("timing the classical force field"):
         try:
-            peer = app.ForceField(str(forcefield))
             rows.append(benchmark.time_classical(peer, topology, positions, args.threads, 4 * args.steps))
-        except ValueError as error:
+        except (ValueError, OpenMMException) as error:
             raise CGAAError(f"{forcefield}: does not fit the topology ({error}); see --forcefield") from None
     if args.teacher:
         with console.status("timing the teacher; a call may take half a minute"):

@@ -20,13 +20,14 @@ def run(args):
     from tqdm import tqdm
 
     from ..reference.dataset import Dataset
-    from ..reference.plan import load_plan
     from ..reference.sampling import sample
 
-    load_plan(args.config, args.output, args.workers, args.model)  # what is wrong with it is said before the bar
-    bar = tqdm(desc="sample", unit="trajectory", mininterval=0.2 if sys.stderr.isatty() else 10.0)
+    bar = None  # what is wrong with the plan is said before there is one
 
     def progress(done, total, name):
+        nonlocal bar
+        if bar is None:
+            bar = tqdm(desc="sample", unit="trajectory", mininterval=0.2 if sys.stderr.isatty() else 10.0)
         bar.total, bar.n = total, done
         bar.set_postfix_str(name, refresh=False)
         bar.refresh()
@@ -37,7 +38,8 @@ def run(args):
         text = "finished trajectories are kept, the same command goes on"
         raise signals.Interrupted(error.number, text) from None
     finally:
-        bar.close()
+        if bar is not None:
+            bar.close()
     dataset = Dataset.load(output)
     counts, grains = Counter(), Counter()
     for frames in dataset.sets:

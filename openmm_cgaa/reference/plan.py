@@ -115,10 +115,6 @@ class Plan(Checked):
             keys = [key for frames in self.parent(run).sets for key in frames.keys()]
             inputs = {"parent": hashlib.sha256("".join(keys).encode()).hexdigest()}
         else:
-            if self.sampler is None:
-                raise CGAAError(
-                    f"run {run.name} needs a sampler; say which force field, system or model moves the atoms"
-                )
             names = (
                 getattr(run, "counts", None)
                 or sum(getattr(run, "pairs", None) or [], [])
@@ -159,6 +155,9 @@ def load_plan(path, output=None, workers=None, model=None) -> Plan:
     for kind in plan.defaults:
         if kind not in RUNS:
             raise CGAAError(f"{path}: defaults: {kind!r} is no kind of run; there are {', '.join(RUNS)}")
+    for name, counts in plan.compositions.items():
+        for molecule in counts:
+            replace(plan, molecules=molecules).molecule(molecule, f"{path}: compositions: {name}")
     runs = []
     for number, values in enumerate(plan.runs, start=1):
         named = f" ({values['name']})" if isinstance(values, dict) and "name" in values else ""
@@ -177,6 +176,11 @@ def load_plan(path, output=None, workers=None, model=None) -> Plan:
     if model is not None:
         model = str(Path(model).resolve()) if Path(model).exists() else str(model)
         sampler = replace(sampler, model=model) if sampler else Sampler(model=model)
+    moved = [run.name for run in runs if not isinstance(run, Cut)]
+    if moved and sampler is None:
+        raise CGAAError(
+            f"{path}: run {moved[0]} needs a sampler; say which force field, system or model moves the atoms"
+        )
     output = str(Path(output).resolve() if output else folder / plan.output)
     named = [molecule.structure for molecule in molecules]
     named += [getattr(run, key, None) for run in runs for key in ("source", "structure")]

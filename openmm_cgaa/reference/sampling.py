@@ -43,7 +43,7 @@ def sample(path, output=None, workers=None, progress=None, model=None, splits=No
     output, workers, model
         In place of the plan's, see `load_plan`.
     progress : callable, optional
-        Called with (finished, all, name) after each trajectory, also for those that were there.
+        Called with (finished, all, name) before the first and after each trajectory, also for those that were there.
     splits : list of str, optional
         Only trajectories of these splits.
 
@@ -106,6 +106,8 @@ def _make_all(plan, runs, progress):
         if progress:
             progress(done, len(runs), run.name)
 
+    if progress:
+        progress(0, len(runs), runs[0].name)
     if plan.workers == 1 or len(runs) < 2:
         for run in runs:
             finished(run, _make(plan, run))

@@ -1,0 +1,77 @@
+"""What a command writes to: pipes that nobody reads, closed descriptors, ASCII terminals; and errors as sentences."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from openmm_cgaa import cli
+from openmm_cgaa.cli import info, main
+
+START = "import sys; from openmm_cgaa.cli import main; sys.exit(main())"
+ASCII = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+
+
+def shell(line, **environment):
+    command = f"{sys.executable} -c '{START}' "
+    done = subprocess.run(
+        ["bash", "-c", line.replace("openmm-cgaa ", command)],
+        capture_output=True,
+        env=os.environ | environment,
+    )
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def test_head_is_no_failure():
+    status, out, err = shell("set -o pipefail; openmm-cgaa info ec-emc | head -1")
+    assert status == 0 and len(out.splitlines()) == 1 and err == ""
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&-", "<&-"])
+def test_closed_descriptors_are_no_failure(closed):
+    status, out, err = shell(f"openmm-cgaa info ec-emc {closed}")
+    assert status == 0 and err == "" and ("ec-emc" in out) == (">&-" not in closed.split())
+    status, out, err = shell(f"openmm-cgaa info none {closed}")
+    assert status == 2 and out == "" and err.count("openmm-cgaa info: none: no such file") == ("2>&-" not in closed)
+
+
+def test_ascii_terminals_get_letters_that_they_have():
+    status, out, err = shell("openmm-cgaa info ec-emc", **ASCII)
+    assert status == 0 and err == "" and out.isascii() and "eV/A" in out
+    status, out, err = shell("openmm-cgaa build Å–².yaml", **ASCII)
+    assert status == 2 and err.isascii() and "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "text"),
+    [
+        (MemoryError("x"), 2, "out of memory (x); take fewer"),
+        (RecursionError("deep"), 2, "nested too deep"),
+        (ModuleNotFoundError("No module named 'rdkit'", name="rdkit"), 2, "pip install 'openmm-cgaa[build]'"),
+        (ModuleNotFoundError("No module named 'yaml'", name="yaml"), 2, "the package yaml cannot be imported"),
+        (KeyboardInterrupt(), 130, "openmm-cgaa info: interrupted"),
+        (OSError(28, "No space left on device", "here"), 2, "No space left on device: 'here'"),
+    ],
+)
+def test_errors_that_are_no_faults_of_the_program(error, status, text, monkeypatch, capsys):
+    def run(args):
+        raise error
+
+    monkeypatch.setattr(info, "run", run)
+    assert main(["info", "ec-emc"]) == status
+    err = capsys.readouterr().err
+    assert text in err and err.count("\n") == 1 and err.startswith("openmm-cgaa info: ")
+
+
+def test_a_fault_of_the_program_keeps_its_traceback(monkeypatch):
+    monkeypatch.setattr(info, "run", lambda args: {}["key"])
+    with pytest.raises(KeyError):
+        main(["info", "ec-emc"])
+
+
+def test_every_command_shows_its_options(capsys):
+    for name in cli.COMMANDS:
+        with pytest.raises(SystemExit) as end:
+            main([name, "--help"])
+        assert end.value.code == 0 and "usage: openmm-cgaa" in capsys.readouterr().out
