@@ -16,11 +16,10 @@ import numpy as np
 from .. import signals
 from ..errors import DatasetError, EngineError
 from ..files import DATA_SET, check_output
+from ..ranges import PROCESSES, THREADS, Range
 from .dataset import Dataset, frame_key, same_teacher
 from .parts import Label, Parts
 from .teachers import Teacher, load_teacher
-
-MOST = 512  # workers, and threads of each
 
 
 class Job(NamedTuple):
@@ -94,9 +93,10 @@ def label_dataset(
         The teacher or Dask is not installed, the teacher does not know an element, no scheduler answers.
     """
     frames_path, output = Path(frames_path), Path(output_path)
-    for name, count in (("workers", workers), ("threads", threads)):
-        if type(count) is not int or not 1 <= count <= MOST:
-            raise EngineError(f"{name} is {count!r}, expected a whole number from 1 to {MOST}")
+    for name, count, limits in (("workers", workers, PROCESSES), ("threads", threads, THREADS)):
+        allowed = Range(int, *limits)
+        if type(count) is not int or count not in allowed:
+            raise EngineError(f"{name} is {count!r}, expected {allowed}")
     dataset, parts = _open(frames_path, output)
     if output.exists() and not parts.folder.exists():
         raise DatasetError(f"{output}: exists, but no {parts.folder.name} to go on from; move it away, or name another")
