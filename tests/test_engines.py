@@ -343,7 +343,7 @@ def test_auto_says_what_it_took_and_vain_requests_what_is_missing(tiny_conservin
     assert any(isinstance(force, openmm.PythonForce) for force in system.getForces())
     message = "backend 'auto': PythonForce (TorchForce: openmmtorch does not import)"
     assert [record.getMessage() for record in caplog.records] == [message]
-    with pytest.raises(EngineError, match=r"does not import; install it with `pip install openmm_cgaa\[torchforce\]`"):
+    with pytest.raises(EngineError, match=r"does not import; install it with: pip install 'openmm-cgaa\[torchforce\]'"):
         potential.createSystem(solvent[0], backend="torch")
     with pytest.raises(EngineError, match="'cuda' is not known"):
         potential.createSystem(solvent[0], backend="cuda")
