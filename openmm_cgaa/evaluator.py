@@ -7,6 +7,7 @@ from typing import Optional, Tuple
 import torch
 from torch import Tensor, nn
 
+from . import validation
 from .geometry import Layout, layout_of
 from .neighbors import build_graph
 from .nn import ConservingNetwork
@@ -52,7 +53,8 @@ class Evaluator(nn.Module):
         self.register_buffer("atom_grain", layout.atom_grain)
         self.register_buffer("grain_atoms", layout.grain_atoms)
         cutoffs = self.grain_cutoff, self.atom_cutoff
-        self.fused = fused_evaluation(self.network, layout, cutoffs, self.dtype) if fused else None
+        self.check = GeometryCheck(grain_map)
+        self.fused = fused_evaluation(self.network, layout, cutoffs, self.dtype, self.check) if fused else None
 
     def forward(self, positions: Tensor, box: Optional[Tensor] = None) -> Tuple[Tensor, Tensor]:
         """Energy (float64, kJ/mol) and forces [atoms, 3] (kJ/mol/nm) in the topology's order.
@@ -71,12 +73,20 @@ class Evaluator(nn.Module):
         return energy * self.kjmol, forces * self.kjmol_per_nm
 
     def compute(self, positions: Tensor, cell: Optional[Tensor]) -> Tuple[Tensor, Tensor, Tensor]:
-        """Energy [], forces [atoms, 3] in the topology's order and virial [3, 3]; eV and Å in and out, float64 in."""
+        """Energy [], forces [atoms, 3] in the topology's order and virial [3, 3]; eV and Å in and out, float64 in.
+
+        Raises
+        ------
+        GeometryError
+            Positions or box cannot be used. Looked at whenever neighbours are listed; by torch alone whenever the box
+            changes. TorchScript raises a ValueError for what is not finite.
+        """
         if not torch.jit.is_scripting():
             with calling(self.atom_index.device, single=self.fused is not None):
                 if self.fused is not None:
                     energy, forces, virial = self.fused(positions, cell, self.part)
                     return energy, forces.index_select(0, self.back), virial
+                self.check.once(positions, cell)
                 return self.compute_by_torch(positions, cell)
         # TorchScript can set gradient mode alone
         if positions.is_inference():
@@ -93,6 +103,31 @@ class Evaluator(nn.Module):
             graph = build_graph(positions, cell, layout, self.grain_cutoff, self.atom_cutoff, self.dtype)
         energies, forces, virials = self.network(graph, self.part)
         return energies[0], forces[self.back], virials[0]
+
+
+class GeometryCheck:
+    """Refuses positions and a box that the grains of a topology cannot have; in Å.
+
+    Parameters
+    ----------
+    grain_map : GrainMap
+    """
+
+    def __init__(self, grain_map):
+        self.grain_map = grain_map
+        self.seen: Optional[list] = None
+
+    def __call__(self, positions: Tensor, box: Optional[Tensor]) -> None:
+        box = None if box is None else validation.check_box(box.cpu().numpy() / ANGSTROM_PER_NM)
+        positions = validation.check_positions(positions.cpu().numpy() / ANGSTROM_PER_NM, self.grain_map.num_atoms)
+        validation.check_extent(self.grain_map, positions, box)
+
+    def once(self, positions: Tensor, box: Optional[Tensor]) -> None:
+        """Everything for each new box, and always whether all is finite."""
+        known = [] if box is None else box.tolist()
+        if known != self.seen or not bool(positions.isfinite().all()):
+            self(positions, box)
+            self.seen = known
 
 
 class FusedEvaluation:
@@ -114,7 +149,9 @@ class FusedEvaluation:
             return self.network(*self.neighbors(positions, cell), part)
 
 
-def fused_evaluation(network, layout: Layout, cutoffs: tuple, dtype: torch.dtype) -> Optional[FusedEvaluation]:
+def fused_evaluation(
+    network, layout: Layout, cutoffs: tuple, dtype: torch.dtype, check: GeometryCheck
+) -> Optional[FusedEvaluation]:
     """The fused form of a network on a CPU, or None where there is none: the one place that decides.
 
     Parameters
@@ -125,6 +162,7 @@ def fused_evaluation(network, layout: Layout, cutoffs: tuple, dtype: torch.dtype
     cutoffs : (float, float)
         Of grains and atoms, Å.
     dtype : torch.dtype
+    check : GeometryCheck
     """
     devices = {p.device.type for p in network.parameters()}
     if not isinstance(network, ConservingNetwork) or devices != {"cpu"}:
@@ -136,5 +174,5 @@ def fused_evaluation(network, layout: Layout, cutoffs: tuple, dtype: torch.dtype
         log.warning("evaluation without fused kernels, about three times slower: numba does not import (%s)", error)
         return None
     return FusedEvaluation(
-        FusedConserving(network, layout.counts, layout.atom_grain), VerletList(layout, *cutoffs, dtype)
+        FusedConserving(network, layout.counts, layout.atom_grain), VerletList(layout, *cutoffs, dtype, check=check)
     )

@@ -1,10 +1,12 @@
 """From a topology's atoms to whole grains in network order."""
 
-from typing import List, NamedTuple, Optional
+from typing import List, NamedTuple, Optional, Tuple
 
 import numpy as np
 import torch
 from torch import Tensor
+
+GRID = 64.0  # Å; single precision holds positions to 2e-6 Å in a cube of this size around the origin
 
 
 class Layout(NamedTuple):
@@ -103,3 +105,39 @@ def whole_grains(positions: Tensor, box: Optional[Tensor], layout: Layout) -> Te
         return positions
     positions = make_whole(positions, box, layout.parent, layout.grain_atoms.size(1))
     return wrap_grains(positions, box, layout.atom_grain, layout.grain_atoms.size(0))
+
+
+def grain_means(values: Tensor, layout: Layout) -> Tensor:
+    """Mean over the atoms of each grain, [atoms, 3] -> [grains, 3]."""
+    sizes = (layout.grain_atoms >= 0).sum(1, keepdim=True)
+    sums = torch.zeros(sizes.size(0), values.size(1), dtype=values.dtype, device=values.device)
+    return sums.index_add(0, layout.atom_grain, values) / sizes
+
+
+def near_origin(positions: Tensor, box: Optional[Tensor], layout: Layout, grid: float = GRID) -> Tuple[Tensor, Tensor]:
+    """Whole grains, in network order, where single precision has the digits for them; and where that is.
+
+    With a box their centers lie in the cell. Without one a molecule may be anywhere, far from all others too: each
+    grain is moved to the origin by steps of a grid that has a point in the middle of all grains. A cluster below the
+    size of a step stays together.
+
+    Parameters
+    ----------
+    positions : Tensor, [atoms, 3]
+    box : Tensor, [3, 3], or None
+    layout : Layout
+    grid : float, Å
+
+    Returns
+    -------
+    positions : Tensor, [atoms, 3]
+    origin : Tensor, [grains, 3]
+        What was taken off; zero with a box.
+    """
+    whole = whole_grains(positions, box, layout)
+    centers = grain_means(whole, layout)
+    if box is not None:
+        return whole, torch.zeros_like(centers)
+    middle = centers.mean(0)
+    origin = middle + grid * torch.round((centers - middle) / grid)
+    return whole - origin[layout.atom_grain], origin

@@ -10,6 +10,7 @@ from .errors import CGAADomainWarning, EngineError, GeometryError, SimulationErr
 from .grains import GrainMap
 from .units import ANGSTROM_PER_NM, G_PER_CM3_PER_DALTON_PER_ANGSTROM3
 
+BOND_LENGTHS = (0.5, 3.0)  # Å, of the median over a topology; by far beyond what any molecules have
 SAME_FRACTION = 0.02  # boxes of other sizes cannot have exactly the composition that was trained
 
 
@@ -63,19 +64,21 @@ def check_box(box) -> np.ndarray | None:
 
 
 def check_extent(grain_map: GrainMap, positions: np.ndarray, box: np.ndarray | None) -> None:
-    """Refuse a box that a grain does not fit into; positions and box in nm.
+    """Refuse bonds that no molecule has, and a box that a grain does not fit into; positions and box in nm.
 
     Raises
     ------
     GeometryError
-        A grain is as long as the lattice is high in its narrowest direction, so that it would touch its own image; or
-        the box is so skewed that the network could not make grains whole in it.
+        Half of the bonds are too long or too short, as where a unit is mistaken; a grain is as long as the lattice is
+        high in its narrowest direction, so that it would touch its own image; or the box is so skewed that the network
+        could not make grains whole in it.
     """
+    distances = grain_map.distances(positions * ANGSTROM_PER_NM, None if box is None else box * ANGSTROM_PER_NM)
+    _check_scale(grain_map, distances)
     if box is None:
         return
     short = lattice.reduced(box)
     height, own = (ANGSTROM_PER_NM * lattice.height(vectors) for vectors in (short, box))
-    distances = grain_map.distances(positions * ANGSTROM_PER_NM, box * ANGSTROM_PER_NM)
     longest = 0.0
     for t, (kind, apart) in enumerate(zip(grain_map.types, distances)):
         extents = apart.max(axis=(1, 2), initial=0.0)
@@ -93,6 +96,23 @@ def check_extent(grain_map: GrainMap, positions: np.ndarray, box: np.ndarray | N
             f"{longest:.2f} Å, though their lattice is {height:.2f} Å high. Give the same lattice by short vectors: "
             "box, turn = openmm_cgaa.lattice.triangular(box); positions = positions @ turn"
         )
+
+
+def _check_scale(grain_map: GrainMap, distances: list) -> None:
+    lengths = [apart[:, i, j] for kind, apart in zip(grain_map.types, distances) for i, j in kind.bonds if apart.size]
+    if not lengths:  # ions alone
+        return
+    median = np.median(np.concatenate(lengths))
+    if median > BOND_LENGTHS[1]:
+        reason = "are they in Å where nm are expected, or another frame than the box? Or the molecules flew apart"
+    elif median < BOND_LENGTHS[0]:
+        reason = "are they in nm where Å are expected (ASE takes Å)? Or all atoms are in one place"
+    else:
+        return
+    raise GeometryError(
+        f"with these positions the topology's bonds are {median:.3g} Å long (median), where molecules have 1 to 2: "
+        f"{reason}"
+    )
 
 
 def check_periodicity(topology, box) -> None:

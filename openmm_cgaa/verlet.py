@@ -1,12 +1,12 @@
 """Neighbours that hold for many steps: listed with a skin, and listed anew before an atom has crossed half of it."""
 
-from typing import Optional
+from typing import Callable, Optional
 
 import torch
 from torch import Tensor
 
-from .geometry import Layout, whole_grains
-from .neighbors import build_graph
+from .geometry import Layout, near_origin
+from .neighbors import connect
 from .nn.fused import Neighbors
 
 SKIN = 1.0  # Å; hydrogens at 300 K wear it off in some 14 fs
@@ -38,6 +38,8 @@ class VerletList:
     dtype : torch.dtype
         Of the network.
     skin : float, Å
+    check : callable of (positions, box), optional
+        Called whenever neighbours are listed, to refuse what cannot be used.
 
     Attributes
     ----------
@@ -45,11 +47,20 @@ class VerletList:
         How often neighbours were listed.
     """
 
-    def __init__(self, layout: Layout, grain_cutoff: float, atom_cutoff: float, dtype: torch.dtype, skin: float = SKIN):
+    def __init__(
+        self,
+        layout: Layout,
+        grain_cutoff: float,
+        atom_cutoff: float,
+        dtype: torch.dtype,
+        skin: float = SKIN,
+        check: Optional[Callable] = None,
+    ):
         self.layout = layout
         self.reaches = [cutoff + skin if cutoff > 0.0 else 0.0 for cutoff in (grain_cutoff, atom_cutoff)]
         self.dtype = dtype
         self.far = 0.5 * skin - 1e-3  # Å, less than half by more than what single precision loses
+        self.check = check
         self.builds = 0
         self.origin: Optional[Tensor] = None
 
@@ -64,10 +75,12 @@ class VerletList:
         """
         ordered = positions.index_select(0, self.layout.atom_index)
         if not self.holds(ordered, box):
-            whole = whole_grains(positions, box, self.layout)
-            graph = build_graph(positions, box, self.layout, *self.reaches, self.dtype)
+            if self.check is not None:
+                self.check(positions, box)
+            near, origin = near_origin(positions, box, self.layout)
+            graph = connect(near, origin, box, self.layout, *self.reaches, self.dtype)
             self.neighbors = Neighbors.from_graph(graph, box)
-            self.origin, self.box, self.moved = ordered, box, whole - ordered
+            self.origin, self.box, self.moved = ordered, box, near - ordered
             self.times_forgotten = _times_forgotten
             self.builds += 1
         return (ordered + self.moved).to(self.dtype), self.neighbors

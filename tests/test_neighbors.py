@@ -1,13 +1,16 @@
 """Whole grains and neighbour lists against brute force."""
 
 import itertools
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
 
+from openmm_cgaa.errors import GeometryError
 from openmm_cgaa.geometry import layout_of, whole_grains
-from openmm_cgaa.neighbors import binned_pairs, build_graph, center_pairs
+from openmm_cgaa.neighbors import all_pairs, binned_pairs, build_graph, center_pairs
 
 TRICLINIC = torch.tensor([[9.0, 0.0, 0.0], [2.0, 8.5, 0.0], [-3.0, 1.5, 9.5]], dtype=torch.float64)
 
@@ -40,19 +43,63 @@ def test_center_pairs_find_every_image(cutoff):
     assert cutoff < 10 or any(a == b for a, b, _ in ours)  # a grain sees its own images
 
 
-def test_bins_find_the_same_pairs_as_all_pairs():
-    box = 4.0 * TRICLINIC
-    points = torch.rand(300, 3, dtype=torch.float64) @ box
-    reach = torch.full((300,), 3.5, dtype=torch.float64)
-    bins = torch.floor(1.0 / (7.0 * torch.linalg.norm(torch.linalg.inv(box), dim=0))).long()
-    assert bins.min() >= 3
+@pytest.mark.parametrize("reach", [0.5, 3.5, 7.0])
+@pytest.mark.parametrize("scale", [None, 0.5, 1.0, 2.0, 4.0])
+def test_bins_find_the_same_pairs_as_all_pairs(scale, reach):
+    """In boxes of no, one, two and many bins along an edge, with reaches that differ, and without a box."""
+    box = None if scale is None else scale * TRICLINIC
+    points = (torch.rand(30, 3, dtype=torch.float64) - 0.3 * (box is None)) @ (4.0 * TRICLINIC if box is None else box)
+    reaches = reach * (1.0 - 0.5 * torch.rand(30, dtype=torch.float64))
 
     def keys(pairs):
         j, k, shift = pairs
-        distance = (points[k] + shift - points[j]).norm(dim=1)
-        return sorted((a.item(), b.item(), round(d.item(), 6)) for a, b, d in zip(j, k, distance))
+        return sorted(zip(j.tolist(), k.tolist(), *shift.round(decimals=6).T.add(0.0).tolist()))
 
-    assert keys(binned_pairs(points, box, bins, reach)) == keys(center_pairs(points, box, reach))
+    found = keys(binned_pairs(points, box, reaches))
+    assert found == keys(all_pairs(points, box, reaches)) and len(set(found)) == len(found)
+
+
+def test_bins_reach_any_distance_without_a_box():
+    """Points some 10^7 Å apart, where the bins have repeated, see those that are near."""
+    near = torch.rand(40, 3, dtype=torch.float64) * 9.0
+    far = torch.cat([near, near + 4.0 * 2.0**20, near - 3e7])
+    reach = torch.full((120,), 2.0, dtype=torch.float64)
+    j, k, shift = binned_pairs(far, None, reach)
+    wanted = all_pairs(near, None, reach[:40])[0].size(0)
+    assert len(j) == 3 * wanted and (j // 40 == k // 40).all() and not shift.any()
+
+
+def test_memory_is_told_before_it_is_taken(bound, monkeypatch):
+    """An absurd cutoff in a box has pairs without end; the same molecules alone have few, however far they see."""
+    _, layout, positions, box = bound
+    with pytest.raises(GeometryError, match=r"within 1e\+04 Å: .* GiB, but this machine has"):
+        build_graph(positions, box, layout, 1e4, 0.0)
+    assert build_graph(positions, None, layout, 1e4, 0.0).edge_index.size(1) == 18 * 17
+    with pytest.raises(torch.jit.Error, match="candidates for neighbours"):
+        torch.jit.script(center_pairs)(positions, box, torch.full((240,), 5e3, dtype=torch.float64))
+    monkeypatch.setattr("openmm_cgaa.memory.BYTES", 1e12)
+    with pytest.raises(GeometryError, match="a shorter cutoff"):
+        build_graph(positions, None, layout, 0.0, 4.0)
+
+
+MEMORY = """
+import resource, sys, torch
+from openmm_cgaa.neighbors import center_pairs
+edges = torch.tensor([{edges}], dtype=torch.float64)
+points = torch.rand(20_000, 3, dtype=torch.float64) * edges
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+pairs = center_pairs(points, {box}, torch.full((20_000,), 5.0, dtype=torch.float64))
+print(len(pairs[0]), (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20)
+"""
+
+
+@pytest.mark.parametrize("box", ["None", "torch.diag(edges)"])
+def test_many_grains_in_a_slab_and_without_a_box_take_little_memory(box):
+    """A table of all pairs and images would take 3 and 80 GiB."""
+    code = MEMORY.format(edges="300.0, 300.0, 25.0", box=box)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    pairs, gibibytes = map(float, done.stdout.split())
+    assert pairs > 20_000 * 20 and gibibytes < 1.0
 
 
 def test_atom_pairs_are_those_of_other_grains_and_images(bound):

@@ -6,8 +6,7 @@ import torch
 from ..analysis.errors import energy_sums, grain_errors, intervals, padded, pooled, resamples
 from ..geometry import layout_of
 from ..lattice import reduced
-from ..neighbors import atom_pairs
-from ..nn.graph import grain_centers
+from ..neighbors import build_graph
 from ..units import GPA_PER_EV_PER_ANGSTROM3
 
 CONTACTS = (1.6, 1.8, 2.0, 2.2, 2.4, 2.7, 3.0)  # Å, the ends of the bins
@@ -66,12 +65,13 @@ class Tally:
         found, contact, items = [], [], zip(frames.items, answers)
         for one in dataset.sets:  # frame by frame: a set may hold hundreds of large ones
             layout = layout_of(one.grain_map().match(types))
-            for cell in one.cell:
+            for positions, cell in zip(one.positions, one.cell):
                 (graph, label), (_, forces, _) = next(items)
                 arrays = label.forces.numpy()[None], forces[None], graph.positions.numpy()[None]
                 found.append(grain_errors(*arrays, graph.atom_grain.numpy()))
-                box = torch.from_numpy(reduced(cell)).float() if one.periodic else None
-                contact.append(shortest_contacts(graph, layout, box, CONTACTS[-1]))
+                box = torch.from_numpy(reduced(cell)) if one.periodic else None
+                positions = torch.from_numpy(positions).double()
+                contact.append(shortest_contacts(positions, layout, box, CONTACTS[-1]))
         self.grains = {name: np.concatenate([each[name][0] for each in found]) for name in found[0]}
         self.frame = np.repeat(np.arange(len(frames)), frames.grains)
         counts = [graph.counts for graph, _ in frames.items]
@@ -141,20 +141,20 @@ class Tally:
         }
 
 
-def shortest_contacts(graph, layout, box, reach: float) -> np.ndarray:
+def shortest_contacts(positions, layout, box, reach: float) -> np.ndarray:
     """Shortest distance from an atom of each grain to one of another grain or image, Å, [grains]; inf beyond `reach`.
 
     Parameters
     ----------
-    graph : Graph
-        One frame, its grains inside the cell.
+    positions : Tensor of float64, [atoms, 3], Å
+        In the topology's order.
     layout : Layout
-    box : Tensor, [3, 3], Å, or None
+    box : Tensor of float64, [3, 3], Å, or None
     reach : float, Å
     """
-    graph = graph._replace(atom_grain=graph.atom_grain.long(), grain_frame=graph.grain_frame.long())
-    pairs, shift = atom_pairs(graph.positions, grain_centers(graph), box, layout, reach)
-    distance = torch.linalg.norm(graph.positions[pairs[1]] + shift - graph.positions[pairs[0]], dim=1)
+    graph = build_graph(positions, box, layout, 0.0, reach, torch.float64)
+    pairs = graph.pair_index
+    distance = torch.linalg.norm(graph.positions[pairs[1]] + graph.pair_shift - graph.positions[pairs[0]], dim=1)
     shortest = torch.full((len(graph.grain_frame),), torch.inf, dtype=distance.dtype)
     return shortest.scatter_reduce(0, graph.atom_grain[pairs].flatten(), distance.repeat(2), "amin").numpy()
 
