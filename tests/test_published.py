@@ -325,9 +325,10 @@ def test_a_network_by_gradient_is_a_conserving_model(liquid, solvent, tmp_path):
     before = energy()
     assert before == pytest.approx(potential.evaluate(topology, positions, box)[0], rel=1e-9)
     assert before == pytest.approx(energy({0}) + energy({1}), rel=1e-9)
-    openmm.LocalEnergyMinimizer.minimize(context, maxIterations=3)
-    assert energy() < before
     integrator.step(2)
+    before = energy()
+    openmm.LocalEnergyMinimizer.minimize(context, maxIterations=3)  # random weights pull molecules out of their box
+    assert energy() < before
 
 
 def test_there_is_no_part_to_take(graph):
