@@ -182,7 +182,7 @@ def test_one_switch(tiny_conserving_path, tiny_published_path, solvent):
     assert plain.evaluator(topology, True).fused is None
     assert CGAAPotential(tiny_published_path, device="cpu").evaluator(topology, True).fused is None
     for p in (potential, plain):
-        assert pickle.loads(pickle.dumps(Computation(p, p.grain_map(topology), True))).potential.fused is p.fused
+        assert pickle.loads(pickle.dumps(Computation(p, p.grain_map(topology), True))).state["fused"] is p.fused
 
 
 def test_copies_stand_by_themselves(frame):

@@ -327,7 +327,7 @@ def test_a_network_by_gradient_is_a_conserving_model(liquid, solvent, tmp_path):
     assert before == pytest.approx(energy({0}) + energy({1}), rel=1e-9)
     integrator.step(2)
     before = energy()
-    openmm.LocalEnergyMinimizer.minimize(context, maxIterations=3)  # random weights pull molecules out of their box
+    openmm.LocalEnergyMinimizer.minimize(context, maxIterations=1)  # random weights pull molecules out of their box
     assert energy() < before
 
 
