@@ -20,6 +20,7 @@ from openmm_cgaa.building import build, classical_system, relax
 from openmm_cgaa.errors import CGAAError
 from openmm_cgaa.simulation import Settings
 from openmm_cgaa.simulation import run as simulate
+from openmm_cgaa.structures import read_structure
 
 MODEL = "ec-emc-lipf6"
 SYSTEM = Path(__file__).parents[1] / "systems/ec_emc_lipf6"
@@ -43,10 +44,9 @@ def main():
     say(f"{potential}, on {THREADS} threads")
 
     say("24 EC, 49 EMC, 1 Li, 1 PF6 in 21.5 Å: packed, relaxed for 10 ps with a classical force field")
-    structure = app.PDBxFile(str(build(SYSTEM / "build.yaml", OUT / "box.cif")))
-    topology = structure.topology
+    topology, packed = read_structure(build(SYSTEM / "build.yaml", OUT / "box.cif"))
     forcefield = app.ForceField(str(SYSTEM.parent / "ec_emc/forcefield.xml"), str(SYSTEM / "ions.xml"))
-    positions = relax(topology, structure.positions, forcefield, threads=THREADS)
+    positions = relax(topology, packed, forcefield, threads=THREADS)
     say("5 ps of the classical force field, for comparison")
     common = {"threads": THREADS, "report_interval": 20}
     peer = classical_system(topology, forcefield)

@@ -6,23 +6,24 @@ python scripts/simulate.py box.cif ec-emc
 import sys
 
 from openmm import LangevinMiddleIntegrator, unit
-from openmm.app import DCDReporter, PDBxFile, Simulation, StateDataReporter
+from openmm.app import DCDReporter, Simulation, StateDataReporter
 
 from openmm_cgaa import CGAAPotential
+from openmm_cgaa.structures import read_structure, write_structure
 
 structure_file, model = sys.argv[1:3]  # bonds must be in the file, as `systems/ec_emc/build.py` writes them
 steps = int(sys.argv[3]) if len(sys.argv) > 3 else 10_000
 
-structure = PDBxFile(structure_file)
+topology, positions = read_structure(structure_file)
 potential = CGAAPotential(model)
-system = potential.createSystem(structure.topology, positions=structure.positions)
+system = potential.createSystem(topology, positions=positions)
 
 temperature, friction, timestep = 300 * unit.kelvin, 1 / unit.picosecond, 0.5 * unit.femtosecond
 integrator = LangevinMiddleIntegrator(temperature, friction, timestep)
 integrator.setRandomNumberSeed(1)
 
-simulation = Simulation(structure.topology, system, integrator)
-simulation.context.setPositions(structure.positions)
+simulation = Simulation(topology, system, integrator)
+simulation.context.setPositions(positions)
 simulation.context.setVelocitiesToTemperature(temperature, 1)
 
 # enforcePeriodicBox=False keeps the paths of molecules continuous, as diffusion needs them
@@ -34,5 +35,4 @@ simulation.reporters.append(table)
 simulation.step(steps)
 
 state = simulation.context.getState(positions=True)
-with open("final.cif", "w") as file:
-    PDBxFile.writeFile(structure.topology, state.getPositions(), file)
+write_structure("final.cif", topology, state.getPositions(asNumpy=True).value_in_unit(unit.nanometer))

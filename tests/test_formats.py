@@ -231,3 +231,13 @@ def test_a_trajectory_has_one_kind(tmp_path):
     water.info["kind"] = "gas"
     with pytest.raises(DatasetError, match="frame 0: trajectory run: kind 'gas'"):
         import_xyz(write(tmp_path / "some.xyz", water))
+
+
+def test_residue_names_must_fit(mixed, tmp_path):
+    mixed.sets[0].residue_names[0] = "a name of words"
+    export_xyz(mixed, tmp_path / "set.xyz")
+    text = (tmp_path / "set.xyz").read_text()
+    assert import_xyz(tmp_path / "set.xyz").sets[0].residue_names == mixed.sets[0].residue_names
+    (tmp_path / "set.xyz").write_text(text.replace(r"\"a name of words\", ", "", 1))
+    with pytest.raises(DatasetError, match="frame 0: residue_names is .*, expected a JSON list of .* names"):
+        import_xyz(tmp_path / "set.xyz")

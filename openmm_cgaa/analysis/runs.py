@@ -13,6 +13,7 @@ from ..reference.dataset import Dataset, is_dataset
 from ..runfiles import read_dcd, read_record
 from ..structures import read_structure
 from ..topologies import symbol
+from ..trajectories import load
 from ..units import ANGSTROM_PER_NM
 
 
@@ -104,14 +105,14 @@ def read_reference(path, topology) -> mdtraj.Trajectory:
         trajectory = mdtraj.Trajectory(positions, topology)
         trajectory.unitcell_vectors = boxes
         return trajectory
-    return _read(path, lambda path: mdtraj.load(str(path), top=topology))
+    return _read(path, lambda path: load(path, topology))
 
 
 def _load_dcd(path, topology):
     held = read_dcd(path)  # MDTraj takes some damaged files
     if held.atoms != topology.n_atoms or not held.frames:
         raise SimulationError(f"{path}: holds {held.frames} frames of {held.atoms} atoms, not of {topology.n_atoms}")
-    return mdtraj.load_dcd(str(path), top=topology)
+    return load(path, topology)
 
 
 def _read(path, reader):

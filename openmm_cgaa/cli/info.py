@@ -77,11 +77,11 @@ def read_grains(path, templates=()) -> tuple:
 
 
 def _read_mdtraj(path) -> tuple:
-    import mdtraj
+    from .. import trajectories
 
-    if path.suffix.lower() in (".prmtop", ".parm7", ".prm7", ".psf"):  # these hold no positions
-        return mdtraj.load_topology(str(path)), None, None
-    frame = mdtraj.load(str(path))[0]
+    if path.suffix.lower() in trajectories.WITHOUT_POSITIONS:
+        return trajectories.load_topology(path), None, None
+    frame = trajectories.load(path)[0]
     box = frame.unitcell_vectors
     return frame.topology, frame.xyz[0] * ANGSTROM_PER_NM, None if box is None else box[0] * ANGSTROM_PER_NM
 

@@ -2,13 +2,16 @@
 
 What a frame's comment line holds besides energy and stress: ``trajectory``, ``kind``, ``split``, ``time`` (ps),
 ``temperature`` (K), ``details`` and ``teacher`` (JSON); besides positions and forces an atom has ``residue`` and
-``residue_name``. All of this is read if it is there. Bonds are not part of the format: they come from topology files,
+``residue_name`` (where such a name is no word, the line has ``residue_names``, JSON). Text that the format would not
+keep is JSON, too. All of this is read if it is there. Bonds are not part of the format: they come from topology files,
 or are found by covalent radii. The authors' flavour names ``grain_num``, ``grain_type`` and ``intra_grain_sequence``.
 Which keys are labels, of which model and by which convention, is told in `labels`.
 """
 
 import io
+import json
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import networkx
@@ -26,7 +29,8 @@ from .xyz import read_frames
 GRAIN_COLUMNS = ("grain_num", "grain_type", "intra_grain_sequence")
 BOND = 1.25  # of the sum of the covalent radii: a bond, where nothing else says so
 BROKEN = 1.6  # beyond it a known bond is none, so that the atoms must have another order
-OWN = ("trajectory", "kind", "split", "time", "temperature", "details", "teacher", "residue", "residue_name")
+OWN = ("trajectory", "kind", "split", "time", "temperature", "details", "teacher")  # of the comment line
+OWN += ("residue", "residue_name", "residue_names")
 ISOLATED = ("isolatedatom", "isolated_atom")  # config_type of the zeros of other trainers: bare atoms, no ions
 
 
@@ -43,19 +47,34 @@ def export_xyz(dataset: Dataset, path):
         for frame in range(len(frames)):
             atoms = frames.atoms(frame)
             trajectory = dataset.trajectories[frames.trajectory[frame]]
-            atoms.info |= {"trajectory": trajectory.name, "kind": trajectory.kind, "time": float(frames.time[frame])}
+            own = {"trajectory": trajectory.name, "kind": trajectory.kind, "time": float(frames.time[frame])}
             if trajectory.split:
-                atoms.info["split"] = trajectory.split
+                own["split"] = trajectory.split
             if not np.isnan(frames.temperature[frame]):
-                atoms.info["temperature"] = float(frames.temperature[frame])
+                own["temperature"] = float(frames.temperature[frame])
             if trajectory.details:
-                atoms.info["details"] = trajectory.details
+                own["details"] = trajectory.details
             if frames.labelled:
-                atoms.info["teacher"] = dataset.teacher
+                own["teacher"] = dataset.teacher
             atoms.set_array("residue", frames.residues)
-            atoms.set_array("residue_name", names)
+            if all(name.split() == [name] for name in frames.residue_names):
+                atoms.set_array("residue_name", names)
+            else:
+                own["residue_names"] = frames.residue_names  # a column holds no blanks
+            atoms.info |= {key: _writable(value) for key, value in own.items()}
             write_xyz(text, atoms)
     write_bytes(path, text.getvalue().encode())
+
+
+def _writable(value):
+    """A value of the comment line as it is, where ASE reads back what it writes of it; else JSON."""
+    from ase.io.extxyz import key_val_dict_to_str, key_val_str_to_dict
+
+    written = key_val_dict_to_str({"key": value})
+    with suppress(ValueError):
+        if written.isprintable() and repr(key_val_str_to_dict(written)["key"]) == repr(value):
+            return value
+    return "_JSON " + json.dumps(value).replace("\\", "\\\\")  # of two backslashes ASE's reader leaves one
 
 
 def import_xyz(path, topologies=(), teacher=None, kind=None, split="", **labels) -> Dataset:
@@ -182,7 +201,17 @@ def _grains(atoms, labels, where):
     names = atoms.arrays.get("residue_name")
     if names is not None:
         names = [str(names[np.argmax(residues == r)]) for r in range(residues.max() + 1)]
+    else:
+        names = _names(atoms, residues.max() + 1, where)
     return atoms, (residues, names)
+
+
+def _names(atoms, number, where) -> list | None:
+    """Names of the residues in the comment line, where they are no words."""
+    names = atoms.info.get("residue_names")
+    if names is not None and not (isinstance(names, list) and len(names) == number and {*map(type, names)} == {str}):
+        raise DatasetError(f"{where}: residue_names is {str(names)[:60]}, expected a JSON list of {number} names")
+    return names
 
 
 def _authors_grains(atoms, labels, columns, where):

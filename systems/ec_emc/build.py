@@ -8,7 +8,7 @@ from openmm import app, unit
 
 from openmm_cgaa.building import box_length, pack, relax
 from openmm_cgaa.errors import CGAAError
-from openmm_cgaa.structures import write_structure
+from openmm_cgaa.structures import read_structure, write_structure
 
 HERE = Path(__file__).parent
 
@@ -24,9 +24,8 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
-    kinds = [(app.PDBFile(str(HERE / f"{name}.pdb")), n) for name, n in (("EC", args.ec), ("EMC", args.emc))]
-    molecules = [(pdb.topology, pdb.positions, count) for pdb, count in kinds]
     try:
+        molecules = [(*read_structure(HERE / f"{name}.pdb"), n) for name, n in (("EC", args.ec), ("EMC", args.emc))]
         length = box_length(molecules, args.density)
         topology, positions = pack(molecules, length, args.seed)
         forcefield = app.ForceField(str(HERE / "forcefield.xml"))

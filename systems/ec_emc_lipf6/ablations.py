@@ -267,12 +267,12 @@ def time_rows(threads):
 
     from openmm_cgaa import CGAAPotential, benchmark
     from openmm_cgaa.building import build, relax
+    from openmm_cgaa.structures import read_structure
 
     torch.set_num_threads(threads)
     peer = app.ForceField(str(HERE.parent / "ec_emc" / "forcefield.xml"), str(HERE / "ions.xml"))
-    structure = app.PDBxFile(str(build(HERE / "build.yaml")))
-    topology = structure.topology
-    positions = relax(topology, structure.positions, peer, threads=threads)
+    topology, packed = read_structure(build(HERE / "build.yaml"))
+    positions = relax(topology, packed, peer, threads=threads)
     timings = {CLASSICAL: benchmark.time_classical(peer, topology, positions, threads).ms}
 
     def time_one(potential, *box):

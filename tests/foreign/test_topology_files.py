@@ -10,6 +10,7 @@ from openmm import app, unit
 from test_engines import assert_same, context_of, numbers
 
 from openmm_cgaa import CGAAPotential, GrainMap
+from openmm_cgaa.cli.info import read_grains
 from openmm_cgaa.errors import CGAAError, GrainError
 from openmm_cgaa.structures import read_structure
 
@@ -161,6 +162,29 @@ def test_a_structure_file_of_charmm(sample, potential, tmp_path, periodic):
     vectors = [openmm.Vec3(*row) for row in BOX] * unit.nanometer if periodic else None
     read = app.CharmmPsfFile(str(tmp_path / "box.psf"), periodicBoxVectors=vectors).topology
     assert_energy(read, positions, BOX if periodic else None, potential, sample)
+
+
+@pytest.mark.parametrize(
+    "suffix, write, header",
+    [
+        (".psf", psf, "{:8d} !NATOM"),
+        (".prmtop", lambda topology: amber(topology, 21.0), "%FORMAT(10I8)\n{:8d}"),
+        (".gro", lambda topology: gro(topology, np.zeros((66, 3)), BOX), "title\n{}\n"),
+    ],
+)
+def test_a_header_that_says_fewer_atoms(sample, tmp_path, suffix, write, header):
+    """mdtraj/mdtraj#1871 is a reader of these formats that loses what it was given: here ions, which no bond misses."""
+    topology, path = sample[0], tmp_path / f"box{suffix}"
+    number = topology.getNumAtoms() + 1
+    topology.addAtom("LI", app.Element.getBySymbol("Li"), topology.addResidue("LI", topology.addChain()))
+    text = write(topology)
+    if suffix != ".gro":  # which has no bonds
+        path.write_text(text)
+        assert read_grains(path)[0].num_atoms == number
+    path.write_text(text.replace(header.format(number), header.format(number - 1), 1))
+    told = "Unexpected line" if suffix == ".gro" else f"holds {number} atoms, but MDTraj reads {number - 1}"
+    with pytest.raises(CGAAError, match=f"box{suffix}.*{told}"):
+        read_grains(path)
 
 
 def test_serial_numbers_of_stars(sample, tmp_path):

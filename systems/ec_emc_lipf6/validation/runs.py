@@ -15,6 +15,7 @@ from openmm_cgaa.analysis.runs import read_run
 from openmm_cgaa.building import build, classical_system, relax
 from openmm_cgaa.errors import CGAADomainWarning, CGAAError
 from openmm_cgaa.files import write_bytes
+from openmm_cgaa.runfiles import read_dcd
 from openmm_cgaa.simulation import INTRA_GROUP, Settings
 from openmm_cgaa.simulation import run as simulate
 from openmm_cgaa.structures import read_structure, write_structure
@@ -27,7 +28,6 @@ COMMITTEE = HERE / "committee"  # three seeds of train_fast.yaml, 10,000 steps
 MODEL, PUBLISHED, CLASSICAL = "ec-emc-lipf6", "ec-emc-lipf6-published", "classical"
 SETTLING = 0.1  # of a run's length
 SHORT = 0.01  # of the length of a run, for make validate
-EMPTY_DCD = 276  # bytes of a DCD file without a frame, at least
 
 
 class Interrupted(Exception):
@@ -113,14 +113,13 @@ class Workplace:
         path = self.folder / f"{box}-{scale:.4f}.cif"
         with FileLock(path.with_suffix(".lock")):
             if not path.is_file():
-                structure = app.PDBxFile(str(build(BOXES[box], self.folder / f"{box}-packed.cif")))
-                topology = structure.topology
+                topology, packed = read_structure(build(BOXES[box], self.folder / f"{box}-packed.cif"))
                 if scale != 1.0:
                     topology.setPeriodicBoxVectors(scale * topology.getPeriodicBoxVectors())
                 picoseconds = 1.0 if self.short else 10.0
-                positions = relax(topology, structure.positions, self.forcefield, picoseconds=picoseconds, threads=1)
+                positions = relax(topology, packed, self.forcefield, picoseconds=picoseconds, threads=1)
                 write_structure(path, topology, positions.value_in_unit(unit.nanometer))
-        topology, positions = read_structure(str(path))
+        topology, positions = read_structure(path)
         return topology, positions.value_in_unit(unit.nanometer)
 
     def settings(self, name) -> Settings:
@@ -197,12 +196,7 @@ class Workplace:
 
     def _frames(self, folder) -> int:
         path = folder / "trajectory.dcd"
-        if not path.is_file() or path.stat().st_size < EMPTY_DCD:
-            return 0
-        from mdtraj.formats import DCDTrajectoryFile
-
-        with DCDTrajectoryFile(str(path)) as file:
-            return len(file)
+        return read_dcd(path).frames if path.is_file() and path.stat().st_size else 0
 
 
 class _warnings_to(warnings.catch_warnings):
