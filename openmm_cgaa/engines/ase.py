@@ -4,6 +4,7 @@ import sys
 import warnings
 
 import numpy as np
+from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.neighborlist import build_neighbor_list, natural_cutoffs
 from ase.optimize.optimize import Optimizer
@@ -168,6 +169,8 @@ def _lengths(atoms, vectors) -> np.ndarray:
 
 def infer_grains(atoms) -> GrainMap:
     """Molecules of an ``ase.Atoms`` by covalent radii."""
+    if atoms.pbc.all():  # in long vectors of a lattice the search takes for ever
+        atoms = Atoms(atoms.numbers, atoms.positions, cell=lattice.reduced(atoms.cell.array), pbc=True)
     neighbors = build_neighbor_list(
         atoms, natural_cutoffs(atoms, mult=BOND_STRETCH), self_interaction=False, bothways=False, skin=0.0
     )
