@@ -114,12 +114,23 @@ def grain_means(values: Tensor, layout: Layout) -> Tensor:
     return sums.index_add(0, layout.atom_grain, values) / sizes
 
 
+def grid_steps(box: Optional[Tensor], like: Tensor, grid: float = GRID) -> Tensor:
+    """Steps of the grid of `near_origin`, [3, 3] rows, of the type of a tensor: none is longer than `grid`.
+
+    They divide the box vectors by whole numbers, so that lattice vectors are whole steps. Without a box they lie along
+    the axes.
+    """
+    if box is None:
+        return grid * torch.eye(3, dtype=like.dtype, device=like.device)
+    return (box / torch.ceil(torch.linalg.norm(box, dim=1, keepdim=True) / grid)).to(like.dtype)
+
+
 def near_origin(positions: Tensor, box: Optional[Tensor], layout: Layout, grid: float = GRID) -> Tuple[Tensor, Tensor]:
     """Whole grains, in network order, where single precision has the digits for them; and where that is.
 
-    With a box their centers lie in the cell. Without one a molecule may be anywhere, far from all others too: each
-    grain is moved to the origin by steps of a grid that has a point in the middle of all grains. A cluster below the
-    size of a step stays together.
+    A molecule may be anywhere in a large box, and without one far from all others too: each grain is moved to the
+    origin by steps of a grid. A box shorter than a step stays as it is, the centers inside the cell. Without a box the
+    grid has a point in the middle of all grains, and a cluster below the size of a step stays together.
 
     Parameters
     ----------
@@ -132,12 +143,13 @@ def near_origin(positions: Tensor, box: Optional[Tensor], layout: Layout, grid: 
     -------
     positions : Tensor, [atoms, 3]
     origin : Tensor, [grains, 3]
-        What was taken off; zero with a box.
+        What was taken off.
     """
     whole = whole_grains(positions, box, layout)
     centers = grain_means(whole, layout)
-    if box is not None:
-        return whole, torch.zeros_like(centers)
-    middle = centers.mean(0)
-    origin = middle + grid * torch.round((centers - middle) / grid)
+    steps = grid_steps(box, centers, grid)
+    middle = 0.5 * steps.sum(0) if box is not None else centers.mean(0)
+    origin = torch.round((centers - middle) @ torch.linalg.inv_ex(steps)[0]) @ steps
+    if box is None:
+        origin = origin + middle
     return whole - origin[layout.atom_grain], origin

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import silu
 
-from ..geometry import GRID
+from ..geometry import grid_steps
 from . import kernels
 from .conserving import ConservingNetwork
 from .graph import Graph
@@ -57,9 +57,9 @@ class Neighbors(NamedTuple):
 
     @classmethod
     def from_graph(cls, graph: Graph, box: Optional[Tensor]) -> "Neighbors":
-        """The neighbours of a `Graph` of one frame; without a box the lattice is the grid of `near_origin`."""
+        """The neighbours of a `Graph` of one frame, their shifts as steps of the grid of `near_origin`."""
         shift = torch.cat([graph.pair_shift, graph.edge_shift, torch.zeros_like(graph.positions[:1])]).double()
-        steps = torch.round(shift / GRID if box is None else shift @ torch.linalg.inv(box.double()))
+        steps = torch.round(shift @ torch.linalg.inv(grid_steps(box, shift)))
         width = (
             2 * int(steps.abs().max()) + 1
         )  # lattice vectors are numbered as digits of this base, zero in the middle

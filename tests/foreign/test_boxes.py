@@ -88,3 +88,17 @@ def test_a_left_handed_cell_is_data_as_any_other(tiny_conserving_path, liquid, t
         found.append(predict(network, frames)[0])
     for ours, theirs, tolerance in zip(*found, (1e-4, 1e-5, 1e-4)):
         np.testing.assert_allclose(ours, theirs, atol=tolerance)
+
+
+@pytest.mark.parametrize("box", [[100.0] * 3, [10000.0] * 3, [3.0, 3.0, 1000.0]])
+@pytest.mark.parametrize("fused", [True, False])
+def test_single_precision_in_a_vast_box(any_path, liquid, box, fused):
+    """A drop in vacuum, a slab: positions of a micrometre have no digits for bonds in single precision."""
+    box = np.array([[1, 0, 0], [0.1, 1, 0], [0, -0.1, 1]]) @ np.diag(box)
+    topology, positions = molecules(liquid, [0, 6, 7], box)
+    free, _ = molecules(liquid, [0, 6, 7])
+    potential = CGAAPotential(any_path, fused=fused, device="cpu")
+    _, expected = CGAAPotential(any_path, "double", fused=False, device="cpu").evaluate(free, positions)
+    for place in ([0.5, 0.5, 0.5], [0.99, 0.97, 0.9], [0.0, 0.0, 0.0]):
+        there = positions - positions.mean(0) + place @ box
+        np.testing.assert_allclose(potential.evaluate(topology, there, box)[1], expected, atol=0.15)  # 1.5e-4 eV/Å
