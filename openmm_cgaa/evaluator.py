@@ -130,19 +130,29 @@ class GeometryCheck:
             self.seen = known
 
 
+class OwnLock:
+    """A lock; what holds one can be copied and pickled, and the copy has its own."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+
+    def __enter__(self):
+        self._lock.acquire()
+
+    def __exit__(self, *raised):
+        self._lock.release()
+
+    def __reduce__(self):
+        return OwnLock, ()
+
+
 class FusedEvaluation:
     """A fused network with the neighbours that it goes on using; one call at a time."""
 
     def __init__(self, network, neighbors):
         self.network = network
         self.neighbors = neighbors
-        self.lock = threading.Lock()
-
-    def __getstate__(self):
-        return self.network, self.neighbors
-
-    def __setstate__(self, state):
-        self.__init__(*state)
+        self.lock = OwnLock()
 
     def __call__(self, positions: Tensor, cell: Optional[Tensor], part: int) -> tuple:
         with self.lock:

@@ -8,12 +8,11 @@ import warnings
 import numpy as np
 from openmm import unit
 
-from . import topologies
 from .analysis.temperature import Moving, element_temperatures, kinetic_temperatures
 from .contacts import pairs_between, shortest_contact
 from .errors import CGAADomainWarning, SimulationError
 from .structures import write_structure
-from .units import ANGSTROM_PER_NM
+from .units import ANGSTROM_PER_NM, G_PER_CM3_PER_DALTON_PER_ANGSTROM3
 
 COLUMNS = (
     "step,time_ps,potential_kjmol,kinetic_kjmol,total_kjmol,"
@@ -124,7 +123,7 @@ class Guard:
         self._good = np.array(positions), topology.getPeriodicBoxVectors()
         self._contact, self._density = contact, density
         if density:
-            self._elements = [topologies.symbol(atom) for atom in topology.atoms() if atom.element]  # no virtual sites
+            self._mass = sum(atom.element.mass.value_in_unit(unit.dalton) for atom in topology.atoms())
         if contact:
             self._contacts = pairs_between([atom.residue.index for atom in topology.atoms()])
 
@@ -181,10 +180,10 @@ class Guard:
 
     def _check_density(self, state, step):
         volume = ANGSTROM_PER_NM**3 * state.getPeriodicBoxVolume().value_in_unit(unit.nanometer**3)
-        found, (lowest, highest) = topologies.density(self._elements, volume), self._density
-        if not lowest - 0.005 <= found <= highest + 0.005:
+        density, (lowest, highest) = self._mass * G_PER_CM3_PER_DALTON_PER_ANGSTROM3 / volume, self._density
+        if not lowest - 0.005 <= density <= highest + 0.005:
             warnings.warn(
-                f"step {step}: the density is {found:.2f} g/cm3, but the model was trained at {lowest:.2f} to "
+                f"step {step}: the density is {density:.2f} g/cm3, but the model was trained at {lowest:.2f} to "
                 f"{highest:.2f}: do not trust the run from here; train the model on such boxes",
                 CGAADomainWarning,
                 stacklevel=2,

@@ -4,12 +4,10 @@ from collections import Counter
 from typing import List, NamedTuple, Tuple
 
 import numpy as np
-from openmm import app, unit
 
 from . import arguments
 from .errors import GrainError
 from .matching import formula, is_connected
-from .units import G_PER_CM3_PER_DALTON_PER_ANGSTROM3
 
 # ions where they stand alone in a liquid, near to many atoms without a bond
 IONS = {"Li", "Na", "K", "Rb", "Cs", "Be", "Mg", "Ca", "Sr", "Ba"}
@@ -182,21 +180,6 @@ def _repeated_ids(atoms) -> str:
 def symbol(atom) -> str:
     """Element of an atom of an OpenMM or mdtraj Topology, as networks and teachers know it: that of D is H."""
     return ISOTOPES.get(atom.element.symbol, atom.element.symbol)
-
-
-def density(elements, volume):
-    """g/cm3 as models know it: of the masses of elements, so that D weighs what H does, and frozen atoms as others.
-
-    Parameters
-    ----------
-    elements : sequence of str
-    volume : float or array
-        Å^3.
-    """
-    counts = Counter(ISOTOPES.get(element, element) for element in elements)
-    masses = {element: app.Element.getBySymbol(element).mass.value_in_unit(unit.dalton) for element in counts}
-    mass = sum(number * masses[element] for element, number in counts.items())
-    return mass * G_PER_CM3_PER_DALTON_PER_ANGSTROM3 / volume
 
 
 def bonds_of_ions(topology) -> list:

@@ -3,12 +3,12 @@
 import warnings
 
 import numpy as np
-from openmm import unit
+from openmm import app, unit
 
-from . import arguments, lattice, topologies
+from . import arguments, lattice
 from .errors import CGAADomainWarning, EngineError, GeometryError, SimulationError
 from .grains import GrainMap
-from .units import ANGSTROM_PER_NM
+from .units import ANGSTROM_PER_NM, G_PER_CM3_PER_DALTON_PER_ANGSTROM3
 
 BOND_LENGTHS = (0.5, 3.0)  # Å, of the median over a topology; by far beyond what any molecules have
 SAME_FRACTION = 0.02  # boxes of other sizes cannot have exactly the composition that was trained
@@ -192,8 +192,9 @@ def check_domain(domain: dict, types, grain_map: GrainMap, box: np.ndarray | Non
                 f"{fraction:.3f} of the grains are {kind.name}, trained on {low:.3f} to {high:.3f}"
             )
     if box is not None and whole and "density" in domain:
-        elements = [element for t in grain_map.type_index for element in types[t].elements]
-        density = topologies.density(elements, np.linalg.det(box) * ANGSTROM_PER_NM**3)
+        masses = [sum(app.Element.getBySymbol(e).mass.value_in_unit(unit.dalton) for e in t.elements) for t in types]
+        volume = np.linalg.det(box) * ANGSTROM_PER_NM**3
+        density = np.dot(counts, masses) / volume * G_PER_CM3_PER_DALTON_PER_ANGSTROM3
         low, high = domain["density"]
         if not low <= density <= high:
             outside["density"] = f"the density is {density:.3f} g/cm^3, trained on {low:.3f} to {high:.3f}"

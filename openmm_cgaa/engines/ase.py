@@ -4,7 +4,6 @@ import sys
 import warnings
 
 import numpy as np
-from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.neighborlist import build_neighbor_list, natural_cutoffs
 from ase.optimize.optimize import Optimizer
@@ -73,8 +72,9 @@ class CGAACalculator(Calculator):
             raise GeometryError(f"pbc is {self.atoms.pbc.tolist()}; give a box in all three directions, or in none")
         cell = lattice.reduced(self.atoms.cell.array) if periodic else None
         box = None if cell is None else validation.check_box(cell / ANGSTROM_PER_NM)
+        positions = validation.check_positions(self.atoms.positions / ANGSTROM_PER_NM, len(self.atoms))
         binding = self._bind(box)
-        evaluator = binding(self.atoms.positions / ANGSTROM_PER_NM, box)
+        evaluator = binding(positions, box)
         tensor = self.potential.tensor
         energy, forces, virial = evaluator.compute(tensor(self.atoms.positions), None if cell is None else tensor(cell))
         energy, forces = float(energy), forces.double().cpu().numpy()
@@ -169,8 +169,6 @@ def _lengths(atoms, vectors) -> np.ndarray:
 
 def infer_grains(atoms) -> GrainMap:
     """Molecules of an ``ase.Atoms`` by covalent radii."""
-    if atoms.pbc.all():  # in long vectors of a lattice the search takes for ever
-        atoms = Atoms(atoms.numbers, atoms.positions, cell=lattice.reduced(atoms.cell.array), pbc=True)
     neighbors = build_neighbor_list(
         atoms, natural_cutoffs(atoms, mult=BOND_STRETCH), self_interaction=False, bothways=False, skin=0.0
     )

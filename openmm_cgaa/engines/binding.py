@@ -6,12 +6,12 @@ by 120 degrees, or a Context is given another frame) they must follow. So a grai
 its slots change when other ones fit better by more than a margin, or when it has moved too far for one step.
 """
 
-import threading
 from dataclasses import replace
 
 import numpy as np
 
 from .. import lattice, matching, validation
+from ..evaluator import OwnLock
 from ..units import ANGSTROM_PER_NM
 
 BETTER = 1.0  # Å, root of the sum of squares over a grain; a methyl group turned by 120 degrees is 3 Å off
@@ -97,7 +97,7 @@ class Binding:
         self.part = part
         self.slots = None if potential.permutation_invariant else Slots(grain_map)
         self.evaluator = None
-        self.lock = threading.Lock()  # several Contexts of one System share what follows
+        self.lock = OwnLock()  # several Contexts of one System share what follows
 
     def __call__(self, positions: np.ndarray, box: np.ndarray | None):
         """The `Evaluator` for this geometry (nm); the first one is checked.

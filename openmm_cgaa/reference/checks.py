@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..lattice import reduced
 from ..matching import formula
 from .dataset import Dataset, Frames
 
@@ -93,7 +92,7 @@ def close_atoms(frames: Frames) -> dict:
     radii = CONTACT * covalent_radii[frames.numbers]
     reasons = {}
     for frame, (positions, cell) in enumerate(zip(frames.positions, frames.cell)):
-        pbc, cell = 3 * [frames.periodic], reduced(cell) if frames.periodic else cell
+        pbc = 3 * [frames.periodic]
         first, second, distance = primitive_neighbor_list("ijd", pbc, cell, positions, radii)
         if len(distance):
             worst = np.argmin(distance - radii[first] - radii[second])

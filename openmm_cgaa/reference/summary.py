@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from openmm import app, unit
 
-from .. import topologies
 from ..files import write_bytes
 from ..geometry import layout_of
 from ..lattice import reduced
 from ..neighbors import build_graph
-from ..units import GPA_PER_EV_PER_ANGSTROM3
+from ..units import G_PER_CM3_PER_DALTON_PER_ANGSTROM3, GPA_PER_EV_PER_ANGSTROM3
 from .dataset import Dataset, Frames
 
 NEIGHBOR_CUTOFF = 10.0  # Å, between grain centers
@@ -42,7 +42,8 @@ def density(frames: Frames) -> np.ndarray:
     """g/cm3 of each frame, [frames]; nan where it is not periodic."""
     if not frames.periodic:
         return np.full(len(frames), np.nan)
-    return topologies.density(frames.elements, np.abs(np.linalg.det(frames.cell)))
+    mass = sum(app.Element.getBySymbol(element).mass.value_in_unit(unit.dalton) for element in frames.elements)
+    return mass / np.abs(np.linalg.det(frames.cell)) * G_PER_CM3_PER_DALTON_PER_ANGSTROM3
 
 
 def pressure(frames: Frames) -> np.ndarray:

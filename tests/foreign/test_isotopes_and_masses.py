@@ -1,20 +1,14 @@
 """Deuterium, and elements that a reader guessed from masses."""
 
-import warnings
-from types import SimpleNamespace
-
 import mdtraj
 import numpy as np
-import openmm
 import pytest
 from openmm import app, unit
 
-from openmm_cgaa import CGAAPotential, validation
+from openmm_cgaa import CGAAPotential
 from openmm_cgaa.cli import main
-from openmm_cgaa.errors import CGAADomainWarning, GrainError
+from openmm_cgaa.errors import GrainError
 from openmm_cgaa.grains import GrainMap
-from openmm_cgaa.reference import summary
-from openmm_cgaa.reporters import Guard
 from openmm_cgaa.structures import write_structure
 
 D_MASS = 2.0141
@@ -72,36 +66,6 @@ def test_deuterium_from_a_file_to_the_report(solvent, heavy, tiny_conserving_pat
     assert main(["info", str(tmp_path / "box.cif"), "--model", str(tiny_conserving_path)]) == 0
     assert main(["simulate", *run, "--picoseconds", "0.002", "--report-interval", "2", "--threads", "1"]) == 0
     assert main(["analyze", str(tmp_path / "run"), "--teacher-frames", "0"]) == 0
-
-
-def test_a_deuterated_liquid_has_the_density_of_its_training(solvent, liquid):
-    """Models know densities as of hydrogen (grimme-lab/xtb#116): the guard of a run judges as the check of a domain."""
-    topology, positions, box = solvent
-    light = liquid.atoms(0)
-    density = light.get_masses().sum() / light.get_volume() * 1.66053906892  # by ASE's masses
-    deuterated = exchanged(topology, lambda a: app.element.deuterium if a.element.symbol == "H" else a.element)
-    grains = GrainMap.from_topology(deuterated)
-    domain = {"density": [density - 0.002, density + 0.002]}
-    assert validation.check_domain(domain, grains.types, grains, box) == {}
-    assert summary.density(liquid)[0] == pytest.approx(density, rel=1e-4)
-    guard = Guard(deuterated, positions, 1, density=domain["density"])
-    context = openmm.Context(bare(deuterated), openmm.VerletIntegrator(0.001), openmm.Platform.getPlatform("Reference"))
-    context.setPositions(positions)
-    state = context.getState(positions=True, forces=True, energy=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", CGAADomainWarning)
-        guard.report(SimpleNamespace(currentStep=1), state)
-    with pytest.warns(CGAADomainWarning, match=f"the density is {density:.2f} g/cm3"):
-        Guard(deuterated, positions, 1, density=[density + 0.1, 2.0]).report(SimpleNamespace(currentStep=1), state)
-
-
-def bare(topology):
-    """A System without forces, of the box of a topology."""
-    system = openmm.System()
-    for atom in topology.atoms():
-        system.addParticle(atom.element.mass)
-    system.setDefaultPeriodicBoxVectors(*topology.getPeriodicBoxVectors())
-    return system
 
 
 def test_deuterium_in_frames(heavy, solvent):

@@ -1,5 +1,7 @@
 """What an engine remembers of one geometry, and another geometry that looks the same."""
 
+import copy
+import pickle
 import warnings
 
 import numpy as np
@@ -14,7 +16,7 @@ from test_engines import assert_same, context_of, numbers  # noqa: E402
 from openmm_cgaa import CGAAPotential, engines  # noqa: E402
 from openmm_cgaa.engines.ase import CGAACalculator  # noqa: E402
 from openmm_cgaa.engines.binding import Slots  # noqa: E402
-from openmm_cgaa.errors import CGAADomainWarning  # noqa: E402
+from openmm_cgaa.errors import CGAADomainWarning, GeometryError  # noqa: E402
 from openmm_cgaa.matching import unwrap  # noqa: E402
 from openmm_cgaa.reference.samplers import Sampler  # noqa: E402
 
@@ -47,6 +49,33 @@ def test_a_used_calculator_is_as_good_as_a_fresh_one(any_path, liquid):
         np.testing.assert_allclose(used.get_forces(atoms), fresh.get_forces(atoms), atol=1e-7)
 
 
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda calculator: pickle.loads(pickle.dumps(calculator))])
+def test_a_used_calculator_can_be_copied(any_path, liquid, copied):
+    """grimme-lab/xtb-python#68: copies of Atoms, and workers of a pool, take their calculator along."""
+    potential = CGAAPotential(any_path, "double")
+    calculator = CGAACalculator(potential)
+    first, other = by_element(liquid, 0, range(18)), crosswise(liquid, 3)
+    calculator.get_potential_energy(first)
+    fellow = copied(calculator)
+    for one in (calculator, fellow):
+        for atoms in (other, first):
+            np.testing.assert_allclose(one.get_forces(atoms), CGAACalculator(potential).get_forces(atoms), atol=1e-7)
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_failed_call_leaves_no_trace(tiny_conserving_path, liquid, known):
+    potential = CGAAPotential(tiny_conserving_path, "double")
+    calculator = CGAACalculator(potential)
+    if known:
+        calculator.get_potential_energy(by_element(liquid, 0, range(18)))
+    bad = by_element(liquid, 0, range(18))
+    bad.positions[7, 1] = np.nan
+    with pytest.raises(GeometryError, match="position of atom 7 is .*nan"):
+        calculator.get_potential_energy(bad)
+    atoms = by_element(liquid, 40, np.random.default_rng(1).permutation(18))
+    np.testing.assert_allclose(calculator.get_forces(atoms), CGAACalculator(potential).get_forces(atoms), atol=1e-7)
+
+
 def test_a_used_calculator_keeps_stretched_molecules(tiny_conserving_path, liquid):
     """A bond of a hot run that a fresh calculator would not take for one."""
     atoms = Atoms(liquid.elements, liquid.positions[0].astype(float), cell=liquid.cell[0], pbc=True)
@@ -67,7 +96,8 @@ def test_atoms_of_a_given_topology_in_another_order(tiny_conserving_path, solven
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         calculator.get_potential_energy(atoms)
-    with pytest.warns(CGAADomainWarning, match="are bonded in residue .*check that the atoms are in its order"):
+    told = pytest.warns(CGAADomainWarning, match="are bonded in residue .*check that the atoms are in its order")
+    with told, pytest.raises(GeometryError, match="spans"):
         calculator.get_potential_energy(crosswise(liquid, 0))
 
 
