@@ -115,6 +115,23 @@ def test_a_foreign_payload_is_refused_and_not_run(written, tmp_path):
         assert not target.exists(), number
 
 
+def test_a_payload_changes_nothing_in_this_process(written, solvent):
+    """A pickle may set attributes of a class that it names: of all later models, too."""
+    path, expected = written
+    text, data, before = path.read_text(), payload(path), dict(vars(saved.Restored))
+    name, zero = data[: data.index(b"\x93") + 1], pickle.dumps(saved.restore({"guard": None}))[2:-1]
+    for attribute in (b"__call__", b"__init__", b"__reduce__"):
+        word = b"\x8c" + bytes([len(attribute)]) + attribute
+        replace_payload(path, name + b"N}" + word + zero + b"s\x86b0" + data[2:])  # set, forget, go on as a good one
+        try:
+            load_system(path)
+        except EngineError:
+            pass
+        assert dict(vars(saved.Restored)) == before
+    path.write_text(text)
+    assert_same(numbers(context_of(load_system(path), solvent[1])), expected, 1e-9)
+
+
 def test_damaged_model_bytes_give_the_models_message(written, solvent):
     path, _ = written
     replace_payload(path, damaged(payload(path), "model"))
