@@ -39,3 +39,7 @@ class CGAADomainWarning(UserWarning):
 
 class StructureWarning(UserWarning):
     """A structure file holds what is not taken."""
+
+
+class ResumeWarning(UserWarning):
+    """A run goes on from a folder that lacks something of what it had."""

@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import struct
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
@@ -12,9 +13,10 @@ from typing import NamedTuple
 import openmm
 
 from . import __version__
-from .errors import SimulationError
+from .errors import ResumeWarning, SimulationError
 from .files import check_folder, seal, unseal, write_bytes
 
+FORMAT = 2  # of run.json; 1, that of version 0.1.0, has no number, no checksums but the model's, no sealed checkpoints
 LENGTHS = ("picoseconds", "nve_picoseconds")  # what a resumed run may change
 FILES = ("topology.cif", "trajectory.dcd", "state.csv", "nve.csv", "nvt.chk", "nve.chk", "last_good.cif")
 
@@ -38,6 +40,7 @@ def make_record(settings, provenance, topology) -> dict:
     residues = [residue.name for residue in topology.residues()]
     bonds = sorted(tuple(sorted((a.index, b.index))) for a, b in topology.bonds())
     record = {
+        "format": FORMAT,
         "settings": asdict(settings),
         "provenance": provenance,
         "atoms": topology.getNumAtoms(),
@@ -51,17 +54,21 @@ def make_record(settings, provenance, topology) -> dict:
 
 
 def read_record(folder) -> dict:
-    """What ``run.json`` of a folder says.
+    """What ``run.json`` of a folder says; that of version 0.1.0 gets the format 1.
 
     Raises
     ------
     SimulationError
-        It is missing, damaged or foreign.
+        It is missing, damaged, foreign, or of a later version.
     """
     path = Path(folder) / "run.json"
     try:
-        record = json.loads(path.read_text())
-        kinds = {"settings": dict, "provenance": dict, "atoms": int, "versions": dict}
+        record = {"format": 1} | json.loads(path.read_text())
+        if isinstance(record["format"], int) and record["format"] > FORMAT:
+            raise SimulationError(
+                f"{path}: has format {record['format']}, this version of openmm_cgaa knows up to {FORMAT}; update it"
+            )
+        kinds = {"format": int, "settings": dict, "provenance": dict, "atoms": int, "versions": dict}
         wrong = [key for key, kind in kinds.items() if not isinstance(record[key], kind)]
         numbers = ("timestep", "report_interval", "checkpoint_interval")
         wrong = wrong or [key for key in numbers if not record["settings"][key] > 0]
@@ -69,6 +76,8 @@ def read_record(folder) -> dict:
             record["versions"]["openmm"]  # or a KeyError
             return record
         reason = f"its {wrong[0]} is not what it should be"
+    except SimulationError:
+        raise
     except FileNotFoundError:
         raise SimulationError(
             f"{folder}: holds no run (no run.json); give the output folder of openmm-cgaa simulate"
@@ -84,6 +93,7 @@ def check_run(out, record, resume):
     """Make sure that a run may begin in a folder, or that the run in it is the one to go on with.
 
     A run that never came to its first checkpoint is begun anew: whatever ended it can be put right in the same folder.
+    What an older run.json lacks is not compared.
 
     Parameters
     ----------
@@ -95,33 +105,45 @@ def check_run(out, record, resume):
     Raises
     ------
     SimulationError
-        There is a run already, or none to resume, or one with other settings, atoms, versions or provenance.
+        There is a run already, or none to resume, or one with other settings, atoms, versions or provenance, or
+        without the checkpoint that it came to.
     OutputError
         The folder holds files of others.
     """
     if not resume:
         check_folder(out, "run.json", FILES)
         if (out / "run.json").exists():
-            settings, trajectory = read_record(out)["settings"], out / "trajectory.dcd"
-            frames = read_dcd(trajectory).frames if trajectory.exists() and trajectory.stat().st_size else 0
-            if any(out.glob("*.chk")) or frames * settings["report_interval"] > settings["checkpoint_interval"]:
+            if any(out.glob("*.chk")) or _beyond_a_checkpoint(out, read_record(out)):
                 raise SimulationError(f"{out} holds a run already; resume it, or give another folder")
         return
     if not (out / "run.json").exists():
         raise SimulationError(f"{out} holds no run to go on with (no run.json); start it without resume")
     old = read_record(out)
     free = {"threads", *(LENGTHS[1:] if (out / "nve.chk").exists() else LENGTHS)}
-    free |= {key.removesuffix("_sha256") for key in record["provenance"] if key.endswith("_sha256")}  # names of files
-    pairs = [(key, old.get(key), record[key]) for key in ("atoms", "topology_sha256")]
-    pairs += [("OpenMM", old["versions"]["openmm"], record["versions"]["openmm"])]
-    for part in ("provenance", "settings"):
-        pairs += [(key, old[part].get(key), value) for key, value in record[part].items() if key not in free]
+    free |= {key.removesuffix("_sha256") for key in old["provenance"] if key.endswith("_sha256")}  # names of files
+    pairs = [("OpenMM", old["versions"]["openmm"], record["versions"]["openmm"])]
+    parts = [(("atoms", "topology_sha256"), old, record)]
+    parts += [(record[part].keys() - free, old[part], record[part]) for part in ("provenance", "settings")]
+    for names, before, after in parts:
+        pairs += [(name, before.get(name), after[name]) for name in names if name in before or old["format"] > 1]
     for name, was, now in pairs:
         if was != now:
             raise SimulationError(
                 f"the run in {out} has {name} {was}, but {now} is asked for; resume it as it began (only its lengths "
                 "and threads may change, the length of NVT not after NVE has begun), or start another one"
             )
+    if not any(out.glob("*.chk")) and _beyond_a_checkpoint(out, old):
+        raise SimulationError(
+            f"{out}: its trajectory goes beyond the first checkpoint, but nvt.chk is missing; bring the file back from "
+            "a copy, or start the run anew in another folder"
+        )
+
+
+def _beyond_a_checkpoint(out, record) -> bool:
+    """Whether there are more frames than a run has before its first checkpoint."""
+    settings, trajectory = record["settings"], out / "trajectory.dcd"
+    frames = read_dcd(trajectory).frames if trajectory.exists() and trajectory.stat().st_size else 0
+    return frames * settings["report_interval"] > settings["checkpoint_interval"]
 
 
 def write_checkpoint(path, context) -> None:
@@ -140,24 +162,35 @@ def write_checkpoint(path, context) -> None:
 def load_checkpoint(path, context) -> None:
     """Bring an ``openmm.Context`` to where `write_checkpoint` was called.
 
+    A checkpoint of version 0.1.0, which has no checksum, is taken with a `ResumeWarning`, and is given one.
+
     Raises
     ------
     SimulationError
         The file is damaged, or of another machine, platform or version.
     """
-    data = unseal(Path(path).read_bytes())
-    if data is None:
+    raw = Path(path).read_bytes()
+    data = unseal(raw)
+    old = data is None and read_record(Path(path).parent)["format"] == 1
+    if data is None and not old:
         raise SimulationError(
             f"{path}: is damaged, or no checkpoint of openmm-cgaa simulate (its checksum does not fit); bring the file "
             "back from a copy, or start the run anew in another folder"
         )
     try:
-        context.loadCheckpoint(data)
+        context.loadCheckpoint(raw if old else data)
     except openmm.OpenMMException as error:
         raise SimulationError(
             f"{path} cannot be loaded ({error}); it belongs to the machine, the platform and the OpenMM version that "
             "wrote it"
         ) from error
+    if old:
+        warnings.warn(
+            f"{path}: is of an older version and has no checksum; if the file was damaged, nothing can tell",
+            ResumeWarning,
+            stacklevel=2,
+        )
+        write_bytes(path, seal(raw))  # before run.json is of this format
 
 
 def trim_csv(path, steps):

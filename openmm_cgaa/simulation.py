@@ -12,7 +12,7 @@ from openmm import app
 from tqdm import tqdm
 
 from . import signals, validation
-from .errors import CGAADomainWarning, SimulationError
+from .errors import CGAADomainWarning, ResumeWarning, SimulationError
 from .files import owned, write_bytes, writing
 from .grains import GrainMap
 from .matching import unwrap
@@ -20,7 +20,7 @@ from .ranges import SEEDS, THREADS, bounded
 from .reporters import GrainStateReporter, Guard
 from .runfiles import FILES, check_run, load_checkpoint, make_record, trim_csv, trim_dcd, write_checkpoint
 from .settings import Checked
-from .structures import write_structure
+from .structures import holds, write_structure
 from .verlet import forget_neighbors
 
 CHUNK = 10  # steps between looks at the clock, the checkpoint and ctrl-C
@@ -100,9 +100,11 @@ def run(system, topology, positions, out, settings=None, resume=False, provenanc
     settings : Settings, optional
     resume : bool
         Go on with the run in the folder; only its lengths and threads may have changed. Frames and rows after the
-        checkpoint are dropped, so that none is there twice. A run that goes on from a checkpoint that it wrote while
-        it went is equal to the unbroken one, to the bit where the platform's forces are (one that was stopped between
-        two checkpoints wrote one more, and differs by rounding from there).
+        checkpoint are dropped, so that none is there twice. A `ResumeWarning` says what is missing: all checkpoints
+        (the run begins anew), topology.cif (it is written anew), or a checkpoint's checksum (of version 0.1.0). A run
+        that goes on from a checkpoint that it wrote while it went is equal to the unbroken one, to the bit where the
+        platform's forces are (one that was stopped between two checkpoints wrote one more, and differs by rounding
+        from there).
     provenance : dict, optional
         What made the forces, for ``run.json``; must be the same when a run is resumed, but for names of files whose
         checksum (``NAME_sha256``) is in it, too. What it says of the training
@@ -148,12 +150,12 @@ def run(system, topology, positions, out, settings=None, resume=False, provenanc
                     write_bytes(out / "run.json", json.dumps(record, indent=1).encode())
                     for file in FILES:  # of a run that never came to a checkpoint
                         (out / file).unlink(missing_ok=True)
-                if not (out / "topology.cif").exists():
-                    write_structure(out / "topology.cif", topology, positions)
             checkpoint = out / f"{name}.chk"
             if checkpoint.exists():
                 load_checkpoint(checkpoint, simulation.context)
             elif last is None:
+                if resume:
+                    _say(f"{out}: holds no checkpoint; the run begins anew")
                 simulation.context.setPositions(positions)
                 simulation.context.setVelocitiesToTemperature(settings.temperature, settings.seed)
             else:
@@ -161,8 +163,15 @@ def run(system, topology, positions, out, settings=None, resume=False, provenanc
                 # that of the positions): they carry over as they are
                 simulation.context.setState(last.context.getState(positions=True, velocities=True))
             _trim(out, simulation.currentStep, begin, end, table, settings.report_interval, grain_map.num_atoms)
-            if resume and last is None:  # not before all is found fit to go on
-                write_bytes(out / "run.json", json.dumps(record, indent=1).encode())
+            if last is None:  # not before all is found fit to go on
+                if not holds(out / "topology.cif", topology):
+                    if resume:
+                        _say(
+                            f"{out / 'topology.cif'}: is missing or damaged; it is written anew from the topology given"
+                        )
+                    write_structure(out / "topology.cif", topology, positions)
+                if resume:
+                    write_bytes(out / "run.json", json.dumps(record, indent=1).encode())
             _advance(simulation, begin, end, out, checkpoint, table, grain_map, guard, settings, stop, progress)
             if simulation.currentStep < end:
                 return False
@@ -238,6 +247,10 @@ def _advance(simulation, begin, end, out, checkpoint, table, grain_map, guard, s
         simulation.reporters = []
         if rows is not None:
             rows.close()
+
+
+def _say(what):
+    warnings.warn(what, ResumeWarning, stacklevel=3)
 
 
 def _keep(checkpoint, context):

@@ -126,6 +126,16 @@ def write_structure(path, topology, positions, box=None):
     raise CGAAError(f"{path}: PDBx/mmCIF cannot hold this topology: what was written is read as another one")
 
 
+def holds(path, topology) -> bool:
+    """Whether a PDBx/mmCIF file can be read and is of this topology: elements, residues and bonds, not names."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return not _misread(topology, app.PDBxFile(str(path)).topology)
+    except Exception:  # OpenMM's parser raises all kinds
+        return False
+
+
 def _say(path, what):
     warnings.warn(f"{path}: {what}", StructureWarning, stacklevel=3)
 

@@ -23,6 +23,7 @@ from conftest import TINY_CONSERVING, tiny_model, topology_of  # noqa: E402
 from openmm_cgaa import cli  # noqa: E402
 from openmm_cgaa.active import Round  # noqa: E402
 from openmm_cgaa.building import BoxConfig  # noqa: E402
+from openmm_cgaa.errors import ResumeWarning  # noqa: E402
 from openmm_cgaa.molecules import Molecule  # noqa: E402
 from openmm_cgaa.ranges import Range  # noqa: E402
 from openmm_cgaa.reference import Dataset, Trajectory  # noqa: E402
@@ -86,8 +87,10 @@ NO_FAULT = {  # (file or command and file, fault)
     *(("run/state.csv", fault) for fault in ("missing", "truncated")),
     *((file, fault) for file in ("run/.lock", "run/.owner") for fault in FAULTS),
     *(("analyze run/nvt.chk", fault) for fault in FAULTS),
-    *(("resume run/topology.cif", fault) for fault in FAULTS),  # what it was is in run.json
-    ("resume run/nvt.chk", "missing"),  # a run that was killed before its first checkpoint begins anew
+}
+MENDED = {  # what a command does without, and says so
+    *(("resume run/topology.cif", fault) for fault in FAULTS if fault != "directory"),
+    ("resume run/nvt.chk", "missing"),
 }
 NUMBERS = ("nan", "inf", "-inf", "-1", "0", "1e30", "-1e30", str(2**31), str(2**63), "1.5", "word", "")
 
@@ -164,6 +167,14 @@ class Table:
         if problems:
             self.wrong.append(f"{' '.join(words)[:150]} [{what}]: {'; '.join(problems)}"[:600])
 
+    def mends(self, words, what):
+        """Works, with one warning that names the place."""
+        self.count += 1
+        self.capfd.readouterr()
+        with pytest.warns(ResumeWarning, match=what.split("/")[0]) as told:
+            assert cli.main(words) == 0
+        assert len([each for each in told if each.category is ResumeWarning]) == 1
+
     def done(self, least=1):
         assert self.count >= least
         assert not self.wrong, f"{len(self.wrong)} of {self.count}:\n" + "\n".join(self.wrong)
@@ -207,7 +218,10 @@ def test_files_that_cannot_be_used(name, table, good):
             if {(file, fault), (f"{name} {file}", fault)} & NO_FAULT or (fault == "unreadable" and os.geteuid() == 0):
                 continue
             spoil(table.folder / file, fault)
-            table.refuses(words, f"{file} {fault}")
+            if (f"{name} {file}", fault) in MENDED:
+                table.mends(words, f"{file} {fault}")
+            else:
+                table.refuses(words, f"{file} {fault}")
             restore(table.folder, good)
     table.done(5)
 

@@ -6,21 +6,24 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import openmm
 import pytest
+from openmm import app
 from test_simulation import SHORT, diatomics, frames, same_run, table
 
 from openmm_cgaa import CGAAPotential
 from openmm_cgaa.analysis.runs import read_run
 from openmm_cgaa.cli import main
-from openmm_cgaa.errors import CGAAError, OutputError, SimulationError
+from openmm_cgaa.errors import CGAAError, OutputError, ResumeWarning, SimulationError
 from openmm_cgaa.files import owned
+from openmm_cgaa.runfiles import FORMAT, make_record
 from openmm_cgaa.simulation import Settings, run
-from openmm_cgaa.structures import write_structure
+from openmm_cgaa.structures import read_structure, write_structure
 
 NVT = replace(SHORT, picoseconds=0.03, nve_picoseconds=0.0)  # 60 steps, checkpoints every 20
 
@@ -35,6 +38,10 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def copy(folder, tmp_path):
     return Path(shutil.copytree(folder, tmp_path / "copy"))
+
+
+def topology_digest(topology):
+    return make_record(SHORT, {}, topology)["topology_sha256"]
 
 
 def contents(folder):
@@ -126,7 +133,6 @@ DAMAGES = [
     ("trajectory.dcd", header_of_zeros, True, True),
     ("trajectory.dcd", overwritten("frames"), True, True),
     ("trajectory.dcd", overwritten(""), True, True),
-    ("topology.cif", overwritten("data_"), False, True),
 ]
 
 
@@ -143,6 +149,80 @@ def test_a_damaged_file_is_named_and_nothing_else_is_changed(copy, number):
             with pytest.raises(CGAAError, match=name):
                 act()
             assert contents(copy) == before
+
+
+def test_a_damaged_topology_is_written_anew(folder, copy):
+    whole = read_structure(folder / "topology.cif")[0]
+    for damage in (overwritten("data_"), truncated, lambda path: path.unlink()):
+        damage(copy / "topology.cif")
+        with pytest.raises(SimulationError, match="topology.cif"):
+            read_run(copy)
+        with pytest.warns(ResumeWarning, match="topology.cif: is missing or damaged; it is written anew"):
+            run(*diatomics(), copy, SHORT, resume=True, progress=False)
+        assert topology_digest(read_structure(copy / "topology.cif")[0]) == topology_digest(whole)
+    same_run(folder, copy)
+
+
+def test_a_missing_checkpoint_is_told(folder, copy, tmp_path):
+    before = contents(copy)
+    for name in ("nvt.chk", "nve.chk"):
+        del before[name]
+        (copy / name).unlink()
+    with pytest.raises(SimulationError, match="beyond the first checkpoint, but nvt.chk is missing; bring the file"):
+        run(*diatomics(), copy, SHORT, resume=True, progress=False)
+    assert contents(copy) == before
+    short = replace(SHORT, picoseconds=0.005, nve_picoseconds=0.0)  # as if killed before the first checkpoint
+    run(*diatomics(), tmp_path / "short", short, progress=False)
+    (tmp_path / "short/nvt.chk").unlink()
+    with pytest.warns(ResumeWarning, match="short: holds no checkpoint; the run begins anew"):
+        run(*diatomics(), tmp_path / "short", SHORT, resume=True, progress=False)
+    same_run(folder, tmp_path / "short")
+
+
+def two_molecules():
+    """Two CO without a box, as in data/run_0.1.0: version 0.1.0 has run the first 20 steps of `OLD`."""
+    topology, system, bonds = app.Topology(), openmm.System(), openmm.HarmonicBondForce()
+    chain = topology.addChain()
+    for number in range(2):
+        residue = topology.addResidue("CO", chain)
+        atoms = [topology.addAtom(symbol, app.Element.getBySymbol(symbol), residue) for symbol in "CO"]
+        topology.addBond(*atoms)
+        for atom in atoms:
+            system.addParticle(atom.element.mass)
+        bonds.addBond(2 * number, 2 * number + 1, 0.12, 3e5)
+    system.addForce(bonds)
+    return system, topology, np.array([[0, 0, 0], [0.12, 0, 0], [0, 1, 0], [0, 1, 0.12]], dtype=float)
+
+
+OLD = Settings(picoseconds=0.02, report_interval=5, checkpoint_interval=20, platform="Reference")
+
+
+def test_a_run_of_version_0_1_0_goes_on(tmp_path):
+    shutil.copytree(Path(__file__).parent / "data/run_0.1.0", tmp_path / "old")
+    record, whole = json.loads((tmp_path / "old/run.json").read_text()), Path(tmp_path / "whole")
+    if record["versions"]["openmm"] != openmm.__version__:
+        pytest.skip("OpenMM reads its own checkpoints alone")
+    assert "format" not in record and "topology_sha256" not in record
+    run(*two_molecules(), whole, OLD, provenance={"topology": "a.cif", "new": 1}, progress=False)
+    with pytest.raises(SimulationError, match="has topology a.cif, but b.cif is asked for"):
+        run(*two_molecules(), tmp_path / "old", OLD, True, {"topology": "b.cif", "topology_sha256": "0"}, False)
+    assert json.loads((tmp_path / "old/run.json").read_text()) == record
+    with pytest.warns(ResumeWarning, match="nvt.chk: is of an older version and has no checksum"):
+        run(*two_molecules(), tmp_path / "old", OLD, True, {"topology": "a.cif", "new": 1}, False)
+    np.testing.assert_allclose(frames(tmp_path / "old"), frames(whole), atol=1e-5)
+    assert json.loads((tmp_path / "old/run.json").read_text()) == json.loads((whole / "run.json").read_text())
+    longer = replace(OLD, picoseconds=0.03)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ResumeWarning)  # it is of this version now
+        run(*two_molecules(), tmp_path / "old", longer, True, {"topology": "a.cif", "new": 1}, False)
+
+
+def test_a_run_of_a_later_version_is_refused(copy):
+    edited(format=FORMAT + 1)(copy / "run.json")
+    before = contents(copy)
+    with pytest.raises(SimulationError, match=f"run.json: has format {FORMAT + 1}, .* knows up to {FORMAT}; update it"):
+        run(*diatomics(), copy, SHORT, resume=True, progress=False)
+    assert contents(copy) == before
 
 
 def test_rows_that_were_not_written_out_are_none(copy):

@@ -101,16 +101,6 @@ def test_frames_after_the_checkpoint_are_dropped(tmp_path):
     same_run(tmp_path / "a", tmp_path / "b")
 
 
-def test_killed_before_the_first_checkpoint_starts_over(tmp_path):
-    system, topology, positions = diatomics()
-    run(system, topology, positions, tmp_path / "a", SHORT, progress=False)
-    run(system, topology, positions, tmp_path / "b", SHORT, progress=False)
-    for name in ("nvt.chk", "nve.chk"):
-        (tmp_path / "b" / name).unlink()
-    run(system, topology, positions, tmp_path / "b", SHORT, resume=True, progress=False)
-    same_run(tmp_path / "a", tmp_path / "b")
-
-
 def test_interrupt_saves_a_checkpoint_and_resume_goes_on(tmp_path):
     system, topology, positions = diatomics()
     long = replaced(picoseconds=50.0, nve_picoseconds=0.0, checkpoint_interval=10**6)
