@@ -2,12 +2,14 @@
 
 import logging
 import threading
+import warnings
 from typing import Optional, Tuple
 
 import torch
 from torch import Tensor, nn
 
 from . import validation
+from .errors import CGAADomainWarning, GeometryError
 from .geometry import Layout, layout_of
 from .neighbors import build_graph
 from .nn import ConservingNetwork
@@ -78,8 +80,8 @@ class Evaluator(nn.Module):
         Raises
         ------
         GeometryError
-            Positions or box cannot be used. Looked at whenever neighbours are listed; by torch alone whenever the box
-            changes. TorchScript raises a ValueError for what is not finite.
+            Positions or box cannot be used, see `GeometryCheck`. They are looked at whenever neighbours are listed; by
+            torch alone whenever the box changes. TorchScript raises a ValueError for what is not finite.
         """
         if not torch.jit.is_scripting():
             with calling(self.atom_index.device, single=self.fused is not None):
@@ -108,6 +110,9 @@ class Evaluator(nn.Module):
 class GeometryCheck:
     """Refuses positions and a box that the grains of a topology cannot have; in Å.
 
+    At first, and in each new box, molecules that do not fit are an error. Later they are a warning, once: a minimiser
+    tries such steps and takes them back.
+
     Parameters
     ----------
     grain_map : GrainMap
@@ -116,18 +121,26 @@ class GeometryCheck:
     def __init__(self, grain_map):
         self.grain_map = grain_map
         self.seen: Optional[list] = None
+        self.warned = False
 
     def __call__(self, positions: Tensor, box: Optional[Tensor]) -> None:
-        box = None if box is None else validation.check_box(box.cpu().numpy() / ANGSTROM_PER_NM)
+        known = [] if box is None else box.tolist()
         positions = validation.check_positions(positions.cpu().numpy() / ANGSTROM_PER_NM, self.grain_map.num_atoms)
-        validation.check_extent(self.grain_map, positions, box)
+        vectors = None if box is None else validation.check_box(box.cpu().numpy() / ANGSTROM_PER_NM)
+        try:
+            validation.check_extent(self.grain_map, positions, vectors)
+        except GeometryError as error:
+            if known != self.seen:
+                raise
+            if not self.warned:
+                warnings.warn(f"{error}. The model's numbers mean nothing there", CGAADomainWarning, stacklevel=2)
+            self.warned = True
+        self.seen = known
 
     def once(self, positions: Tensor, box: Optional[Tensor]) -> None:
         """Everything for each new box, and always whether all is finite."""
-        known = [] if box is None else box.tolist()
-        if known != self.seen or not bool(positions.isfinite().all()):
+        if self.seen != ([] if box is None else box.tolist()) or not bool(positions.isfinite().all()):
             self(positions, box)
-            self.seen = known
 
 
 class OwnLock:

@@ -1,5 +1,7 @@
 """What an evaluator refuses, whenever neighbours are listed or the box is new."""
 
+import warnings
+
 import numpy as np
 import openmm
 import pytest
@@ -8,7 +10,7 @@ from openmm import unit
 
 from openmm_cgaa import CGAAPotential
 from openmm_cgaa.engines.ase import CGAACalculator
-from openmm_cgaa.errors import GeometryError
+from openmm_cgaa.errors import CGAADomainWarning, GeometryError
 from openmm_cgaa.verlet import forget_neighbors
 
 
@@ -72,7 +74,7 @@ def test_positions_alone_in_another_unit(any_path, solvent):
 
 
 def test_a_molecule_that_grew_is_seen_with_the_next_list(tiny_conserving_path, solvent):
-    """In a run: a molecule stretched beyond its box would touch its own image."""
+    """In a run it is a warning, for a minimiser tries such steps and takes them back."""
     topology, positions, box = solvent
     system = CGAAPotential(tiny_conserving_path, device="cpu").createSystem(topology, backend="python")
     platform = openmm.Platform.getPlatformByName("Reference")
@@ -83,7 +85,7 @@ def test_a_molecule_that_grew_is_seen_with_the_next_list(tiny_conserving_path, s
     whole = next(atoms for atoms in molecules if np.ptp(positions[atoms], axis=0).max() < 0.5)
     positions[whole] = positions[whole[0]] + 4.0 * (positions[whole] - positions[whole[0]])
     context.setPositions(positions * unit.nanometer)
-    with pytest.raises(openmm.OpenMMException, match="spans .* but the box is only"):
+    with pytest.warns(CGAADomainWarning, match="spans .* but the box is only"):
         context.getState(energy=True)
 
 
@@ -110,3 +112,22 @@ def test_a_list_is_checked_once(tiny_conserving_path, solvent, monkeypatch):
     forget_neighbors()
     evaluator(potential.tensor(positions), potential.tensor(box))
     assert len(calls) == 2
+
+
+def test_a_minimiser_may_try_what_it_takes_back(solvent):
+    """A molecule without a box, each atom up to 0.3 Å off: a trial step tears it, and the line search comes back."""
+    topology, positions, _ = solvent
+    modeller = openmm.app.Modeller(topology, positions * unit.nanometer)
+    modeller.delete(list(topology.residues())[1:])
+    modeller.topology.setPeriodicBoxVectors(None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CGAADomainWarning)
+        system = CGAAPotential("ec-emc", device="cpu").createSystem(modeller.topology, backend="python")
+        context = openmm.Context(
+            system, openmm.VerletIntegrator(0.0005), openmm.Platform.getPlatformByName("Reference")
+        )
+        start = np.array(modeller.positions.value_in_unit(unit.nanometer))
+        context.setPositions(start + np.random.default_rng(1).uniform(-0.03, 0.03, start.shape))
+        before = context.getState(energy=True).getPotentialEnergy()
+        openmm.LocalEnergyMinimizer.minimize(context)
+        assert context.getState(energy=True).getPotentialEnergy() < before

@@ -325,9 +325,9 @@ def test_a_network_by_gradient_is_a_conserving_model(liquid, solvent, tmp_path):
     before = energy()
     assert before == pytest.approx(potential.evaluate(topology, positions, box)[0], rel=1e-9)
     assert before == pytest.approx(energy({0}) + energy({1}), rel=1e-9)
-    integrator.step(2)
+    integrator.step(2)  # before the minimisation, in which random weights pull molecules out of their box
     before = energy()
-    openmm.LocalEnergyMinimizer.minimize(context, maxIterations=1)  # random weights pull molecules out of their box
+    openmm.LocalEnergyMinimizer.minimize(context, maxIterations=3)
     assert energy() < before
 
 

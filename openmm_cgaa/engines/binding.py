@@ -114,6 +114,9 @@ class Binding:
             if self.slots is not None:
                 grain_map = self.slots(positions * ANGSTROM_PER_NM, None if box is None else box * ANGSTROM_PER_NM)
             if self.evaluator is None or grain_map is not self.grain_map:
+                before = self.evaluator
                 self.evaluator = self.potential.evaluator(grain_map, self.periodic, self.part)
+                if before is not None:
+                    self.evaluator.check = before.check  # equal atoms have changed places: this is no new start
                 self.grain_map = grain_map
             return self.evaluator

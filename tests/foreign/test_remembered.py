@@ -96,9 +96,11 @@ def test_atoms_of_a_given_topology_in_another_order(tiny_conserving_path, solven
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         calculator.get_potential_energy(atoms)
-    told = pytest.warns(CGAADomainWarning, match="are bonded in residue .*check that the atoms are in its order")
-    with told, pytest.raises(GeometryError, match="spans"):
+    with pytest.warns(CGAADomainWarning) as told:
         calculator.get_potential_energy(crosswise(liquid, 0))
+    first, second = (str(warning.message) for warning in told)
+    assert "are bonded in residue" in first and "check that the atoms are in its order" in first
+    assert "spans" in second
 
 
 def turned(topology, positions, box, grain_map):
