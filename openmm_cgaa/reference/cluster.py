@@ -101,7 +101,7 @@ def run(client, spec, settings, threads, identity, jobs):
             _, error, _ = result
             if not isinstance(error, KilledWorker):
                 raise error
-            result = f"{FAILURES} workers died in its company; is there memory enough?"
+            result = f"more than {FAILURES} workers died in its company; is there memory enough?"
         elif isinstance(result, BaseException):
             raise EngineError(
                 "the Dask scheduler was lost; all finished frames are kept, run the same command to go on"
