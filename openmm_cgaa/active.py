@@ -24,6 +24,7 @@ from .training.run import train
 from .units import ANGSTROM_PER_NM, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
 from .yamlfile import read_yaml
 
+RECORD = "round.json"
 FILES = ("before.h5", "chosen.h5", "own_before.h5", "improved", "after.h5", "own_after.h5", "report.json")
 
 
@@ -148,8 +149,10 @@ def improve(path, progress=print) -> dict:
     plan = from_mapping(Round, read_yaml(path, "a round of active learning"), str(path))
     folder, out = path.parent, path.parent / plan.output
     config = load_config(folder / plan.train, plan.changes)
-    _begin(plan, config, folder / plan.sample, out)
+    identity = _begin(plan, config, folder / plan.sample, out)
     with owned(out):
+        if not _holds(out, identity):  # asked again, now that no other process can change it
+            write_bytes(out / RECORD, (json.dumps(identity, indent=1) + "\n").encode())
         return _go_on(plan, config, folder, out, progress)
 
 
@@ -199,27 +202,16 @@ def _go_on(plan, config, folder, out, progress):
 
 
 def _begin(plan, config, sampling, out):
-    """Refuse at once what would fail after hours, and another round than the one that the folder holds."""
+    """Refuse at once what would fail after hours, and a folder of another round; gives what decides this one."""
     # through JSON, which makes lists of tuples
     identity = json.loads(json.dumps({"round": asdict(plan), "training": config.result_key()}))
     for key in ("output", "workers"):
         del identity["round"][key]
     data = identity["training"]["data"]
     data["paths"] = [Path(p).name for p in data["paths"]]  # a folder may be moved
-    record = out / "round.json"
-    check_folder(out, record.name, [*(f"student{seed}" for seed in range(1, plan.members + 1)), *FILES])
-    if record.is_file():
-        try:
-            held = json.loads(record.read_text())
-            changed = [key for part, new in identity.items() for key in new if held[part].get(key) != new[key]]
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise CGAAError(f"{record}: is damaged, or no record of a round; bring the file back from a copy") from None
-        if changed:
-            raise CGAAError(
-                f"{out} holds a round with other settings (different: {', '.join(changed)}); choose another output "
-                "folder, or move this one away"
-            )
-        return
+    check_folder(out, RECORD, [*(f"student{seed}" for seed in range(1, plan.members + 1)), *FILES])
+    if _holds(out, identity):
+        return identity
     sampler = load_plan(sampling, model=str(out / "student1" / "model.safetensors"))
     runs = [one for run in sampler.runs if not isinstance(run, Cut) for one in run.expand(sampler)]
     missing = {"train", "test"} - {run.split for run in runs}
@@ -241,8 +233,25 @@ def _begin(plan, config, sampling, out):
             raise CGAAError(
                 f"{sampling}: {', '.join(twice)}: trajectories of these names are in {file}; give the runs other names"
             )
-    out.mkdir(parents=True, exist_ok=True)
-    write_bytes(record, (json.dumps(identity, indent=1) + "\n").encode())
+    return identity
+
+
+def _holds(out, identity) -> bool:
+    """Whether a folder holds the round already; refuses one that holds another round."""
+    record = out / RECORD
+    if not record.is_file():
+        return False
+    try:
+        held = json.loads(record.read_text())
+        changed = [key for part, new in identity.items() for key in new if held[part].get(key) != new[key]]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise CGAAError(f"{record}: is damaged, or no record of a round; bring the file back from a copy") from None
+    if changed:
+        raise CGAAError(
+            f"{out} holds a round with other settings (different: {', '.join(changed)}); choose another output "
+            "folder, or move this one away"
+        )
+    return True
 
 
 def _trained(config):

@@ -10,7 +10,7 @@ import openmm
 from openmm import app, unit
 
 from .errors import CGAAError
-from .files import STRUCTURE, XML, check_output, write_bytes
+from .files import FORCEFIELD, STRUCTURE, check_outputs, write_bytes, writing
 from .molecules import Molecule
 from .ranges import SEEDS, bounded
 from .settings import Checked, from_mapping
@@ -118,26 +118,25 @@ def build(path, output=None, progress=None):
     if output.suffix.lower() not in (".cif", ".mmcif", ".pdbx"):
         raise CGAAError(f"{output}: the box is written as PDBx/mmCIF, which keeps all bonds; let its name end on .cif")
     inputs = [path, *(folder / molecule.structure for molecule in config.molecules if molecule.structure)]
-    check_output(output, STRUCTURE, inputs)
-    if config.forcefield:
-        check_output(folder / config.forcefield, XML, inputs)
+    forcefield = folder / config.forcefield if config.forcefield else None
+    check_outputs([(output, STRUCTURE), (forcefield, FORCEFIELD)], inputs)
     molecules = [(*molecule.load(folder), molecule.count) for molecule in config.molecules]
     if config.box is None:
         edges = np.full(3, box_length(molecules, config.density))
     else:
         edges = np.array(config.box) / ANGSTROM_PER_NM
-    forcefield = _generic_forcefield(config) if config.forcefield else None  # may refuse
+    text = _generic_forcefield(config) if forcefield else None  # may refuse
     topology, positions = pack(molecules, edges, config.seed, config.tolerance / ANGSTROM_PER_NM, config.timeout)
     write_structure(output, topology, positions.value_in_unit(unit.nanometer))
     size = " x ".join(f"{ANGSTROM_PER_NM * edge:.3f}" for edge in edges) + " Å"
     density = (box_length(molecules, 1.0) ** 3) / np.prod(edges)
     atoms = topology.getNumAtoms()
     say(f"{output}: {topology.getNumResidues()} molecules, {atoms} atoms, {size}, {density:.3f} g/cm3")
-    if forcefield is not None:
-        write_bytes(folder / config.forcefield, forcefield.encode())
+    if forcefield:
+        write_bytes(forcefield, text.encode())
         left = [molecule.name for molecule in config.molecules if molecule.smiles is None]
         rest = f"; without {', '.join(left)}, of which there is no SMILES" if left else ""
-        say(f"{folder / config.forcefield}: generic force field{rest}")
+        say(f"{forcefield}: generic force field{rest}")
     return output
 
 
@@ -222,7 +221,7 @@ def pack(molecules, length, seed=1, tolerance=0.2, timeout=60):
     corner = " ".join(f"{ANGSTROM_PER_NM * edge:.5f}" for edge in edges)  # packmol works in Å
     blocks = [f"tolerance {ANGSTROM_PER_NM * tolerance}", "filetype xyz", "output packed.xyz", f"seed {seed}"]
     blocks += [f"pbc 0. 0. 0. {corner}"]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, writing(folder):
         for k, (molecule, positions, count) in enumerate(molecules):
             _write_xyz(Path(folder, f"{k}.xyz"), molecule, positions)
             blocks += [f"structure {k}.xyz", f"  number {count}", f"  inside box 0. 0. 0. {corner}", "end structure"]

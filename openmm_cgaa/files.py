@@ -26,14 +26,16 @@ TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.part")  # names of files in the maki
 HEADS = {  # how a file of each kind begins
     "data set (HDF5)": rb"\x89HDF\r\n",
     "figure (PNG)": rb"\x89PNG\r\n",
-    "JSON file": rb"\s*[\[{]",
+    "evaluation (JSON)": rb'\s*\{\s*"split"',
+    "table of timings (JSON)": rb'\s*\{\s*"atoms"',
+    "summary of a run (JSON)": rb'\s*\{\s*"run"',
     "extended XYZ file": rb"\s*\d+\s*\n",
     "PDBx/mmCIF file": rb"(\s|#.*\n)*data_",
-    "XML file": rb"\s*<",
+    "force field (XML)": rb"(?s).*<ForceField",
     "model (safetensors)": rb"(?s).{8}\{",
     "table of curves (CSV)": rb"r_nm,",
 }
-DATA_SET, FIGURE, JSON, XYZ, STRUCTURE, XML, MODEL, CURVES = HEADS
+DATA_SET, FIGURE, EVALUATION, TIMINGS, SUMMARY, XYZ, STRUCTURE, FORCEFIELD, MODEL, CURVES = HEADS
 SEAL = b"sha256:"
 
 
@@ -159,6 +161,33 @@ def _advice(error):
     return "name another place"
 
 
+def check_outputs(outputs, inputs=()):
+    """Refuse what `check_output` refuses of any output of a command, and two that would be one file.
+
+    Parameters
+    ----------
+    outputs : iterable of (path or None, str)
+        Each with its kind; None is an output that is not wanted.
+    inputs : iterable of path or None
+
+    Raises
+    ------
+    OutputError
+    """
+    places = {}
+    for path, kind in outputs:
+        if path is None:
+            continue
+        check_output(path, kind, inputs)
+        place = os.path.realpath(path)
+        other = next((was for was in places if was == place or _same(was, place)), None)
+        if other:
+            raise OutputError(
+                f"{path}: is the place of two outputs, {places[other]} and {kind}; give each a name of its own"
+            )
+        places[place] = kind
+
+
 def check_output(path, kind, inputs=()):
     """Refuse to write over an input, over a file of another kind, or where nothing can be written.
 
@@ -178,11 +207,7 @@ def check_output(path, kind, inputs=()):
     OutputError
     """
     path = Path(path)
-    for given in inputs:
-        if given is not None and path.exists() and os.path.exists(given) and os.path.samefile(path, given):
-            raise OutputError(
-                f"{path}: is an input of this command ({given}), which would be lost; name another output"
-            )
+    check_spared(path, inputs)
     with writing(path):
         if path.is_dir():
             raise OutputError(f"{path}: is a folder; name a file for the output")
@@ -196,6 +221,24 @@ def check_output(path, kind, inputs=()):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(above))
         if not os.access(path if path.exists() else above, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
+def check_spared(path, inputs):
+    """Refuse to replace an input: a file that is there and is one of them, by whatever name.
+
+    Raises
+    ------
+    OutputError
+    """
+    for given in inputs:
+        if given is not None and _same(path, given):
+            raise OutputError(
+                f"{path}: is an input of this command ({given}), which would be lost; name another output"
+            )
+
+
+def _same(first, second):
+    return os.path.exists(first) and os.path.exists(second) and os.path.samefile(first, second)
 
 
 def check_folder(folder, record, names):
@@ -248,6 +291,7 @@ def owned(folder):
         except NotImplementedError:
             warnings.warn(f"{folder}: its file system has no locks; let no other process work in it", stacklevel=3)
     try:
+        owner.unlink(missing_ok=True)  # of a killed process; a link would be followed
         write_bytes(owner, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
         yield
     finally:

@@ -72,6 +72,8 @@ def read_record(folder) -> dict:
         wrong = [key for key, kind in kinds.items() if not isinstance(record[key], kind)]
         numbers = ("timestep", "report_interval", "checkpoint_interval")
         wrong = wrong or [key for key in numbers if not record["settings"][key] > 0]
+        if not wrong and not isinstance(record["provenance"].get("trained_contact"), int | float | None):
+            wrong = ["trained_contact"]
         if not wrong:
             record["versions"]["openmm"]  # or a KeyError
             return record

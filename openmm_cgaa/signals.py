@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 
 NUMBERS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 WATCH = 0.5  # s between looks at the parent
@@ -101,8 +102,25 @@ def end_at_once(number):
     os._exit(128 + number)
 
 
+@contextmanager
+def undisturbed():
+    """Processes and threads that are begun inside never see Ctrl-C, which reaches every process of a terminal.
+
+    This process is the one to answer it, afterwards, and then ends the others.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # with the first process it would take the block away
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def follow(parent):
-    """Begin a process that works for another one: it ends as soon as that has, and leaves Ctrl-C to it.
+    """Begin a process that works for another one: it ends as soon as that has.
 
     Parameters
     ----------
@@ -115,7 +133,6 @@ def follow(parent):
             time.sleep(WATCH)
         os._exit(1)
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it reaches every process of a terminal
     threading.Thread(target=watch, daemon=True).start()
 
 

@@ -306,6 +306,16 @@ def test_outputs_that_cannot_be_written(name, table):
     table.done(0)
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_words_that_are_empty(name, table):
+    words = COMMANDS[name].split()
+    for number in range(1, len(words)):
+        table.refuses([*words[:number], "", *words[number + 1 :]], "empty word")
+        if words[number].startswith("--"):
+            table.refuses([*words[:number], f"{words[number]}=", *words[number + 2 :]], "empty value")
+    table.done()
+
+
 @pytest.mark.parametrize("words", [[], ["--nonsense"], ["nonsense"], *([name] for name in cli.COMMANDS)])
 def test_words_that_are_none(words, table):
     table.refuses([*words, "--nonsense"], "words")

@@ -109,8 +109,8 @@ def test_an_output_among_the_inputs_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("in.json", "./in.json", tmp_path / "in.json", f"../{tmp_path.name}/in.json", "link.json", "hard.json"):
         with pytest.raises(OutputError, match="is an input of this command"):
-            check_output(name, "JSON file", [None, "ec-emc", tmp_path / "in.json"])
-    check_output("out.json", "JSON file", [None, "ec-emc", tmp_path / "in.json", tmp_path / "none"])
+            check_output(name, "evaluation (JSON)", [None, "ec-emc", tmp_path / "in.json"])
+    check_output("out.json", "evaluation (JSON)", [None, "ec-emc", tmp_path / "in.json", tmp_path / "none"])
 
 
 @pytest.mark.parametrize(
@@ -118,10 +118,10 @@ def test_an_output_among_the_inputs_is_refused(tmp_path, monkeypatch):
     [
         ("data set (HDF5)", b"\x89HDF\r\n\x1a\n..."),
         ("figure (PNG)", b"\x89PNG\r\n\x1a\n..."),
-        ("JSON file", b'{\n "a": 1}\n'),
+        ("evaluation (JSON)", b'{\n "split": "test"}\n'),
         ("extended XYZ file", b"12\nLattice=..."),
         ("PDBx/mmCIF file", b"# of a program\ndata_cell\n"),
-        ("XML file", b"<ForceField>"),
+        ("force field (XML)", b"<!-- mine -->\n<ForceField>"),
     ],
 )
 def test_a_file_of_another_kind_is_refused(tmp_path, kind, own):
@@ -138,12 +138,12 @@ def test_a_file_of_another_kind_is_refused(tmp_path, kind, own):
 
 def test_an_output_that_cannot_be_written_is_refused_at_once(tmp_path):
     with pytest.raises(OutputError, match="is a folder; name a file"):
-        check_output(tmp_path, "JSON file")
+        check_output(tmp_path, "evaluation (JSON)")
     (tmp_path / "file").write_text("{}")
     with pytest.raises(OutputError, match=f"{tmp_path}/file.*cannot be written"):
-        check_output(tmp_path / "file/out.json", "JSON file")
-    check_output(tmp_path / "new/folder/out.json", "JSON file")
-    check_output("/dev/null", "JSON file")
+        check_output(tmp_path / "file/out.json", "evaluation (JSON)")
+    check_output(tmp_path / "new/folder/out.json", "evaluation (JSON)")
+    check_output("/dev/null", "evaluation (JSON)")
     assert not (tmp_path / "new").exists()
 
 
@@ -172,6 +172,10 @@ def test_a_folder_has_one_owner_even_after_a_kill(tmp_path):
             other.communicate()
         with owned(tmp_path):
             pass
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / ".owner").symlink_to("mine")
+    with owned(tmp_path):
+        assert (tmp_path / "mine").read_text() == "mine"
     with owned(tmp_path / "new"), pytest.raises(OutputError, match=f"process {os.getpid()} on"):
         with owned(tmp_path / "new"):
             pass

@@ -239,13 +239,19 @@ def test_labels_of_another_teacher_are_not_mixed_in(frames_path, output, capsys)
     told = capsys.readouterr().err
     assert "holds labels of another teacher" in told and '"stiffness": 3' in told
     assert output.read_bytes() == before
-    for damaged in ("{", "[]", "{}", "3"):
+    for damaged in ("{", "[]", "{}", "3", '{"name": 1, "settings": {}}', f'{{"name": "{SPRINGS}"}}'):
         Path(f"{output}.parts", "teacher.json").write_text(damaged)
-        with pytest.raises(DatasetError, match="teacher.json is missing or damaged"):
-            label_dataset(frames_path, output, SPRINGS)
-    assert main(["label", str(frames_path), str(output), "--partial"]) == 2
+        for options in (["--teacher", SPRINGS], ["--partial"]):
+            assert main(["label", str(frames_path), str(output), *options]) == 2
+            assert "teacher.json: is missing or damaged" in capsys.readouterr().err
     assert output.read_bytes() == before
     assert num_parts(output) == 8
+    foreign = Path(f"{output}-new.parts", "teacher.json")
+    foreign.parent.mkdir()
+    foreign.write_text("of a school")
+    with pytest.raises(DatasetError, match=r"teacher.json: is missing or damaged"):
+        label_dataset(frames_path, f"{output}-new", SPRINGS)
+    assert foreign.read_text() == "of a school"
 
 
 def test_two_at_once_on_one_output(frames_path, output, log):

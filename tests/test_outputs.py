@@ -115,11 +115,56 @@ def test_the_refused_frames_are_no_input_either(place, capsys):
 
 def test_the_force_field_of_a_box_is_no_input_either(place, capsys):
     box = yaml.safe_load(Path("build.yaml").read_text())
-    for name, why in (("molecule.cif", "is an input"), ("build.yaml", "is an input"), ("set.h5", "is no XML file")):
+    for name, why in (
+        ("molecule.cif", "is an input"),
+        ("build.yaml", "is an input"),
+        ("set.h5", "is no force field (XML)"),
+    ):
         Path("build.yaml").write_text(yaml.safe_dump(box | {"forcefield": name}))
         before = contents(place)
         assert main(["build", "build.yaml"]) == 2
         assert why in capsys.readouterr().err and contents(place) == before
+
+
+@pytest.mark.parametrize("link", [None, "there", "not there"])
+@pytest.mark.parametrize("command", ["evaluate model.safetensors set.h5 --json ONE --figure TWO", "build build.yaml"])
+def test_two_outputs_are_not_one_file(place, command, link, capsys):
+    one, two = "one.cif", "one.cif" if link is None else "two.cif"
+    if link:
+        Path(two).symlink_to(one)
+    if link == "there":
+        Path(one).touch()
+    box = yaml.safe_load(Path("build.yaml").read_text())
+    Path("build.yaml").write_text(yaml.safe_dump(box | {"output": one, "forcefield": f"./{two}"}))
+    before = contents(place)
+    assert main(command.replace("ONE", one).replace("TWO", two).split()) == 2
+    assert "is the place of two outputs" in capsys.readouterr().err and contents(place) == before
+
+
+RECORDS = {
+    "run.json": '{\n "settings": {',
+    "teacher.json": '{\n "name": "x"',
+    "package.json": "{}",
+    "list.json": "[1]",
+}
+
+
+@pytest.mark.parametrize("command", ["evaluate --json", "benchmark"])
+def test_a_json_file_of_another_kind_is_no_output(place, command, capsys):
+    for name, text in RECORDS.items():
+        Path(name).write_text(text)
+        assert main(OUTPUTS[command].replace("OUT", name).split()) == 2
+        assert f"{name}: exists and is no" in capsys.readouterr().err and Path(name).read_text() == text
+
+
+def test_the_start_of_a_run_is_not_among_what_it_replaces(place, capsys):
+    Path("run").mkdir()
+    for name in ("last_good.cif", "topology.cif"):
+        shutil.copy("box.cif", f"run/{name}")
+        Path("run/run.json").write_text("{}")
+        before = contents(place)
+        assert main(["simulate", f"run/{name}", "--model", "model.safetensors", "--out", "run"]) == 2
+        assert f"run/{name}: is an input" in capsys.readouterr().err and contents(place) == before
 
 
 def test_an_analysis_replaces_no_file_of_others(place, capsys):
@@ -131,6 +176,16 @@ def test_an_analysis_replaces_no_file_of_others(place, capsys):
         (out / name).write_text(text)
         assert main(["analyze", "run", "--out", str(out), "--teacher-frames", "0"]) == 2
         assert name in capsys.readouterr().err and (out / name).read_text() == text
+    for name in ("summary.json", "summary.txt", "bonds.png", "temperatures.png"):
+        out = place / f"linked-{name}"
+        out.mkdir()
+        (out / "summary.json").write_text('{"run": {}}')
+        (out / name).unlink(missing_ok=True)
+        (out / name).symlink_to("../run/run.json")
+        before = (place / "run/run.json").read_bytes()
+        assert main(["analyze", "run", "--out", str(out), "--teacher-frames", "0"]) == 2
+        assert "run.json), which would be lost" in capsys.readouterr().err
+        assert (place / "run/run.json").read_bytes() == before
     with owned(place / "run/analysis"):
         assert main(["analyze", "run", "--teacher-frames", "0"]) == 2
     assert "works in it at this moment" in capsys.readouterr().err
@@ -184,6 +239,17 @@ def test_a_disk_that_is_full_or_read_only(place, liquid, tiny, command, why, cap
     advice = "make room" if why == "full" else "you may not write there"
     assert advice in told and "Traceback" not in told
     assert not [path for path in Path("tiny").rglob("*.part")]
+
+
+def test_a_full_folder_of_temporary_files(place, tiny, capfd, monkeypatch):
+    shutil.copy(Path(__file__).parents[1] / "systems/ec_emc/EC.pdb", "EC.pdb")
+    molecules = [{"name": "EC", "structure": "EC.pdb", "count": 1}]
+    Path("build.yaml").write_text(yaml.safe_dump({"molecules": molecules, "box": 9.0, "output": "new.cif"}))
+    Path("tiny/big").write_bytes(bytes(396 * 1024))
+    monkeypatch.setattr("tempfile.tempdir", str(place / "tiny"))
+    assert main(["build", "build.yaml"]) == 2
+    told = capfd.readouterr().err
+    assert "tiny/" in told and "make room" in told and not Path("new.cif").exists()
 
 
 def test_a_full_disk_names_the_file_and_leaves_the_rest(place, monkeypatch, capsys):

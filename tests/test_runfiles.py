@@ -122,6 +122,11 @@ DAMAGES = [
     ("run.json", edited(settings=[]), True, True),
     ("run.json", edited(settings={}), True, True),
     ("run.json", edited(settings={"timestep": "x", "report_interval": 1, "checkpoint_interval": 1}), True, True),
+    *(
+        ("run.json", edited(settings=vars(SHORT) | change), False, True)  # to resume: not as it began
+        for change in ({"temperature": []}, {"pressure": "x"}, {"timestep": -1.0}, {"seed": {}})
+    ),
+    ("run.json", edited(provenance={"trained_contact": "x"}), True, True),
     ("run.json", edited(versions={}), True, True),
     ("run.json", edited(provenance=None), True, True),
     ("state.csv", without_third_line, True, False),

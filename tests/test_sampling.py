@@ -313,6 +313,12 @@ def test_a_blow_up_is_named_and_the_rest_is_kept(tmp_path, capsys):
     assert "wild: blew up by step" in text and "take a shorter step than 30 fs" in text
     kept = Dataset.load(tmp_path / "frames.h5")
     assert [t.name for t in kept.trajectories] == ["ec"] and len(kept) == 2
+    wild = {**LIQUID, "name": "wild", "step": 30.0, "spacing": 3.0}
+    kept_run = {**LIQUID, "name": "kept", "split": "test"}
+    plan_file(tmp_path, wild, kept_run, {"kind": "cluster", "name": "c", "trajectories": ["wild"]})
+    assert main(["sample", str(plan)]) == 2
+    text = capsys.readouterr().err  # what the cuts lack is not all that is told
+    assert "wild: blew up by step" in text and "what is cut from them: " in text and "the others are in" in text
     plan_file(tmp_path, LIQUID)
     assert main(["sample", str(plan)]) == 0
     assert "1 trajectories, 2 frames, 8 grains" in capsys.readouterr().out

@@ -11,6 +11,7 @@ from pathlib import Path
 import openmm
 import pytest
 import yaml
+from conftest import LIQUID
 
 from openmm_cgaa import signals
 from openmm_cgaa.structures import write_structure
@@ -88,6 +89,20 @@ def test_no_worker_of_sample_survives_it(number, tmp_path):
         return
     assert process.returncode == 128 + number and line.endswith("kept, the same command goes on")
     assert f"openmm-cgaa sample: interrupted ({number.name}); " in line
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at /proc")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_workers_that_are_just_beginning_say_nothing(number, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    command = ["label", LIQUID, tmp_path / "out.h5", "--teacher", "springs:Springs", "--workers", "2"]
+    process = started(*command, until=lambda process: len(descendants(process.pid)) > 1)
+    children = descendants(process.pid)
+    os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)  # as a terminal does
+    text = process.communicate(timeout=60)[1].decode()
+    assert process.returncode == 128 + number and gone(children)
+    end = f"openmm-cgaa label: interrupted ({number.name}); nothing is labelled, the same command goes on"
+    assert text.strip().splitlines() == [end]
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at /proc")

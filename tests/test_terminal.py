@@ -36,6 +36,16 @@ def test_closed_descriptors_are_no_failure(closed):
     assert status == 2 and out == "" and err.count("openmm-cgaa info: none: no such file") == ("2>&-" not in closed)
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+def test_a_full_disk_behind_the_output_is_a_failure_and_behind_the_messages_is_none():
+    status, out, err = shell("openmm-cgaa info ec-emc > /dev/full")
+    assert status == 2 and err.count("\n") == 1 and "the standard output: cannot be written (No space left" in err
+    status, out, err = shell("openmm-cgaa info ec-emc 2> /dev/full")
+    assert status == 0 and "ec-emc" in out
+    status, out, err = shell("openmm-cgaa info none 2> /dev/full")
+    assert status == 2 and out == err == ""
+
+
 def test_ascii_terminals_get_letters_that_they_have():
     status, out, err = shell("openmm-cgaa info ec-emc", **ASCII)
     assert status == 0 and err == "" and out.isascii() and "eV/A" in out
@@ -47,6 +57,12 @@ def test_ascii_terminals_get_letters_that_they_have():
     ("error", "status", "text"),
     [
         (MemoryError("x"), 2, "out of memory (x); take fewer"),
+        (ImportError("libx.so: failed to map segment from shared object", name="_C"), 2, "out of memory (libx.so"),
+        (
+            UnicodeEncodeError("ascii", "\xe5", 0, 1, "no"),
+            2,
+            "encoding ascii of this locale; set the variable PYTHONUTF8",
+        ),
         (RecursionError("deep"), 2, "nested too deep"),
         (ModuleNotFoundError("No module named 'rdkit'", name="rdkit"), 2, "pip install 'openmm-cgaa[build]'"),
         (ModuleNotFoundError("No module named 'yaml'", name="yaml"), 2, "the package yaml cannot be imported"),

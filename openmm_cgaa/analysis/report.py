@@ -8,7 +8,8 @@ import numpy as np
 
 from ..contacts import pairs_between, shortest_contact
 from ..errors import CGAAError
-from ..files import CURVES, FIGURE, JSON, check_folder, check_output, owned, write_bytes
+from ..files import CURVES, FIGURE, SUMMARY, check_folder, check_output, check_spared, owned, write_bytes
+from ..runfiles import FILES
 from ..topologies import symbol
 from ..units import ANGSTROM_PER_NM
 from .bonds import bond_stability
@@ -28,12 +29,15 @@ class Report:
         Folder of all files.
     tell : callable
         Takes a line of progress.
+    inputs : iterable of path or None
+        What no file may replace.
     """
 
-    def __init__(self, out, tell=print):
-        self.out, self.tell = Path(out), tell
+    def __init__(self, out, tell=print, inputs=()):
+        self.out, self.tell, self.inputs = Path(out), tell, [*inputs]
         check_folder(self.out, "summary.json", ["summary.txt"])
-        check_output(self.out / "summary.json", JSON)
+        check_output(self.out / "summary.json", SUMMARY, self.inputs)
+        check_spared(self.out / "summary.txt", self.inputs)
         self.out.mkdir(parents=True, exist_ok=True)
         self.summary, self.lines, self.figures, self.skipped = {}, [], [], []
         self.draws = find_spec("matplotlib") is not None
@@ -56,7 +60,7 @@ class Report:
         if self.draws:
             from . import figures
 
-            check_output(self.out / file, FIGURE)
+            check_output(self.out / file, FIGURE, self.inputs)
             self.figures.append(str(getattr(figures, function)(*arguments, self.out / file, **options)))
 
     def write(self) -> dict:
@@ -97,7 +101,8 @@ def analyze(folder, out=None, reference=None, model=None, teacher_frames=20, pai
         Written to `out`.
     """
     run = read_run(folder, begin)
-    report = Report(out or Path(folder) / "analysis", tell)
+    inputs = [reference, model, *(Path(folder, name) for name in ("run.json", *FILES))]
+    report = Report(out or Path(folder) / "analysis", tell, inputs)
     with owned(report.out):
         _run(run, report, folder)
         _temperatures(run, report)
@@ -228,7 +233,7 @@ def _distributions(run, report, reference, pairs):
                 lines[-1] += f", mean difference from the reference {difference:.2f}"
         label = None if reference is None else "/".join(Path(reference).parts[-2:])
         report.draw("rdf_figure", f"rdf_{kind}.png", curves, reference=context, reference_name=label)
-        _write_curves(report.out / f"rdf_{kind}.csv", curves)
+        _write_curves(report, f"rdf_{kind}.csv", curves)
     if numbers:
         report.add("rdf", numbers, *lines)
 
@@ -259,12 +264,12 @@ def _select(topology, selection):
     return atoms
 
 
-def _write_curves(path, curves):
-    check_output(path, CURVES)
+def _write_curves(report, file, curves):
+    check_output(report.out / file, CURVES, report.inputs)
     r = next(iter(curves.values())).r
     table = np.column_stack([r, *(curve.g for curve in curves.values())])
     rows = [",".join(["r_nm", *curves]), *(",".join(f"{x:.5f}" for x in row) for row in table)]
-    write_bytes(path, ("\n".join(rows) + "\n").encode())
+    write_bytes(report.out / file, ("\n".join(rows) + "\n").encode())
 
 
 def _teacher(run, report, model, frames):

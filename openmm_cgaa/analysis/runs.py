@@ -1,16 +1,17 @@
 """Read what a run, or a reference for it, has left on the disk."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import mdtraj
 import numpy as np
 
-from ..errors import SimulationError
+from ..errors import CGAAError, SimulationError
 from ..grains import GrainMap
 from ..lattice import triangular
 from ..reference.dataset import Dataset, is_dataset
 from ..runfiles import read_dcd, read_record
+from ..simulation import Settings
 from ..structures import read_structure
 from ..topologies import symbol
 from ..trajectories import load
@@ -56,7 +57,7 @@ def read_run(folder, begin=0.0) -> Run:
     """
     folder = Path(folder)
     record = read_record(folder)
-    settings = record["settings"]
+    settings = _settings(record["settings"], folder / "run.json")
     topology = mdtraj.Topology.from_openmm(_read(folder / "topology.cif", read_structure)[0])
     path = folder / "trajectory.dcd"
     trajectory = _read(path, lambda path: _load_dcd(path, topology))
@@ -79,6 +80,15 @@ def read_run(folder, begin=0.0) -> Run:
         state=state if state is not None and len(state) else None,
         nve=_table(folder / "nve.csv"),
     )
+
+
+def _settings(values, path):
+    """Checked, as far as this version knows them."""
+    known = {f.name: values[f.name] for f in fields(Settings) if f.name in values}
+    try:
+        return values | asdict(Settings(**known))
+    except CGAAError as error:
+        raise SimulationError(f"{path}: is damaged ({error}); bring the file back from a copy") from None
 
 
 def read_reference(path, topology) -> mdtraj.Trajectory:

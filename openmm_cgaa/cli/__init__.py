@@ -45,7 +45,9 @@ def main(argv=None) -> int:
         command = argv[0] if argv and argv[0] in COMMANDS else None
         try:
             args = parser_of(command).parse_args(argv)
-            return importlib.import_module(f"{__name__}.{command}").run(args) or 0
+            status = importlib.import_module(f"{__name__}.{command}").run(args) or 0
+            sys.stdout.flush()  # what cannot be written is told below
+            return status
         except BaseException as error:
             if stop and not isinstance(error, KeyboardInterrupt | CGAAError | OSError):
                 error = signals.Interrupted(stop.number)  # what a package below has made of it
@@ -62,7 +64,12 @@ def _sentence(error) -> str | None:
         return str(error)
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
-    if isinstance(error, MemoryError):
+    if isinstance(error, UnicodeEncodeError):
+        return (
+            f"{error.object!r} cannot be written in the encoding {error.encoding} of this locale; set the variable "
+            "PYTHONUTF8 to 1"
+        )
+    if isinstance(error, MemoryError) or "failed to map segment" in str(error):  # a library that found no room
         return f"out of memory ({error}); take fewer atoms or frames at a time, or another machine"
     if isinstance(error, RecursionError):
         return f"what was read is nested too deep ({error})"

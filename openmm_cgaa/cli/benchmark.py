@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from ..errors import CGAAError
-from ..files import JSON, check_output, write_bytes
+from ..files import TIMINGS, check_outputs, write_bytes
 from ..ranges import THREADS, Range
 from ..structures import read_structure
 from .options import add_number
@@ -32,8 +32,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    if args.json:
-        check_output(args.json, JSON, [args.topology, args.model, args.forcefield])
+    check_outputs([(args.json, TIMINGS)], [args.topology, args.model, args.forcefield])
     # OpenMP reads these when the libraries that use it are loaded, below
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(args.threads)
     import torch

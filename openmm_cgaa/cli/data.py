@@ -41,13 +41,11 @@ def add_arguments(parser):
 
 
 def run(args):
-    from ..files import DATA_SET, FIGURE, XYZ, check_output
+    from ..files import DATA_SET, FIGURE, XYZ, check_outputs
 
     inputs = [*getattr(args, "files", []), getattr(args, "file", None), *getattr(args, "topology", [])]
-    if getattr(args, "output", None):
-        check_output(args.output, XYZ if args.action == "export" else DATA_SET, inputs)
-    if getattr(args, "figure", None):
-        check_output(args.figure, FIGURE, inputs)
+    kind = XYZ if args.action == "export" else DATA_SET
+    check_outputs([(getattr(args, "output", None), kind), (getattr(args, "figure", None), FIGURE)], inputs)
     return {"info": _info, "export": _export, "import": _import, "merge": _merge}[args.action](args)
 
 

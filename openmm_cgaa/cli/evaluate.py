@@ -18,12 +18,10 @@ def add_arguments(parser):
 
 
 def run(args):
-    from ..files import FIGURE, JSON, check_output, write_bytes
+    from ..files import EVALUATION, FIGURE, check_outputs, write_bytes
     from ..training.evaluation import evaluate
 
-    for output, kind in ((args.json, JSON), (args.figure, FIGURE)):
-        if output:
-            check_output(output, kind, [args.model, *args.dataset])
+    check_outputs([(args.json, EVALUATION), (args.figure, FIGURE)], [args.model, *args.dataset])
     errors = evaluate(args.model, args.dataset, args.split, args.kind, args.figure)
     for table in tables(errors):
         _print(table)

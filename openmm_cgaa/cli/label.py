@@ -47,7 +47,10 @@ def run(args):
                     **dict(settings=settings, progress=bar),
                 )
         except signals.Interrupted as error:
-            text = f"{args.output} holds what is labelled by now, the same command goes on"
+            kept = (
+                f"{args.output} holds what is labelled by now" if Path(args.output).is_file() else "nothing is labelled"
+            )
+            text = f"{kept}, the same command goes on"
             raise signals.Interrupted(error.number, text) from None
     facts = dataset.provenance["labelling"]
     print(f"{args.output}: {len(dataset)} labelled frames, {dataset.num_grains} grains")

@@ -1,6 +1,7 @@
 """Options of the command line: numbers with their ranges, settings from the fields of their dataclass."""
 
 import argparse
+import re
 from dataclasses import fields
 
 from ..errors import CGAAError
@@ -9,6 +10,13 @@ from ..settings import range_of
 
 class Parser(argparse.ArgumentParser):
     """Says in one line what is wrong with a command line."""
+
+    def parse_args(self, args=None, namespace=None):
+        """No word may be empty: a variable of the shell that is not set would drop an output without a word."""
+        for word in args or ():
+            if re.fullmatch(r"(--[\w-]+=)?", word):
+                self.error(f"{word or 'an argument'} is empty; give it a value, or leave it out")
+        return super().parse_args(args, namespace)
 
     def error(self, message):
         raise CGAAError(f"{message}; see {self.prog} --help")

@@ -28,11 +28,15 @@ def run(args):
 
     from ..engines import NOT_CONSERVING
     from ..errors import EngineError
+    from ..files import check_spared
     from ..potential import CGAAPotential
+    from ..runfiles import FILES
     from ..simulation import INTRA_GROUP, Settings
     from ..simulation import run as simulate
     from ..structures import read_structure
 
+    for name in () if args.resume else FILES:
+        check_spared(Path(args.out, name), [args.topology, *args.templates, args.model])
     settings = Settings(**{field.name: getattr(args, field.name) for field in fields(Settings)})
     if args.threads:
         torch.set_num_threads(args.threads)

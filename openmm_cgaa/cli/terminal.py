@@ -4,16 +4,23 @@ import codecs
 import os
 import sys
 import unicodedata
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+
+from ..errors import OutputError
+from ..files import writing
 
 PLAIN = {"±": "+-", "·": "-", "–": "-", "×": "x", "°": " deg", "…": "...", "█": "#"}
 
 
 class Stream:
-    """A stream that takes all that is written, though nobody reads it: ``| head -1`` is no failure."""
+    """A stream that takes all that is written, though nobody reads it: ``| head -1`` is no failure.
 
-    def __init__(self, stream):
-        self._stream = stream
+    What cannot be written for another reason (a full disk) is an `OutputError` where it is a command's result, which
+    goes to the standard output; a run does not end for its progress bar.
+    """
+
+    def __init__(self, stream, result):
+        self._stream, self._result = stream, result
 
     def __getattr__(self, name):
         return getattr(self._stream, name)
@@ -21,20 +28,23 @@ class Stream:
     def write(self, text):
         try:
             return self._stream.write(text)
-        except BrokenPipeError:
-            self._drop()
+        except OSError as error:
+            self._drop(error)
             return len(text)
 
     def flush(self):
         try:
             self._stream.flush()
-        except BrokenPipeError:
-            self._drop()
+        except OSError as error:
+            self._drop(error)
 
-    def _drop(self):
+    def _drop(self, error):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._stream.fileno())
         os.close(nowhere)
+        if self._result and not isinstance(error, BrokenPipeError):
+            with writing("the standard output"):
+                raise error
 
 
 @contextmanager
@@ -47,11 +57,12 @@ def usable():
         stream = getattr(sys, name) or open(os.devnull, "w")  # noqa: SIM115 - as long as the process
         if hasattr(stream, "reconfigure") and not (stream.encoding or "").lower().startswith("utf"):
             stream.reconfigure(errors="plain")
-        setattr(sys, name, Stream(stream))
+        setattr(sys, name, Stream(stream, name == "stdout"))
     try:
         yield
     finally:
-        sys.stdout.flush()
+        with suppress(OutputError):  # a command has told it already
+            sys.stdout.flush()
         sys.stderr.flush()
         sys.stdout, sys.stderr = before
 

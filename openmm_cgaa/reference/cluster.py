@@ -6,16 +6,16 @@ import logging
 import os
 import platform
 import re
-import signal
 import tempfile
 from contextlib import contextmanager
 from itertools import islice
 
 import dask
-from dask.distributed import Client, KilledWorker, LocalCluster, WorkerPlugin, as_completed
+from dask.distributed import Client, KilledWorker, LocalCluster, as_completed
 from distributed.security import Security
 from distributed.utils import silence_logging_cmgr
 
+from .. import signals
 from ..errors import EngineError
 from .labelling import attempt_as
 
@@ -26,13 +26,6 @@ ADDRESS = re.compile(r"((tcp|tls|ws|wss)://)?(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):(
 # glibc gives every large block back to the kernel at once and faults it in again: a sixth of the time of a label
 MALLOC = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=34359738368"
 MALLOC += ":glibc.malloc.top_pad=268435456"
-
-
-class Undisturbed(WorkerPlugin):
-    """Ctrl-C reaches every process of a terminal; ours is the one to answer it, and then ends its workers."""
-
-    def setup(self, worker):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextmanager
@@ -48,7 +41,6 @@ def connect(workers, threads, scheduler=None):
         _check_address(scheduler)  # Dask would start its threads first, and never end them
     if scheduler is None:
         with _local_cluster(workers, threads) as cluster, Client(cluster, set_as_default=False) as client:
-            client.register_plugin(Undisturbed())
             yield client
         return
     try:
@@ -120,16 +112,20 @@ def _local_cluster(workers, threads):
     settings["distributed.nanny.pre-spawn-environ"] = environment
     try:
         with dask.config.set(settings), tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
-            with LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                memory_limit=None,
-                host="127.0.0.1",  # neither the scheduler nor its pages ask who calls: nobody else may
-                dashboard_address="127.0.0.1:0",
-                local_directory=scratch,
-                silence_logs=logging.CRITICAL,
-                scheduler_kwargs={"allowed_failures": FAILURES, "dashboard": False},
-            ) as cluster:
+            with signals.undisturbed(), signals.deferred() as stop:  # Dask cannot close a cluster that is half there
+                cluster = LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    memory_limit=None,
+                    host="127.0.0.1",  # neither the scheduler nor its pages ask who calls: nobody else may
+                    dashboard_address="127.0.0.1:0",
+                    local_directory=scratch,
+                    silence_logs=logging.CRITICAL,
+                    scheduler_kwargs={"allowed_failures": FAILURES, "dashboard": False},
+                )
+            with cluster:
+                if stop:
+                    raise signals.Interrupted(stop.number)
                 yield cluster
     finally:  # Dask leaves what it sets for its workers in this process, too
         for name in set(os.environ) - set(before):

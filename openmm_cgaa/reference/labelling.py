@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import signals
 from ..errors import DatasetError, EngineError
-from ..files import DATA_SET, check_output
+from ..files import DATA_SET, check_outputs
 from ..ranges import PROCESSES, THREADS, Range
 from .dataset import Dataset, frame_key, same_teacher
 from .parts import Label, Parts
@@ -166,8 +166,7 @@ def label_frames(frames, teacher, folder, progress=None) -> list:
 
 def _open(frames_path, output):
     """The frames and the finished labels; OUTPUT must be free to be written."""
-    for path in (output, _refused(output)):
-        check_output(path, DATA_SET, [frames_path])
+    check_outputs([(output, DATA_SET), (_refused(output), DATA_SET)], [frames_path])
     return Dataset.load(frames_path), Parts(output.with_name(output.name + ".parts"))
 
 

@@ -61,11 +61,6 @@ class Parts:
 
     def _agree(self, identity):
         if self.teacher is None:
-            if any(self.folder.glob("*.npz")):
-                raise DatasetError(
-                    f"{self.folder}: holds labels, but its teacher.json is missing or damaged; put it back, or move "
-                    "the folder away to start anew"
-                )
             write_bytes(self.folder / "teacher.json", (json.dumps(identity, indent=1) + "\n").encode())
         elif not same_teacher(self.teacher, identity):
             raise DatasetError(
@@ -75,9 +70,23 @@ class Parts:
 
     @property
     def teacher(self):
-        """Identity of the teacher; None if there is none, or its file is damaged."""
-        found = _read_json(self.folder / "teacher.json")
-        return found if isinstance(found, dict) and found.get("name") else None
+        """Identity of the teacher; None where nothing was labelled yet.
+
+        Raises
+        ------
+        DatasetError
+            Its file is damaged, or missing beside labels.
+        """
+        path = self.folder / "teacher.json"
+        found = _read_json(path)
+        if isinstance(found, dict) and isinstance(found.get("name"), str) and isinstance(found.get("settings"), dict):
+            return found
+        if path.exists() or any(self.folder.glob("*.npz")):
+            raise DatasetError(
+                f"{path}: is missing or damaged, and says whose labels the folder holds; put it back, or move the "
+                "folder away to start anew"
+            )
+        return None
 
     def read(self, key, num_atoms) -> Label | None:
         """The label of a frame; None if there is none, or its file is damaged or of another frame."""

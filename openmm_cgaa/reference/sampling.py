@@ -71,8 +71,13 @@ def sample(path, output=None, workers=None, progress=None, model=None, splits=No
         failed = _make_all(plan, first, progress)
         dataset = _join(plan, first, failed, path)
         if inner and dataset is not None:
-            inner = _expand(plan, inner, splits, taken={run.name for run in first})
-            failed |= _make_all(plan, inner, progress)
+            try:
+                inner = _expand(plan, inner, splits, taken={run.name for run in first})
+            except CGAAError as error:
+                if not failed:
+                    raise
+                inner, failed["what is cut from them"] = [], str(error)
+            failed |= _make_all(plan, inner, progress) if inner else {}
             dataset = _join(plan, first + inner, failed, path)
     if failed:
         lines = "".join(f"\n  {name}: {reason}" for name, reason in failed.items())
@@ -115,7 +120,8 @@ def _make_all(plan, runs, progress):
     # spawned, for OpenMM and torch do not survive a fork
     context, others = multiprocessing.get_context("spawn"), set(multiprocessing.active_children())
     with ProcessPoolExecutor(plan.workers, context, signals.follow, (os.getpid(),)) as pool:
-        futures = {pool.submit(_make, plan, run): run for run in runs}
+        with signals.undisturbed():
+            futures = {pool.submit(_make, plan, run): run for run in runs}
         try:
             for future in as_completed(futures):
                 try:
