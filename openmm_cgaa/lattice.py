@@ -46,6 +46,12 @@ def height(box) -> float:
     return float(1.0 / np.linalg.norm(np.linalg.inv(box), axis=0).max())
 
 
+def right_handed(box) -> np.ndarray:
+    """The same lattice by right-handed vectors, [3, 3]: all three negated, or as they are."""
+    box = np.array(box, dtype=float)
+    return -box if np.linalg.det(box) < 0 else box
+
+
 def nearest_image(vectors, box) -> np.ndarray:
     """Vectors, moved by lattice vectors to the images next to the origin, [..., 3].
 
@@ -73,9 +79,7 @@ def triangular(box) -> tuple:
     turn : array [3, 3]
         A proper rotation; exactly the identity where the box lies so already.
     """
-    box, turn = reduced(box), np.eye(3)
-    if np.linalg.det(box) < 0:
-        box = -box  # the same lattice, right-handed
+    box, turn = right_handed(reduced(box)), np.eye(3)
     if np.triu(box, 1).any() or (np.diag(box) <= 0).any():
         lower = np.linalg.cholesky(box @ box.T)
         box, turn = lower, np.linalg.solve(lower, box).T

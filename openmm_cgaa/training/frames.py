@@ -8,7 +8,7 @@ import torch
 
 from ..errors import DatasetError
 from ..geometry import layout_of
-from ..lattice import reduced
+from ..lattice import reduced, right_handed
 from ..neighbors import build_graph
 from ..nn.graph import Graph, batch_graphs
 from ..reference import Dataset
@@ -29,7 +29,8 @@ def common_types(dataset: Dataset, align=False) -> list:
         known = {(t.elements, t.bonds) for t in types}
         new = [i for i, t in enumerate(grain_map.types) if (t.elements, t.bonds) not in known]
         if new and align:
-            grain_map = grain_map.with_references(frames.positions[0], frames.cell[0] if frames.periodic else None)
+            box = right_handed(frames.cell[0]) if frames.periodic else None
+            grain_map = grain_map.with_references(frames.positions[0], box)
         for kind in (grain_map.types[i] for i in new):
             names = {t.name for t in types}
             spellings = (kind.name, *(f"{kind.name}_{number}" for number in range(2, len(types) + 2)))
@@ -48,10 +49,11 @@ def frame_graphs(frames, types, grain_cutoff: float, atom_cutoff: float, align=F
     atom_grain, grain_frame = layout.atom_grain.int(), torch.zeros(frames.num_grains, dtype=torch.int32)
     periodic = frames.periodic
     for positions, cell in zip(frames.positions, frames.cell):
+        cell = reduced(right_handed(cell)) if periodic else None
         if align:
-            aligned = grain_map.align(positions, cell if periodic else None)
+            aligned = grain_map.align(positions, cell)
             layout = layout._replace(atom_index=torch.as_tensor(aligned.network_order()[0]))
-        box = torch.from_numpy(reduced(cell)) if periodic else None
+        box = torch.from_numpy(cell) if periodic else None
         graph = build_graph(torch.from_numpy(positions), box, layout, grain_cutoff, atom_cutoff)
         own = {"pair_index": graph.pair_index.int(), "edge_index": graph.edge_index.int()}
         yield graph._replace(atom_grain=atom_grain, grain_frame=grain_frame, **own), layout.atom_index
