@@ -49,6 +49,19 @@ def calling(device: torch.device, single: bool = False):
 
 
 @contextmanager
+def working():
+    """For training and evaluation on many frames: as `calling`, and tensors that name no device are on the CPU.
+
+    Other packages take part, whose code does not name it. Where the caller's default is the CPU this costs nothing.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(calling(torch.device("cpu")))
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        yield
+
+
+@contextmanager
 def building(seed: int | None = None):
     """For modules that are built: on the CPU, in single precision, with tensors that any mode can use.
 

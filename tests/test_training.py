@@ -644,7 +644,7 @@ def test_a_run_leaves_what_its_caller_set_in_torch(write_config, small_set):
     torch.manual_seed(5)
     torch.set_default_dtype(torch.float64)
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), torch.device("meta"):
             model = train(load_config(write_config(threads=threads + 1, max_steps=4)))
             evaluate(model, small_set, "test")
             assert torch.is_inference_mode_enabled()

@@ -12,7 +12,7 @@ from ..errors import CGAAError, DatasetError
 from ..grains import GrainType
 from ..modelfile import load_model
 from ..reference.dataset import Dataset, same_teacher
-from ..torchstate import calling
+from ..torchstate import working
 from .data import fill_batches
 from .frames import LabelledFrames, collate
 from .groups import frame_groups
@@ -36,7 +36,7 @@ def predict(network, frames: LabelledFrames, batch_grains: int = BATCH_GRAINS) -
     return answers
 
 
-@calling(torch.device("cpu"))
+@working()
 def evaluate(model, paths, split: str = "all", kinds=None, figure=None) -> dict:
     """Errors of a model file on the frames of a split.
 

@@ -20,7 +20,7 @@ from ..grains import GrainType
 from ..modelfile import load_model, model_bytes, read_metadata, save_model
 from ..nn import build_network, complete_config
 from ..reference.dataset import describe_teacher
-from ..torchstate import calling, threads
+from ..torchstate import threads, working
 from .checkpoints import (
     AtomicCheckpointIO,
     DamagedCheckpoint,
@@ -63,7 +63,7 @@ def train(config: TrainingConfig, restart=False) -> Path:
     Interrupted
         By a signal, after a checkpoint: the same call goes on.
     """
-    with calling(torch.device("cpu")), threads(config.threads or torch.get_num_threads()):
+    with working(), threads(config.threads or torch.get_num_threads()):
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             torch.manual_seed(config.seed)
             return _train(config, restart)
