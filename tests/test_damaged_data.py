@@ -82,6 +82,15 @@ def test_a_truncated_file_is_refused(path):
             Dataset.load(path)
 
 
+def test_a_file_that_must_not_be_read_is_named(path, monkeypatch):
+    def denied(*_, **__):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("builtins.open", denied)  # the tests may run as root, who reads everything
+    with pytest.raises(DatasetError, match="waters.h5: cannot be read .Permission denied"):
+        Dataset.load(path)
+
+
 def test_files_from_before_the_digest_load(waters, path):
     with h5py.File(path, "a") as file:
         del file.attrs["sha256"]

@@ -218,13 +218,17 @@ class Dataset:
         path = Path(path)
         if not path.is_file():
             raise DatasetError(f"{path}: no such file; expected a data set (.h5)")
-        with open(path, "rb") as file:
-            if file.read(4) == b"PK\x03\x04":  # a zip file, which every npz is
-                raise DatasetError(
-                    f"{path}: a .npz, perhaps of an earlier version (openmm-cgaa-dataset-1); this version reads HDF5 "
-                    "(.h5): label the frames again, or write the set to extended XYZ with the earlier version and "
-                    "bring it here with openmm-cgaa data import"
-                )
+        try:
+            with open(path, "rb") as file:
+                begin = file.read(4)
+        except OSError as error:
+            raise DatasetError(f"{path}: cannot be read ({error.strerror})") from None
+        if begin == b"PK\x03\x04":  # a zip file, which every npz is
+            raise DatasetError(
+                f"{path}: a .npz, perhaps of an earlier version (openmm-cgaa-dataset-1); this version reads HDF5 "
+                "(.h5): label the frames again, or write the set to extended XYZ with the earlier version and "
+                "bring it here with openmm-cgaa data import"
+            )
         try:
             header, sets = hdf5.read(path)
             trajectories = [Trajectory(**fields) for fields in header["trajectories"]]

@@ -185,8 +185,16 @@ def _provenance(path, reader, keys) -> dict:
         "imported from": path.name,
         "read": {key: read[key] for key in read if key in keys},
         "not read": sorted(keys - known),
-        "notes": reader.notes,
+        "notes": [*reader.notes, *_ending(path)],
     }
+
+
+def _ending(path) -> list:
+    """A number cut short is a number, too."""
+    with open(path, "rb") as file:
+        file.seek(-1, io.SEEK_END)
+        whole = file.read(1) in b"\r\n"
+    return [] if whole else ["the last line has no end: is the file cut? Then its last number is wrong"]
 
 
 def _grains(atoms, labels, where):

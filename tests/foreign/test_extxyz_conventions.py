@@ -137,6 +137,12 @@ def test_stress_on_some_frames_only(tmp_path, kind):
     assert any(note in said for said in dataset.provenance["notes"])
 
 
+def test_a_file_that_ends_within_a_number_is_told(tmp_path):
+    text = frame("REF_energy=-3.5", REF)
+    assert not read(tmp_path, text).provenance["notes"]
+    assert "is the file cut?" in read(tmp_path, text[:-2]).provenance["notes"][-1]
+
+
 def test_other_trainers_zeros_are_no_molecules(tmp_path):
     # one atom of the same element would stand for an ion, with the energy of a neutral atom
     lithium = (
