@@ -11,7 +11,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from scipy.sparse.csgraph import connected_components
 
 from .. import lattice, validation
-from ..errors import CGAADomainWarning, EngineError, GeometryError
+from ..errors import CGAADomainWarning, EngineError, GeometryError, GrainError
 from ..grains import GrainMap
 from ..potential import CGAAPotential
 from ..units import ANGSTROM_PER_NM
@@ -93,7 +93,13 @@ class CGAACalculator(Calculator):
             self.bound = _Bound(valid_for, self._new_binding(box), self.atoms)
         broken = self.bound.broken(self.atoms)
         if broken and self.grain_map is None and self.bound.jumped(self.atoms):
-            self.bound = _Bound(valid_for, self._new_binding(box), self.atoms)
+            try:
+                self.bound = _Bound(valid_for, self._new_binding(box), self.atoms)
+            except GrainError as error:
+                raise GrainError(
+                    f"{broken}, and an atom has moved by more than {JUMP} Å since the last call. In a run: use a "
+                    f"shorter time step or relax the start. As other molecules: {error}"
+                ) from None
             broken = self.bound.broken(self.atoms)
         self.bound.last = self.atoms.positions.copy()
         if broken and "bonds" not in self.told:

@@ -16,7 +16,7 @@ from test_engines import assert_same, context_of, numbers  # noqa: E402
 from openmm_cgaa import CGAAPotential, engines  # noqa: E402
 from openmm_cgaa.engines.ase import CGAACalculator  # noqa: E402
 from openmm_cgaa.engines.binding import Slots  # noqa: E402
-from openmm_cgaa.errors import CGAADomainWarning, GeometryError  # noqa: E402
+from openmm_cgaa.errors import CGAADomainWarning, GeometryError, GrainError  # noqa: E402
 from openmm_cgaa.matching import unwrap  # noqa: E402
 from openmm_cgaa.reference.samplers import Sampler  # noqa: E402
 
@@ -88,6 +88,17 @@ def test_a_used_calculator_keeps_stretched_molecules(tiny_conserving_path, liqui
     atoms.set_distance(i, j, 1.35, fix=0, mic=True)
     calculator.get_potential_energy(atoms)
     assert calculator.bound.binding is binding
+
+
+def test_a_run_that_blows_up_is_told_as_one(tiny_conserving_path, liquid):
+    """Its molecules are no others that lack hydrogens."""
+    atoms = Atoms(liquid.elements, liquid.positions[0].astype(float), cell=liquid.cell[0], pbc=True)
+    atoms.calc = CGAACalculator(tiny_conserving_path)
+    atoms.get_potential_energy()
+    hydrogen = int(np.flatnonzero(atoms.numbers == 1)[0])
+    atoms.positions[hydrogen] += [1.5, 1.5, 0.0]
+    with pytest.raises(GrainError, match="are bonded in residue .* In a run: use a shorter time step"):
+        atoms.get_potential_energy()
 
 
 def test_atoms_of_a_given_topology_in_another_order(tiny_conserving_path, solvent, liquid):
