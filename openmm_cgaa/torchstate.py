@@ -21,8 +21,15 @@ def _in_child():
     forked = True
 
 
+def _before_fork():
+    """MKL keeps buffers of threads that have ended; a forked child that looks for one can wait for ever."""
+    free = _symbol("mkl_serv_free_buffers")
+    if free is not None:
+        free()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_in_child)
+    os.register_at_fork(before=_before_fork, after_in_child=_in_child)
 
 
 @contextmanager
@@ -100,18 +107,23 @@ def threads(count: int):
 @functools.cache
 def _setters() -> tuple:
     """What `torch.set_num_threads` itself calls for the calling thread; it, where a torch is built without these."""
+    set_openmp = _symbol("omp_set_num_threads", ctypes.c_int)
+    if set_openmp is None:
+        return torch.set_num_threads, lambda count: None
+    set_mkl = _symbol("MKL_Set_Num_Threads_Local", ctypes.c_int, returns=ctypes.c_int)
+    return set_openmp, set_mkl or (lambda count: None)  # other libraries for matrices follow OpenMP
+
+
+@functools.cache
+def _symbol(name: str, *arguments, returns=None):
+    """A C function of the libraries that torch computes with, or None where a torch is built without it."""
     try:
         library = ctypes.CDLL(next(Path(torch.__file__).with_name("lib").glob("*torch_cpu.*")))
-        set_openmp = library.omp_set_num_threads
-        set_openmp.argtypes, set_openmp.restype = [ctypes.c_int], None
+        function = getattr(library, name)
     except (StopIteration, OSError, AttributeError):
-        return torch.set_num_threads, lambda count: None
-    try:
-        set_mkl = library.MKL_Set_Num_Threads_Local
-        set_mkl.argtypes, set_mkl.restype = [ctypes.c_int], ctypes.c_int
-    except AttributeError:  # other libraries for matrices follow OpenMP
-        return set_openmp, lambda count: None
-    return set_openmp, set_mkl
+        return None
+    function.argtypes, function.restype = list(arguments), returns
+    return function
 
 
 _default_dtype = threading.RLock()

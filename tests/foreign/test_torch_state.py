@@ -225,3 +225,33 @@ def test_a_forked_worker_answers(any_path, solvent):
         finally:
             worker.kill()
             worker.join()
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_forked_workers_answer_after_threads_have_ended(solvent):
+    """MKL keeps buffers by thread. A child that met those of threads that are gone waited for ever, one in ten."""
+    topology, positions, box = tripled(*solvent)
+    potential = CGAAPotential("ec-emc-lipf6-published", device="cpu")
+    context = multiprocessing.get_context("fork")
+
+    def evaluate():
+        return potential.evaluate(topology, positions, box)[0]
+
+    def answer():
+        os._exit(0 if abs(evaluate() - wanted) < 1e-2 else 3)
+
+    with setting(torch.get_num_threads, torch.set_num_threads, 2):
+        wanted = evaluate()
+        for _ in range(20):
+            threads = [threading.Thread(target=evaluate) for _ in range(3)]
+            workers = [context.Process(target=answer) for _ in range(2)]
+            for started in (threads, workers):
+                for one in started:
+                    one.start()
+                for one in started:
+                    one.join(30)
+            codes = [worker.exitcode for worker in workers]
+            for worker in workers:
+                worker.kill()
+            assert codes == [0, 0]
