@@ -43,8 +43,8 @@ def write_bytes(path, data):
     """Write beside the file, flush to the disk, then rename: a file that exists stays whole at every moment.
 
     Folders that are missing are made. A file that exists keeps its mode. A link stays a link: the file that it points
-    to is replaced. What is no regular file (``/dev/stdout``, a pipe) is written to directly. What a killed process has
-    left half written in the folder is removed.
+    to is replaced. What is no regular file (a pipe), and the standard output, is written to directly; that nobody reads
+    it any more is no error. What a killed process has left half written in the folder is removed.
 
     Parameters
     ----------
@@ -57,8 +57,10 @@ def write_bytes(path, data):
         The file cannot be written; it is as it was.
     """
     with writing(path):
-        if os.path.exists(path) and not os.path.isfile(path):
-            with open(path, "wb") as file:
+        shown = is_standard_output(path)
+        if shown or os.path.exists(path) and not os.path.isfile(path):
+            # what the shell appends to (`>>`) would be lost if it were opened anew
+            with suppress(BrokenPipeError), os.fdopen(os.dup(1), "wb") if shown else open(path, "wb") as file:
                 file.write(data)
             return
         path = Path(os.path.realpath(path))
@@ -79,6 +81,14 @@ def write_bytes(path, data):
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def is_standard_output(path) -> bool:
+    """Whether a path is what this process's standard output goes to: ``/dev/stdout``, or a file that it is sent to."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(1))
+    except (OSError, ValueError):  # not there, closed, or no path at all
+        return False
 
 
 def seal(data) -> bytes:
@@ -198,7 +208,8 @@ def check_output(path, kind, inputs=()):
     path : path
         Of the output.
     kind : str
-        Of `HEADS`: what the output will be. A file that is there must be such a file, or empty.
+        Of `HEADS`: what the output will be. A file that is there must be such a file, or empty, or the standard
+        output.
     inputs : iterable of path or None
         Files that the command reads; what is no file (the name of a bundled model) is passed over.
 
@@ -211,7 +222,7 @@ def check_output(path, kind, inputs=()):
     with writing(path):
         if path.is_dir():
             raise OutputError(f"{path}: is a folder; name a file for the output")
-        if path.is_file():
+        if path.is_file() and not is_standard_output(path):
             with open(path, "rb") as file:
                 head = file.read(512)
             if head and not re.match(HEADS[kind], head):

@@ -7,6 +7,7 @@ import errno
 import os
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,12 +15,16 @@ import numpy as np
 import pytest
 import yaml
 from conftest import TINY_CONSERVING
+from openmm import unit
 
+from openmm_cgaa.benchmark import Timing
 from openmm_cgaa.cli import main
 from openmm_cgaa.files import owned
 from openmm_cgaa.reference.dataset import Dataset, Trajectory
 from openmm_cgaa.reference.formats import export_xyz
-from openmm_cgaa.reporters import write_structure
+from openmm_cgaa.structures import read_structure, write_structure
+
+EC_EMC = Path(__file__).parents[1] / "systems/ec_emc"
 
 # what is written stands in the place of OUT; every other name is an input, against which OUT is held
 OUTPUTS = {
@@ -43,12 +48,13 @@ def place(solvent, liquid, tiny_conserving_path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     topology, positions, _ = solvent
     write_structure(tmp_path / "box.cif", topology, positions)
-    shutil.copy(tmp_path / "box.cif", tmp_path / "molecule.cif")
+    molecule, at = read_structure(EC_EMC / "EC.pdb")
+    write_structure("molecule.cif", molecule, at.value_in_unit(unit.nanometer))
     shutil.copy(tiny_conserving_path, tmp_path / "model.safetensors")
-    shutil.copy(Path(__file__).parents[1] / "systems/ec_emc/forcefield.xml", tmp_path / "forcefield.xml")
+    shutil.copy(EC_EMC / "forcefield.xml", tmp_path / "forcefield.xml")
     one = replace(liquid.take(range(2)), trajectory=np.zeros(2, int))
     Dataset([one], [Trajectory("box", "liquid", "test")], {"name": "springs:Springs"}).save("set.h5")
-    shutil.copy("set.h5", "other.h5")
+    Dataset([one], [Trajectory("other", "liquid", "test")], {"name": "springs:Springs"}).save("other.h5")
     export_xyz(Dataset.load("set.h5"), "set.extxyz")
     runs = [{"kind": "cluster", "name": "c", "source": "set.h5"}]
     plan = {"runs": runs, "output": "frames.h5", "sampler": {"forcefield": ["forcefield.xml"]}}
@@ -104,6 +110,45 @@ def test_a_place_that_cannot_be_written_is_told_at_once(place, command, capsys):
     assert main(OUTPUTS[command].replace("OUT", "set.h5/out.cif").split()) == 2
     assert "set.h5" in (told := capsys.readouterr().err) and "cannot be written" in told and "another place" in told
     assert contents(place) == before
+
+
+@pytest.mark.parametrize("command", OUTPUTS)
+def test_data_and_words_are_kept_apart(place, command, capfdbinary, monkeypatch):
+    """With its output at the standard output a command gives what it would write to a file, or refuses."""
+    untimed(monkeypatch)
+    status = main(OUTPUTS[command].replace("OUT", "/dev/stdout").split())
+    data, said = capfdbinary.readouterr()
+    if command in ("label", "sample", "build"):  # they need a place beside it, or a name
+        assert status == 2 and data == b""
+        return
+    assert status == 0 and said.strip()
+    assert main(OUTPUTS[command].replace("OUT", "file").split()) == 0
+    assert data == Path("file").read_bytes()
+
+
+def untimed(monkeypatch):
+    monkeypatch.setattr("openmm_cgaa.benchmark.time_model", lambda *_: [Timing("model", "CPU", 1.0, 1)])
+    monkeypatch.setattr("openmm_cgaa.benchmark.time_classical", lambda *_: Timing("classical", "CPU", 1.0, 1))
+
+
+@pytest.mark.parametrize("command", OUTPUTS)
+def test_a_folder_that_is_missing_is_made(place, command, monkeypatch):
+    untimed(monkeypatch)
+    output = Path("new/deep", "out.h5" if command in ("label", "sample") else "out.cif")
+    assert main(OUTPUTS[command].replace("OUT", str(output)).split()) == 0
+    assert output.stat().st_size > 0
+
+
+def test_data_goes_on_behind_what_the_shell_has(place):
+    """`>>` appends, and a reader that has seen enough (`| head -1`) is no failure."""
+    command = f"{sys.executable} -c 'from openmm_cgaa.cli import main; import sys; sys.exit(main())' data export set.h5"
+    whole = subprocess.run(f"{command} /dev/stdout >> diary; cat diary", shell=True, input=b"", capture_output=True)
+    Path("diary").write_bytes(b"dear diary\n")
+    both = subprocess.run(f"{command} /dev/stdout >> diary; cat diary", shell=True, input=b"", capture_output=True)
+    assert both.stdout == b"dear diary\n" + whole.stdout and whole.stdout == Path("set.extxyz").read_bytes()
+    assert whole.stderr == both.stderr == b"/dev/stdout: 2 frames\n"
+    piped = ["bash", "-c", f"set -o pipefail; {command} /dev/stdout | true"]
+    assert subprocess.run(piped, capture_output=True).returncode == 0
 
 
 def test_the_refused_frames_are_no_input_either(place, capsys):
@@ -242,7 +287,7 @@ def test_a_disk_that_is_full_or_read_only(place, liquid, tiny, command, why, cap
 
 
 def test_a_full_folder_of_temporary_files(place, tiny, capfd, monkeypatch):
-    shutil.copy(Path(__file__).parents[1] / "systems/ec_emc/EC.pdb", "EC.pdb")
+    shutil.copy(EC_EMC / "EC.pdb", "EC.pdb")
     molecules = [{"name": "EC", "structure": "EC.pdb", "count": 1}]
     Path("build.yaml").write_text(yaml.safe_dump({"molecules": molecules, "box": 9.0, "output": "new.cif"}))
     Path("tiny/big").write_bytes(bytes(396 * 1024))

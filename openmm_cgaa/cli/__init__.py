@@ -6,7 +6,7 @@ import sys
 from .. import signals
 from ..errors import CGAAError
 from .options import Parser
-from .terminal import usable
+from .terminal import usable, words
 
 COMMANDS = {
     "info": "what a topology's grains are, or what a model file holds",
@@ -45,7 +45,8 @@ def main(argv=None) -> int:
         command = argv[0] if argv and argv[0] in COMMANDS else None
         try:
             args = parser_of(command).parse_args(argv)
-            status = importlib.import_module(f"{__name__}.{command}").run(args) or 0
+            with words(args):
+                status = importlib.import_module(f"{__name__}.{command}").run(args) or 0
             sys.stdout.flush()  # what cannot be written is told below
             return status
         except BaseException as error:

@@ -4,10 +4,10 @@ import codecs
 import os
 import sys
 import unicodedata
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 
 from ..errors import OutputError
-from ..files import writing
+from ..files import is_standard_output, writing
 
 PLAIN = {"±": "+-", "·": "-", "–": "-", "×": "x", "°": " deg", "…": "...", "█": "#"}
 
@@ -65,6 +65,18 @@ def usable():
             sys.stdout.flush()
         sys.stderr.flush()
         sys.stdout, sys.stderr = before
+
+
+def words(args):
+    """A context in which a command says what it says: to the standard error where its standard output takes data.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        One of the words may name the standard output (``/dev/stdout``) as the place of a file.
+    """
+    taken = any(isinstance(word, str) and is_standard_output(word) for word in vars(args).values())
+    return redirect_stdout(sys.stderr) if taken else nullcontext()
 
 
 def _fill_closed():

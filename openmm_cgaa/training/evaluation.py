@@ -9,6 +9,7 @@ import torch
 
 from ..analysis.errors import bootstrap_intervals, energy_errors, grain_sums, pooled
 from ..errors import CGAAError, DatasetError
+from ..files import FIGURE, check_output
 from ..grains import GrainType
 from ..modelfile import load_model
 from ..reference.dataset import Dataset, same_teacher
@@ -80,7 +81,9 @@ def evaluate(model, paths, split: str = "all", kinds=None, figure=None) -> dict:
         the figure cannot be drawn.
     """
     if figure is not None:  # before the work, not after it
-        _check_figure(Path(figure))
+        check_output(figure, FIGURE)
+        if find_spec("matplotlib") is None:
+            raise CGAAError(f"{figure}: no figure without matplotlib; pip install 'openmm-cgaa[plot]'")
     network, metadata = load_model(model)
     paths = [Path(path) for path in ([paths] if isinstance(paths, (str, PathLike)) else paths)]
     datasets = [Dataset.load(path) for path in paths]
@@ -141,13 +144,6 @@ def evaluate(model, paths, split: str = "all", kinds=None, figure=None) -> dict:
 def _rows(errors_of, labels, among=True) -> dict:
     """Errors of the frames or grains of each label, {label: row}, of those in a mask."""
     return {value: errors_of(among & (labels == value)) for value in np.unique(labels[among]).tolist()}
-
-
-def _check_figure(path):
-    if find_spec("matplotlib") is None:
-        raise CGAAError(f"{path}: no figure without matplotlib; pip install 'openmm-cgaa[plot]'")
-    if not path.parent.is_dir():
-        raise CGAAError(f"{path}: the figure's folder {path.parent} does not exist; make it, or name another")
 
 
 def _parity(tally, frames, answers) -> dict:
