@@ -147,6 +147,196 @@ def test_custom_pairs_are_told(tiny_conserving_path, solvent):
         CGAAPotential(tiny_conserving_path).addForces(solvent[0], system)
 
 
+def chain(topology, length):
+    """Atoms of a path of bonds."""
+    bonds = {}
+    for a, b in topology.bonds():
+        bonds.setdefault(a.index, []).append(b.index)
+        bonds.setdefault(b.index, []).append(a.index)
+
+    def longer(path):
+        if len(path) == length:
+            return path
+        ways = (longer([*path, b]) for b in bonds[path[-1]] if b not in path)
+        return next((way for way in ways if way), None)
+
+    return next(path for path in (longer([atom]) for atom in bonds) if path)
+
+
+def cmap(topology, on):
+    force, path = openmm.CMAPTorsionForce(), chain(topology, 5)
+    force.addMap(2, [0.0, 0.0, 0.0, 2.0 * on])
+    force.addTorsion(0, *path[:4], *path[1:])
+    return force
+
+
+def torsion_pair(topology, on):
+    force, path = openmm.AmoebaTorsionTorsionForce(), chain(topology, 5)
+    force.addTorsionTorsion(*(path if on else path[::2] + path[1::2]), -1, 0)
+    return force
+
+
+def buffered(topology, on):
+    force = openmm.AmoebaVdwForce()
+    for atom in range(240):
+        force.addParticle(atom, 0.3, 0.5 if on or atom == 3 else 0.0, 1.0)
+    return force
+
+
+def buffered_types(topology, on):
+    force = openmm.AmoebaVdwForce()
+    force.addParticleType(0.3, 0.5 * on)
+    for atom in range(240):
+        force.addParticle(atom, 0, 1.0)
+    return force
+
+
+def multipoles(topology, on):
+    force = openmm.AmoebaMultipoleForce()
+    for atom in range(240):
+        dipole = [0.0, 0.0, 0.01 * (on and atom < 3)]
+        force.addMultipole(0.0, dipole, [0.0] * 9, openmm.AmoebaMultipoleForce.NoAxisType, -1, -1, -1, 0.4, 0.1, 0.0)
+    return force
+
+
+def hippo(topology, on):
+    force = openmm.HippoNonbondedForce()
+    for _ in range(240):
+        force.addParticle(0.0, [0.0] * 3, [0.0] * 9, 0, 30.0, 0, 30.0, 0.1 * on, 0, 0, 30.0, 0, 5, -1, -1, -1)
+    force.addException(0, 1, 0, 0, 0, 0, 0, 0)
+    return force
+
+
+def gay_berne(topology, on):
+    force = openmm.GayBerneForce()
+    for _ in range(240):
+        force.addParticle(0.3, 0.5 * on, -1, -1, 0.3, 0.3, 0.3, 1, 1, 1)
+    return force
+
+
+def amoeba_bonds(topology, on):
+    force = openmm.CustomBondForce("(r-0.14)^2")
+    force.setName("AmoebaBondForce" if on else "my bias")
+    force.addBond(0, 1)
+    return force
+
+
+def urey_bradley(topology, on):
+    force = openmm.HarmonicBondForce()
+    force.setName("UreyBradleyForce" if on else "my bias")
+    path = chain(topology, 3)
+    force.addBond(path[0], path[2], 0.2, 1000.0)
+    return force
+
+
+def model_in_alchemical(topology, on):
+    force = openmm.ATMForce(0.5, 0.5, 0, 0, 0, 1, 0, 0, 1)
+    system = bare(topology)
+    if on:
+        CGAAPotential("ec-emc").addForces(topology, system)
+        force.addForce(copy.deepcopy(system.getForce(0)))
+    return force
+
+
+def alchemical(topology, on):
+    force = openmm.ATMForce(0.5, 0.5, 0, 0, 0, 1, 0, 0, 1)
+    system = only(topology, openmm.NonbondedForce)
+    force.addForce(copy.deepcopy(system.getForce(0)) if on else openmm.RGForce())
+    return force
+
+
+REFUSED = {
+    cmap: r"1 torsions, the first on atoms \d+, \d+, \d+, \d+, \d+\)",
+    torsion_pair: r"1 torsion pairs, the first on atoms",
+    buffered: "28680 pairs",
+    buffered_types: "28680 pairs",
+    multipoles: "3 pairs",
+    hippo: "28679 pairs",
+    gay_berne: "28680 pairs",
+    amoeba_bonds: "1 bonds, the first on atoms 0, 1",
+    urey_bradley: "1 bonds, the first on atoms",
+    model_in_alchemical: r"already has a CGAA model on these atoms \(force 0, ATMForce, in it CGAA\)",
+    alchemical: r"force 0, ATMForce, in it NonbondedForce \(\d+ pairs",
+}
+
+
+@pytest.mark.parametrize("make", REFUSED)
+def test_other_classical_forces(tiny_conserving_path, solvent, make):
+    topology, potential = solvent[0], CGAAPotential(tiny_conserving_path)
+    system = bare(topology)
+    system.addForce(make(topology, True))
+    with pytest.raises(EngineError, match=REFUSED[make]):
+        potential.addForces(topology, system)
+    system = bare(topology)
+    system.addForce(make(topology, False))
+    silent(potential, topology, system)
+
+
+def silent(potential, topology, system):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        potential.addForces(topology, system)
+
+
+def born(topology, on):
+    force = openmm.GBSAOBCForce()
+    for _ in range(240):
+        force.addParticle(0.1 * on, 0.15, 0.8)
+    return force
+
+
+def custom_born(topology, on):
+    force = openmm.CustomGBForce()
+    force.addPerParticleParameter("q")
+    for _ in range(240):
+        force.addParticle([0.1 * on])
+    return force
+
+
+def surface(topology, on):
+    force = openmm.LCPOForce()
+    for _ in range(240):
+        force.addParticle(0.3, 0.5 * on, 0, 0, 0)
+    return force
+
+
+def drude(topology, on):
+    force = openmm.DrudeForce()
+    force.addParticle(241, 5 if on else 240, -1, -1, -1, -1.0, 0.001, 1, 1)
+    return force
+
+
+def variable(topology, on):
+    force = openmm.CustomCVForce("v")
+    coordination = openmm.CustomNonbondedForce("1/(1+r^6)")
+    for _ in range(240):
+        coordination.addParticle()
+    force.addCollectiveVariable("v", angles(topology) if on else coordination)
+    return force
+
+
+def model_in_variable(topology, on):
+    force = openmm.CustomCVForce("v")
+    system = bare(topology)
+    CGAAPotential(model_in_variable.path).addForces(topology, system)
+    force.addCollectiveVariable("v", copy.deepcopy(system.getForce(0)) if on else openmm.RGForce())
+    return force
+
+
+@pytest.mark.parametrize("make", [born, custom_born, surface, drude, variable, model_in_variable])
+def test_what_may_be_on_purpose_is_told(tiny_conserving_path, solvent, make):
+    topology, potential = solvent[0], CGAAPotential(tiny_conserving_path)
+    model_in_variable.path = tiny_conserving_path
+    system = bare(topology)
+    system.addForce(make(topology, True))
+    with pytest.warns(UserWarning, match=r"\(force 0, .*counted twice; system.removeForce\(0\)"):
+        potential.addForces(topology, system)
+    system.addForce(make(topology, False))
+    for index in reversed(range(system.getNumForces() - 1)):
+        system.removeForce(index)
+    silent(potential, topology, system)
+
+
 def test_a_force_field_of_openmm_is_refused_whole(solvent, tmp_path):
     root = __import__("pathlib").Path(__file__).parents[1]
     field = app.ForceField(str(root / "systems/ec_emc/forcefield.xml"))
