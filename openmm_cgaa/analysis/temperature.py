@@ -60,7 +60,8 @@ def kinetic_temperatures(velocities, masses, positions_whole, grain_map, com_rem
 
     The atoms of a grain that have a mass have 3 degrees of freedom of translation, 3 of rotation (2 if they lie on a
     line, 0 if there is one); all others are vibration. The system's own center of mass takes 3 of translation where it
-    is held. A constraint takes one of vibration, which is exact inside a grain. With the half-step velocities of
+    is held. A constraint takes one in all: inside a grain of vibration, between two grains a part of each motion, see
+    `_held_motions`. With the half-step velocities of
     OpenMM's leapfrog integrators at full-step positions the angular momentum is that of the half step: the positions
     differ by v dt/2, which v x v does not see.
 
@@ -70,7 +71,7 @@ def kinetic_temperatures(velocities, masses, positions_whole, grain_map, com_rem
     masses : array [atoms], Da
         0: the atom does not move.
     positions_whole : array [atoms, 3], nm
-        Grains are not broken across the boundary.
+        Neither grains nor pairs of constrained atoms are broken across the boundary.
     grain_map : GrainMap
     com_removed : bool
         The motion of the system's center of mass is removed.
@@ -110,10 +111,13 @@ def kinetic_temperatures(velocities, masses, positions_whole, grain_map, com_rem
     translation = 0.5 * np.sum(mass[:, None] * drift**2)
     rotation = 0.5 * np.sum(along[turns] ** 2 / moments[turns])
     energy = np.array([translation, rotation, total - translation - rotation, total])
-    free = max(3 * np.count_nonzero(mass) - (3 if com_removed else 0), 0), turns.sum()
+    free = np.array([max(3 * np.count_nonzero(mass) - (3 if com_removed else 0), 0), turns.sum()], dtype=float)
+    if len(constraints) and np.diff(grain[constraints]).any():
+        spin = axes * np.sqrt(np.divide(1.0, moments, out=np.zeros_like(moments), where=turns))[:, None, :]
+        free -= _held_motions(np.asarray(constraints), masses, positions, grain, np.sqrt(per_mass), relative, spin)
     every = Moving(masses, constraints, com_removed).freedom
     freedom = np.array([*free, every - sum(free), every])
-    kelvin = np.divide(2.0 * energy, freedom * BOLTZMANN_KJMOL, out=np.full(4, np.nan), where=freedom > 0)
+    kelvin = np.divide(2.0 * energy, freedom * BOLTZMANN_KJMOL, out=np.full(4, np.nan), where=freedom > 1e-6)
     return Temperatures(*kelvin.tolist())
 
 
@@ -121,7 +125,7 @@ def element_temperatures(velocities, masses, elements, com_removed=True, constra
     """Temperature of the atoms of each element in K: ``{"C": 301.2, ...}``, in order of first appearance.
 
     Where the motion of the system's center of mass is removed an atom of mass m in a system of mass M has 3 (1 - m/M)
-    degrees of freedom. What a constraint takes is shared by its atoms, see `_held`. Nan where nothing moves.
+    degrees of freedom. What a constraint takes is shared by its atoms, see `_clusters`. Nan where nothing moves.
 
     Parameters
     ----------
@@ -150,25 +154,70 @@ def element_temperatures(velocities, masses, elements, com_removed=True, constra
     return kelvin
 
 
-def _held(constraints, masses, positions):
-    """How many degrees of freedom constraints take from each atom, [atoms].
+def _clusters(constraints, masses, positions):
+    """Constraints that share atoms, those of one size together.
 
     A constraint forbids the velocities along ``a = d (e_i / m_i - e_j / m_j)``, d its direction. Those of a cluster
-    (constraints that share atoms) span a space, and an atom's part in the projector on it is what it loses:
-    ``sum_ab (G^-1)_ab a_i m_i b_i`` with the Gram matrix ``G_ab = sum_i a_i m_i b_i``.
+    span a space, on which ``sum_ab a (G^-1)_ab b m`` projects, with the Gram matrix ``G_ab = sum_i a_i m_i b_i``.
+
+    Yields
+    ------
+    ends : int array [cluster, constraint, 2]
+        Atoms.
+    pushes : array [cluster, constraint, 2, xyz]
+        ``a_i m_i`` of each atom.
+    inverse : array [cluster, constraint, constraint]
+        ``G^-1``.
+    parts : array [cluster, constraint, end, constraint]
+        What an end adds to ``G``.
     """
     vector = positions[constraints[:, 1]] - positions[constraints[:, 0]]
     vector /= np.linalg.norm(vector, axis=1, keepdims=True)
     bonds = coo_array((np.ones(len(constraints)), constraints.T), shape=(len(masses), len(masses)))
     cluster = connected_components(bonds, directed=False)[1][constraints[:, 0]]
     _, cluster, size = np.unique(cluster, return_inverse=True, return_counts=True)
-    held, order = np.zeros(len(masses)), np.argsort(cluster, kind="stable")
+    order = np.argsort(cluster, kind="stable")
     for k in np.unique(size):
         members = order[size[cluster[order]] == k].reshape(-1, k)  # [cluster, constraint]
-        ends, d = constraints[members], vector[members]  # [c, k, 2], [c, k, xyz]
-        same = ends[:, :, :, None, None] == ends[:, None, None, :, :]  # [c, a, end of a, b, end of b]
-        signs = np.array([[1.0, -1.0], [-1.0, 1.0]])
-        parts = np.einsum("capbq,pq,cax,cbx->capb", same, signs, d, d) / masses[ends][..., None]
-        inverse = np.linalg.pinv(parts.sum(2), hermitian=True)
+        ends = constraints[members]
+        pushes = vector[members][:, :, None] * np.array([1.0, -1.0])[:, None]
+        parts = np.einsum("capbq,capx,cbqx->capb", _same(ends), pushes, pushes) / masses[ends][..., None]
+        yield ends, pushes, np.linalg.pinv(parts.sum(2), hermitian=True), parts
+
+
+def _same(ends):
+    """Whether two ends [cluster, constraint, 2] are one: [cluster, constraint a, end of a, constraint b, end of b]."""
+    return ends[:, :, :, None, None] == ends[:, None, None, :, :]
+
+
+def _held(constraints, masses, positions):
+    """How many degrees of freedom constraints take from each atom, [atoms]: its part in the projector."""
+    held = np.zeros(len(masses))
+    for ends, _, inverse, parts in _clusters(constraints, masses, positions):
         np.add.at(held, ends, np.einsum("cab,capb->cap", inverse, parts))
     return held
+
+
+def _held_motions(constraints, masses, positions, grain, slide, relative, spin):
+    """How many degrees of freedom constraints take from the translation and from the rotation of all grains, [2].
+
+    A motion loses the trace of the product of its own projector with that of the constraints: a distance between two
+    ions takes one of translation, one between atoms of two molecules a fraction, and the rest of vibration.
+
+    Parameters
+    ----------
+    grain : int array [atoms]
+    slide : array [grain, 1]
+        One over the square root of the mass, 0 where nothing moves.
+    relative : array [atoms, 3]
+        From the grain's center.
+    spin : array [grain, xyz, axis]
+        Principal axes over the square root of their moments, 0 where there is none.
+    """
+    lost = np.zeros(2)
+    for ends, pushes, inverse, _ in _clusters(constraints, masses, positions):
+        g = grain[ends]
+        torques = np.cross(relative[ends], pushes)
+        for motion, change in enumerate((pushes * slide[g], np.einsum("capx,capxk->capk", torques, spin[g]))):
+            lost[motion] += np.einsum("cab,capbq,capx,cbqx->", inverse, _same(g), change, change)
+    return lost

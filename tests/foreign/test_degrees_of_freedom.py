@@ -3,6 +3,7 @@
 openmm/openmm#2665 and #3994: atoms are frozen by mass 0, as OpenMM's documentation says.
 """
 
+import math
 import warnings
 
 import numpy as np
@@ -31,8 +32,10 @@ METHANOL = {  # nm
 BONDS = [("C", "O"), ("C", "H1"), ("C", "H2"), ("C", "H3"), ("O", "HO")]
 
 
-def methanols(count=6, constrained=(), rigid=(), triangles=(), frozen=(), half_frozen=(), com_removed=True, ions=2):
-    """Molecules with harmonic bonds on a row, then ions; some with their H-bonds constrained, some without angles."""
+def methanols(
+    count=6, constrained=(), rigid=(), triangles=(), frozen=(), half_frozen=(), com_removed=True, ions=2, bound=()
+):
+    """Molecules with harmonic bonds on a row, then ions; some with constraints inside, or atoms bound to others."""
     topology, system, positions = app.Topology(), openmm.System(), []
     chain, spring = topology.addChain(), openmm.HarmonicBondForce()
     names = list(METHANOL)
@@ -60,6 +63,8 @@ def methanols(count=6, constrained=(), rigid=(), triangles=(), frozen=(), half_f
         atom = topology.addAtom("LI", app.Element.getBySymbol("Li"), topology.addResidue("LI", chain))
         system.addParticle(atom.element.mass)
         positions.append([1.0, 1.0, float(n)])
+    for a, b in bound:
+        system.addConstraint(a, b, math.dist(positions[a], positions[b]))
     system.addForce(spring)
     if com_removed:
         system.addForce(openmm.CMMotionRemover())
@@ -73,6 +78,9 @@ SYSTEMS = {
     "rigid triangles": dict(triangles=[0, 3], constrained=[1]),
     "frozen atoms": dict(half_frozen=[0, 2], com_removed=False),
     "frozen molecule": dict(frozen=[1], com_removed=False),
+    "bound grains": dict(bound=[(1, 6), (7, 12), (5, 17)], constrained=[1]),
+    "bound ions": dict(bound=[(36, 37), (37, 38), (38, 39)], ions=6),
+    "bound to an ion": dict(bound=[(36, 1), (36, 7), (38, 12)], ions=3, half_frozen=[1], com_removed=False),
     "all of it": dict(triangles=[0], constrained=[1, 2], frozen=[3], half_frozen=[4]),
 }
 
