@@ -278,11 +278,17 @@ def check_folder(folder, record, names):
 
 
 @contextmanager
-def owned(folder):
+def owned(folder, wait=False):
     """Make a folder and own it, alone.
 
     The lock (``.lock``) is the operating system's: it falls with its process, however that ends. ``.owner`` says who
     holds it.
+
+    Parameters
+    ----------
+    folder : path
+    wait : bool
+        For as long as another process owns it.
 
     Raises
     ------
@@ -294,7 +300,7 @@ def owned(folder):
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=-1 if wait else 0)
         except Timeout:
             raise OutputError(
                 f"{folder}: {_who(owner)} works in it at this moment; wait for it, or end it first. Nothing was changed"

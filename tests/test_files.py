@@ -172,6 +172,12 @@ def test_a_folder_has_one_owner_even_after_a_kill(tmp_path):
             other.communicate()
         with owned(tmp_path):
             pass
+    other = subprocess.Popen([sys.executable, "-c", OWN, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert other.stdout.readline() == b"owned\n"
+    threading.Timer(0.3, other.stdin.close).start()
+    with owned(tmp_path, wait=True):  # until it has ended
+        assert other.stdin.closed
+    other.wait()
     (tmp_path / "mine").write_text("mine")
     (tmp_path / ".owner").symlink_to("mine")
     with owned(tmp_path):

@@ -7,14 +7,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from filelock import FileLock
 from openmm import app, unit
 
 from openmm_cgaa import CGAAPotential
 from openmm_cgaa.analysis.runs import read_run
 from openmm_cgaa.building import build, classical_system, relax
 from openmm_cgaa.errors import CGAADomainWarning, CGAAError
-from openmm_cgaa.files import write_bytes
+from openmm_cgaa.files import owned, write_bytes
 from openmm_cgaa.runfiles import read_dcd
 from openmm_cgaa.simulation import INTRA_GROUP, Settings
 from openmm_cgaa.simulation import run as simulate
@@ -111,7 +110,7 @@ class Workplace:
     def start(self, box, scale=1.0):
         """Topology and positions [atoms, 3], nm, of a box that the classical force field relaxed; packed once."""
         path = self.folder / f"{box}-{scale:.4f}.cif"
-        with FileLock(path.with_suffix(".lock")):
+        with owned(self.folder, wait=True):  # another process may be packing it
             if not path.is_file():
                 topology, packed = read_structure(build(BOXES[box], self.folder / f"{box}-packed.cif"))
                 if scale != 1.0:
@@ -148,8 +147,8 @@ class Workplace:
             It was stopped.
         """
         what, settings, folder = RUNS[name], self.settings(name), self.folder / name
-        folder.mkdir(exist_ok=True)
-        with FileLock(folder / "lock"):  # another process may be making it: then wait for that
+        # another process may be making it: then wait for that; the run owns its folder itself, and waits for nobody
+        with owned(folder / "making", wait=True):
             self._check(name, folder / "run.json")
             if self._frames(folder) * settings.report_interval >= _steps(settings):
                 return folder

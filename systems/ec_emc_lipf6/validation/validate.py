@@ -17,12 +17,11 @@ from pathlib import Path
 import figures
 import report
 import torch
-from filelock import FileLock
 from rows import ROWS
 from runs import RUNS, SYSTEM, Interrupted, Workplace
 
 from openmm_cgaa.errors import CGAAError
-from openmm_cgaa.files import write_bytes
+from openmm_cgaa.files import owned, write_bytes
 
 RESULTS = Path(__file__).parent / "results.json"
 
@@ -74,7 +73,7 @@ def main():
 
 def keep(name, numbers, place):
     """Another process may be adding a row of its own."""
-    with FileLock(place.folder / "results.lock"):
+    with owned(place.folder, wait=True):
         found = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
         made = {"model_sha256": place.potential().provenance()["model_sha256"], "date": str(date.today())}
         found = found | {name: _rounded(numbers), "made": found.get("made", {}) | {name: made}}
