@@ -151,8 +151,8 @@ def improve(path, progress=print) -> dict:
     config = load_config(folder / plan.train, plan.changes)
     identity = _begin(plan, config, folder / plan.sample, out)
     with owned(out):
-        if not _holds(out, identity):  # asked again, now that no other process can change it
-            write_bytes(out / RECORD, (json.dumps(identity, indent=1) + "\n").encode())
+        _holds(out, identity)  # asked again, now that no other process can change it
+        write_bytes(out / RECORD, (json.dumps(identity, indent=1) + "\n").encode())
         return _go_on(plan, config, folder, out, progress)
 
 
@@ -172,7 +172,11 @@ def _go_on(plan, config, folder, out, progress):
     scores = deviations(students, candidates)
     chosen = choose(candidates, [values.max(1) for values in scores], plan.budget)
     if not len(chosen):
-        raise CGAAError(f"budget: {plan.budget} grains are fewer than the smallest frame has")
+        least = min(one.num_grains for one in candidates.sets)
+        raise CGAAError(
+            f"budget: {plan.budget} grains are fewer than the smallest frame has, {least}; raise it and run again, "
+            "what is finished stays"
+        )
     progress(f"the teacher labels {len(chosen)} frames, {_grains(chosen)} grains")
     added = _labelled(chosen, out / "chosen.h5", plan)
     _labelled(own, out / "own_before.h5", plan)
@@ -237,7 +241,7 @@ def _begin(plan, config, sampling, out):
 
 
 def _holds(out, identity) -> bool:
-    """Whether a folder holds the round already; refuses one that holds another round."""
+    """Whether a folder holds the round already; refuses another one. The budget is free until it is spent."""
     record = out / RECORD
     if not record.is_file():
         return False
@@ -246,7 +250,7 @@ def _holds(out, identity) -> bool:
         changed = [key for part, new in identity.items() for key in new if held[part].get(key) != new[key]]
     except (ValueError, KeyError, TypeError, AttributeError):
         raise CGAAError(f"{record}: is damaged, or no record of a round; bring the file back from a copy") from None
-    if changed:
+    if changed and (changed != ["budget"] or (out / "chosen.frames.h5").exists()):
         raise CGAAError(
             f"{out} holds a round with other settings (different: {', '.join(changed)}); choose another output "
             "folder, or move this one away"

@@ -162,7 +162,7 @@ def run(system, topology, positions, out, settings=None, resume=False, provenanc
                 # both integrators keep the velocities of the same time (half a step before the positions, but for RESPA
                 # that of the positions): they carry over as they are
                 simulation.context.setState(last.context.getState(positions=True, velocities=True))
-            _trim(out, simulation.currentStep, begin, end, table, settings.report_interval, grain_map.num_atoms)
+            _trim(out, simulation.currentStep, begin, end, table, settings, grain_map.num_atoms)
             if last is None:  # not before all is found fit to go on
                 if not holds(out / "topology.cif", topology):
                     if resume:
@@ -197,11 +197,13 @@ def _simulation(topology, system, integrator, platform):
         raise SimulationError(f"OpenMM cannot run this system{where}: {error}") from error
 
 
-def _trim(out, step, begin, end, table, interval, num_atoms):
+def _trim(out, step, begin, end, table, settings, num_atoms):
     """Cut the files back to a step of the part that begins after the step `begin`."""
+    interval = settings.report_interval
     if step > end:
         raise SimulationError(
-            f"the run in {out} is at step {step} already, beyond the {end} that are asked for; ask for as many at least"
+            f"the run in {out} is at step {step} already, beyond the {end} that are asked for; ask for as many at "
+            f"least ({step * settings.timestep / 1000.0:g} ps in all)"
         )
     if table == "nve.csv":
         trim_csv(out / "state.csv", range(interval, begin + 1, interval))

@@ -430,13 +430,22 @@ def test_missing_files_are_named(tmp_path, capsys, no_training):
 
 
 def test_a_budget_below_a_frame_is_said(copied, no_training):
-    path = copied("chosen*")
+    path = copied("chosen*", "improved")
     settings(path.parent, budget=2)
     record = path.parent / "out/round.json"
     held = json.loads(record.read_text())
     held["round"]["budget"] = 2
     record.write_text(json.dumps(held))
-    with pytest.raises(CGAAError, match="budget: 2 grains are fewer than the smallest frame has"):
+    with pytest.raises(
+        CGAAError, match="budget: 2 grains are fewer than the smallest frame has, 5; raise it and run ag"
+    ):
+        improve(path, lambda line: None)
+    settings(path.parent, budget=5)  # what is trained and sampled stays
+    with pytest.raises(AssertionError, match="improved is trained again"):
+        improve(path, lambda line: None)
+    assert Dataset.load(path.parent / "out/chosen.h5").num_grains == 5
+    settings(path.parent, budget=10)
+    with pytest.raises(CGAAError, match=r"holds a round with other settings \(different: budget\)"):
         improve(path, lambda line: None)
 
 

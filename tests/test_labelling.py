@@ -179,7 +179,7 @@ def test_existing_scheduler(frames_path, output, log):
     ) as cluster:
         label_dataset(frames_path, output, SPRINGS, scheduler=cluster.scheduler_address, settings={"stiffness": 2.0})
         assert_complete(output, stiffness=2.0)
-        with pytest.raises(EngineError, match="pip install no_such_package"):
+        with pytest.raises(EngineError, match="no module no_such_package; install the package"):
             label_dataset(frames_path, output, "no_such_package:Best", scheduler=cluster.scheduler_address)
 
 

@@ -113,7 +113,7 @@ def test_a_file_of_weights_counts_by_its_contents(tmp_path, monkeypatch):
     [
         ("sevennet-1", {}, "sevennet-1.*is not known; give sevennet-0-d3"),
         ("openmm:", {}, "not known"),
-        ("no_such_package.calculators:Best", {}, "no_such_package is not installed; try: pip install no_such_package"),
+        ("no_such_package.calculators:Best", {}, "there is no module no_such_package; install the package"),
         ("ase.calculators.lj:Best", {}, "module ase.calculators.lj has no Best"),
         ("ase.no_such_module:Best", {}, "ase.no_such_module"),
         ("ase:Atoms", {}, "Atoms is no ASE calculator; it has no implemented_properties"),

@@ -255,12 +255,16 @@ def _chosen_pairs(topology, selections):
 
 
 def _select(topology, selection):
+    names = list(dict.fromkeys(atom.name for atom in topology.atoms))
     try:
         atoms = topology.select(selection)
     except Exception as error:
-        raise CGAAError(f"--pairs {selection!r}: not a selection of MDTraj ({error}); for example 'name O1'") from None
+        raise CGAAError(
+            f"--pairs {selection!r}: not a selection of MDTraj ({error}); for example 'name {names[0]}'"
+        ) from None
     if len(atoms) == 0:
-        raise CGAAError(f"--pairs {selection!r}: selects no atom of this run")
+        some = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+        raise CGAAError(f"--pairs {selection!r}: selects no atom of this run, whose atoms are called {some}")
     return atoms
 
 

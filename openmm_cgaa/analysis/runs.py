@@ -151,6 +151,8 @@ def _table(path):
         except ValueError:
             values = ()
         if len(values) != len(header) or not np.isfinite(values[header.index("time_ps")]):
-            raise SimulationError(f"{path}: line {number} is damaged; resume the run, or remove that line")
+            raise SimulationError(
+                f"{path}: line {number} is damaged; bring the file back from a copy, or remove that line"
+            )
         found.append(values)
     return np.array(found, dtype=[(name, float) for name in header]) if rows else None

@@ -15,7 +15,8 @@ def add_arguments(parser):
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="in place of what the file says, and read like it: seed=2, data.max_grains.liquid=10000, output=runs/x",
+        help="in place of what the file says, and read like it: seed=2, data.max_grains.liquid=10000, output=runs/x, "
+        "'name=\"7\"'",
     )
     parser.add_argument("--output", help="output folder, instead of the configuration's (relative to where you are)")
     minutes = range_of(TrainingConfig, "max_minutes")

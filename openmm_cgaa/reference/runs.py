@@ -371,7 +371,7 @@ class Bursts(Cut):
     Attributes
     ----------
     teacher : str
-        As ``openmm-cgaa label`` takes it: ``sevennet-0-d3``, ``package.module:Factory``, ``openmm:system.xml``.
+        As ``openmm-cgaa label`` takes it: ``sevennet-0-d3``, ``package.module:Class``, ``openmm:system.xml``.
     teacher_settings : dict
         Its settings.
     temperature : float, K, optional

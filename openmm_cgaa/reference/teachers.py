@@ -212,7 +212,10 @@ def _imported(spec, settings):
         factory = importlib.import_module(module)
     except ImportError as error:
         needed = (error.name or package).split(".")[0]
-        absent = f"the package {needed} is not installed; try: pip install {needed}"
+        absent = (
+            f"there is no module {needed}; install the package that brings it (pip may know it by another name), or "
+            "give the folder of a module of your own in the variable PYTHONPATH"
+        )
         raise EngineError(f"teacher {spec}: {absent if find_spec(needed) is None else error}") from error
     except Exception as error:  # a foreign module: anything may come
         raise EngineError(

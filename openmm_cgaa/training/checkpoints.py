@@ -37,20 +37,21 @@ def read_checkpoint(path, map_location=None) -> dict:
     Raises
     ------
     DamagedCheckpoint
-        The file is not what was written.
+        The file is missing, or not what was written.
     CGAAError
         It is no checkpoint of this program.
     """
-    raw = Path(path).read_bytes()
-    data = raw if raw[-22:-18] == END_OF_ZIP else unseal(raw)  # older checkpoints have no seal
     try:
+        raw = Path(path).read_bytes()
+        data = raw if raw[-22:-18] == END_OF_ZIP else unseal(raw)  # older checkpoints have no seal
         if data is None:
             raise ValueError("its checksum does not fit")
         checkpoint = torch.load(io.BytesIO(data), map_location=map_location or "cpu", weights_only=True)
     except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
         raise DamagedCheckpoint(
-            f"{path}: not a whole checkpoint ({reason}); delete it or start again with --restart"
+            f"{path}: not a whole checkpoint ({reason}); bring the file back from a copy, or start again: with "
+            "--restart, or with the folder moved away"
         ) from None
     if not isinstance(checkpoint, dict) or "run" not in checkpoint:
         raise CGAAError(f"{path}: not a checkpoint of openmm-cgaa train; choose another output folder")

@@ -128,6 +128,8 @@ def _resumes(config, restart) -> bool:
     resume = (output / "last.ckpt").is_file() and not restart
     if resume:
         _check_same_run(output / "last.ckpt", config)
+        if (output / "best.ckpt").is_file():  # none before the first validation
+            read_checkpoint(output / "best.ckpt")
     else:
         for name in ("best.ckpt", "last.ckpt"):
             if (output / name).is_file():
