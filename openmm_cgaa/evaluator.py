@@ -93,6 +93,9 @@ class Evaluator(nn.Module):
         # TorchScript can set gradient mode alone
         if positions.is_inference():
             raise ValueError("a TorchForce cannot run in torch.inference_mode(): step outside of it")
+        one = torch.ones(1, 1, dtype=self.dtype, device=positions.device)
+        if torch.mm(one, one).dtype != self.dtype:  # torch.is_autocast_enabled() in a script ends the process
+            raise ValueError("a TorchForce cannot run in torch.autocast(): step outside of it")
         recorded = torch.is_grad_enabled()
         torch.set_grad_enabled(True)
         result = self.compute_by_torch(positions, cell)

@@ -80,9 +80,9 @@ def load(path, potential, topology, positions, box):
     return CGAAPotential(path, device="cpu").evaluate(topology, positions, box)[1]
 
 
-def in_openmm(path, potential, topology, positions, box, backend="python"):
+def in_openmm(path, potential, topology, positions, box):
     context = openmm.Context(
-        potential.createSystem(topology, backend=backend, positions=positions),
+        potential.createSystem(topology, backend="python", positions=positions),
         openmm.VerletIntegrator(0.0005),
         openmm.Platform.getPlatformByName("Reference"),
     )
@@ -133,15 +133,32 @@ def test_what_is_made_in_a_state_works_outside(any_path, solvent, state):
 
 
 @pytest.mark.skipif(missing_torchforce() is not None, reason="no openmmtorch")
-def test_torchforce(tiny_conserving_path, solvent):
-    """TorchScript can set gradient mode, but not leave inference mode."""
-    potential = CGAAPotential(tiny_conserving_path, device="cpu")
-    with torch.no_grad():
-        forces = in_openmm(None, potential, *solvent, "torch")
-        assert not torch.is_grad_enabled()
-    assert np.abs(forces - potential.evaluate(*solvent)[1]).max() < 1e-2
-    with torch.inference_mode(), pytest.raises(openmm.OpenMMException, match="step outside"):
-        in_openmm(None, potential, *solvent, "torch")
+@pytest.mark.filterwarnings("ignore:Anomaly Detection")
+@pytest.mark.parametrize("state, precision", [*((state, "single") for state in STATES), ("autocast", "double")])
+def test_torchforce(tiny_conserving_path, solvent, state, precision):
+    """TorchScript can set gradient mode, but leave neither inference mode nor autocast: it says so."""
+    potential = CGAAPotential(tiny_conserving_path, precision, device="cpu")
+    topology, positions, box = solvent
+    system = potential.createSystem(topology, backend="torch")
+    platform = openmm.Platform.getPlatformByName("Reference")
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
+    context.setPositions(positions)
+
+    def forces():
+        values = context.getState(forces=True).getForces(asNumpy=True)
+        return values.value_in_unit(unit.kilojoule_per_mole / unit.nanometer)
+
+    refused = state == "inference_mode" or (state == "autocast" and precision == "single")
+    expected = potential.evaluate(topology, positions, box)[1]
+    with STATES[state]():
+        before = settings()
+        if refused:
+            with pytest.raises(openmm.OpenMMException, match="step outside"):
+                forces()
+        else:
+            assert np.abs(forces() - expected).max() < 1e-2
+        assert settings() == before
+    assert np.abs(forces() - expected).max() < 1e-2
 
 
 def test_other_threads_keep_their_number():
