@@ -4,7 +4,7 @@ Trains each row for the same number of steps on the same frames and holds it aga
 into ablations.json, row by row; what stands there (of the same changes and steps) is not trained again, so rows may run
 one by one or beside each other. ``--trial`` trains 20 steps, keeps no result and shows whether a row runs at all.
 ``--time`` measures a step of all rows and of the classical force field in one run, ``--plot PNG`` draws error against
-time, ``--table`` prints the tables of docs/ablations.md.
+time, ``--table`` prints the tables of records/ablations.md.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The pictures of docs/validation.md, from results.json alone."""
+"""The pictures of records/validation.md, from results.json alone."""
 
 import io
 from pathlib import Path
@@ -9,7 +9,7 @@ from PIL import Image
 
 from openmm_cgaa.files import write_bytes
 
-IMAGES = Path(__file__).parents[3] / "docs" / "images"
+IMAGES = Path(__file__).parents[3] / "records" / "images"
 COLORS = {"teacher": "0.35", "student": "tab:blue", "model": "tab:blue"}
 # 1e-9 m2/s, 1 mol/l LiPF6 in EC:DEC 4:6 at 303 K: K. Hayamizu, J. Chem. Eng. Data 57, 2012 (2012)
 EXPERIMENT = {"EC": 0.35, "LI": 0.17}

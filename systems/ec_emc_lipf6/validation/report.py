@@ -1,4 +1,4 @@
-"""The tables of docs/validation.md from results.json: each stands between two comments of its name."""
+"""The tables of records/validation.md from results.json: each stands between two comments of its name."""
 
 import re
 from pathlib import Path
@@ -9,12 +9,12 @@ from liquid import STRUCTURE
 
 from openmm_cgaa.files import write_bytes
 
-TEST = {"force": 0.0385, "net_force": 0.189, "torque": 0.208}  # eV/Å, of itself: docs/accuracy.md
+TEST = {"force": 0.0385, "net_force": 0.189, "torque": 0.208}  # eV/Å, of itself: records/accuracy.md
 WAYS = "ensemble", "bursts"  # in which radial distributions are held beside each other
 PEAK_BARS = {"shift_A": 0.05, "relative_height": 0.05}
 STRETCH = 0.3  # Å, of bonds in the table
 CARBON_HYDROGEN = 12.011 * 1.008 / (12.011 + 1.008)  # Da, reduced
-PAGE = Path(__file__).parents[3] / "docs" / "validation.md"
+PAGE = Path(__file__).parents[3] / "records" / "validation.md"
 
 
 def number(found, digits=2, scale=1.0) -> str:

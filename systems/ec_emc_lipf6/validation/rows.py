@@ -1,4 +1,4 @@
-"""The rows of docs/validation.md: each takes a `runs.Workplace` and gives its numbers as JSON."""
+"""The rows of records/validation.md: each takes a `runs.Workplace` and gives its numbers as JSON."""
 
 import dynamics
 import liquid

@@ -1,4 +1,4 @@
-"""The simulations behind docs/validation.md: what they are, and how one is made or gone on with."""
+"""The simulations behind records/validation.md: what they are, and how one is made or gone on with."""
 
 import json
 import re

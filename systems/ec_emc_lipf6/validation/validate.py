@@ -1,7 +1,7 @@
 """Does the simulated liquid behave? ``python systems/ec_emc_lipf6/validation/validate.py [ROW ...] [--short]``.
 
 A row makes the simulations that it needs (runs.py; they can be killed and go on), measures, and keeps its numbers in
-results.json, from which ``--report`` makes the tables and figures of docs/validation.md. ``--runs`` makes simulations
+results.json, from which ``--report`` writes the tables of records/validation.md. ``--runs`` makes simulations
 alone, by name, so that several can go on beside each other. ``--short`` does all in a hundredth of the length, in a
 folder of its own, and keeps nothing: it shows that everything works.
 """
@@ -31,7 +31,7 @@ def main():
     parser.add_argument("rows", nargs="*", help=f"by default all: {', '.join(ROWS)}")
     parser.add_argument("--runs", nargs="+", default=[], metavar="RUN", help=f"of {', '.join(RUNS)}")
     parser.add_argument("--short", action="store_true")
-    parser.add_argument("--report", action="store_true", help="tables and figures of docs/validation.md anew")
+    parser.add_argument("--report", action="store_true", help="tables and figures of records/validation.md anew")
     parser.add_argument("--model", action="append", default=[], metavar="NAME=FILE", help="in place of a bundled one")
     parser.add_argument("--out", help="folder of the simulations")
     parser.add_argument("--threads", type=int, default=1)
