@@ -122,7 +122,7 @@ def run_bursts(run, plan):
                 raise SimulationError(
                     f"blew up by step {(save + 1) * run.save_every} of the teacher's dynamics: "
                     f"{heat * temperature:.0f} K, where {temperature:g} K is meant; take a shorter step than "
-                    f"{run.step:g} fs"
+                    f"{run.step:g} fs, or frames that the teacher finds less strained"
                 )
             positions.append(whole(grain_map, atoms.positions, box))
         frames = parent.take([index] * saves)
