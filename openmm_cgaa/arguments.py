@@ -10,6 +10,7 @@ from openmm import app, unit
 from .errors import CGAAError, EngineError, GeometryError, GrainError
 
 FORCE_GROUPS = 32  # OpenMM's
+READ = "topology, positions = openmm_cgaa.structures.read_structure({!r})"
 
 
 def described(value) -> str:
@@ -43,7 +44,7 @@ def numbers(values, in_unit, name: str, wanted: str, error: type = GeometryError
             values = [value.value_in_unit(in_unit) for value in values]
         array = np.asarray(np.ma.filled(values, np.nan) if np.ma.isMaskedArray(values) else values)
     except TypeError as reason:
-        if "incompatible units" in str(reason):
+        if "compatible" in str(reason):  # OpenMM's word on units
             raise error(f"{name} has another dimension than {in_unit.get_name()}; give {wanted}") from None
         array = None
     except (ValueError, AttributeError, RuntimeError):  # ragged, units here and there, a tensor that wants a gradient
@@ -143,17 +144,19 @@ def topology(value) -> app.Topology:
     """
     if isinstance(value, app.Topology):
         if value.getNumAtoms() == 0:
-            raise GrainError("the topology has no atoms; read one from a file: openmm.app.PDBxFile('box.cif').topology")
+            raise GrainError(f"the topology has no atoms; read one from a file: {READ.format('box.cif')}")
         return value
     advice = "give an openmm.app.Topology"
     if isinstance(value, str | os.PathLike):
-        advice = (
-            f"read the file first: topology = openmm.app.PDBxFile({os.fspath(value)!r}).topology (PDBFile for .pdb)"
-        )
+        advice = f"read the file first: {READ.format(os.fspath(value))}"
     elif isinstance(getattr(value, "topology", None), app.Topology):
         advice = "give its .topology"
     elif type(value).__module__.startswith("mdtraj"):
         advice = "give its .to_openmm(), or GrainMap.from_mdtraj of it where a GrainMap is taken"
+        if hasattr(value, "topology"):
+            advice = (
+                "give its .topology.to_openmm(), or GrainMap.from_mdtraj of its .topology where a GrainMap is taken"
+            )
     raise GrainError(f"topology is {described(value)}, not an OpenMM Topology; {advice}")
 
 

@@ -20,6 +20,7 @@ from .yamlfile import read_yaml
 
 DENSITIES = (1e-4, 50.0, "g/cm3")
 EDGES = (1.0, 1e5, "Å")
+MORE_ROOM = "take a larger box, or lower the density"
 
 
 @dataclass(frozen=True)
@@ -215,7 +216,7 @@ def pack(molecules, length, seed=1, tolerance=0.2, timeout=60):
     if longest + tolerance > min(edges):  # packmol does not look at a molecule and its own image
         raise CGAAError(
             f"packmol cannot place a molecule that is {longest:.3f} nm long in a box of {size} nm: it would touch its "
-            "own image; take a larger box, or lower the density"
+            f"own image; {MORE_ROOM}"
         )
 
     corner = " ".join(f"{ANGSTROM_PER_NM * edge:.5f}" for edge in edges)  # packmol works in Å
@@ -255,9 +256,9 @@ def relax(topology, positions, forcefield, temperature=300.0, picoseconds=10.0, 
     platform = openmm.Platform.getPlatformByName("CPU")
     simulation = app.Simulation(topology, system, integrator, platform, {"Threads": str(threads)})
     simulation.context.setPositions(positions)
-    simulation.minimizeEnergy(maxIterations=500)
-    simulation.context.setVelocitiesToTemperature(temperature, seed)
     try:
+        simulation.minimizeEnergy(maxIterations=500)
+        simulation.context.setVelocitiesToTemperature(temperature, seed)
         simulation.step(round(picoseconds / 0.0005))
     except openmm.OpenMMException as error:
         raise CGAAError(f"the classical relaxation failed ({error}); pack at a lower density") from error
@@ -308,7 +309,7 @@ def _run_packmol(text, folder, what, timeout):
                 [get_binary_path()], stdin=file, cwd=folder, capture_output=True, text=True, timeout=timeout
             )
     except subprocess.TimeoutExpired as error:
-        raise CGAAError(f"packmol found no room in {timeout} s for {what}; lower the density") from error
+        raise CGAAError(f"packmol found no room in {timeout} s for {what}; {MORE_ROOM}") from error
     if done.returncode != 0 or "Success!" not in done.stdout:
         hint = next((line.strip() for line in done.stdout.splitlines() if "ERROR" in line), "no perfect packing")
-        raise CGAAError(f"packmol failed for {what} ({hint}); lower the density")
+        raise CGAAError(f"packmol failed for {what} ({hint}); {MORE_ROOM}")

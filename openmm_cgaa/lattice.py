@@ -5,10 +5,16 @@ box can hold depends on the lattice alone: it is judged, and vectors are wrapped
 """
 
 import numpy as np
+from openmm import unit
+
+from . import arguments
 
 AROUND = np.array([(x, y) for x in (-1, 0, 1) for y in (-1, 0, 1)])
 OTHERS = np.concatenate([np.insert(AROUND, row, 1, axis=1) for row in range(3)])  # each vector with all near it
 SHORTER = 1 - 1e-9  # ties, as in a hexagonal box, leave a box as it is
+TURN = (  # advice, for positions that may be a Quantity, too
+    "Turn the frame, as arrays in nm: box, turn = openmm_cgaa.lattice.triangular(box); positions = positions @ turn"
+)
 
 
 def reduced(box) -> np.ndarray:
@@ -69,8 +75,8 @@ def triangular(box) -> tuple:
 
     Parameters
     ----------
-    box : array [3, 3]
-        Rows are the vectors, of either handedness.
+    box : array [3, 3] or Quantity
+        Rows are the vectors, of either handedness. A Quantity is taken in nm.
 
     Returns
     -------
@@ -79,6 +85,7 @@ def triangular(box) -> tuple:
     turn : array [3, 3]
         A proper rotation; exactly the identity where the box lies so already.
     """
+    box = arguments.numbers(box, unit.nanometer, "box", "the three box vectors, an array of shape (3, 3)")
     box, turn = right_handed(reduced(box)), np.eye(3)
     if np.triu(box, 1).any() or (np.diag(box) <= 0).any():
         lower = np.linalg.cholesky(box @ box.T)

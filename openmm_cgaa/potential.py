@@ -312,8 +312,12 @@ def _device(device) -> torch.device:
         raise EngineError(
             f"device {arguments.described(device)}: {str(error).splitlines()[0]}; give 'cpu' or 'cuda'"
         ) from None
+    if device.type not in ("cpu", "cuda"):
+        raise EngineError(f"device {str(device)!r}: models run on CPUs and by CUDA; give 'cpu' or 'cuda'")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise EngineError(f"device {str(device)!r}: this torch ({torch.__version__}) finds no CUDA device; use 'cpu'")
+    if device.type == "cuda" and (device.index or 0) >= (number := torch.cuda.device_count()):
+        raise EngineError(f"device {str(device)!r}: torch finds {number} CUDA devices; give 'cuda:0' or 'cuda'")
     return device
 
 

@@ -10,10 +10,12 @@ from string import ascii_uppercase
 import numpy as np
 from openmm import app, unit
 
+from . import lattice
 from .errors import CGAAError, StructureWarning
 from .files import write_bytes
 from .records import compare, pdb_records, pdbx_records
 from .topologies import add_bonds, bonds_of_ions
+from .validation import check_positions
 
 READERS = {".cif": app.PDBxFile, ".mmcif": app.PDBxFile, ".pdbx": app.PDBxFile, ".pdb": app.PDBFile}
 NO_CRYSTAL = 0.1 * np.eye(3)  # nm: both formats hold a box of 1 Å where there is none
@@ -50,7 +52,8 @@ def read_structure(path, templates=()) -> tuple:
         raise CGAAError(
             f"{path} is a crystallographic CIF: it holds fractional coordinates, and neither molecules nor bonds. "
             "Expected is PDBx/mmCIF (_atom_site.Cartn_x) with residues and bonds. ASE takes this file as it is: "
-            "atoms = ase.io.read(path); atoms.calc = openmm_cgaa.engines.ase.CGAACalculator(model)"
+            "from openmm_cgaa.engines.ase import CGAACalculator; atoms = ase.io.read(path); "
+            "atoms.calc = CGAACalculator(model)"
         )
     try:
         with warnings.catch_warnings():
@@ -90,27 +93,25 @@ def write_structure(path, topology, positions, box=None):
     ----------
     path : path
     topology : openmm.app.Topology
-    positions : array [atoms, 3], nm
+    positions : array [atoms, 3], nm, or Quantity
     box : box vectors, optional
         In place of the topology's.
 
     Raises
     ------
     CGAAError
-        The format cannot hold the topology or the box.
+        The format cannot hold the topology or the box, or the positions cannot be used.
     """
     topology = _copied(topology, own_ids=True)
+    positions = check_positions(positions, topology.getNumAtoms()) * unit.nanometer
     if box is not None:
         try:
             topology.setPeriodicBoxVectors(box)
         except ValueError as error:
-            raise CGAAError(
-                f"{path}: {error} Turn the frame: box, turn = openmm_cgaa.lattice.triangular(box); "
-                "positions = positions @ turn"
-            ) from None
+            raise CGAAError(f"{path}: {error} {lattice.TURN}") from None
     for _ in range(2):
         text = io.StringIO()
-        app.PDBxFile.writeFile(topology, positions * unit.nanometer, text, keepIds=True)
+        app.PDBxFile.writeFile(topology, positions, text, keepIds=True)
         misread = _misread(topology, app.PDBxFile(io.StringIO(text.getvalue())).topology)
         if not misread:
             return write_bytes(path, text.getvalue().encode())

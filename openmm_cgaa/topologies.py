@@ -136,8 +136,8 @@ def _checked(elements, bonds, members, names, labels, atom_names, advice) -> Res
             what = "bonds between grains, as in peptides, are not supported: put bonded residues into one residue"
             if any(elements[atom] in IONS and len(members[grain_of[atom]]) == 1 for atom in (i, j)):
                 what = (
-                    "a single ion has no bonds here, though a CONECT record that tells what it touches makes one: read "
-                    "the file by openmm_cgaa.structures.read_structure, which leaves it out, or delete the record"
+                    "a single ion has no bonds here: leave this one out. Where a CONECT record that tells what the ion "
+                    "touches makes it, read the file by openmm_cgaa.structures.read_structure, or delete the record"
                 )
             raise GrainError(
                 f"atom {atom_names[i]} (index {i}) of residue {labels[g]} is bonded to atom {atom_names[j]} "

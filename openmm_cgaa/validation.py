@@ -86,15 +86,14 @@ def check_extent(grain_map: GrainMap, positions: np.ndarray, box: np.ndarray | N
             worst = np.flatnonzero(grain_map.type_index == t)[extents.argmax()]
             raise GeometryError(
                 f"residue {grain_map.labels[worst]} spans {extents.max():.2f} Å, but the box is only {height:.2f} Å "
-                "high in its narrowest direction; give positions in nm, or a larger box"
+                "high in its narrowest direction; give positions in nm, in the topology's order, or a larger box"
             )
         first, second = np.array(kind.bonds, dtype=int).reshape(-1, 2).T
         longest = max(longest, apart[:, first, second].max(initial=0.0))
     if 2 * longest >= own:
         raise GeometryError(
             f"the box vectors are skewed: between them it is {own:.2f} Å high, too little for a bond of "
-            f"{longest:.2f} Å, though their lattice is {height:.2f} Å high. Give the same lattice by short vectors: "
-            "box, turn = openmm_cgaa.lattice.triangular(box); positions = positions @ turn"
+            f"{longest:.2f} Å, though their lattice is {height:.2f} Å high. {lattice.TURN}"
         )
 
 
@@ -104,7 +103,10 @@ def _check_scale(grain_map: GrainMap, distances: list) -> None:
         return
     median = np.median(np.concatenate(lengths))
     if median > BOND_LENGTHS[1]:
-        reason = "are they in Å where nm are expected, or another frame than the box? Or the molecules flew apart"
+        reason = (
+            "are they in Å where nm are expected, or another frame than the box, or in another order than the "
+            "topology? Or the molecules flew apart"
+        )
     elif median < BOND_LENGTHS[0]:
         reason = "are they in nm where Å are expected (ASE takes Å)? Or all atoms are in one place"
     else:
@@ -129,9 +131,11 @@ def check_periodicity(topology, box) -> None:
             "it with topology.setPeriodicBoxVectors(None)"
         )
     if box is not None and not has:
+        openmms = not np.triu(box, 1).any() and (np.diag(box) > 0).all()
         raise GeometryError(
             "a box is given, but the topology has no periodic box vectors; set them with "
             "topology.setPeriodicBoxVectors(box), or give box=None"
+            + ("" if openmms else f". OpenMM takes no box that lies as this one does. {lattice.TURN}")
         )
 
 

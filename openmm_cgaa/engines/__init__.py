@@ -142,7 +142,7 @@ def add_forces(potential, system, grain_map, box, particles, groups, backend, us
     if choose_backend(backend) == "torch":
         from . import torchforce as module
     elif use_cuda_graphs:
-        raise EngineError("useCUDAGraphs is a property of the torch backend, but backend is 'python'")
+        raise EngineError("useCUDAGraphs is a property of the torch backend; give backend='torch' with it")
     parts = [(0, groups[0], "CGAA")]
     if groups[1] is not None:
         parts = [(1, groups[1], "CGAA intra-grain"), (2, groups[0], "CGAA inter-grain")]

@@ -116,7 +116,13 @@ class CGAACalculator(Calculator):
         elements = self.atoms.get_chemical_symbols()
         grain_map = self.grain_map
         if grain_map is None:
-            grain_map = self.potential.grain_map(infer_grains(self.atoms))
+            try:
+                grain_map = self.potential.grain_map(infer_grains(self.atoms))
+            except GrainError as error:
+                raise GrainError(
+                    f"{error}. These molecules were found by distance; where they are wrong, as where an ion touches "
+                    "its solvent, give them: CGAACalculator(model, topology)"
+                ) from None
         positions = validation.check_positions(self.atoms.positions / ANGSTROM_PER_NM, grain_map.num_atoms)
         for t, slots in zip(grain_map.type_index, grain_map.slots):
             if any(elements[atom] != element for atom, element in zip(slots, grain_map.types[t].elements)):

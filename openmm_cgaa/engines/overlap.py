@@ -41,7 +41,7 @@ def check(system, grain_map, particles: list) -> None:
                 warnings.warn(
                     f"the system has a {type(inner).__name__} ({where}) between atoms that the model takes: where it "
                     "is a part of a classical force field or of a model it is counted twice; "
-                    f"system.removeForce({index}) takes it away",
+                    f"system.removeForce({index}) takes it away; of several, the last first",
                     UserWarning,
                     stacklevel=4,
                 )
@@ -56,7 +56,7 @@ def check(system, grain_map, particles: list) -> None:
         raise EngineError(
             f"the system has classical forces on atoms that the model takes, which would be counted twice: "
             f"{'; '.join(found)}. Begin with potential.createSystem(topology), remove these forces "
-            "(system.removeForce), or for a part of a system let OpenMM-ML take out what is inside it "
+            "(system.removeForce, the last first), or for a part of a system let OpenMM-ML take out what is inside it "
             "(MLPotential.createMixedSystem). Restraints of your own on bonds, angles or torsions: add them after the "
             "model"
         )

@@ -176,7 +176,10 @@ def load_system(path) -> openmm.System:
         raise EngineError(f"{path} holds a {root.tag}, expected an OpenMM System in XML")
     for element in root.iter():
         if element.get("type") == "TorchForce":
-            raise EngineError(f"{path} holds a TorchForce, which OpenMM cannot read back (docs/engines.md)")
+            raise EngineError(
+                f"{path} holds a TorchForce, which OpenMM cannot read back; make the System anew with "
+                "backend='python', and save that"
+            )
         if element.get("type") == "PythonForce":
             element.set("function", _plain(element.get("function", ""), path).hex())
     try:
