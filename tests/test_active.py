@@ -385,6 +385,28 @@ def test_a_folder_holds_one_round(copied, changes, message, no_training, calls):
     assert calls() == 0
 
 
+def test_another_round_takes_another_folder(copied, no_training):
+    path = copied()
+    out, record = path.parent / "out", path.parent / "out/round.json"
+    settings(path.parent, budget=6)
+    with pytest.raises(CGAAError, match="choose another output folder, or move this one away"):
+        improve(path)
+    settings(path.parent, budget=6, output="another")
+    with pytest.raises(AssertionError, match="another/student1 is trained again"):
+        improve(path, lambda line: None)
+    settings(path.parent)
+    kept = record.read_bytes()
+    record.write_text("{")
+    with pytest.raises(CGAAError, match="round.json: is damaged, or no record of a round; bring the file back from a"):
+        improve(path)
+    record.write_bytes(kept)
+    improve(path, lambda line: None)
+    settings(path.parent, budget=6)
+    out.rename(path.parent / "away")
+    with pytest.raises(AssertionError, match="out/student1 is trained again"):
+        improve(path, lambda line: None)
+
+
 def test_more_workers_are_no_other_round(copied, no_training, calls):
     path = copied()
     settings(path.parent, workers=2)
