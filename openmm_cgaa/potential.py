@@ -133,9 +133,9 @@ class CGAAPotential:
         GeometryError, GrainError
         """
         box = validation.check_box(box)
-        box = None if box is None else reduced(box)
         if not isinstance(topology, GrainMap):
             validation.check_periodicity(arguments.topology(topology), box)
+        box = None if box is None else reduced(box)
         grain_map = self.grain_map(topology)
         positions = validation.check_positions(positions, grain_map.num_atoms)
         validation.check_extent(grain_map, positions, box)

@@ -131,12 +131,13 @@ def check_periodicity(topology, box) -> None:
             "it with topology.setPeriodicBoxVectors(None)"
         )
     if box is not None and not has:
-        openmms = not np.triu(box, 1).any() and (np.diag(box) > 0).all()
-        raise GeometryError(
-            "a box is given, but the topology has no periodic box vectors; set them with "
-            "topology.setPeriodicBoxVectors(box), or give box=None"
-            + ("" if openmms else f". OpenMM takes no box that lies as this one does. {lattice.TURN}")
-        )
+        advice = "set them with topology.setPeriodicBoxVectors(box), or give box=None"
+        try:
+            app.Topology().setPeriodicBoxVectors(box)
+        except ValueError as error:
+            reason = str(error).rstrip(".")
+            advice = f"OpenMM does not take this box ({reason}). {lattice.TURN}; topology.setPeriodicBoxVectors(box)"
+        raise GeometryError(f"a box is given, but the topology has no periodic box vectors; {advice}")
 
 
 def take_grains(grain_map: GrainMap, atoms: np.ndarray) -> GrainMap:

@@ -33,7 +33,7 @@ ELSEWHERE = {
     "hydrogens become heavy by createSystem(topology, hy": "foreign/test_isotopes_and_masses.py test_elements_guessed",
     "is damaged. Write it anew by the program that it": "foreign/test_topology_files.py test_a_header_that_says_fewer",
     "Check its errors there before you trust it": "test_evaluation.py test_every_group_is_a_part_of_the_whole",
-    "in torch.inference_mode(): step outside of it": "foreign/test_torch_state.py test_torchforce",
+    "(): step outside of it": "foreign/test_torch_state.py test_torchforce",
     "candidates for neighbours: give a smaller system": "test_neighbors.py test_memory_is_told_before_it_is_taken",
 }
 NOT_HERE = {

@@ -233,11 +233,13 @@ def a_box_that_openmm_does_not_take(w):
     code = "Turn the frame, as arrays in nm: "
     energy = w.evaluate()
     w.topology.setPeriodicBoxVectors(None)
+    other = np.array([[1, 0, 0], [1, 1, 0], [-1, 2, 1]]) @ w.box  # of the same lattice
     frame = {"box": w.box @ TURNED, "positions": w.positions @ TURNED}
-    message = yield lambda: w.evaluate(**frame)
-    made = as_told(message, code, **frame)
-    w.topology.setPeriodicBoxVectors(made["box"])
-    assert w.evaluate(box=made["box"], positions=made["positions"]) == pytest.approx(energy, abs=1e-6)
+    for given in ({"box": other, "positions": w.positions}, frame):
+        w.topology.setPeriodicBoxVectors(None)
+        message = yield lambda given=given: w.evaluate(**given)
+        made = as_told(message, code, topology=w.topology, **given)
+        assert w.evaluate(box=made["box"], positions=made["positions"]) == pytest.approx(energy, abs=1e-6)
     for box in (
         frame["box"],
         10 * frame["box"] * unit.angstrom,
