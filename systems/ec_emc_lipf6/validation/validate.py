@@ -1,7 +1,7 @@
 """Does the simulated liquid behave? ``python systems/ec_emc_lipf6/validation/validate.py [ROW ...] [--short]``.
 
 A row makes the simulations that it needs (runs.py; they can be killed and go on), measures, and keeps its numbers in
-results.json, from which ``--report`` writes the tables of records/validation.md. ``--runs`` makes simulations
+results.json, from which ``--report`` writes tables and figures of records/validation.md. ``--runs`` makes simulations
 alone, by name, so that several can go on beside each other. ``--short`` does all in a hundredth of the length, in a
 folder of its own, and keeps nothing: it shows that everything works.
 """
