@@ -8,6 +8,7 @@ import numpy as np
 from openmm import unit
 
 from . import arguments
+from .errors import GeometryError
 
 AROUND = np.array([(x, y) for x in (-1, 0, 1) for y in (-1, 0, 1)])
 OTHERS = np.concatenate([np.insert(AROUND, row, 1, axis=1) for row in range(3)])  # each vector with all near it
@@ -84,8 +85,16 @@ def triangular(box) -> tuple:
         Right-handed and reduced as OpenMM wants it: it may have other vectors of the lattice.
     turn : array [3, 3]
         A proper rotation; exactly the identity where the box lies so already.
+
+    Raises
+    ------
+    GeometryError
+        Not numbers or not lengths, of another shape, or without a volume.
     """
     box = arguments.numbers(box, unit.nanometer, "box", "the three box vectors, an array of shape (3, 3)")
+    if box.shape != (3, 3) or not abs(np.linalg.det(box)) > 0.0:
+        found = box.tolist() if box.shape == (3, 3) else f"of shape {box.shape}"
+        raise GeometryError(f"box must be three vectors that span a volume, in rows, but is {found}")
     box, turn = right_handed(reduced(box)), np.eye(3)
     if np.triu(box, 1).any() or (np.diag(box) <= 0).any():
         lower = np.linalg.cholesky(box @ box.T)

@@ -10,12 +10,12 @@ from string import ascii_uppercase
 import numpy as np
 from openmm import app, unit
 
-from . import lattice
+from . import arguments, lattice
 from .errors import CGAAError, StructureWarning
 from .files import write_bytes
 from .records import compare, pdb_records, pdbx_records
 from .topologies import add_bonds, bonds_of_ions
-from .validation import check_positions
+from .validation import check_box, check_positions
 
 READERS = {".cif": app.PDBxFile, ".mmcif": app.PDBxFile, ".pdbx": app.PDBxFile, ".pdb": app.PDBFile}
 NO_CRYSTAL = 0.1 * np.eye(3)  # nm: both formats hold a box of 1 Å where there is none
@@ -40,7 +40,7 @@ def read_structure(path, templates=()) -> tuple:
     CGAAError
         The file cannot be read, is of another kind, or OpenMM would lose or merge atoms of it.
     """
-    suffix = Path(path).suffix.lower()
+    suffix = Path(arguments.path(path, "path")).suffix.lower()
     if suffix not in READERS:
         raise CGAAError(f"{path}: coordinates are read from {', '.join(READERS)}, not from {suffix or 'such a file'}")
     try:
@@ -94,7 +94,7 @@ def write_structure(path, topology, positions, box=None):
     path : path
     topology : openmm.app.Topology
     positions : array [atoms, 3], nm, or Quantity
-    box : box vectors, optional
+    box : array [3, 3], nm, or Quantity, optional
         In place of the topology's.
 
     Raises
@@ -102,11 +102,12 @@ def write_structure(path, topology, positions, box=None):
     CGAAError
         The format cannot hold the topology or the box, or the positions cannot be used.
     """
-    topology = _copied(topology, own_ids=True)
+    arguments.path(path, "path")
+    topology = _copied(arguments.topology(topology), own_ids=True)
     positions = check_positions(positions, topology.getNumAtoms()) * unit.nanometer
     if box is not None:
         try:
-            topology.setPeriodicBoxVectors(box)
+            topology.setPeriodicBoxVectors(check_box(box))
         except ValueError as error:
             raise CGAAError(f"{path}: {error} {lattice.TURN}") from None
     for _ in range(2):

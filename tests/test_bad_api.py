@@ -15,6 +15,8 @@ from openmm import app, unit
 
 from openmm_cgaa import CGAAPotential, GrainMap, load_system
 from openmm_cgaa.errors import CGAAError
+from openmm_cgaa.lattice import triangular
+from openmm_cgaa.structures import read_structure, write_structure
 from openmm_cgaa.topologies import add_bonds
 
 
@@ -29,6 +31,7 @@ def pdb_file():
     return app.PDBFile(str(pathlib.Path(__file__).parents[1] / "systems/ec_emc/EC.pdb"))
 
 
+BOX = pathlib.Path(__file__).parents[1] / "systems/ec_emc/EC.pdb"
 N = 240
 ODD = {"none": None, "thing": Thing(), "dict": {"a": 1}, "word": "abc", "bytes": b"abc", "set": {1.5}}
 ARRAYS = ODD | {
@@ -110,6 +113,8 @@ BAD = {
 BAD["mass"].pop("none")
 BAD["box or none"] = BAD["box"]
 BAD["positions or none"] = {k: v for k, v in ARRAYS.items() if k != "none"}
+BAD["lattice"] = {k: v for k, v in BAD["box"].items() if k != "left-handed"}
+BAD["no file"] = {k: v for k, v in BAD["path"].items() if k != "missing"}
 BAD["group or none"] = {k: v for k, v in BAD["group"].items() if k != "none"}
 BAD["topology or none"] = {k: v for k, v in BAD["topology"].items() if k != "none"}
 BAD["device"] = {"word": "abacus", "thing": Thing(), "list": [1], "float": 1.5, "cuda": "cuda"}
@@ -224,6 +229,13 @@ FUNCTIONS = {
         "positions",
         "position",
     ),
+    "read_structure": (lambda w, x: read_structure(x), "path", "path coordinates"),
+    "read_structure.templates": (lambda w, x: read_structure(BOX, [x]), "path", "path coordinates"),
+    "write_structure.path": (lambda w, x: write_structure(x, w.topology, w.positions), "no file", "path /"),
+    "write_structure.topology": (lambda w, x: write_structure("/a.cif", x, w.positions), "topology", "topology"),
+    "write_structure.positions": (lambda w, x: write_structure("/a.cif", w.topology, x), "positions", "position"),
+    "write_structure.box": (lambda w, x: write_structure("/a.cif", w.topology, w.positions, x), "box", "box"),
+    "triangular": (lambda w, x: triangular(x), "lattice", "box"),
     "load_system": (lambda w, x: load_system(x), "path", "path no-such / cannot"),
 }
 
