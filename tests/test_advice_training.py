@@ -5,6 +5,7 @@ See `test_advice_work.py`.
 
 import json
 import re
+import shlex
 from dataclasses import replace
 
 import pytest
@@ -155,6 +156,6 @@ def test_evaluation(model, small_set):  # noqa: F811
 
 
 def test_what_the_end_of_training_says(write_config, capsys):  # noqa: F811
-    done("train", write_config(max_steps=2, validate_every=2))
+    done("train", write_config(max_steps=2, validate_every=2, output="my run"))
     command = re.search("errors on the test split: openmm-cgaa (.*)", capsys.readouterr().out)[1]
-    done(*command.split())
+    done(*shlex.split(command))

@@ -7,6 +7,7 @@ reworded fails here, so that its new advice is carried out, too. See `test_advic
 import dataclasses
 import os
 import re
+import shlex
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
@@ -399,10 +400,10 @@ def test_what_the_end_of_a_run_says(solvent, tiny_conserving_path, tmp_path, cap
     topology, positions, _ = solvent
     write_structure(tmp_path / "box.cif", topology, positions)
     short = "--picoseconds 2e-5 --timestep 0.01 --report-interval 2 --max-stretch 5 --threads 1 --backend python"
-    words = ["--model", tiny_conserving_path, "--out", tmp_path / "run", *short.split()]
+    words = ["--model", tiny_conserving_path, "--out", tmp_path / "my run", *short.split()]
     done("simulate", tmp_path / "box.cif", *words)
     command = re.search("look at it with: openmm-cgaa (.*)", capsys.readouterr().out)[1]
-    done(*command.split(), "--teacher-frames", 0)
+    done(*shlex.split(command), "--teacher-frames", 0)
 
 
 def test_every_advice_that_is_followed_elsewhere_is_still_given():

@@ -186,7 +186,9 @@ def test_existing_scheduler(frames_path, output, log):
 def test_no_scheduler_and_no_dask(frames_path, output, monkeypatch):
     cluster = pytest.importorskip("openmm_cgaa.reference.cluster")
     monkeypatch.setattr(cluster, "PATIENCE", 0.2)
-    with pytest.raises(EngineError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9.*dask scheduler"):
+    with pytest.raises(
+        EngineError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9.*dask scheduler --port 9,"
+    ):
         label_dataset(frames_path, output, SPRINGS, scheduler="tcp://127.0.0.1:9")
     with pytest.raises(EngineError, match="give its name"):
         label_dataset(frames_path, output, load_teacher(SPRINGS), workers=2)

@@ -15,6 +15,7 @@ def add_arguments(parser):
 
 
 def run(args):
+    import shlex
     from collections import Counter
 
     from tqdm import tqdm
@@ -50,4 +51,4 @@ def run(args):
     for kind, count in counts.items():
         trajectories = sum(t.kind == kind for t in dataset.trajectories)
         print(f"{kind}: {trajectories} trajectories, {count} frames, {grains[kind]} grains")
-    print(f"{output}: {len(dataset)} frames; next: openmm-cgaa label {output} LABELLED.h5")
+    print(f"{output}: {len(dataset)} frames; next: openmm-cgaa label {shlex.quote(str(output))} LABELLED.h5")

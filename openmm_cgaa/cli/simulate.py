@@ -21,6 +21,7 @@ def add_arguments(parser):
 
 def run(args):
     import hashlib
+    import shlex
     from dataclasses import fields
     from pathlib import Path
 
@@ -58,4 +59,4 @@ def run(args):
     if not done:
         text = f"{args.out} holds a checkpoint; go on with the same command and --resume"
         raise signals.Interrupted(stop.number, text)
-    print(f"done: {args.out}; look at it with: openmm-cgaa analyze {args.out}")
+    print(f"done: {args.out}; look at it with: openmm-cgaa analyze {shlex.quote(args.out)}")

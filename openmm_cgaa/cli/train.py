@@ -28,6 +28,7 @@ def run(args):
         import lightning  # noqa: F401
     except ImportError:
         raise CGAAError("training needs lightning: pip install 'openmm-cgaa[train]'") from None
+    import shlex
     from dataclasses import replace
     from pathlib import Path
 
@@ -41,4 +42,5 @@ def run(args):
         config = replace(config, max_minutes=args.minutes)
     path = train(config, restart=args.restart)
     print(f"model: {path}")
-    print(f"errors on the test split: openmm-cgaa evaluate {path} {' '.join(config.data.paths)} --split test")
+    words = ["openmm-cgaa", "evaluate", str(path), *config.data.paths, "--split", "test"]
+    print(f"errors on the test split: {shlex.join(words)}")

@@ -46,9 +46,10 @@ def connect(workers, threads, scheduler=None):
     try:
         client = Client(scheduler, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError) as error:
+        port = ADDRESS.fullmatch(scheduler)[4]
         raise EngineError(
-            f"no Dask scheduler answers at {scheduler} ({error}); start one with: dask scheduler, and its workers "
-            f"with: dask worker {scheduler}"
+            f"no Dask scheduler answers at {scheduler} ({error}); start one there with: dask scheduler --port {port}, "
+            f"and its workers with: dask worker {scheduler}"
         ) from error
     # a lost scheduler is told by our own error
     with silence_logging_cmgr(logging.CRITICAL), client:
