@@ -1,4 +1,4 @@
-"""Time of the pair product V_J x V_K of paper 001 in its three forms, at the size of the 983-atom box.
+"""Time of the pair product V_J x V_K of paper 001 (docs/papers.md) in its three forms, at the size of the 983-atom box.
 
 The forms: e3nn's fully connected tensor product for each edge, the same in Cartesian components, and the factorised
 one, whose weights meet V_J once a grain. All give the same numbers (tests/test_e3nn_equivalence.py).

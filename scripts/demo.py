@@ -1,4 +1,4 @@
-"""``make demo``: the electrolyte of paper 001, 983 atoms, on the bundled model, from packmol to figures.
+"""``make demo``: the electrolyte of paper 001 (docs/papers.md), on the bundled model, from packmol to figures.
 
 Its length adapts to the machine, for some ten minutes on two cores. Writes into ``demo/`` of the folder where it is
 started, and starts anew each time.

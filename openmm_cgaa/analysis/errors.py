@@ -2,7 +2,7 @@
 
 import numpy as np
 
-# EC 10, EMC 15, Li 1, PF6 7: the slots over which the authors of paper 001 pad every grain
+# EC 10, EMC 15, Li 1, PF6 7: the slots over which the authors of paper 001 (docs/papers.md) pad every grain
 PAPER_SLOTS = 33
 RELATIVE = ("net_force", "torque")  # stated as rms error over rms reference
 SAMPLES = 1000

@@ -15,7 +15,8 @@ from .options import add_number
 
 SYSTEM = Path(__file__).parents[2] / "systems/ec_emc"
 BUILD = SYSTEM / "build.py"
-SOLVENT = ["--ec", "24", "--emc", "49", "--picoseconds", "1"]  # the test box of paper 001 without its one LiPF6
+# the test box of paper 001 (docs/papers.md) without its one LiPF6
+SOLVENT = ["--ec", "24", "--emc", "49", "--picoseconds", "1"]
 
 
 def add_arguments(parser):

@@ -45,10 +45,11 @@ def gather(values: Tensor, neighbors: Tensor) -> Tensor:
 
 
 class PairProduct(nn.Module):
-    """V_J x V_K mixed to new channels, for all neighbours K of each J: paper 001, eq. 9, without its gate.
+    """V_J x V_K mixed to new channels, for all neighbours K of each J.
 
-    The same numbers as e3nn's `FullyConnectedTensorProduct` of ``S x 0e + V x 1o`` with itself. It is bilinear: the
-    weights are contracted with V_J once a grain, and what is left is one matrix for each receiver.
+    Paper 001 (docs/papers.md), eq. 9, without its gate: the same numbers as e3nn's `FullyConnectedTensorProduct` of
+    ``S x 0e + V x 1o`` with itself. It is bilinear: the weights are contracted with V_J once a grain, and what is left
+    is one matrix for each receiver.
 
     ([grains, S], [grains, 3, V], [grains, rows]) -> ([grains, rows, scalars_out], [grains, rows, 3, vectors_out])
 

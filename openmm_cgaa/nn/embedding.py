@@ -1,4 +1,7 @@
-"""Grain embedding and its inverse: between the atoms of a grain and irreps on its center (paper 001, fig. 1b)."""
+"""Grain embedding and its inverse: between the atoms of a grain and irreps on its center.
+
+Paper 001 (docs/papers.md), fig. 1b.
+"""
 
 import math
 from typing import Final, List, Optional, Tuple

@@ -56,7 +56,7 @@ def grain_sizes(graph: Graph) -> Tensor:
 
 
 def grain_centers(graph: Graph) -> Tensor:
-    """R_J of paper 001, eq. 2: unweighted mean of a grain's atoms, [grains, 3], Å."""
+    """R_J of paper 001 (docs/papers.md), eq. 2: unweighted mean of a grain's atoms, [grains, 3], Å."""
     return grain_sum(graph.positions, graph) / grain_sizes(graph).unsqueeze(1)
 
 

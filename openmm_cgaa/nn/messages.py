@@ -106,7 +106,8 @@ class TensorDensity(nn.Module):
 class GrainMessages(nn.Module):
     """One layer of messages between grains, 0e and 1o channels -> the same, cutoff in Å.
 
-    Linear radial functions on the Bessel basis, the convolution of paper 001, eq. 10, in Cartesian form.
+    Linear radial functions on the Bessel basis, the convolution of paper 001, eq. 10 (docs/papers.md), in Cartesian
+    form.
     """
 
     def __init__(self, scalars: int, vectors: int, num_basis: int, neighbors: float):

@@ -1,6 +1,8 @@
-"""The network of paper 001: grain energies, inter-grain forces by differentiation, intra-grain forces read out.
+"""The network of paper 001 (docs/papers.md).
 
-Or, by choice, read out or differentiated all of them."""
+Grain energies, inter-grain forces by differentiation, intra-grain forces read out. By choice all forces are read out,
+or all are differentiated.
+"""
 
 import math
 from typing import Final, List, Optional, Tuple

@@ -261,7 +261,7 @@ def cut_topology(topology, positions, change):
 
 
 def time_rows(threads):
-    """Milliseconds of a step of the 983-atom box of paper 001, everything counted, all in this run."""
+    """Milliseconds of a step of the 983-atom box of paper 001 (docs/papers.md), everything counted, all in this run."""
     import torch
     from openmm import app
 

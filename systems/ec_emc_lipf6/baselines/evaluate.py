@@ -27,7 +27,7 @@ from openmm_cgaa.units import ANGSTROM_PER_NM, GPA_PER_EV_PER_ANGSTROM3
 
 CLASSICAL = "classical"
 FORCEFIELD = [str(HERE.parents[1] / "ec_emc" / "forcefield.xml"), str(HERE.parent / "ions.xml")]
-TIMED_ATOMS = 983  # the cell of paper 001
+TIMED_ATOMS = 983  # the cell of paper 001 (docs/papers.md)
 
 
 def calculators(model):

@@ -108,7 +108,7 @@ def how_it_ended(place, name, error) -> str:
 
 
 def published(place) -> dict:
-    """The same of the network of paper 001, whose forces are not a gradient."""
+    """The same of the network of paper 001 (docs/papers.md), whose forces are not a gradient."""
     return drift(place, ["nve-published"])
 
 
