@@ -35,6 +35,17 @@ EC_EMC = Path(__file__).parents[1] / "systems/ec_emc"
 NVT = dataclasses.replace(SHORT, nve_picoseconds=0.0)  # 40 steps, checkpoints every 20
 ELSEWHERE = {  # advice that other tests follow, or that was followed by hand
     "take a shorter time step, or relax the start": "foreign/test_remembered.py",
+    "raise it and run again": "test_active.py",
+    "choose another output folder, or move this one away": "test_active.py",
+    "some must be of split train (to choose frames from) and some of split test": "test_active.py",
+    "give the runs other names": "test_active.py",
+    "run it again for these alone": "test_sampling.py",
+    "start one there with: dask scheduler --port": "by hand",
+    "label the frames again, or write the set to extended XYZ with the earlier version": "an earlier version",
+    "fetch or make it again": "whoever made the file",
+    "make the file again and save all arrays": "whoever made the file",
+    "name them in Dask's configuration (distributed.comm.tls)": "a cluster with certificates",
+    "install the same": "workers of different installations",
     "make room": "test_runfiles.py, test_training.py",
     "go on with the same command and --resume": "test_signals.py",
     "the same command goes on": "test_labelling.py, test_training.py",
