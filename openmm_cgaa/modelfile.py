@@ -20,6 +20,7 @@ from .torchstate import building
 FORMAT = 1
 HEADER = "openmm_cgaa"
 BUNDLED = Path(__file__).parent / "models"
+ELSEWHERE = {"ec-emc-lipf6-published": "systems/ec_emc_lipf6/models"}  # of the repository; once bundled
 
 
 def bundled_models() -> list:
@@ -40,6 +41,11 @@ def find_model(model) -> Path:
         return path
     if (BUNDLED / f"{path}.safetensors").is_file():
         return BUNDLED / f"{path}.safetensors"
+    if str(model) in ELSEWHERE:
+        raise ModelFileError(
+            f"model {str(model)!r} does not come with the package; give the path of its file, "
+            f"{ELSEWHERE[str(model)]}/{model}.safetensors in the repository of openmm_cgaa"
+        )
     raise ModelFileError(
         f"model {str(model)!r}: neither a file nor a bundled model ({', '.join(bundled_models()) or 'none is bundled'})"
     )

@@ -9,9 +9,9 @@ import pytest
 from openmm_cgaa.cli import COMMANDS
 
 ROOT = Path(__file__).parents[1]
-GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-RECORDS = sorted((ROOT / "records").glob("*.md"))
-PAGES = [page for page in GUIDES + RECORDS if page.name != "architecture.md"]
+FOLDERS = ("docs/*.md", "records/*.md", "systems/**/*.md", "openmm_cgaa/**/*.md", "tests/**/*.md")
+PAGES = [*ROOT.glob("*.md"), *(page for pattern in FOLDERS for page in sorted(ROOT.glob(pattern)))]
+PAGES = [page for page in PAGES if page.name != "architecture.md"]
 LONGEST_LINE, LONGEST_SENTENCE, MEAN_SENTENCE = 200, 35, 20  # characters, words, words
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+from pathlib import Path
 
 import pytest
 import safetensors.torch
@@ -61,6 +63,13 @@ def test_missing_model_names_the_bundled_ones(tmp_path):
     with pytest.raises(ModelFileError, match="'no-such' *: neither a file nor a bundled model") as caught:
         modelfile.load_model("no-such")
     assert all(name in str(caught.value) for name in modelfile.bundled_models())
+
+
+def test_a_model_that_is_no_longer_bundled_is_told_with_its_place():
+    with pytest.raises(ModelFileError, match="'ec-emc-lipf6-published' does not come with the package") as caught:
+        modelfile.load_model("ec-emc-lipf6-published")
+    (path,) = re.findall(r"\S+\.safetensors", str(caught.value))
+    assert modelfile.load_model(Path(__file__).parents[1] / path)[1]["config"]["network"] == "published"
 
 
 @pytest.mark.parametrize("keep", [0, 5, 500, -1])

@@ -45,6 +45,7 @@ def test_wheel_carries_modules_and_bundled_models(tmp_path):
     }
     assert "openmm_cgaa/models/ec-emc.safetensors" in files
     assert wanted <= files
+    assert wheel.stat().st_size < 12e6
 
 
 def test_script_of_the_readme_runs_as_pasted(solvent, tmp_path, monkeypatch):

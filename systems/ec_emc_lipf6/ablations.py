@@ -280,7 +280,9 @@ def time_rows(threads):
 
     for point in front():
         if point["kind"] == "bundled":
-            timings[point["label"]] = time_one(CGAAPotential(point["label"]), topology, positions)
+            own = HERE / "models" / f"{point['label']}.safetensors"
+            potential = CGAAPotential(own if own.is_file() else point["label"])
+            timings[point["label"]] = time_one(potential, topology, positions)
     for name in [name for name, row in ROWS.items() if row.group in (FORM, PAPER) and model_of(name).is_file()]:
         box, change = (topology, positions), ROWS[name].frames
         if change.startswith("cut"):

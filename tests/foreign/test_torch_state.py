@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import openmm
@@ -249,7 +250,8 @@ def test_a_forked_worker_answers(any_path, solvent):
 def test_forked_workers_answer_after_threads_have_ended(solvent):
     """MKL keeps buffers by thread. A child that met those of threads that are gone waited for ever, one in ten."""
     topology, positions, box = tripled(*solvent)
-    potential = CGAAPotential("ec-emc-lipf6-published", device="cpu")
+    model = Path(__file__).parents[2] / "systems/ec_emc_lipf6/models/ec-emc-lipf6-published.safetensors"
+    potential = CGAAPotential(model, device="cpu")
     context = multiprocessing.get_context("fork")
 
     def evaluate():

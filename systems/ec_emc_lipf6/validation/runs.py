@@ -25,6 +25,7 @@ HERE = Path(__file__).parent
 BOXES = {"large": SYSTEM / "build.yaml"} | {name: HERE / f"{name}.yaml" for name in ("small", "second", "strange")}
 COMMITTEE = HERE / "committee"  # three seeds of train_fast.yaml, 10,000 steps
 MODEL, PUBLISHED, CLASSICAL = "ec-emc-lipf6", "ec-emc-lipf6-published", "classical"
+NOT_BUNDLED = {PUBLISHED: SYSTEM / "models" / f"{PUBLISHED}.safetensors"}
 SETTLING = 0.1  # of a run's length
 SHORT = 0.01  # of the length of a run, for make validate
 
@@ -96,7 +97,7 @@ class Workplace:
     """
 
     def __init__(self, folder, models, short=False, threads=1):
-        self.folder, self.models, self.short, self.threads = Path(folder), models, short, threads
+        self.folder, self.models, self.short, self.threads = Path(folder), NOT_BUNDLED | models, short, threads
         self.folder.mkdir(parents=True, exist_ok=True)
         self.forcefield = app.ForceField(str(SYSTEM.parent / "ec_emc" / "forcefield.xml"), str(SYSTEM / "ions.xml"))
         self._potentials = {}
