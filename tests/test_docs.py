@@ -1,12 +1,13 @@
 """Words: links lead somewhere, commands exist, and sentences are short."""
 
+import argparse
 import re
 from pathlib import Path
 from statistics import mean
 
 import pytest
 
-from openmm_cgaa.cli import COMMANDS
+from openmm_cgaa.cli import COMMANDS, parser_of
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("docs/*.md", "records/*.md", "systems/**/*.md", "openmm_cgaa/**/*.md", "tests/**/*.md")
@@ -48,10 +49,36 @@ def test_links_lead_somewhere(page):
         assert not anchor or anchor in anchors(path), f"{target}#{anchor}"
 
 
+def calls(page) -> list:
+    """(command, what stands behind it) of each call of the command line, in code and in prose."""
+    text = page.read_text("utf-8").replace("\\\n", " ")
+    return re.findall(r"openmm-cgaa +([a-z]+)\b([^`\n#]*)", text)
+
+
+def options(command) -> set:
+    """Of a command and of its subcommands."""
+    found, parsers = set(), [parser_of(command)]
+    for parser in parsers:
+        for action in parser._actions:
+            found |= set(action.option_strings)
+            if isinstance(action, argparse._SubParsersAction):
+                parsers.extend(action.choices.values())
+    return found
+
+
 @pages
-def test_commands_exist(page):
-    named = re.findall(r"openmm-cgaa +([a-z]+)\b", page.read_text("utf-8"))
-    assert set(named) <= set(COMMANDS)
+def test_commands_and_their_options_exist(page):
+    for command, rest in calls(page):
+        assert command in COMMANDS
+        assert set(re.findall(r"(?<!\S)--[a-z][a-z-]*", rest)) <= options(command), f"{command} {rest}"
+
+
+@pages
+def test_files_exist(page):
+    """Those that are named by their way from the root. NAME and ROOM stand for others, and runs/ is made by a run."""
+    text = page.read_text("utf-8")
+    named = re.findall(r"(?<![\w./])(?:docs|records|scripts|systems|tests|openmm_cgaa)/[\w./-]*[\w/]", text)
+    assert [name for name in named if not re.search("NAME|/runs/", name) and not (ROOT / name).exists()] == []
 
 
 @pages
