@@ -5,7 +5,12 @@ import importlib
 __all__ = ["CGAAPotential", "GrainMap", "GrainType", "load_system"]
 __version__ = "0.1.0"
 
-_HOMES = {"CGAAPotential": "potential", "GrainMap": "grains", "GrainType": "grains", "load_system": "engines.saved"}
+_HOMES = {
+    "CGAAPotential": "potential",
+    "GrainMap": "mapping.grains",
+    "GrainType": "mapping.grains",
+    "load_system": "engines.saved",
+}
 
 
 def __getattr__(name):

@@ -7,13 +7,15 @@ import openmm
 import torch
 from openmm import unit
 
-from . import arguments, validation
 from .errors import EngineError
-from .evaluator import Evaluator
-from .grains import GrainMap, GrainType
-from .lattice import reduced
-from .modelfile import load_model_bytes, model_bytes
-from .torchstate import building
+from .host.torchstate import building
+from .inputs import arguments
+from .mapping.grains import GrainMap, GrainType
+from .model import checks
+from .model.evaluator import Evaluator
+from .model.file import load_model_bytes, model_bytes
+from .structures import geometry
+from .structures.lattice import reduced
 from .units import ANGSTROM_PER_NM
 
 DTYPES = {"single": torch.float32, "double": torch.float64}
@@ -132,18 +134,18 @@ class CGAAPotential:
         ------
         GeometryError, GrainError
         """
-        box = validation.check_box(box)
+        box = geometry.check_box(box)
         if not isinstance(topology, GrainMap):
-            validation.check_periodicity(arguments.topology(topology), box)
+            checks.check_periodicity(arguments.topology(topology), box)
         box = None if box is None else reduced(box)
         grain_map = self.grain_map(topology)
-        positions = validation.check_positions(positions, grain_map.num_atoms)
-        validation.check_extent(grain_map, positions, box)
+        positions = geometry.check_positions(positions, grain_map.num_atoms)
+        checks.check_extent(grain_map, positions, box)
         self.warn_domain(grain_map, box, positions, told=self.told)
         evaluator = self.evaluator(self.aligned(grain_map, positions, box), box is not None)
         energy, forces = evaluator(self.tensor(positions), None if box is None else self.tensor(box))
         energy, forces = float(energy), forces.detach().double().cpu().numpy()
-        validation.check_finite(energy, forces, grain_map)
+        checks.check_finite(energy, forces, grain_map)
         return energy, forces
 
     def warn_domain(
@@ -168,15 +170,15 @@ class CGAAPotential:
         told : set, optional
             What was said before, and is not said again of the same composition; it grows.
         """
-        outside = validation.check_domain(self.metadata["domain"], self.types, grain_map, box, whole)
+        outside = checks.check_domain(self.metadata["domain"], self.types, grain_map, box, whole)
         if positions is not None and hasattr(self.network, "ranges"):  # of networks with walls inside molecules
             ranges = [(low.cpu().numpy(), high.cpu().numpy()) for low, high in self.network.ranges()]
-            outside |= validation.check_shapes(ranges, grain_map, positions, box)
+            outside |= checks.check_shapes(ranges, grain_map, positions, box)
         if told is not None:
             composition = tuple(np.bincount(grain_map.type_index, minlength=len(self.types)).tolist())
             outside = {what: text for what, text in outside.items() if (composition, what) not in told}
             told.update((composition, what) for what in outside)
-        validation.warn_domain(self.source, list(outside.values()))
+        checks.warn_domain(self.source, list(outside.values()))
 
     def provenance(self) -> dict:
         """What made a run's forces and what they were trained on, as `simulation.run` takes it.
@@ -284,11 +286,11 @@ class CGAAPotential:
                 "make both from the same topology"
             )
         whole_map = GrainMap.from_topology(topology, atoms=None if atoms is None else chosen)
-        grain_map = self.grain_map(validation.take_grains(whole_map, chosen))
+        grain_map = self.grain_map(checks.take_grains(whole_map, chosen))
         box = shared_box(topology, system)
         if positions is not None:
-            positions = validation.check_positions(positions, num_atoms)[chosen]
-            validation.check_extent(grain_map, positions, box)
+            positions = geometry.check_positions(positions, num_atoms)[chosen]
+            checks.check_extent(grain_map, positions, box)
         add_forces(
             self,
             system,

@@ -12,8 +12,10 @@ from unittest import mock
 
 import torch
 
-from openmm_cgaa import CGAAPotential, benchmark, torchstate
+from openmm_cgaa import CGAAPotential
 from openmm_cgaa.cli.benchmark import read_box
+from openmm_cgaa.host import torchstate
+from openmm_cgaa.simulation import benchmark
 
 
 def count():

@@ -1,7 +1,7 @@
 """Time of the pair product V_J x V_K of paper 001 (docs/papers.md) in its three forms, at the size of the 983-atom box.
 
 The forms: e3nn's fully connected tensor product for each edge, the same in Cartesian components, and the factorised
-one, whose weights meet V_J once a grain. All give the same numbers (tests/test_e3nn_equivalence.py).
+one, whose weights meet V_J once a grain. All give the same numbers (tests/nn/test_e3nn_equivalence.py).
 
     python scripts/benchmark_pair_product.py [--grains 75] [--neighbors 31] [--channels 64] [--threads 1]
 """

@@ -15,12 +15,12 @@ from openmm import app
 
 from openmm_cgaa import CGAAPotential
 from openmm_cgaa.analysis.report import analyze
-from openmm_cgaa.benchmark import best_platform, time_openmm
-from openmm_cgaa.building import build, classical_system, relax
+from openmm_cgaa.building.boxes import build, classical_system, relax
 from openmm_cgaa.errors import CGAAError
-from openmm_cgaa.simulation import Settings
-from openmm_cgaa.simulation import run as simulate
-from openmm_cgaa.structures import read_structure
+from openmm_cgaa.simulation.benchmark import best_platform, time_openmm
+from openmm_cgaa.simulation.run import Settings
+from openmm_cgaa.simulation.run import run as simulate
+from openmm_cgaa.structures.structure import read_structure
 
 MODEL = "ec-emc-lipf6"
 SYSTEM = Path(__file__).parents[1] / "systems/ec_emc_lipf6"

@@ -8,10 +8,10 @@ import pytest
 import torch
 from openmm import app, unit
 
-from openmm_cgaa.grains import GrainMap
-from openmm_cgaa.modelfile import save_model
+from openmm_cgaa.data.dataset import Dataset
+from openmm_cgaa.mapping.grains import GrainMap
+from openmm_cgaa.model.file import save_model
 from openmm_cgaa.nn import build_network
-from openmm_cgaa.reference.dataset import Dataset
 
 LIQUID = Path(__file__).parents[1] / "systems/ec_emc/data/ec_emc_240.h5"
 TINY_CONSERVING = {

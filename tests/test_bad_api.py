@@ -15,9 +15,9 @@ from openmm import app, unit
 
 from openmm_cgaa import CGAAPotential, GrainMap, load_system
 from openmm_cgaa.errors import CGAAError
-from openmm_cgaa.lattice import triangular
-from openmm_cgaa.structures import read_structure, write_structure
-from openmm_cgaa.topologies import add_bonds
+from openmm_cgaa.structures.lattice import triangular
+from openmm_cgaa.structures.structure import read_structure, write_structure
+from openmm_cgaa.structures.topologies import add_bonds
 
 
 class Thing:

@@ -21,10 +21,10 @@ from openmm_cgaa.errors import (
     ModelFileError,
     SimulationError,
 )
-from openmm_cgaa.geometry import layout_of
-from openmm_cgaa.neighbors import build_graph, center_pairs
+from openmm_cgaa.mapping.layout import layout_of
+from openmm_cgaa.model.checks import take_grains
+from openmm_cgaa.neighbors.build import build_graph, center_pairs
 from openmm_cgaa.nn import batch_graphs
-from openmm_cgaa.validation import take_grains
 
 
 def test_import_brings_torch_only_on_demand():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import openmm_cgaa
 from openmm_cgaa.cli import COMMANDS
-from openmm_cgaa.structures import write_structure
+from openmm_cgaa.structures.structure import write_structure
 
 ROOT = Path(__file__).parents[1]
 

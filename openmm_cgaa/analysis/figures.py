@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from ..files import write_bytes
+from ..host.files import write_bytes
 from ..units import KJMOL_PER_EV
 
 

@@ -7,7 +7,7 @@ import mdtraj
 import numpy as np
 
 from ..errors import GeometryError
-from ..matching import unwrap
+from ..mapping.matching import unwrap
 
 CHUNK = 5_000_000  # distances in memory at a time
 

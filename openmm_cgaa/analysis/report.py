@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from ..contacts import pairs_between, shortest_contact
 from ..errors import CGAAError
-from ..files import CURVES, FIGURE, SUMMARY, check_folder, check_output, check_spared, owned, write_bytes
-from ..runfiles import FILES
-from ..topologies import symbol
+from ..host.files import CURVES, FIGURE, SUMMARY, check_folder, check_output, check_spared, owned, write_bytes
+from ..neighbors.contacts import pairs_between, shortest_contact
+from ..simulation.folder import FILES
+from ..simulation.read import read_reference, read_run
+from ..structures.topologies import symbol
 from ..units import ANGSTROM_PER_NM
 from .bonds import bond_stability
 from .drift import energy_drift, mean
 from .rdf import atom_pairs, carbonyl_oxygens, center_pairs, grain_centers, radial_distribution
-from .runs import read_reference, read_run
 
 MOTIONS = ("translation", "rotation", "vibration")
 
@@ -285,8 +285,8 @@ def _teacher(run, report, model, frames):
     missing = [name for name in ("ase", "sevenn", "dftd3") if find_spec(name) is None]
     if missing:
         return report.skip(f"error against the teacher: no {', '.join(missing)}; pip install 'openmm-cgaa[teacher]'")
+    from ..labelling.teachers import SEVENNET, load_teacher
     from ..potential import CGAAPotential
-    from ..reference.teachers import SEVENNET, load_teacher
     from .teacher_error import teacher_error
 
     potential, trajectory = CGAAPotential(model), run.trajectory

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import EngineError
-from ..reference.labelling import label_frames
+from ..labelling.label import label_frames
 from ..units import ANGSTROM_PER_NM, KJMOL_PER_EV, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
-from .errors import force_errors
+from .deviations import force_errors
 from .rdf import whole_grains
 
 PARTS = ("component", "translation", "rotation", "vibration")

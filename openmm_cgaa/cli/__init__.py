@@ -3,8 +3,8 @@
 import importlib
 import sys
 
-from .. import signals
 from ..errors import CGAAError
+from ..host import signals
 from .options import Parser
 from .terminal import usable, words
 

@@ -6,7 +6,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    from ..active import improve
+    from ..pipeline.active import improve
 
     report = improve(args.config)
     table(report)

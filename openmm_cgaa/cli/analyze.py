@@ -1,6 +1,6 @@
 """``openmm-cgaa analyze RUN``: radial distributions, drift, temperatures, bonds and errors of a run."""
 
-from ..ranges import Range
+from ..inputs.ranges import Range
 from .options import add_number
 
 

@@ -8,9 +8,9 @@ import tempfile
 from pathlib import Path
 
 from ..errors import CGAAError
-from ..files import TIMINGS, check_outputs, write_bytes
-from ..ranges import THREADS, Range
-from ..structures import read_structure
+from ..host.files import TIMINGS, check_outputs, write_bytes
+from ..inputs.ranges import THREADS, Range
+from ..structures.structure import read_structure
 from .options import add_number
 
 SYSTEM = Path(__file__).parents[2] / "systems/ec_emc"
@@ -40,8 +40,8 @@ def run(args):
     from openmm import OpenMMException, app
     from rich.console import Console
 
-    from .. import benchmark
     from ..potential import CGAAPotential
+    from ..simulation import benchmark
 
     torch.set_num_threads(args.threads)
     console = Console()

@@ -7,6 +7,6 @@ def add_arguments(parser):
 
 
 def run(args):
-    from ..building import build
+    from ..building.boxes import build
 
     build(args.config, args.output, progress=print)

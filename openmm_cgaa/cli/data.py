@@ -41,7 +41,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    from ..files import DATA_SET, FIGURE, XYZ, check_outputs
+    from ..host.files import DATA_SET, FIGURE, XYZ, check_outputs
 
     inputs = [*getattr(args, "files", []), getattr(args, "file", None), *getattr(args, "topology", [])]
     kind = XYZ if args.action == "export" else DATA_SET
@@ -50,8 +50,8 @@ def run(args):
 
 
 def _export(args):
-    from ..reference.dataset import Dataset
-    from ..reference.formats import export_xyz
+    from ..data.dataset import Dataset
+    from ..data.extxyz import export_xyz
 
     dataset = Dataset.load(args.file)
     export_xyz(dataset, args.output)
@@ -59,7 +59,7 @@ def _export(args):
 
 
 def _import(args):
-    from ..reference.formats import import_xyz
+    from ..data.extxyz import import_xyz
 
     keys = {name: getattr(args, f"{name}_key") for name in ("energy", "forces", "stress", "virial")}
     options = {"stress_unit": args.stress_unit, "stress_sign": args.stress_sign}
@@ -89,8 +89,8 @@ def _merge(args):
 
 def _load(files):
     """All files as one; an error of merging says which file is which."""
+    from ..data.dataset import Dataset
     from ..errors import DatasetError
-    from ..reference.dataset import Dataset
 
     datasets = [Dataset.load(file) for file in files]
     if len(datasets) == 1:
@@ -104,7 +104,7 @@ def _load(files):
 def _info(args):
     from rich.console import Console
 
-    from ..reference import checks, summary
+    from ..data import refusals, summary
 
     dataset, console = _load(args.files), Console(highlight=False, markup=False)
     console.print(_kind_table(dataset, ", ".join(Path(file).name for file in args.files)))
@@ -119,7 +119,7 @@ def _info(args):
     if periodic:
         stressed = sum(len(frames) for frames in periodic if frames.stress is not None)
         console.print(f"with stress: {stressed} of {sum(map(len, periodic))} labelled periodic frames")
-    refusals, twins = checks.check_labels(dataset), summary.duplicates(dataset)
+    refusals, twins = refusals.check_labels(dataset), summary.duplicates(dataset)
     _print_list(console, "outliers, which the checks refuse", refusals)
     _print_list(console, "frames that are there twice", [_twin_text(twin) for twin in twins])
     console.print(f"teacher: {json.dumps(dataset.teacher)}", soft_wrap=True)
@@ -139,7 +139,7 @@ def _table(title, *columns):
 
 
 def _kind_table(dataset, title):
-    from ..reference import summary
+    from ..data import summary
 
     names = ("trajectories", "frames", "grains", "environments")
     columns = ("kind", "split", "trajectories", "frames", "grains", "grains with\n8 neighbours")
@@ -154,7 +154,7 @@ def _kind_table(dataset, title):
 
 
 def _composition_table(dataset):
-    from ..reference import summary
+    from ..data import summary
 
     heads = ("composition", "atoms", "frames", "K", "g/cm3", "eV/atom", "force rms\neV/Å", "virial pressure\nGPa")
     table = _table("composition, and what is spanned", *heads)

@@ -2,8 +2,8 @@
 
 import json
 
-from ..analysis.errors import PAPER_SLOTS
-from ..reference import KINDS, SPLITS
+from ..analysis.deviations import PAPER_SLOTS
+from ..data import KINDS, SPLITS
 
 GRAINS = {"species": "species of grain", "contact": "nearest other grain"}
 
@@ -18,7 +18,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    from ..files import EVALUATION, FIGURE, check_outputs, write_bytes
+    from ..host.files import EVALUATION, FIGURE, check_outputs, write_bytes
     from ..training.evaluation import evaluate
 
     check_outputs([(args.json, EVALUATION), (args.figure, FIGURE)], [args.model, *args.dataset])

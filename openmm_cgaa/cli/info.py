@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import CGAAError, GrainError
-from ..lattice import height, reduced
+from ..structures.lattice import height, reduced
 from ..units import ANGSTROM_PER_NM
 from .simulate import TEMPLATES
 
@@ -21,7 +21,7 @@ def run(args):
     """Prints; the exit status is 1 where the model does not know a grain."""
     from rich.console import Console
 
-    from ..modelfile import bundled_models, load_model, model_card
+    from ..model.file import bundled_models, load_model, model_card
 
     console, path = Console(highlight=False, markup=False), Path(args.path)
     if path.suffix == ".safetensors" or (args.path in bundled_models() and not path.exists()):
@@ -50,8 +50,8 @@ def read_grains(path, templates=()) -> tuple:
     CGAAError
         The file cannot be read, or cut into grains.
     """
-    from ..grains import GrainMap
-    from ..structures import read_structure
+    from ..mapping.grains import GrainMap
+    from ..structures.structure import read_structure
 
     path = Path(path)
     try:
@@ -77,7 +77,7 @@ def read_grains(path, templates=()) -> tuple:
 
 
 def _read_mdtraj(path) -> tuple:
-    from .. import trajectories
+    from ..structures import trajectories
 
     if path.suffix.lower() in trajectories.WITHOUT_POSITIONS:
         return trajectories.load_topology(path), None, None
@@ -94,7 +94,7 @@ def grain_table(grains, title):
 def _type_table(types, title, counts=None):
     from rich.table import Table
 
-    from ..matching import formula
+    from ..structures.topologies import formula
 
     columns = ["type", "formula", "slots", "elements : symmetry class of each slot"]
     table = Table(
@@ -126,7 +126,7 @@ def oversized(grains, positions, box) -> list:
 
 def strangers(grains, metadata) -> list:
     """Of each type that the model does not know, what is nearest to it."""
-    from ..grains import GrainMap, GrainType
+    from ..mapping.grains import GrainMap, GrainType
 
     known, problems = [GrainType.from_dict(kind) for kind in metadata["types"]], []
     for t, kind in enumerate(grains.types):
@@ -142,7 +142,7 @@ def strangers(grains, metadata) -> list:
 def _print_model(console, name, metadata, card):
     from rich.markdown import Markdown
 
-    from ..grains import GrainType
+    from ..mapping.grains import GrainType
 
     if card is not None:
         console.print(Markdown(card))

@@ -3,9 +3,9 @@
 import json
 import sys
 
-from .. import signals
 from ..errors import CGAAError
-from ..ranges import PROCESSES, THREADS, Range
+from ..host import signals
+from ..inputs.ranges import PROCESSES, THREADS, Range
 from .options import add_number
 
 
@@ -31,7 +31,7 @@ def add_arguments(parser):
 def run(args):
     from pathlib import Path
 
-    from ..reference.labelling import assemble, label_dataset
+    from ..labelling.label import assemble, label_dataset
 
     if args.partial:
         dataset = assemble(args.frames, args.output)

@@ -5,7 +5,7 @@ import re
 from dataclasses import fields
 
 from ..errors import CGAAError
-from ..settings import range_of
+from ..inputs.settings import range_of
 
 
 class Parser(argparse.ArgumentParser):

@@ -2,8 +2,8 @@
 
 import sys
 
-from .. import signals
-from ..ranges import PROCESSES, Range
+from ..host import signals
+from ..inputs.ranges import PROCESSES, Range
 from .options import add_number
 
 
@@ -20,8 +20,8 @@ def run(args):
 
     from tqdm import tqdm
 
-    from ..reference.dataset import Dataset
-    from ..reference.sampling import sample
+    from ..data.dataset import Dataset
+    from ..sampling.sample import sample
 
     bar = None  # what is wrong with the plan is said before there is one
 

@@ -1,13 +1,13 @@
 """``openmm-cgaa simulate TOPOLOGY --model NAME --out RUN``: NVT or NPT, then NVE dynamics with a model."""
 
-from .. import signals
+from ..host import signals
 from .options import add_settings
 
 TEMPLATES = "structure files with bonds, of molecules that have none in TOPOLOGY (a PDB file without CONECT records)"
 
 
 def add_arguments(parser):
-    from ..simulation import Settings
+    from ..simulation.run import Settings
 
     parser.add_argument("topology", help="topology and coordinates, PDBx/mmCIF or PDB, bonds included")
     parser.add_argument("--templates", nargs="+", default=(), metavar="FILE", help=TEMPLATES)
@@ -29,12 +29,12 @@ def run(args):
 
     from ..engines import NOT_CONSERVING
     from ..errors import EngineError
-    from ..files import check_spared
+    from ..host.files import check_spared
     from ..potential import CGAAPotential
-    from ..runfiles import FILES
-    from ..simulation import INTRA_GROUP, Settings
-    from ..simulation import run as simulate
-    from ..structures import read_structure
+    from ..simulation.folder import FILES
+    from ..simulation.run import INTRA_GROUP, Settings
+    from ..simulation.run import run as simulate
+    from ..structures.structure import read_structure
 
     for name in () if args.resume else FILES:
         check_spared(Path(args.out, name), [args.topology, *args.templates, args.model])

@@ -7,7 +7,7 @@ import unicodedata
 from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 
 from ..errors import OutputError
-from ..files import is_standard_output, writing
+from ..host.files import is_standard_output, writing
 
 PLAIN = {"±": "+-", "·": "-", "–": "-", "×": "x", "°": " deg", "…": "...", "█": "#"}
 

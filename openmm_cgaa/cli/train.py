@@ -1,7 +1,7 @@
 """``openmm-cgaa train CONFIG.yaml``: distil a teacher's labels into a model."""
 
 from ..errors import CGAAError
-from ..settings import range_of
+from ..inputs.settings import range_of
 from .options import add_number
 
 
@@ -33,7 +33,7 @@ def run(args):
     from pathlib import Path
 
     from ..training.config import load_config
-    from ..training.run import train
+    from ..training.train import train
 
     config = load_config(args.config, args.set)
     if args.output:

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import openmm
 
-from .. import arguments, validation
 from ..errors import EngineError
+from ..inputs import arguments
+from ..structures import geometry
 from . import overlap
 
 log = logging.getLogger("openmm_cgaa")
@@ -100,12 +101,12 @@ def shared_box(topology, system: openmm.System) -> np.ndarray | None:
     """
     vectors = topology.getPeriodicBoxVectors()
     if system.usesPeriodicBoundaryConditions():
-        return validation.check_box(system.getDefaultPeriodicBoxVectors())
+        return geometry.check_box(system.getDefaultPeriodicBoxVectors())
     if vectors is None:
         return None
-    if np.array_equal(validation.check_box(system.getDefaultPeriodicBoxVectors()), NEVER_SET):
+    if np.array_equal(geometry.check_box(system.getDefaultPeriodicBoxVectors()), NEVER_SET):
         system.setDefaultPeriodicBoxVectors(*vectors)
-    return validation.check_box(system.getDefaultPeriodicBoxVectors())
+    return geometry.check_box(system.getDefaultPeriodicBoxVectors())
 
 
 def add_forces(potential, system, grain_map, box, particles, groups, backend, use_cuda_graphs, positions) -> None:

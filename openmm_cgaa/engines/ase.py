@@ -10,10 +10,11 @@ from ase.optimize.optimize import Optimizer
 from ase.stress import full_3x3_to_voigt_6_stress
 from scipy.sparse.csgraph import connected_components
 
-from .. import lattice, validation
 from ..errors import CGAADomainWarning, EngineError, GeometryError, GrainError
-from ..grains import GrainMap
+from ..mapping.grains import GrainMap
+from ..model import checks
 from ..potential import CGAAPotential
+from ..structures import geometry, lattice
 from ..units import ANGSTROM_PER_NM
 from . import NOT_CONSERVING
 from .binding import Binding
@@ -71,14 +72,14 @@ class CGAACalculator(Calculator):
         if periodic and not self.atoms.pbc.all():
             raise GeometryError(f"pbc is {self.atoms.pbc.tolist()}; give a box in all three directions, or in none")
         cell = lattice.reduced(self.atoms.cell.array) if periodic else None
-        box = None if cell is None else validation.check_box(cell / ANGSTROM_PER_NM)
-        positions = validation.check_positions(self.atoms.positions / ANGSTROM_PER_NM, len(self.atoms))
+        box = None if cell is None else geometry.check_box(cell / ANGSTROM_PER_NM)
+        positions = geometry.check_positions(self.atoms.positions / ANGSTROM_PER_NM, len(self.atoms))
         binding = self._bind(box)
         evaluator = binding(positions, box)
         tensor = self.potential.tensor
         energy, forces, virial = evaluator.compute(tensor(self.atoms.positions), None if cell is None else tensor(cell))
         energy, forces = float(energy), forces.double().cpu().numpy()
-        validation.check_finite(energy, forces, binding.grain_map)
+        checks.check_finite(energy, forces, binding.grain_map)
         self.results = {"energy": energy, "forces": forces}
         if self.potential.conserving:
             self.results["free_energy"] = energy
@@ -123,14 +124,14 @@ class CGAACalculator(Calculator):
                     f"{error}. These molecules were found by distance; where they are wrong, as where an ion touches "
                     "its solvent, give them: CGAACalculator(model, topology)"
                 ) from None
-        positions = validation.check_positions(self.atoms.positions / ANGSTROM_PER_NM, grain_map.num_atoms)
+        positions = geometry.check_positions(self.atoms.positions / ANGSTROM_PER_NM, grain_map.num_atoms)
         for t, slots in zip(grain_map.type_index, grain_map.slots):
             if any(elements[atom] != element for atom, element in zip(slots, grain_map.types[t].elements)):
                 raise GeometryError(
                     f"atoms {slots.tolist()} are {[elements[a] for a in slots]}, but the topology has "
                     f"{list(grain_map.types[t].elements)} there; are both in the same order?"
                 )
-        validation.check_extent(grain_map, positions, box)
+        checks.check_extent(grain_map, positions, box)
         self.potential.warn_domain(grain_map, box, told=self.told)
         return Binding(self.potential, grain_map, box is not None)
 

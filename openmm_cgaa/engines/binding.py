@@ -10,8 +10,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from .. import lattice, matching, validation
-from ..evaluator import OwnLock
+from ..mapping import matching
+from ..model import checks
+from ..model.evaluator import OwnLock
+from ..structures import geometry, lattice
 from ..units import ANGSTROM_PER_NM
 
 BETTER = 1.0  # Å, root of the sum of squares over a grain; a methyl group turned by 120 degrees is 3 Å off
@@ -108,8 +110,8 @@ class Binding:
         """
         with self.lock:
             if self.evaluator is None:
-                positions = validation.check_positions(positions, self.grain_map.num_atoms)
-                validation.check_extent(self.grain_map, positions, validation.check_box(box))
+                positions = geometry.check_positions(positions, self.grain_map.num_atoms)
+                checks.check_extent(self.grain_map, positions, geometry.check_box(box))
             grain_map = self.grain_map
             if self.slots is not None:
                 grain_map = self.slots(positions * ANGSTROM_PER_NM, None if box is None else box * ANGSTROM_PER_NM)

@@ -7,8 +7,8 @@ import warnings
 
 from openmmml.mlpotential import MLPotentialImpl, MLPotentialImplFactory
 
-from .. import arguments
 from ..errors import EngineError
+from ..inputs import arguments
 
 OPTIONS = {"intraForceGroup", "backend", "useCUDAGraphs", "positions"}
 

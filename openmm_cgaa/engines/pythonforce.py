@@ -7,8 +7,8 @@ import numpy as np
 import openmm
 from openmm import unit
 
-from .. import validation
 from ..errors import CGAADomainWarning, EngineError
+from ..model import checks
 from ..units import ANGSTROM_PER_NM
 from . import NOT_CONSERVING, saved
 from .binding import Binding
@@ -149,7 +149,7 @@ class Computation:
         tensor = self.potential.tensor
         energy, forces = evaluator(tensor(positions), None if box is None else tensor(box))
         energy, forces = float(energy), forces.double().cpu().numpy()
-        validation.check_finite(energy, forces, self.grain_map)
+        checks.check_finite(energy, forces, self.grain_map)
         return energy, forces
 
 

@@ -10,6 +10,7 @@ import io
 import json
 import logging
 import pickle
+import sys
 from functools import lru_cache
 from pathlib import Path
 from xml.etree import ElementTree
@@ -17,11 +18,13 @@ from xml.etree import ElementTree
 import numpy as np
 import openmm
 
-from .. import arguments
 from ..errors import CGAAError, EngineError
-from ..grains import GrainMap
+from ..inputs import arguments
+from ..mapping import grains
+from ..mapping.grains import GrainMap
 
 log = logging.getLogger("openmm_cgaa")
+sys.modules.setdefault("openmm_cgaa.grains", grains)  # where pickles of 0.1.0 look for GrainMap and GrainType
 
 FORMAT = 1
 KEPT = 4  # models that copies of Systems share in one process

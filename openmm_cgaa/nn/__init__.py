@@ -6,7 +6,7 @@ from typing import List
 
 from torch import nn
 
-from ..torchstate import building
+from ..host.torchstate import building
 from .conserving import ConservingNetwork
 from .graph import Graph, batch_graphs
 from .intra import pair_classes_of

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import silu
 
-from ..geometry import grid_steps
+from ..mapping.whole import grid_steps
 from . import kernels
 from .conserving import ConservingNetwork
 from .graph import Graph

@@ -8,9 +8,9 @@ import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, Timer
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from .. import signals
 from ..errors import CGAAError
-from ..files import seal, unseal, write_bytes
+from ..host import signals
+from ..host.files import seal, unseal, write_bytes
 
 END_OF_ZIP = b"PK\x05\x06"
 

@@ -20,8 +20,8 @@ from torch.fx.experimental.symbolic_shapes import (
 
 from ..errors import CGAAError
 from ..nn.graph import Graph
-from .frames import collate
-from .loss import Labels, weighted_loss
+from .labelled import collate
+from .objectives import Labels, weighted_loss
 
 # The dimension that changes from batch to batch, of each tensor of a graph and of its labels.
 GRAPH_TENSORS = {

@@ -3,11 +3,11 @@
 from dataclasses import MISSING, asdict, dataclass, field, replace
 from pathlib import Path
 
+from ..data.dataset import KINDS
 from ..errors import CGAAError
-from ..ranges import SEEDS, THREADS, bounded, one_of
-from ..reference.dataset import KINDS
-from ..settings import Checked, from_mapping
-from ..yamlfile import parse_yaml, read_yaml
+from ..inputs.ranges import SEEDS, THREADS, bounded, one_of
+from ..inputs.settings import Checked, from_mapping
+from ..inputs.yamlfile import parse_yaml, read_yaml
 
 
 @dataclass(frozen=True)

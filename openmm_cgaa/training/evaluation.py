@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..analysis.errors import bootstrap_intervals, energy_errors, grain_sums, pooled
+from ..analysis.deviations import bootstrap_intervals, energy_errors, grain_sums, pooled
+from ..data.dataset import Dataset, same_teacher
 from ..errors import CGAAError, DatasetError
-from ..files import FIGURE, check_output
-from ..grains import GrainType
-from ..modelfile import load_model
-from ..reference.dataset import Dataset, same_teacher
-from ..torchstate import working
-from .data import fill_batches
-from .frames import LabelledFrames, collate
+from ..host.files import FIGURE, check_output
+from ..host.torchstate import working
+from ..mapping.grains import GrainType
+from ..model.file import load_model
+from .batches import fill_batches
 from .groups import frame_groups
+from .labelled import LabelledFrames, collate
 from .tally import CONTACTS, Tally
 
 BATCH_GRAINS = 144

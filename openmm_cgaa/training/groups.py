@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ..validation import SAME_FRACTION
-from .domain import densities
+from ..model.checks import SAME_FRACTION
+from .coverage import densities
 
 DENSITY_STEP = 0.1  # g/cm3
 KNOWN = ("seen", "inside", "outside")  # one of training's values; within their range; beyond it

@@ -11,7 +11,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from ..errors import CGAAError
 from .config import TrainingConfig
-from .loss import frame_atoms, known_virials, net_force_and_torque, weighted_loss
+from .objectives import frame_atoms, known_virials, net_force_and_torque, weighted_loss
 
 
 def learning_rate_factor(step: int, total: int, warmup: int, final: float, schedule: str) -> float:

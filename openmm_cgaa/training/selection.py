@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from ..data import Dataset
 from ..errors import DatasetError
-from ..reference import Dataset
 from .config import DataConfig
 
 GOLDEN = (5**0.5 - 1) / 2  # multiples of it, modulo 1, fill the unit interval evenly at any number

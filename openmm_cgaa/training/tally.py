@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
-from ..analysis.errors import energy_sums, grain_errors, intervals, padded, pooled, resamples
-from ..geometry import layout_of
-from ..lattice import reduced
-from ..neighbors import build_graph
+from ..analysis.deviations import energy_sums, grain_errors, intervals, padded, pooled, resamples
+from ..mapping.layout import layout_of
+from ..neighbors.build import build_graph
+from ..structures.lattice import reduced
 from ..units import GPA_PER_EV_PER_ANGSTROM3
 
 CONTACTS = (1.6, 1.8, 2.0, 2.2, 2.4, 2.7, 3.0)  # Å, the ends of the bins

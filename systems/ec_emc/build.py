@@ -6,9 +6,9 @@ from pathlib import Path
 
 from openmm import app, unit
 
-from openmm_cgaa.building import box_length, pack, relax
+from openmm_cgaa.building.boxes import box_length, pack, relax
 from openmm_cgaa.errors import CGAAError
-from openmm_cgaa.structures import read_structure, write_structure
+from openmm_cgaa.structures.structure import read_structure, write_structure
 
 HERE = Path(__file__).parent
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from openmm import app, unit
 
-from openmm_cgaa.files import write_bytes
-from openmm_cgaa.molecules import single
-from openmm_cgaa.reference.forcefield import forcefield_xml, parametrize
-from openmm_cgaa.reference.teachers import sevennet_0_d3
+from openmm_cgaa.building.forcefield import forcefield_xml, parametrize
+from openmm_cgaa.building.molecules import single
+from openmm_cgaa.host.files import write_bytes
+from openmm_cgaa.labelling.teachers import sevennet_0_d3
 
 HERE = Path(__file__).parent
 SMILES = {"EC": "O=C1OCCO1", "EMC": "CCOC(=O)OC"}  # RDKit's atom order is that of molecules.json

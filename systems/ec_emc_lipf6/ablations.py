@@ -22,18 +22,18 @@ from cut_grains import cut
 from delta import less_classical, topology_of
 from direct import pretrained
 
-from openmm_cgaa.analysis.errors import force_sums, pooled
+from openmm_cgaa.analysis.deviations import force_sums, pooled
+from openmm_cgaa.data import Dataset, Frames, Trajectory
 from openmm_cgaa.errors import CGAAError, DatasetError
-from openmm_cgaa.files import write_bytes
-from openmm_cgaa.grains import GrainType
-from openmm_cgaa.modelfile import load_model
-from openmm_cgaa.reference import Dataset, Frames, Trajectory
-from openmm_cgaa.reference.dynamics import whole
+from openmm_cgaa.host.files import write_bytes
+from openmm_cgaa.mapping.grains import GrainType
+from openmm_cgaa.model.file import load_model
+from openmm_cgaa.sampling.dynamics import whole
 from openmm_cgaa.training.config import load_config
 from openmm_cgaa.training.evaluation import predict
-from openmm_cgaa.training.frames import LabelledFrames, frame_graphs
-from openmm_cgaa.training.run import train
+from openmm_cgaa.training.labelled import LabelledFrames, frame_graphs
 from openmm_cgaa.training.selection import choose_frames
+from openmm_cgaa.training.train import train
 from openmm_cgaa.units import ANGSTROM_PER_NM
 
 HERE = Path(__file__).parent
@@ -265,9 +265,10 @@ def time_rows(threads):
     import torch
     from openmm import app
 
-    from openmm_cgaa import CGAAPotential, benchmark
-    from openmm_cgaa.building import build, relax
-    from openmm_cgaa.structures import read_structure
+    from openmm_cgaa import CGAAPotential
+    from openmm_cgaa.building.boxes import build, relax
+    from openmm_cgaa.simulation import benchmark
+    from openmm_cgaa.structures.structure import read_structure
 
     torch.set_num_threads(threads)
     peer = app.ForceField(str(HERE.parent / "ec_emc" / "forcefield.xml"), str(HERE / "ions.xml"))

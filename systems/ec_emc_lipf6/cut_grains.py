@@ -14,9 +14,9 @@ from dataclasses import replace
 import networkx
 import numpy as np
 
+from openmm_cgaa.data import Dataset
 from openmm_cgaa.errors import CGAAError, DatasetError
-from openmm_cgaa.matching import formula
-from openmm_cgaa.reference import Dataset
+from openmm_cgaa.structures.topologies import formula
 
 GROUPS = ("CH3O", "CO", "C2H5O")  # methoxy, carbonyl, ethoxy
 PIECES = {2: {"MOCO": GROUPS[:2], "OET": GROUPS[2:]}, 3: {"MEO": GROUPS[:1], "CO": GROUPS[1:2], "OET": GROUPS[2:]}}

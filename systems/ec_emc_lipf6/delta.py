@@ -22,9 +22,9 @@ import openmm
 from ase.stress import voigt_6_to_full_3x3_stress
 from openmm import app
 
+from openmm_cgaa.data import Dataset
 from openmm_cgaa.errors import CGAAError, DatasetError
-from openmm_cgaa.reference import Dataset
-from openmm_cgaa.reference.openmm_calculator import OpenMMCalculator
+from openmm_cgaa.labelling.openmm_calculator import OpenMMCalculator
 
 HERE = Path(__file__).parent
 sys.path.append(str(HERE / "baselines"))

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import torch
 
-from openmm_cgaa.grains import GrainType
-from openmm_cgaa.modelfile import load_model, save_model
+from openmm_cgaa.mapping.grains import GrainType
+from openmm_cgaa.model.file import load_model, save_model
 from openmm_cgaa.nn import NETWORKS, ConservingNetwork, build_network
 from openmm_cgaa.nn.graph import frame_sum
-from openmm_cgaa.training.run import train
+from openmm_cgaa.training.train import train
 
 
 class DirectNetwork(ConservingNetwork):

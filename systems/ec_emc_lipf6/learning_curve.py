@@ -9,10 +9,10 @@ import argparse
 import json
 from pathlib import Path
 
-from openmm_cgaa.files import write_bytes
-from openmm_cgaa.modelfile import load_model
+from openmm_cgaa.host.files import write_bytes
+from openmm_cgaa.model.file import load_model
 from openmm_cgaa.training.config import load_config
-from openmm_cgaa.training.run import train
+from openmm_cgaa.training.train import train
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "learning_curve.json"

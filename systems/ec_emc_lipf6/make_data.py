@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from openmm_cgaa.cli import main as command
-from openmm_cgaa.reference import Dataset
+from openmm_cgaa.data import Dataset
 
 HERE = Path(__file__).parent
 PLANS = ("liquids", "pairs", "cuts", "turned", "strained")  # the cuts are made from the liquids

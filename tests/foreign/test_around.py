@@ -10,8 +10,8 @@ import numpy as np
 import openmm
 import pytest
 from boxes import molecules
+from contexts import assert_same, context_of, numbers
 from openmm import app, unit
-from test_engines import assert_same, context_of, numbers
 
 from openmm_cgaa import CGAAPotential
 from openmm_cgaa.units import BOLTZMANN_KJMOL

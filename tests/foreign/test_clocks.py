@@ -8,9 +8,9 @@ import time
 
 import numpy as np
 import pytest
-from test_simulation import SHORT, diatomics, same_run, table
+from short_runs import SHORT, diatomics, same_run, table
 
-from openmm_cgaa.simulation import run
+from openmm_cgaa.simulation.run import run
 
 
 @pytest.fixture

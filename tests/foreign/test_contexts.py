@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 import openmm
 import pytest
-from test_engines import assert_same, backends, context_of, numbers, platforms
+from contexts import assert_same, backends, context_of, numbers, platforms
 
 from openmm_cgaa import CGAAPotential, GrainMap
 
@@ -123,7 +123,7 @@ def test_a_deep_copy_of_the_topology_is_the_same_topology(tiny_conserving_path, 
 LOADER = """
 import pickle, sys
 import numpy as np, openmm
-from test_engines import context_of, numbers
+from contexts import context_of, numbers
 positions, box, atoms, kept = pickle.loads(open(sys.argv[1], "rb").read())
 for name, how in kept.items():
     if how[0] == "xml":

@@ -8,7 +8,7 @@ import pytest
 
 from openmm_cgaa import CGAAPotential
 from openmm_cgaa.errors import ModelFileError
-from openmm_cgaa.modelfile import load_model
+from openmm_cgaa.model.file import load_model
 
 
 def damaged(data, kind, rng):

@@ -13,12 +13,12 @@ from openmm import app, unit
 from scipy.linalg import null_space
 
 from openmm_cgaa.analysis.report import analyze
-from openmm_cgaa.analysis.temperature import Moving, element_temperatures, kinetic_temperatures
 from openmm_cgaa.errors import SimulationError
-from openmm_cgaa.grains import GrainMap
-from openmm_cgaa.reference.dynamics import Dynamics
-from openmm_cgaa.reporters import GrainStateReporter
-from openmm_cgaa.simulation import Settings, run
+from openmm_cgaa.mapping.grains import GrainMap
+from openmm_cgaa.sampling.dynamics import Dynamics
+from openmm_cgaa.simulation.reporters import GrainStateReporter
+from openmm_cgaa.simulation.run import Settings, run
+from openmm_cgaa.simulation.temperature import Moving, element_temperatures, kinetic_temperatures
 from openmm_cgaa.units import BOLTZMANN_KJMOL
 
 METHANOL = {  # nm

@@ -3,8 +3,8 @@
 import numpy as np
 import openmm
 import pytest
+from contexts import assert_same, context_of, extra, numbers
 from openmm import unit
-from test_engines import assert_same, context_of, extra, numbers
 
 from openmm_cgaa import CGAAPotential, GrainMap
 from openmm_cgaa.units import BAR_PER_EV_PER_ANGSTROM3

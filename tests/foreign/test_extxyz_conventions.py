@@ -13,9 +13,9 @@ import pytest
 ase = pytest.importorskip("ase")
 
 from openmm_cgaa.cli import main  # noqa: E402
+from openmm_cgaa.data import Dataset  # noqa: E402
+from openmm_cgaa.data.extxyz import import_xyz  # noqa: E402
 from openmm_cgaa.errors import DatasetError  # noqa: E402
-from openmm_cgaa.reference import Dataset  # noqa: E402
-from openmm_cgaa.reference.formats import import_xyz  # noqa: E402
 
 EDGES = (9.0, 10.0, 11.0)
 VOLUME = 990.0

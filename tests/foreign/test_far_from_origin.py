@@ -13,9 +13,10 @@ from openmm import app, unit
 from openmm_cgaa import CGAAPotential
 from openmm_cgaa.engines import missing_torchforce
 from openmm_cgaa.engines.ase import CGAACalculator
-from openmm_cgaa.geometry import layout_of, whole_grains
-from openmm_cgaa.grains import GrainMap
-from openmm_cgaa.neighbors import build_graph
+from openmm_cgaa.mapping.grains import GrainMap
+from openmm_cgaa.mapping.layout import layout_of
+from openmm_cgaa.mapping.whole import whole_grains
+from openmm_cgaa.neighbors.build import build_graph
 from openmm_cgaa.units import ANGSTROM_PER_NM, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
 
 FAR = np.array([1000.0, -700.0, 400.0])  # nm

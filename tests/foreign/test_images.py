@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from boxes import molecules
-from test_engines import assert_same, backends, context_of, numbers
+from contexts import assert_same, backends, context_of, numbers
 
 from openmm_cgaa import CGAAPotential, GrainMap
 

@@ -8,8 +8,8 @@ from openmm import app, unit
 from openmm_cgaa import CGAAPotential
 from openmm_cgaa.cli import main
 from openmm_cgaa.errors import GrainError
-from openmm_cgaa.grains import GrainMap
-from openmm_cgaa.structures import write_structure
+from openmm_cgaa.mapping.grains import GrainMap
+from openmm_cgaa.structures.structure import write_structure
 
 D_MASS = 2.0141
 
@@ -70,7 +70,7 @@ def test_deuterium_from_a_file_to_the_report(solvent, heavy, tiny_conserving_pat
 
 def test_deuterium_in_frames(heavy, solvent):
     """What a sampler hands to a teacher are hydrogens (grimme-lab/xtb#116)."""
-    from openmm_cgaa.reference.dynamics import frames_of
+    from openmm_cgaa.sampling.dynamics import frames_of
 
     frames = frames_of(heavy, 10 * solvent[1][None], 10 * solvent[2][None], [0.0], 300.0)
     assert "D" not in frames.elements and set(frames.numbers) == {1, 6, 8}

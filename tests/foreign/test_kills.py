@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_simulation import frames, same_run, table
+from short_runs import frames, same_run, table
 
-from openmm_cgaa.modelfile import load_model
-from openmm_cgaa.reference.dataset import Dataset, Trajectory
+from openmm_cgaa.data.dataset import Dataset, Trajectory
+from openmm_cgaa.model.file import load_model
 
 TESTS = Path(__file__).parents[1]
 
@@ -59,8 +59,8 @@ def timed(work):
 """
 DYNAMICS = """
 from pathlib import Path
-from test_simulation import diatomics, replaced
-from openmm_cgaa.simulation import run
+from short_runs import diatomics, replaced
+from openmm_cgaa.simulation.run import run
 
 out = Path(sys.argv[1])
 odd = replaced(picoseconds=0.2, nve_picoseconds=0.1, report_interval=7, checkpoint_interval=11)
@@ -75,7 +75,7 @@ for seed in range(3):
 """
 TRAINING = """
 from openmm_cgaa.training.config import load_config
-from openmm_cgaa.training.run import train
+from openmm_cgaa.training.train import train
 import openmm_cgaa.training.module
 
 life = timed(lambda: train(load_config(sys.argv[1])))

@@ -7,13 +7,14 @@ import numpy as np
 import openmm
 import pytest
 
-from openmm_cgaa import CGAAPotential, lattice
+from openmm_cgaa import CGAAPotential
 from openmm_cgaa.analysis.rdf import atom_pairs, radial_distribution
-from openmm_cgaa.analysis.runs import read_reference
+from openmm_cgaa.data.dataset import Dataset, Trajectory
 from openmm_cgaa.errors import GeometryError
-from openmm_cgaa.grains import GrainMap
-from openmm_cgaa.reference.dataset import Dataset, Trajectory
-from openmm_cgaa.training.frames import frame_graphs
+from openmm_cgaa.mapping.grains import GrainMap
+from openmm_cgaa.simulation.read import read_reference
+from openmm_cgaa.structures import lattice
+from openmm_cgaa.training.labelled import frame_graphs
 
 ase = pytest.importorskip("ase")
 
@@ -104,7 +105,7 @@ def test_training_graphs_are_the_same_in_other_vectors(liquid):
 def test_grains_and_contacts_are_judged_by_the_lattice(solvent, liquid):
     """An error about the height of a box must hold for its lattice (matcalc#200)."""
     from openmm_cgaa.cli.info import oversized
-    from openmm_cgaa.contacts import pairs_between, shortest_contact
+    from openmm_cgaa.neighbors.contacts import pairs_between, shortest_contact
 
     topology, positions, box = solvent
     grains = GrainMap.from_topology(topology)
@@ -125,7 +126,7 @@ def test_a_skewed_box_in_openmm_is_refused_with_advice_that_works(solvent, tiny_
     assert lattice.height(lattice.reduced(long)) > 0.9 * edge > 10 * lattice.height(long)
     with pytest.raises(GeometryError, match="skewed") as error:
         potential.createSystem(topology, positions=positions)
-    assert "openmm_cgaa.lattice.triangular(box)" in str(error.value)
+    assert "openmm_cgaa.structures.lattice.triangular(box)" in str(error.value)
     short, turn = lattice.triangular(long)
     topology.setPeriodicBoxVectors([openmm.Vec3(*row) for row in short])
     potential.createSystem(topology, positions=positions @ turn)
@@ -134,7 +135,7 @@ def test_a_skewed_box_in_openmm_is_refused_with_advice_that_works(solvent, tiny_
 @pytest.mark.parametrize("hand", [1, -1])
 def test_an_openmm_teacher_takes_any_cell(tmp_path, hand):
     """OpenMM takes no box but one along x (as MDTraj, GEMDAT#418); energy, forces and stress turn back."""
-    from openmm_cgaa.reference.openmm_calculator import OpenMMCalculator
+    from openmm_cgaa.labelling.openmm_calculator import OpenMMCalculator
 
     system = openmm.System()
     force = openmm.NonbondedForce()

@@ -10,7 +10,7 @@ from pathlib import Path
 import openmm
 import pytest
 from boxes import molecules
-from test_engines import context_of, numbers
+from contexts import context_of, numbers
 
 from openmm_cgaa import CGAAPotential
 

@@ -8,12 +8,16 @@ from openmm import app, unit
 MLPotential = pytest.importorskip("openmmml").MLPotential
 
 from conftest import TINY_CONSERVING, tiny_model, topology_of  # noqa: E402
-from test_engines import assert_same, context_of, numbers  # noqa: E402
-from test_openmmml import classical  # noqa: E402
+from contexts import (  # noqa: E402
+    assert_same,
+    classical,  # noqa: E402
+    context_of,
+    numbers,
+)
 
 from openmm_cgaa import CGAAPotential, GrainMap  # noqa: E402
 from openmm_cgaa.errors import CGAADomainWarning, GrainError  # noqa: E402
-from openmm_cgaa.matching import unwrap  # noqa: E402
+from openmm_cgaa.mapping.matching import unwrap  # noqa: E402
 
 
 @pytest.fixture

@@ -10,12 +10,13 @@ import mdtraj
 import numpy as np
 import pytest
 
-from openmm_cgaa import CGAAPotential, GrainMap, trajectories
-from openmm_cgaa.analysis.runs import read_reference, read_run
+from openmm_cgaa import CGAAPotential, GrainMap
 from openmm_cgaa.cli import main
-from openmm_cgaa.modelfile import load_model, save_model
-from openmm_cgaa.reference.dataset import Dataset, Trajectory
-from openmm_cgaa.reporters import write_structure
+from openmm_cgaa.data.dataset import Dataset, Trajectory
+from openmm_cgaa.model.file import load_model, save_model
+from openmm_cgaa.simulation.read import read_reference, read_run
+from openmm_cgaa.simulation.reporters import write_structure
+from openmm_cgaa.structures import trajectories
 
 NAMES = {
     "quotes": 'it\'s "quoted" $HOME `x` ;&|',

@@ -11,14 +11,14 @@ import pytest
 ase = pytest.importorskip("ase")
 
 from ase import Atoms  # noqa: E402
-from test_engines import assert_same, context_of, numbers  # noqa: E402
+from contexts import assert_same, context_of, numbers  # noqa: E402
 
 from openmm_cgaa import CGAAPotential, engines  # noqa: E402
 from openmm_cgaa.engines.ase import CGAACalculator  # noqa: E402
 from openmm_cgaa.engines.binding import Slots  # noqa: E402
 from openmm_cgaa.errors import CGAADomainWarning, GeometryError, GrainError  # noqa: E402
-from openmm_cgaa.matching import unwrap  # noqa: E402
-from openmm_cgaa.reference.samplers import Sampler  # noqa: E402
+from openmm_cgaa.mapping.matching import unwrap  # noqa: E402
+from openmm_cgaa.sampling.sampler import Sampler  # noqa: E402
 
 
 def by_element(liquid, frame, order):

@@ -11,9 +11,9 @@ from openmm import app, unit
 
 from openmm_cgaa.cli import main
 from openmm_cgaa.errors import CGAAError, GrainError, StructureWarning
-from openmm_cgaa.grains import GrainMap
-from openmm_cgaa.structures import read_structure, write_structure
-from openmm_cgaa.topologies import add_bonds
+from openmm_cgaa.mapping.grains import GrainMap
+from openmm_cgaa.structures.structure import read_structure, write_structure
+from openmm_cgaa.structures.topologies import add_bonds
 
 
 def pdb_text(topology, positions, keep_ids=False):
@@ -242,7 +242,7 @@ def test_molecules_named_as_amino_acids_keep_their_bonds(tmp_path):
 
 def test_a_box_that_does_not_lie_along_x_is_refused(tmp_path):
     """PDBx/mmCIF holds lengths and angles of a box (GEMDAT#418); what the error says is done."""
-    from openmm_cgaa import lattice
+    from openmm_cgaa.structures import lattice
 
     topology, x = mixture(METHANE)
     path, box = tmp_path / "a.cif", np.array([[0, 4.0, 0], [0, 0, 5.0], [6.0, 0, 0]])

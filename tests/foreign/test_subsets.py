@@ -3,10 +3,10 @@
 import numpy as np
 import openmm
 import pytest
-from test_engines import assert_same, backends, context_of, numbers
+from contexts import assert_same, backends, context_of, numbers
 
 from openmm_cgaa import CGAAPotential, GrainMap
-from openmm_cgaa.validation import take_grains
+from openmm_cgaa.model.checks import take_grains
 
 CHOSEN = [0, 4, 6, 13]  # two EC, two EMC, none beside another
 

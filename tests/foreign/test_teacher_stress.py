@@ -13,8 +13,8 @@ import pytest
 pytest.importorskip("ase")
 
 from openmm_cgaa.cli import main  # noqa: E402
-from openmm_cgaa.reference import Dataset, Frames, Trajectory  # noqa: E402
-from openmm_cgaa.reference.labelling import label_dataset  # noqa: E402
+from openmm_cgaa.data import Dataset, Frames, Trajectory  # noqa: E402
+from openmm_cgaa.labelling.label import label_dataset  # noqa: E402
 
 TEACHER = """
 import numpy as np

@@ -17,12 +17,12 @@ import torch
 from export import DATA, FILES, HERE
 from openmm import app, unit
 
-from openmm_cgaa.analysis.errors import bootstrap_intervals, energy_errors, force_sums, pooled
-from openmm_cgaa.benchmark import time_calculator
+from openmm_cgaa.analysis.deviations import bootstrap_intervals, energy_errors, force_sums, pooled
+from openmm_cgaa.data import SPLITS, Dataset
 from openmm_cgaa.errors import CGAAError, DatasetError, EngineError
-from openmm_cgaa.files import write_bytes
-from openmm_cgaa.reference import SPLITS, Dataset
-from openmm_cgaa.reference.dynamics import whole
+from openmm_cgaa.host.files import write_bytes
+from openmm_cgaa.sampling.dynamics import whole
+from openmm_cgaa.simulation.benchmark import time_calculator
 from openmm_cgaa.units import ANGSTROM_PER_NM, GPA_PER_EV_PER_ANGSTROM3
 
 CLASSICAL = "classical"
@@ -43,7 +43,7 @@ def calculators(model):
     if model.endswith((".nequip.pt2", ".nequip.pth")):
         calculator = nequip_calculator(model)
     elif ":" in model:
-        from openmm_cgaa.reference.teachers import load_teacher
+        from openmm_cgaa.labelling.teachers import load_teacher
 
         calculator = load_teacher(model).calculator
     else:
@@ -71,8 +71,8 @@ def nequip_calculator(path):
 
 def classical_calculator(frames):
     """The force field that sampled the liquids, with the settings that it had there, for the atoms of a `Frames`."""
-    from openmm_cgaa.reference.openmm_calculator import OpenMMCalculator
-    from openmm_cgaa.reference.samplers import Sampler
+    from openmm_cgaa.labelling.openmm_calculator import OpenMMCalculator
+    from openmm_cgaa.sampling.sampler import Sampler
 
     densest = np.argmin(np.abs(np.linalg.det(frames.cell)))
     topology, positions = topology_of(frames, densest)

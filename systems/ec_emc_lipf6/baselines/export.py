@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from openmm_cgaa.data import Dataset
+from openmm_cgaa.data.extxyz import export_xyz
 from openmm_cgaa.errors import CGAAError
-from openmm_cgaa.reference import Dataset
-from openmm_cgaa.reference.formats import export_xyz
 
 HERE = Path(__file__).parent
 DATA = HERE.parent / "data"

@@ -11,11 +11,11 @@ from openmm_cgaa.analysis.bonds import bond_stability
 from openmm_cgaa.analysis.drift import energy_drift, mean, slope
 from openmm_cgaa.analysis.jacobian import asymmetry, force_jacobian
 from openmm_cgaa.analysis.rdf import center_pairs, grain_centers, radial_distribution
-from openmm_cgaa.analysis.runs import read_run
 from openmm_cgaa.analysis.teacher_error import teacher_error
-from openmm_cgaa.contacts import pairs_between, shortest_contact
 from openmm_cgaa.errors import SimulationError
-from openmm_cgaa.reference.teachers import SEVENNET, load_teacher
+from openmm_cgaa.labelling.teachers import SEVENNET, load_teacher
+from openmm_cgaa.neighbors.contacts import pairs_between, shortest_contact
+from openmm_cgaa.simulation.read import read_run
 from openmm_cgaa.units import ANGSTROM_PER_NM, KJMOL_PER_EV, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
 
 MOTIONS = ("translation", "rotation", "vibration")

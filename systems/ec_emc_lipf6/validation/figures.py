@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from openmm_cgaa.files import write_bytes
+from openmm_cgaa.host.files import write_bytes
 
 IMAGES = Path(__file__).parents[3] / "records" / "images"
 COLORS = {"teacher": "0.35", "student": "tab:blue", "model": "tab:blue"}

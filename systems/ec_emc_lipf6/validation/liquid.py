@@ -27,9 +27,9 @@ from openmm_cgaa.analysis.rdf import (
 from openmm_cgaa.analysis.spectrum import density_of_states
 from openmm_cgaa.analysis.teacher_error import teacher_error
 from openmm_cgaa.engines.ase import CGAACalculator
-from openmm_cgaa.files import write_bytes
-from openmm_cgaa.reference.labelling import label_frames
-from openmm_cgaa.reference.teachers import SEVENNET, load_teacher
+from openmm_cgaa.host.files import write_bytes
+from openmm_cgaa.labelling.label import label_frames
+from openmm_cgaa.labelling.teachers import SEVENNET, load_teacher
 from openmm_cgaa.units import ANGSTROM_PER_NM, BAR_PER_EV_PER_ANGSTROM3, KJMOL_PER_EV
 
 BIN = 0.005  # nm

@@ -15,11 +15,11 @@ from ase.optimize import BFGS, FIRE
 from scipy.spatial.transform import Rotation
 
 from openmm_cgaa.analysis.jacobian import force_jacobian, normal_modes
+from openmm_cgaa.building.molecules import Molecule
 from openmm_cgaa.engines.ase import CGAACalculator
 from openmm_cgaa.errors import CGAADomainWarning
-from openmm_cgaa.grains import GrainMap
-from openmm_cgaa.molecules import Molecule
-from openmm_cgaa.reference.torsions import dihedrals
+from openmm_cgaa.mapping.grains import GrainMap
+from openmm_cgaa.sampling.torsions import dihedrals
 from openmm_cgaa.units import ANGSTROM_PER_NM
 
 SYSTEM = Path(__file__).parents[1]

@@ -7,7 +7,7 @@ import numpy as np
 from dynamics import largest_swing
 from liquid import STRUCTURE
 
-from openmm_cgaa.files import write_bytes
+from openmm_cgaa.host.files import write_bytes
 
 TEST = {"force": 0.0385, "net_force": 0.189, "torque": 0.208}  # eV/Å, of itself: records/accuracy.md
 WAYS = "ensemble", "bursts"  # in which radial distributions are held beside each other

@@ -10,14 +10,14 @@ from typing import NamedTuple
 from openmm import app, unit
 
 from openmm_cgaa import CGAAPotential
-from openmm_cgaa.analysis.runs import read_run
-from openmm_cgaa.building import build, classical_system, relax
+from openmm_cgaa.building.boxes import build, classical_system, relax
 from openmm_cgaa.errors import CGAADomainWarning, CGAAError
-from openmm_cgaa.files import owned, write_bytes
-from openmm_cgaa.runfiles import read_dcd
-from openmm_cgaa.simulation import INTRA_GROUP, Settings
-from openmm_cgaa.simulation import run as simulate
-from openmm_cgaa.structures import read_structure, write_structure
+from openmm_cgaa.host.files import owned, write_bytes
+from openmm_cgaa.simulation.folder import read_dcd
+from openmm_cgaa.simulation.read import read_run
+from openmm_cgaa.simulation.run import INTRA_GROUP, Settings
+from openmm_cgaa.simulation.run import run as simulate
+from openmm_cgaa.structures.structure import read_structure, write_structure
 
 SYSTEM = Path(__file__).parents[1]
 HERE = Path(__file__).parent

@@ -21,7 +21,7 @@ from rows import ROWS
 from runs import RUNS, SYSTEM, Interrupted, Workplace
 
 from openmm_cgaa.errors import CGAAError
-from openmm_cgaa.files import owned, write_bytes
+from openmm_cgaa.host.files import owned, write_bytes
 
 RESULTS = Path(__file__).parent / "results.json"
 

@@ -1,0 +1,315 @@
+"""Liquid boxes: packmol places the molecules, a classical force field takes the strain out."""
+
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import openmm
+from openmm import app, unit
+
+from ..errors import CGAAError
+from ..host.files import FORCEFIELD, STRUCTURE, check_outputs, write_bytes, writing
+from ..inputs.ranges import SEEDS, bounded
+from ..inputs.settings import Checked, from_mapping
+from ..inputs.yamlfile import read_yaml
+from ..structures.structure import write_structure
+from ..units import ANGSTROM_PER_NM
+from .molecules import Molecule
+
+DENSITIES = (1e-4, 50.0, "g/cm3")
+EDGES = (1.0, 1e5, "Å")
+MORE_ROOM = "take a larger box, or lower the density"
+
+
+@dataclass(frozen=True)
+class BoxConfig(Checked):
+    """What ``openmm-cgaa build`` reads; paths are relative to the YAML file.
+
+    Attributes
+    ----------
+    molecules : list of Molecule
+        Each with its count.
+    density : float, optional
+        g/cm3; gives a cubic box.
+    box : float or list of three floats, optional
+        Edges in Å, in place of the density.
+    output : str
+        PDBx/mmCIF with bonds and residue names.
+    seed : int
+    tolerance : float
+        Least distance between atoms of different molecules, Å.
+    timeout : float
+        Seconds that packmol may take.
+    forcefield : str, optional
+        Where the generic force field of the molecules with a SMILES goes, see `reference.forcefield`.
+    teacher : str, optional
+        Teacher whose minima give the force field its lengths and angles; those of MMFF94 without it.
+    """
+
+    molecules: list
+    density: float | None = bounded(None, *DENSITIES)
+    box: float | list[float] | None = bounded(None, *EDGES)
+    output: str = "box.cif"
+    seed: int = bounded(1, *SEEDS)
+    tolerance: float = bounded(2.0, 0.1, 10.0, "Å")
+    timeout: float = bounded(60.0, 0.1, 1e6, "s")
+    forcefield: str | None = None
+    teacher: str | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        molecules = read_molecules(self.molecules)
+        object.__setattr__(self, "molecules", molecules)
+        for molecule in molecules:
+            if molecule.count < 1:
+                raise CGAAError(f"molecule {molecule.name}: count is {molecule.count}; how many of it has the box?")
+        if (self.density is None) == (self.box is None):
+            raise CGAAError("give either density (g/cm3) or box (edges in Å)")
+        if self.box is not None:
+            object.__setattr__(self, "box", check_edges(self.box))
+        if self.teacher and not self.forcefield:
+            raise CGAAError("a teacher is of use for the force field alone; say with forcefield where that goes")
+
+
+def read_molecules(values) -> list:
+    """A list of `Molecule` from a list of mappings; each name once."""
+    if not isinstance(values, list) or not values:
+        raise CGAAError("molecules: expected a list of molecules, each with a name and smiles or structure")
+    molecules = [v if isinstance(v, Molecule) else from_mapping(Molecule, v, "molecules") for v in values]
+    names = [molecule.name for molecule in molecules]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise CGAAError(f"molecules: {twice[0]} stands there twice; give each kind a name of its own")
+    return molecules
+
+
+def check_edges(box) -> list:
+    """Three edges in Å from one or three."""
+    edges = list(box) if isinstance(box, list) else [box] * 3
+    if len(edges) != 3 or not all(isinstance(e, int | float) and e > 0 for e in edges):
+        raise CGAAError(f"box is {box}; expected one or three edges in Å")
+    return [float(edge) for edge in edges]
+
+
+def build(path, output=None, progress=None):
+    """Pack the box that a YAML file describes (see `BoxConfig`) and write it.
+
+    Parameters
+    ----------
+    path : path
+    output : path, optional
+        In place of the file's.
+    progress : callable, optional
+        Called with a line of text for each thing written.
+
+    Returns
+    -------
+    path of the PDBx/mmCIF file
+
+    Raises
+    ------
+    CGAAError
+        The file cannot be used, a molecule cannot be made, or packmol finds no room; nothing is written then.
+    """
+    config = from_mapping(BoxConfig, read_yaml(path, "the description of a box"), str(path))
+    folder, say = Path(path).parent, progress or (lambda text: None)
+    output = Path(output) if output else folder / config.output
+    if output.suffix.lower() not in (".cif", ".mmcif", ".pdbx"):
+        raise CGAAError(f"{output}: the box is written as PDBx/mmCIF, which keeps all bonds; let its name end on .cif")
+    inputs = [path, *(folder / molecule.structure for molecule in config.molecules if molecule.structure)]
+    forcefield = folder / config.forcefield if config.forcefield else None
+    check_outputs([(output, STRUCTURE), (forcefield, FORCEFIELD)], inputs)
+    molecules = [(*molecule.load(folder), molecule.count) for molecule in config.molecules]
+    if config.box is None:
+        edges = np.full(3, box_length(molecules, config.density))
+    else:
+        edges = np.array(config.box) / ANGSTROM_PER_NM
+    text = _generic_forcefield(config) if forcefield else None  # may refuse
+    topology, positions = pack(molecules, edges, config.seed, config.tolerance / ANGSTROM_PER_NM, config.timeout)
+    write_structure(output, topology, positions.value_in_unit(unit.nanometer))
+    size = " x ".join(f"{ANGSTROM_PER_NM * edge:.3f}" for edge in edges) + " Å"
+    density = (box_length(molecules, 1.0) ** 3) / np.prod(edges)
+    atoms = topology.getNumAtoms()
+    say(f"{output}: {topology.getNumResidues()} molecules, {atoms} atoms, {size}, {density:.3f} g/cm3")
+    if forcefield:
+        write_bytes(forcefield, text.encode())
+        left = [molecule.name for molecule in config.molecules if molecule.smiles is None]
+        rest = f"; without {', '.join(left)}, of which there is no SMILES" if left else ""
+        say(f"{forcefield}: generic force field{rest}")
+    return output
+
+
+def _generic_forcefield(config):
+    """Text of the force field of the molecules with a SMILES."""
+    from .forcefield import forcefield_xml, parametrize
+
+    calculator, name = None, "MMFF94"
+    if config.teacher:
+        from ..labelling.teachers import load_teacher
+
+        teacher = load_teacher(config.teacher)
+        calculator, name = teacher.calculator, teacher.identity["name"]
+    molecules = [molecule for molecule in config.molecules if molecule.smiles is not None]
+    if not molecules:
+        raise CGAAError("the generic force field is made from SMILES, and no molecule has one")
+    return forcefield_xml([parametrize(m.name, m.smiles, calculator, name) for m in molecules])
+
+
+def box_length(molecules, density):
+    """Edge in nm of the cubic box that holds the molecules at a density.
+
+    Parameters
+    ----------
+    molecules : list of (Topology, positions, int)
+        Each kind of molecule: its topology, its positions, and how many of it.
+    density : float
+        g/cm3.
+    """
+    if not density > 0:
+        raise CGAAError(f"density {density} g/cm3 is not positive")
+    mass = sum(n * sum(a.element.mass.value_in_unit(unit.dalton) for a in t.atoms()) for t, _, n in molecules)
+    volume = mass * unit.dalton / (density * unit.gram / unit.item / unit.milliliter)
+    return volume.value_in_unit(unit.nanometer**3) ** (1 / 3)
+
+
+def pack(molecules, length, seed=1, tolerance=0.2, timeout=60):
+    """Place molecules at random in a periodic box with right angles.
+
+    Parameters
+    ----------
+    molecules : list of (Topology, positions, int)
+        Each kind of molecule: its topology, its positions (Quantity), and how many of it.
+    length : float or array [3]
+        Edge of the cubic box, or three edges, nm.
+    seed : int
+    tolerance : float
+        Least distance between atoms of different molecules, nm.
+    timeout : float
+        Seconds that packmol may take.
+
+    Returns
+    -------
+    topology : openmm.app.Topology
+        Kind after kind, one residue a molecule where the input has one, with bonds and box.
+    positions : Quantity, [atoms, 3], nm
+        Every molecule is whole.
+
+    Raises
+    ------
+    CGAAError
+        packmol is not installed, failed, or found no room.
+    """
+    molecules = [m for m in molecules if m[2] > 0]
+    if not molecules:
+        raise CGAAError("nothing to pack: every count is zero")
+    topology = app.Topology()
+    chain = topology.addChain()
+    for molecule, _, count in molecules:
+        for _ in range(count):
+            append_molecule(topology, chain, molecule)
+    edges = np.broadcast_to(np.asarray(length, float), 3)
+    topology.setPeriodicBoxVectors(np.diag(edges) * unit.nanometer)
+    size = " x ".join(f"{edge:.3f}" for edge in (edges if np.ptp(edges) else edges[:1]))
+    longest = max(_extent(positions) for _, positions, _ in molecules)
+    if longest + tolerance > min(edges):  # packmol does not look at a molecule and its own image
+        raise CGAAError(
+            f"packmol cannot place a molecule that is {longest:.3f} nm long in a box of {size} nm: it would touch its "
+            f"own image; {MORE_ROOM}"
+        )
+
+    corner = " ".join(f"{ANGSTROM_PER_NM * edge:.5f}" for edge in edges)  # packmol works in Å
+    blocks = [f"tolerance {ANGSTROM_PER_NM * tolerance}", "filetype xyz", "output packed.xyz", f"seed {seed}"]
+    blocks += [f"pbc 0. 0. 0. {corner}"]
+    with tempfile.TemporaryDirectory() as folder, writing(folder):
+        for k, (molecule, positions, count) in enumerate(molecules):
+            _write_xyz(Path(folder, f"{k}.xyz"), molecule, positions)
+            blocks += [f"structure {k}.xyz", f"  number {count}", f"  inside box 0. 0. 0. {corner}", "end structure"]
+        _run_packmol("\n".join(blocks) + "\n", folder, f"{len(molecules)} kinds in a box of {size} nm", timeout)
+        packed = np.loadtxt(Path(folder, "packed.xyz"), skiprows=2, usecols=(1, 2, 3), ndmin=2)
+    return topology, packed / ANGSTROM_PER_NM * unit.nanometer
+
+
+def relax(topology, positions, forcefield, temperature=300.0, picoseconds=10.0, seed=1, threads=1):
+    """Minimise, then run NVT dynamics with a classical force field on the CPU.
+
+    Parameters
+    ----------
+    topology, positions
+        A periodic system with the force field's residues.
+    forcefield : openmm.app.ForceField
+    temperature : float
+        K.
+    picoseconds : float
+        Length of the run; the friction is 5/ps and the step 0.5 fs.
+    seed, threads : int
+
+    Returns
+    -------
+    positions : Quantity, [atoms, 3], nm
+        Molecules stay whole.
+    """
+    system = classical_system(topology, forcefield)
+    integrator = openmm.LangevinMiddleIntegrator(temperature, 5.0, 0.0005)
+    integrator.setRandomNumberSeed(seed)
+    platform = openmm.Platform.getPlatformByName("CPU")
+    simulation = app.Simulation(topology, system, integrator, platform, {"Threads": str(threads)})
+    simulation.context.setPositions(positions)
+    try:
+        simulation.minimizeEnergy(maxIterations=500)
+        simulation.context.setVelocitiesToTemperature(temperature, seed)
+        simulation.step(round(picoseconds / 0.0005))
+    except openmm.OpenMMException as error:
+        raise CGAAError(f"the classical relaxation failed ({error}); pack at a lower density") from error
+    return simulation.context.getState(positions=True).getPositions(asNumpy=True)
+
+
+def classical_system(topology, forcefield):
+    """System of a classical force field with PME, whose cutoff fits into the box; no constraints."""
+    shortest = min(np.diag(topology.getPeriodicBoxVectors().value_in_unit(unit.nanometer)))
+    cutoff = min(1.0, 0.45 * shortest)
+    return forcefield.createSystem(topology, nonbondedMethod=app.PME, nonbondedCutoff=cutoff, constraints=None)
+
+
+def append_molecule(topology, chain, molecule):
+    """Add one copy of a molecule to a topology, residue by residue, with its bonds."""
+    copies = {}
+    for residue in molecule.residues():
+        target = topology.addResidue(residue.name, chain)
+        for atom in residue.atoms():
+            copies[atom] = topology.addAtom(atom.name, atom.element, target)
+    for first, second in molecule.bonds():
+        topology.addBond(copies[first], copies[second])
+
+
+def _extent(positions):
+    """Largest distance of two atoms, nm."""
+    x = np.asarray(positions.value_in_unit(unit.nanometer))
+    return np.linalg.norm(x[:, None] - x, axis=-1).max()
+
+
+def _write_xyz(path, topology, positions):
+    symbols = [atom.element.symbol for atom in topology.atoms()]
+    xyz = np.asarray(positions.value_in_unit(unit.angstrom))
+    rows = [f"{s} {x:.6f} {y:.6f} {z:.6f}" for s, (x, y, z) in zip(symbols, xyz)]
+    path.write_text("\n".join([str(len(rows)), "", *rows, ""]))
+
+
+def _run_packmol(text, folder, what, timeout):
+    try:
+        from packmol.cli import get_binary_path
+    except ImportError as error:
+        raise CGAAError("packmol is not installed: pip install 'openmm-cgaa[build]'") from error
+    source = Path(folder, "packmol.inp")
+    source.write_text(text)
+    try:
+        with open(source) as file:  # packmol rewinds its input, so it cannot be a pipe
+            done = subprocess.run(
+                [get_binary_path()], stdin=file, cwd=folder, capture_output=True, text=True, timeout=timeout
+            )
+    except subprocess.TimeoutExpired as error:
+        raise CGAAError(f"packmol found no room in {timeout} s for {what}; {MORE_ROOM}") from error
+    if done.returncode != 0 or "Success!" not in done.stdout:
+        hint = next((line.strip() for line in done.stdout.splitlines() if "ERROR" in line), "no perfect packing")
+        raise CGAAError(f"packmol failed for {what} ({hint}); {MORE_ROOM}")

@@ -1,0 +1,210 @@
+"""Single molecules, from a SMILES by RDKit or from a structure file."""
+
+import itertools
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from openmm import app, unit
+
+from ..errors import CGAAError
+from ..inputs.ranges import bounded
+from ..inputs.settings import Checked
+from ..mapping.grains import GrainMap
+from ..structures.structure import read_structure
+
+STRETCH = 0.3  # part of the sum of covalent radii that an embedded bond may be off
+NARROWEST = 70.0  # degrees between neighbours of an atom that has five or more; embedding goes wrong there
+
+
+@dataclass(frozen=True)
+class Molecule(Checked):
+    """What one residue of a box is made of: a SMILES or a structure file.
+
+    Attributes
+    ----------
+    name : str
+        Residue name.
+    smiles : str, optional
+        Ions have their charge in it: ``[Li+]``, ``F[P-](F)(F)(F)(F)F``.
+    structure : str, optional
+        PDB or PDBx/mmCIF file of the molecule, one residue, with bonds.
+    count : int
+        How many of it a box holds; `sample` gives counts with its runs.
+    """
+
+    name: str
+    smiles: str | None = None
+    structure: str | None = None
+    count: int = bounded(0, 0, 10**6)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not re.fullmatch(r"[A-Za-z0-9_+-]+", self.name):
+            raise CGAAError(f"{self.name!r} is no residue name; it may have letters, digits, _, + and -")
+        if (self.smiles is None) == (self.structure is None):
+            raise CGAAError(f"molecule {self.name}: give either smiles or structure")
+
+    def load(self, folder="."):
+        """Topology and positions (Quantity, [atoms, 3]) of the molecule; `folder` is where its file is looked for.
+
+        Raises
+        ------
+        CGAAError
+            The SMILES or the file cannot be used.
+        """
+        if self.smiles is not None:
+            return from_smiles(self.name, self.smiles)
+        return from_file(self.name, Path(folder, self.structure))
+
+
+def parse_smiles(name, smiles):
+    """RDKit's molecule, with hydrogens, without a geometry.
+
+    Raises
+    ------
+    CGAAError
+        RDKit is missing, the SMILES does not parse, or holds several molecules.
+    """
+    try:
+        from rdkit import Chem, rdBase
+    except ImportError as error:
+        raise CGAAError("SMILES need RDKit: pip install 'openmm-cgaa[build]'") from error
+    with rdBase.BlockLogs():
+        molecule = Chem.MolFromSmiles(smiles, sanitize=False)
+        problems = [] if molecule is None else [p.Message() for p in Chem.DetectChemistryProblems(molecule)]
+        molecule = Chem.MolFromSmiles(smiles)
+    if molecule is None or molecule.GetNumAtoms() == 0:
+        reason = "; ".join(problems) or "its syntax is wrong: an open ring or bracket, or an unknown element?"
+        raise CGAAError(f"molecule {name}: the SMILES {smiles!r} does not parse ({reason})")
+    pieces = len(Chem.GetMolFrags(molecule))
+    if pieces > 1:
+        raise CGAAError(f"molecule {name}: {smiles!r} holds {pieces} molecules; list each under a name of its own")
+    return Chem.AddHs(molecule)
+
+
+def from_smiles(name, smiles, seed=1):
+    """Topology (one residue with bonds, atoms C1, O2...) and positions of a molecule.
+
+    The geometry is RDKit's embedding, minimised with MMFF94, or with UFF where MMFF94 lacks a parameter.
+
+    Parameters
+    ----------
+    name : str
+        Residue name.
+    smiles : str
+    seed : int
+        Of the embedding.
+
+    Raises
+    ------
+    CGAAError
+        The SMILES does not parse, or no sound geometry was found.
+    """
+    molecule = parse_smiles(name, smiles)
+    positions = embed(name, molecule, seed)
+    elements = [atom.GetSymbol() for atom in molecule.GetAtoms()]
+    bonds = [(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in molecule.GetBonds()]
+    return single(name, elements, bonds), positions * unit.angstrom
+
+
+def from_file(name, path):
+    """Topology and positions of the one molecule in a file, its residue renamed to `name`.
+
+    Raises
+    ------
+    CGAAError
+        The file cannot be read, holds several residues, or its bonds do not connect its atoms.
+    """
+    topology, positions = read_structure(path)
+    if topology.getNumResidues() != 1:
+        raise CGAAError(f"molecule {name}: {path} holds {topology.getNumResidues()} residues; expected one")
+    try:
+        GrainMap.from_topology(topology)
+    except CGAAError as error:
+        raise CGAAError(f"molecule {name}: {path}: {error}") from None
+    elements = [atom.element.symbol for atom in topology.atoms()]
+    bonds = [(first.index, second.index) for first, second in topology.bonds()]
+    return single(name, elements, bonds, [atom.name for atom in topology.atoms()]), positions
+
+
+def single(name, elements, bonds, atom_names=None):
+    """Topology of one residue."""
+    topology = app.Topology()
+    residue = topology.addResidue(name, topology.addChain())
+    atom_names = atom_names or [f"{element}{i + 1}" for i, element in enumerate(elements)]
+    atoms = [topology.addAtom(a, app.Element.getBySymbol(e), residue) for a, e in zip(atom_names, elements)]
+    for i, j in bonds:
+        topology.addBond(atoms[i], atoms[j])
+    return topology
+
+
+def embed(name, molecule, seed=1):
+    """Positions [atoms, 3] in Å of an RDKit molecule with hydrogens.
+
+    Raises
+    ------
+    CGAAError
+        No sound geometry was found.
+    """
+    from rdkit import rdBase
+    from rdkit.Chem import AllChem
+
+    octahedron = _octahedron(molecule)
+    if octahedron is not None:
+        return octahedron
+    for random in (False, True):  # the second starts from random coordinates, which finds crowded molecules
+        settings = AllChem.ETKDGv3()
+        settings.randomSeed, settings.useRandomCoords = seed, random
+        with rdBase.BlockLogs():
+            if AllChem.EmbedMolecule(molecule, settings) != 0:
+                continue
+            if AllChem.MMFFHasAllMoleculeParams(molecule):
+                AllChem.MMFFOptimizeMolecule(molecule, maxIters=5000)
+            elif AllChem.UFFHasAllMoleculeParams(molecule):
+                AllChem.UFFOptimizeMolecule(molecule, maxIters=5000)
+        positions = molecule.GetConformer().GetPositions()
+        if _sound(molecule, positions):
+            return positions
+    raise CGAAError(f"molecule {name}: RDKit finds no sound geometry; give a structure file in place of the SMILES")
+
+
+def _octahedron(molecule):
+    """Positions of an atom with six single atoms about it, such as PF6-, which the embedding puts on no octahedron."""
+    center = [atom for atom in molecule.GetAtoms() if atom.GetDegree() == 6]
+    if molecule.GetNumAtoms() != 7 or not center:
+        return None
+    center = center[0].GetIdx()
+    positions = np.zeros((7, 3))
+    around = [i for i in range(7) if i != center]
+    axes = np.concatenate([np.eye(3), -np.eye(3)])
+    positions[around] = axes * _bonded(molecule)[center, around][:, None]
+    return positions
+
+
+def _bonded(molecule):
+    """Sum of the covalent radii of two atoms, [atoms, atoms], Å."""
+    from rdkit import Chem
+
+    table = Chem.GetPeriodicTable()
+    radii = np.array([table.GetRcovalent(atom.GetAtomicNum()) for atom in molecule.GetAtoms()])
+    return radii[:, None] + radii
+
+
+def _sound(molecule, positions):
+    """Whether bonds have the length of bonds, nothing else is as close, and crowded atoms are not folded up."""
+    bonded = np.zeros((len(positions), len(positions)), bool)
+    for bond in molecule.GetBonds():
+        bonded[bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()] = True
+    bonded |= bonded.T
+    relative = np.linalg.norm(positions[:, None] - positions, axis=-1) / _bonded(molecule)
+    apart = ~bonded & ~np.eye(len(positions), dtype=bool)
+    if (np.abs(relative[bonded] - 1) > STRETCH).any() or (relative[apart] < 1).any():
+        return False
+    for j in np.flatnonzero(bonded.sum(0) > 4):
+        arms = positions[bonded[j]] - positions[j]
+        arms /= np.linalg.norm(arms, axis=1, keepdims=True)
+        if any(np.degrees(np.arccos(np.clip(a @ b, -1, 1))) < NARROWEST for a, b in itertools.combinations(arms, 2)):
+            return False
+    return True

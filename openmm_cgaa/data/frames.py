@@ -1,0 +1,311 @@
+"""Frames of one topology, labelled or not, and the trajectories that they belong to."""
+
+import hashlib
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from openmm import app
+
+from ..errors import DatasetError
+from ..mapping.grains import GrainMap
+
+KINDS = ("liquid", "molecule", "pair", "cluster", "scan", "dynamics")
+SPLITS = ("train", "validation", "test")  # "": not assigned
+# of each array its type and its shape after the frames
+ARRAYS = {
+    "positions": (np.float64, ("atoms", 3)),
+    "cell": (np.float64, (3, 3)),
+    "trajectory": (np.int64, ()),
+    "time": (np.float64, ()),
+    "temperature": (np.float32, ()),
+}
+LABELS = {
+    "energy": (np.float64, ()),
+    "forces": (np.float32, ("atoms", 3)),
+    "stress": (np.float32, (3, 3)),
+}
+MAY_BE_NAN = ("temperature", *LABELS)  # labels that are not finite are for the checks to refuse, with their reasons
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """One independent run or box: the unit of every split.
+
+    Attributes
+    ----------
+    name : str
+        Unique within a data set.
+    kind : str
+        One of `KINDS`.
+    split : str
+        One of `SPLITS`, or "" where none is assigned.
+    details : dict
+        JSON: ensemble, temperature (K), pressure, density (g/cm3), seed, sampler, parent (name of the trajectory that
+        this one was cut from, whose split it shares) and whatever else tells where the frames are from.
+
+    Raises
+    ------
+    DatasetError
+        No name, an unknown kind or split.
+    """
+
+    name: str
+    kind: str
+    split: str = ""
+    details: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        if not isinstance(self.name, str) or not self.name:
+            raise DatasetError(f"trajectory {self.name!r}: its name must be a string that is not empty")
+        if self.kind not in KINDS:
+            raise DatasetError(f"trajectory {self.name}: kind {self.kind!r}, expected one of {', '.join(KINDS)}")
+        if self.split not in ("", *SPLITS):
+            raise DatasetError(
+                f"trajectory {self.name}: split {self.split!r}, expected one of {', '.join(SPLITS)}, or an empty string"
+            )
+        parent = self.details.get("parent") if isinstance(self.details, dict) else self.details
+        if not isinstance(parent, str | None) or not isinstance(self.details, dict):
+            raise DatasetError(
+                f"trajectory {self.name}: details {self.details!r}, expected a dict; its parent is a trajectory's name"
+            )
+
+
+def real_numbers(name, values, dtype) -> np.ndarray:
+    """An array of a type, if nothing is lost by it: neither imaginary parts nor fractions.
+
+    Raises
+    ------
+    DatasetError
+    """
+    try:
+        values = np.asarray(values)
+    except ValueError:  # ragged
+        values = np.asarray(values, dtype=object)
+    if values.dtype.kind not in "biuf":
+        raise DatasetError(f"{name}: of type {values.dtype}, expected an array of real numbers")
+    if np.issubdtype(dtype, np.integer) and values.dtype.kind == "f" and not np.array_equal(values, np.rint(values)):
+        raise DatasetError(f"{name}: expected whole numbers")
+    with np.errstate(over="ignore"):  # infinity is told by whoever wants none
+        return values.astype(dtype, copy=False)
+
+
+def frame_key(numbers, positions, cell) -> str:
+    """Name of a frame: equal for frames that are equal to the last bit, 24 hexadecimal digits.
+
+    Parameters
+    ----------
+    numbers : int array, [atoms]
+        Atomic numbers.
+    positions : array, [atoms, 3], Å
+    cell : array, [3, 3], Å
+        Zeros where the frame is not periodic.
+    """
+    parts = np.asarray(numbers, "<i4"), np.asarray(positions, "<f8"), np.asarray(cell, "<f8")
+    return hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()[:24]
+
+
+@dataclass(frozen=True, eq=False)
+class Frames:
+    """Frames of one topology: periodic all of them, or none; labelled all of them, or none.
+
+    Attributes
+    ----------
+    positions : float64 array, [frames, atoms, 3], Å
+        Grains may be broken across the boundary.
+    cell : float64 array, [frames, 3, 3], Å
+        Rows are the box vectors; all zeros where the frames are not periodic.
+    elements : list of str, [atoms]
+    bonds : int array, [bonds, 2]
+    residues : int array, [atoms]
+        Which residue each atom belongs to, numbered as they come; every residue is a grain.
+    residue_names : list of str, [residues]
+    trajectory : int array, [frames]
+        Index into the data set's trajectories; 0 unless given.
+    time : float64 array, [frames], ps
+        Within the trajectory; 0, 1, 2... unless given.
+    temperature : float32 array, [frames], K
+        At which the frame was sampled; nan (the default) where it has none.
+    energy : float64 array, [frames], eV, or None
+        The teacher's total energy.
+    forces : float32 array, [frames, atoms, 3], eV/Å, or None
+    stress : float32 array, [frames, 3, 3], eV/Å^3, or None
+        ASE's sign: positive where the box pulls inwards (tension).
+
+    Raises
+    ------
+    DatasetError
+        An array is missing, has another shape than the rest, or holds a number that is not finite. Labels alone may be
+        not finite: `check_labels` refuses them, with the reason.
+    """
+
+    positions: np.ndarray
+    cell: np.ndarray
+    elements: list
+    bonds: np.ndarray
+    residues: np.ndarray
+    residue_names: list
+    trajectory: np.ndarray = None
+    time: np.ndarray = None
+    temperature: np.ndarray = None
+    energy: np.ndarray | None = None
+    forces: np.ndarray | None = None
+    stress: np.ndarray | None = None
+
+    def __post_init__(self):
+        for name in ("elements", "residue_names"):
+            if isinstance(values := getattr(self, name), str) or not np.iterable(values):
+                raise DatasetError(f"{name}: {values!r}, expected a list of strings")
+            self._set(name, [str(value) for value in values])
+        self._check_frames()
+        self._check_cells()
+        self._check_topology()
+
+    def _set(self, name, value):
+        object.__setattr__(self, name, value)
+
+    def _check_frames(self):
+        positions = real_numbers("positions", self.positions, float)
+        count = len(positions) if positions.ndim else 0
+        defaults = {
+            "trajectory": np.zeros(count, int),
+            "time": np.arange(count, dtype=float),
+            "temperature": np.full(count, np.nan),
+        }
+        for name, (dtype, shape) in (ARRAYS | LABELS).items():
+            values = getattr(self, name)
+            if values is None and name in LABELS:
+                continue
+            values = defaults.get(name) if values is None else values
+            if values is None:
+                raise DatasetError(f"{name}: missing; every frame needs positions and a cell (zeros: not periodic)")
+            values = real_numbers(name, values, dtype)
+            expected = tuple(len(self.elements) if size == "atoms" else size for size in shape)
+            if values.ndim == 0 or values.shape[1:] != expected:
+                raise DatasetError(
+                    f"{name}: shape {values.shape}, expected {('frames', *expected)} by the atoms listed"
+                )
+            if len(values) != count:
+                raise DatasetError(f"{name}: {len(values)} frames, but positions have {count}")
+            bad = np.flatnonzero(~np.isfinite(values.reshape(count, -1 if count else 1)).all(axis=1))
+            if len(bad) and name not in MAY_BE_NAN:
+                raise DatasetError(
+                    f"{name}: not finite in frame {bad[0]} ({len(bad)} such frames); remove these frames"
+                )
+            self._set(name, values)
+        if count == 0:
+            raise DatasetError("the set holds no frames")
+        if (self.energy is None) != (self.forces is None):
+            missing = "energy" if self.energy is None else "forces"
+            raise DatasetError(f"{missing}: missing; labelled frames have both energy and forces, others neither")
+        if self.stress is not None and self.energy is None:
+            raise DatasetError("stress: given without energy and forces")
+
+    def _check_cells(self):
+        empty = ~self.cell.any(axis=(1, 2))
+        if empty.any() and not empty.all():
+            raise DatasetError(
+                f"cell: frame {np.argmax(empty)} is not periodic, but frame {np.argmin(empty)} is; make them two sets"
+            )
+        flat = np.flatnonzero(np.abs(np.linalg.det(self.cell)) < 1e-6)
+        if self.periodic and len(flat):
+            raise DatasetError(f"cell: frame {flat[0]} has no volume; the box vectors are its rows, in Å")
+        if self.stress is not None and not self.periodic:
+            raise DatasetError("stress: given, but the frames are not periodic (their cells are zero)")
+
+    def _check_topology(self):
+        atoms, names = self.num_atoms, self.residue_names
+        unknown = sorted({e for e in self.elements if e.upper() not in app.Element._elements_by_symbol})
+        if unknown:
+            raise DatasetError(f"elements: {', '.join(unknown)} unknown; expected chemical symbols")
+        residues, bonds = (real_numbers(name, getattr(self, name), int) for name in ("residues", "bonds"))
+        if bonds.size % 2:
+            raise DatasetError(f"bonds: shape {bonds.shape}, expected (bonds, 2)")
+        bonds = bonds.reshape(-1, 2)
+        if residues.shape != (atoms,) or residues.min() < 0 or residues.max() >= len(names):
+            raise DatasetError(f"residues: expected one index below {len(names)} for each of {atoms} atoms")
+        present, first = np.unique(residues, return_index=True)
+        if len(present) < len(names):
+            absent = sorted(set(range(len(names))) - set(present.tolist()))[0]
+            raise DatasetError(f"residues: residue {absent} ({names[absent]}) has no atoms; leave out its name")
+        if (np.diff(first) < 0).any():
+            raise DatasetError("residues: number them in the order in which their first atoms come")
+        if bonds.size and not 0 <= bonds.min() <= bonds.max() < atoms:
+            raise DatasetError(f"bonds: atom {bonds.max()} named, but the set has {atoms} atoms")
+        self._set("residues", residues)
+        self._set("bonds", bonds)
+
+    def __len__(self):
+        return len(self.positions)
+
+    @property
+    def num_atoms(self) -> int:
+        return len(self.elements)
+
+    @property
+    def num_grains(self) -> int:
+        """Of one frame."""
+        return len(self.residue_names)
+
+    @property
+    def labelled(self) -> bool:
+        return self.energy is not None
+
+    @property
+    def periodic(self) -> bool:
+        return bool(self.cell[0].any())
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """Atomic numbers, int32 array, [atoms]."""
+        return np.array([app.Element.getBySymbol(element).atomic_number for element in self.elements], np.int32)
+
+    def keys(self) -> list:
+        """`frame_key` of each frame, list of str."""
+        numbers = self.numbers
+        return [frame_key(numbers, positions, cell) for positions, cell in zip(self.positions, self.cell)]
+
+    def grain_map(self) -> GrainMap:
+        """Grains of this topology."""
+        return GrainMap.from_arrays(self.elements, self.bonds, self.residues, names=self.residue_names)
+
+    def take(self, indices) -> "Frames":
+        """Some of the frames: indices, a slice or a mask."""
+        arrays = {name: getattr(self, name) for name in (*ARRAYS, *LABELS)}
+        return replace(self, **{name: values[indices] for name, values in arrays.items() if values is not None})
+
+    def atoms(self, index):
+        """One frame as ase.Atoms, with its labels on a SinglePointCalculator (needs ASE)."""
+        from ase import Atoms
+        from ase.calculators.singlepoint import SinglePointCalculator
+
+        cell = self.cell[index] if self.periodic else None
+        atoms = Atoms(self.elements, positions=self.positions[index], cell=cell, pbc=self.periodic)
+        labels = {name: getattr(self, name) for name in LABELS}
+        labels = {name: np.asarray(values[index], dtype=float) for name, values in labels.items() if values is not None}
+        if labels:
+            labels["energy"] = float(labels["energy"])
+            if "stress" in labels:
+                labels["stress"] = labels["stress"].flat[[0, 4, 8, 5, 2, 1]]  # ASE keeps xx yy zz yz xz xy
+            atoms.calc = SinglePointCalculator(atoms, **labels)
+        return atoms
+
+    def same_topology(self, other) -> bool:
+        """Whether frames of both could stand in one set."""
+        return (
+            self.periodic == other.periodic
+            and self.elements == other.elements
+            and self.residue_names == other.residue_names
+            and np.array_equal(self.residues, other.residues)
+            and np.array_equal(self.bonds, other.bonds)
+            and all((getattr(self, name) is None) == (getattr(other, name) is None) for name in LABELS)
+        )
+
+    @classmethod
+    def concatenate(cls, sets) -> "Frames":
+        """Frames of the same topology, one after another."""
+        sets = list(sets)
+        for other in sets[1:]:
+            if not sets[0].same_topology(other):
+                raise DatasetError("frames of different topologies, or labelled and not, cannot stand in one set")
+        names = [name for name in (*ARRAYS, *LABELS) if getattr(sets[0], name) is not None]
+        return replace(sets[0], **{name: np.concatenate([getattr(frames, name) for frames in sets]) for name in names})

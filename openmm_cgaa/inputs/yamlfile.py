@@ -1,0 +1,83 @@
+"""YAML files: keys and values, each key once, nothing that grows beyond the file."""
+
+import yaml
+
+from ..errors import CGAAError
+
+LARGEST = 10_000_000  # bytes of a file, and values that its aliases stand for
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands there twice, of which YAML would take the last one without a word."""
+
+    def construct_mapping(self, node, deep=False):
+        lines = {}
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            name, line = (key.tag, str(key.value)), key.start_mark.line + 1
+            if name in lines:
+                raise CGAAError(f"{key.value} stands there twice, in lines {lines[name]} and {line}; leave one out")
+            lines[name] = line
+        return super().construct_mapping(node, deep)
+
+
+def parse_yaml(text):
+    """What a YAML text holds.
+
+    Parameters
+    ----------
+    text : str or bytes
+
+    Raises
+    ------
+    CGAAError
+        It is not YAML, holds a key twice, or aliases that stand for more than ten million values.
+    """
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _size(node, {}) > LARGEST:
+            raise CGAAError(f"its aliases stand for more than {LARGEST} values; write out what is meant")
+        return loader.construct_document(node)
+    except RecursionError:
+        raise CGAAError("not YAML that can be read: its blocks are nested too deep") from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # ValueError: a date or a number that cannot be
+        if isinstance(error, CGAAError):
+            raise
+        raise CGAAError(f"not YAML ({' '.join(str(error).split())})") from None
+
+
+def read_yaml(path, what) -> dict:
+    """The mapping that a YAML file holds; `what` says for messages what was expected.
+
+    Raises
+    ------
+    CGAAError
+        The file is missing, not YAML, holds a key twice, or no mapping.
+    """
+    try:
+        with open(path, "rb") as file:
+            text = file.read(LARGEST + 1)
+    except OSError as error:
+        raise CGAAError(f"{path}: {error.strerror}; expected {what}") from None
+    if len(text) > LARGEST:
+        raise CGAAError(f"{path}: is larger than {LARGEST // 10**6} MB; expected {what}")
+    try:
+        values = parse_yaml(text)
+    except CGAAError as error:
+        raise CGAAError(f"{path}: {error}") from None
+    if not isinstance(values, dict):
+        found = "is empty" if values is None else f"holds {str(values)[:60]!r}"
+        raise CGAAError(f"{path}: expected {what}: keys and values, but the file {found}")
+    return values
+
+
+def _size(node, known):
+    """Values in a node with all aliases written out; a node inside itself has no end."""
+    if id(node) not in known:
+        known[id(node)] = LARGEST + 1  # until it is known
+        inner = node.value if isinstance(node, yaml.CollectionNode) else []
+        pairs = isinstance(node, yaml.MappingNode)
+        known[id(node)] = 1 + sum(_size(n, known) for entry in inner for n in (entry if pairs else [entry]))
+    return known[id(node)]

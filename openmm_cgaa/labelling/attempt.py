@@ -1,0 +1,82 @@
+"""One frame labelled by a teacher: tried, repeated, described; what a worker runs."""
+
+import json
+import sys
+import time
+from contextlib import contextmanager, suppress
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from ..data.dataset import same_teacher
+from ..errors import EngineError
+from ..host import signals
+from .parts import Label
+from .teachers import load_teacher
+
+
+class Job(NamedTuple):
+    """One frame to label: numbers [atoms], positions [atoms, 3] Å, cell [3, 3] Å (zeros: not periodic)."""
+
+    numbers: np.ndarray
+    positions: np.ndarray
+    cell: np.ndarray
+
+
+def attempt(teacher, job) -> Label | str:
+    """The label of a frame or, where the teacher raises, its reason."""
+    from ase import Atoms
+
+    periodic = bool(np.any(job.cell))
+    atoms = Atoms(job.numbers, job.positions, cell=job.cell if periodic else None, pbc=periodic)
+    atoms.calc = teacher.calculator
+    start = time.perf_counter()
+    try:
+        energy, forces = float(atoms.get_potential_energy()), np.asarray(atoms.get_forces(), np.float32)
+    except Exception as error:  # a foreign package: anything may come
+        signals.check()
+        return f"the teacher failed: {type(error).__name__}: {error}"
+    stress = None
+    if periodic and teacher.gives_stress:
+        with suppress(Exception):  # some classes list a stress that their weights or settings do not give
+            stress = np.asarray(atoms.get_stress(voigt=False), np.float32)
+    if forces.shape != (len(atoms), 3):
+        return f"the teacher failed: its forces have the shape {forces.shape}, expected ({len(atoms)}, 3)"
+    return Label(energy, forces, stress, time.perf_counter() - start)
+
+
+def introduce(spec, settings, topologies) -> dict:
+    """On a worker: the teacher's identity, once every topology is found fit for it."""
+    teacher = _loaded(spec, settings)
+    for topology in topologies:
+        teacher.check(*topology)
+    return teacher.identity
+
+
+def attempt_as(identity, spec, settings, threads, job) -> Label | str:
+    """On a worker: the label of a frame by the teacher of this identity, loaded once for each process."""
+    teacher = _loaded(spec, settings)
+    if not same_teacher(teacher.identity, identity):
+        raise EngineError(f"the workers have different teachers: {teacher.identity} and {identity}; install the same")
+    with _threads(threads):
+        return attempt(teacher, job)
+
+
+@cache
+def _loaded(spec, settings):
+    return load_teacher(spec, **json.loads(settings))
+
+
+@contextmanager
+def _threads(count):
+    """Threads of torch, if the teacher uses it at all."""
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else None
+    try:
+        if torch:
+            torch.set_num_threads(count)
+        yield
+    finally:
+        if torch:
+            torch.set_num_threads(before)

@@ -1,0 +1,134 @@
+"""Workers by Dask: processes of this machine, or a cluster that is already there."""
+
+import hashlib
+import json
+import logging
+import os
+import platform
+import re
+import tempfile
+from contextlib import contextmanager
+from itertools import islice
+
+import dask
+from dask.distributed import Client, KilledWorker, LocalCluster, as_completed
+from distributed.security import Security
+from distributed.utils import silence_logging_cmgr
+
+from ..errors import EngineError
+from ..host import signals
+from .attempt import attempt_as
+
+FAILURES = 5  # workers that may die over one frame before it is given up; those die, too, that were killed by hand
+IN_FLIGHT = 512  # frames that the scheduler holds at a time
+PATIENCE = 60  # seconds to wait for a scheduler and its first worker
+ADDRESS = re.compile(r"((tcp|tls|ws|wss)://)?(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):(\d{1,5})/?")
+# glibc gives every large block back to the kernel at once and faults it in again: a sixth of the time of a label
+MALLOC = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=34359738368"
+MALLOC += ":glibc.malloc.top_pad=268435456"
+
+
+@contextmanager
+def connect(workers, threads, scheduler=None):
+    """A Dask client of a scheduler or, without one, of a cluster of processes that lives as long as the context.
+
+    Raises
+    ------
+    EngineError
+        What is given is no address, the scheduler does not answer, or has no workers.
+    """
+    if scheduler is not None:
+        _check_address(scheduler)  # Dask would start its threads first, and never end them
+    if scheduler is None:
+        with _local_cluster(workers, threads) as cluster, Client(cluster, set_as_default=False) as client:
+            yield client
+        return
+    try:
+        client = Client(scheduler, timeout=PATIENCE, set_as_default=False)
+    except (OSError, ValueError) as error:
+        port = ADDRESS.fullmatch(scheduler)[4]
+        raise EngineError(
+            f"no Dask scheduler answers at {scheduler} ({error}); start one there with: dask scheduler --port {port}, "
+            f"and its workers with: dask worker {scheduler}"
+        ) from error
+    # a lost scheduler is told by our own error
+    with silence_logging_cmgr(logging.CRITICAL), client:
+        try:
+            client.wait_for_workers(1, timeout=PATIENCE)
+        except TimeoutError as error:
+            raise EngineError(
+                f"the Dask scheduler at {scheduler} has no workers; start some: dask worker {scheduler}"
+            ) from error
+        yield client
+
+
+def _check_address(scheduler):
+    found = ADDRESS.fullmatch(scheduler) if isinstance(scheduler, str) else None
+    if found is None or not 0 < int(found[4]) < 2**16:
+        raise EngineError(
+            f"scheduler {scheduler!r}: expected the address that dask scheduler prints, such as tcp://host:8786"
+        )
+    if found[2] == "tls" and Security().get_connection_args("client")["ssl_context"] is None:
+        raise EngineError(
+            f"scheduler {scheduler}: no certificates; name them in Dask's configuration (distributed.comm.tls)"
+        )
+
+
+def run(client, spec, settings, threads, identity, jobs):
+    """Labels of all jobs as they come, as of `labelling.Engine`. A worker that dies loses none: Dask starts its frames
+    anew elsewhere."""
+    teacher = hashlib.sha256(json.dumps([identity, settings], sort_keys=True).encode()).hexdigest()[:16]
+    waiting, keys = iter(jobs.items()), {}
+    # fetches every result as soon as it is there: a worker that dies takes none along
+    running = as_completed(loop=client.loop, with_results=True, raise_errors=False)
+
+    def submit(count):
+        for key, job in islice(waiting, count):
+            name = f"label-{teacher}-{key}"  # the scheduler knows no two tasks of one name: nothing is done twice
+            keys[name] = key
+            running.add(client.submit(attempt_as, identity, spec, settings, threads, job, key=name))
+
+    submit(IN_FLIGHT)
+    for future, result in running:
+        if future.status == "error":
+            _, error, _ = result
+            if not isinstance(error, KilledWorker):
+                raise error
+            result = f"more than {FAILURES} workers died in its company; is there memory enough?"
+        elif isinstance(result, BaseException):
+            raise EngineError(
+                "the Dask scheduler was lost; all finished frames are kept, run the same command to go on"
+            ) from result
+        submit(1)
+        yield keys.pop(future.key), result
+
+
+@contextmanager
+def _local_cluster(workers, threads):
+    environment = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENMM_CPU_THREADS")}
+    if platform.libc_ver()[0] == "glibc":
+        environment["GLIBC_TUNABLES"] = os.environ.get("GLIBC_TUNABLES", MALLOC)
+    before = dict(os.environ)
+    settings = {f"distributed.{who}.http.routes": [] for who in ("scheduler", "worker")}  # no pages
+    settings["distributed.nanny.pre-spawn-environ"] = environment
+    try:
+        with dask.config.set(settings), tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+            with signals.undisturbed(), signals.deferred() as stop:  # Dask cannot close a cluster that is half there
+                cluster = LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    memory_limit=None,
+                    host="127.0.0.1",  # neither the scheduler nor its pages ask who calls: nobody else may
+                    dashboard_address="127.0.0.1:0",
+                    local_directory=scratch,
+                    silence_logs=logging.CRITICAL,
+                    scheduler_kwargs={"allowed_failures": FAILURES, "dashboard": False},
+                )
+            with cluster:
+                if stop:
+                    raise signals.Interrupted(stop.number)
+                yield cluster
+    finally:  # Dask leaves what it sets for its workers in this process, too
+        for name in set(os.environ) - set(before):
+            del os.environ[name]
+        os.environ.update(before)

@@ -1,0 +1,126 @@
+"""An OpenMM System as an ASE calculator."""
+
+import numpy as np
+import openmm
+from ase.calculators.calculator import Calculator, all_changes
+from ase.data import atomic_masses
+from ase.stress import full_3x3_to_voigt_6_stress
+from openmm.app.internal.unitcell import reducePeriodicBoxVectors
+from openmm.unit import dalton, kilojoule_per_mole, nanometer
+
+from ..engines.saved import load_system
+from ..errors import EngineError
+from ..structures import lattice
+from ..units import ANGSTROM_PER_NM, KJMOL_PER_EV, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
+
+STRAINS = {"Reference": 1e-4}  # of a finite difference, in double precision; elsewhere forces are summed in single
+STRAIN = 1e-3
+MASS_TOLERANCE = 0.1  # Da
+
+
+class OpenMMCalculator(Calculator):
+    """Energy, forces and, where it is periodic, stress of an OpenMM System.
+
+    The stress is a central difference of the energy under affine strain of cell and atoms, for OpenMM has none.
+    Interactions that end at a hard cutoff make it noisy, for a few pairs cross it; a switching function does not.
+
+    Parameters
+    ----------
+    path : path
+        The System, by ``openmm.XmlSerializer``.
+    platform : str
+        ``Reference`` is exact; the others are faster, and coarser in the stress.
+
+    Raises
+    ------
+    EngineError
+        The file is not a System, has constraints (whose bonds would get no force), or the platform is not there.
+    """
+
+    implemented_properties = ["energy", "forces"]
+
+    def __init__(self, path, platform="Reference"):
+        super().__init__()
+        self.system = _read(path)
+        self.periodic = self.system.usesPeriodicBoundaryConditions()
+        if self.periodic:
+            self.implemented_properties = ["energy", "forces", "stress"]
+            _reach_over_the_boundary(self.system)
+        self.strain = STRAINS.get(platform, STRAIN)
+        try:
+            where = openmm.Platform.getPlatformByName(platform)
+            self.context = openmm.Context(self.system, openmm.VerletIntegrator(0.001), where)
+        except openmm.OpenMMException as error:
+            raise EngineError(f"{path}: OpenMM cannot set the System up on platform {platform}: {error}") from error
+
+    def misfit(self, numbers, periodic):
+        """Why such atoms are not those of the System, or None."""
+        count = self.system.getNumParticles()
+        if len(numbers) != count:
+            return f"they have {len(numbers)} atoms, but its System has {count} particles"
+        if periodic != self.periodic:
+            kinds = {True: "periodic", False: "not periodic"}
+            return f"they are {kinds[periodic]}, but its System is {kinds[self.periodic]}"
+        masses = np.array([self.system.getParticleMass(i).value_in_unit(dalton) for i in range(count)])
+        expected = atomic_masses[numbers]
+        # repartitioned masses say nothing of the elements; the same masses in another order say much
+        if np.allclose(np.sort(masses), np.sort(expected), atol=MASS_TOLERANCE):
+            wrong = np.flatnonzero(np.abs(masses - expected) > MASS_TOLERANCE)
+            if len(wrong):
+                return f"their atoms stand in another order than its System's, whose masses differ at atom {wrong[0]}"
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
+        """Called by ASE."""
+        super().calculate(atoms, properties, system_changes)
+        positions, cell, turn = self.atoms.positions, None, np.eye(3)
+        if self.periodic:
+            cell, turn = lattice.triangular(self.atoms.cell.array)
+            positions = positions @ turn
+        energy, forces = self._evaluate(positions, cell, forces=True)
+        self.results = {"energy": energy, "forces": forces @ turn.T}
+        if self.periodic and "stress" in properties:
+            stress = turn @ self._stress(positions, cell) @ turn.T
+            self.results["stress"] = full_3x3_to_voigt_6_stress(stress)
+
+    def _stress(self, positions, cell):
+        """[3, 3], eV/Å^3. A strain below the diagonal keeps the cell triangular, and the stress is symmetric."""
+        stress = np.zeros((3, 3))
+        for i, j in zip(*np.tril_indices(3)):
+            energies = []
+            for step in (self.strain, -self.strain):
+                deformation = np.eye(3)
+                deformation[i, j] += step
+                energies.append(self._evaluate(positions @ deformation, cell @ deformation)[0])
+            stress[i, j] = stress[j, i] = (energies[0] - energies[1]) / (2 * self.strain)
+        return stress / np.abs(np.linalg.det(cell))
+
+    def _evaluate(self, positions, cell, forces=False):
+        """Energy in eV and, if wanted, forces [atoms, 3] in eV/Å."""
+        if cell is not None:
+            box = [openmm.Vec3(*row) for row in cell / ANGSTROM_PER_NM]
+            self.context.setPeriodicBoxVectors(*reducePeriodicBoxVectors(box))
+        self.context.setPositions(positions / ANGSTROM_PER_NM)
+        state = self.context.getState(energy=True, forces=forces)
+        energy = state.getPotentialEnergy().value_in_unit(kilojoule_per_mole) / KJMOL_PER_EV
+        if not forces:
+            return energy, None
+        found = state.getForces(asNumpy=True).value_in_unit(kilojoule_per_mole / nanometer)
+        return energy, np.array(found) / KJMOL_PER_NM_PER_EV_PER_ANGSTROM
+
+
+def _reach_over_the_boundary(system):
+    """Bonded terms by the nearest image: frames need not hold whole molecules, as OpenMM expects by default."""
+    for force in system.getForces():
+        for name in ("setUsesPeriodicBoundaryConditions", "setExceptionsUsePeriodicBoundaryConditions"):
+            if hasattr(force, name):
+                getattr(force, name)(True)
+
+
+def _read(path):
+    system = load_system(path)
+    if system.getNumConstraints():
+        raise EngineError(
+            f"{path}: the System has {system.getNumConstraints()} constraints, whose bonds would get no force; make it "
+            "with constraints=None, rigidWater=False"
+        )
+    return system

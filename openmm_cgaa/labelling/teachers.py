@@ -1,0 +1,290 @@
+"""Teachers: potentials of atoms, slow and good, whose energies and forces a model learns. Any ASE calculator is one."""
+
+import hashlib
+import importlib
+import inspect
+import json
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import EngineError
+
+SEVENNET = "sevennet-0-d3"
+D3_ELEMENTS = 94  # D3 has parameters from H to Pu
+ASE_MISSING = "a teacher needs the package ase, which is not installed; install it with: pip install 'openmm-cgaa[ase]'"
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A potential and what tells it from any other.
+
+    Attributes
+    ----------
+    calculator : ASE calculator
+        Energy in eV (total), forces in eV/Å, stress in eV/Å^3 where it has one.
+    identity : dict
+        ``name``, ``settings``, ``versions``, ``weights_sha256``; JSON. Two teachers are the same if name, settings and
+        weights agree (`dataset.same_teacher`).
+    elements : frozenset of str, optional
+        All that it knows; None: it does not tell.
+    fits : callable, optional
+        ``fits(numbers, periodic)`` says in words why it cannot label such atoms, or None.
+    """
+
+    calculator: object
+    identity: dict
+    elements: frozenset | None = None
+    fits: Callable | None = None
+
+    @property
+    def gives_stress(self) -> bool:
+        return "stress" in getattr(self.calculator, "implemented_properties", ())
+
+    def check(self, numbers, periodic, where="the frames"):
+        """Whether atoms of one topology can be labelled, found out before anything is computed.
+
+        Parameters
+        ----------
+        numbers : int array [atoms]
+            Atomic numbers.
+        periodic : bool
+        where : str
+            Named in the error.
+
+        Raises
+        ------
+        EngineError
+            The teacher does not know an element, or was made for other atoms.
+        """
+        from ase.data import chemical_symbols
+
+        name = self.identity["name"]
+        found = {chemical_symbols[z] for z in np.unique(numbers)}
+        unknown = sorted(found - self.elements) if self.elements is not None else []
+        if unknown:
+            raise EngineError(
+                f"{where}: the teacher {name} does not know {', '.join(unknown)}; it knows {len(self.elements)} "
+                "elements. Take another teacher, or leave these frames out"
+            )
+        reason = self.fits and self.fits(np.asarray(numbers), bool(periodic))
+        if reason:
+            raise EngineError(f"{where}: the teacher {name} cannot label them: {reason}")
+
+
+def load_teacher(spec, **settings) -> Teacher:
+    """A teacher by its name.
+
+    Parameters
+    ----------
+    spec : str
+        ``sevennet-0-d3`` (`sevennet_0_d3`), ``openmm:system.xml`` (an OpenMM System, `openmm_system`), or the import
+        path of an ASE calculator's class, ``package.module:Class``. Its module is imported, which runs what stands in
+        it; functions and other classes are refused uncalled.
+    **settings
+        For the class. Those that are paths of files count as weights: they enter the
+        teacher's identity by their contents, not by where they lie.
+
+    Raises
+    ------
+    EngineError
+        There is no such teacher, a package is missing, or the settings do not fit.
+    """
+    try:
+        json.dumps(settings)
+    except TypeError as error:
+        raise EngineError(
+            f"teacher {spec}: its settings go into its provenance, so they must be JSON; {error}"
+        ) from None
+    if not isinstance(spec, str):
+        raise EngineError(f"teacher {spec!r}: expected its name or import path, as text")
+    if spec == SEVENNET:
+        return _sevennet(settings)
+    kind, _, rest = spec.partition(":")
+    if kind == "openmm" and rest:
+        return _openmm(rest, settings)
+    if not rest or not all(part.isidentifier() for part in kind.split(".")):
+        raise EngineError(
+            f"teacher {spec!r} is not known; give {SEVENNET}, openmm:SYSTEM.xml, or the import path of an ASE "
+            "calculator as package.module:Class, such as ase.calculators.lj:LennardJones"
+        )
+    return _imported(spec, settings)
+
+
+def sevennet_0_d3(dispersion=True, device="auto", fast=True):
+    """SevenNet-0 and the D3(BJ) dispersion of PBE, summed: the teacher of the bundled models.
+
+    SevenNet-0: Park et al., J. Chem. Theory Comput. 20, 4857 (2024), the weights that sevenn 0.13.0 brings along.
+    D3(BJ): Grimme, Ehrlich, Goerigk, J. Comput. Chem. 32, 1456 (2011), with the parameters of PBE.
+
+    Parameters
+    ----------
+    dispersion : bool
+        Whether D3 is added.
+    device : str
+        Where SevenNet-0 computes; D3 always computes on the CPU.
+    fast : bool
+        On a CPU, convolve in one pass (`convolution.speed_up`): the same numbers sooner.
+
+    Returns
+    -------
+    ase.calculators.calculator.BaseCalculator
+        Energy in eV (total), forces in eV/Å, stress in eV/Å^3.
+
+    Raises
+    ------
+    EngineError
+        If sevenn, dftd3 or ase is not installed.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*tensor product accelerator.*")
+            warnings.filterwarnings("ignore", category=FutureWarning)
+            from ase.calculators.mixing import SumCalculator
+            from dftd3.ase import DFTD3
+            from sevenn.calculator import SevenNetCalculator
+
+            sevennet = SevenNetCalculator("7net-0", device=device)
+    except ImportError as error:
+        raise EngineError(
+            f"the teacher SevenNet-0 + D3 needs the package {error.name}, which is not installed; "
+            "install it with: pip install 'openmm-cgaa[teacher]'"
+        ) from error
+    if fast:
+        from .sevennet_cpu import speed_up
+
+        speed_up(sevennet.model)
+    return SumCalculator([sevennet, DFTD3(method="PBE", damping="d3bj")]) if dispersion else sevennet
+
+
+def openmm_system(path, platform="Reference"):
+    """An ASE calculator of an OpenMM System in XML; see `openmm_calculator.OpenMMCalculator`."""
+    try:
+        from .openmm_calculator import OpenMMCalculator
+    except ImportError as error:
+        raise EngineError(ASE_MISSING) from error
+    return OpenMMCalculator(path, platform)
+
+
+def file_sha256(path) -> str:
+    """SHA-256 of a file's contents, hexadecimal."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def _sevennet(settings):
+    calculator = _make(sevennet_0_d3, SEVENNET, settings)
+    from ase.data import chemical_symbols
+    from sevenn.util import pretrained_name_to_path
+
+    dispersion = settings.get("dispersion", True)
+    parts = calculator.mixer.calcs if dispersion else [calculator]
+    known = [z for z in parts[0].type_map if not dispersion or z <= D3_ELEMENTS]
+    identity = {
+        "name": SEVENNET,
+        "settings": {"dispersion": bool(dispersion)},  # the device changes nothing but the rounding
+        "versions": {name: version(name) for name in ("sevenn", "dftd3", "torch", "e3nn")},
+        "weights_sha256": file_sha256(pretrained_name_to_path("7net-0")),
+    }
+    return Teacher(calculator, identity, frozenset(chemical_symbols[z] for z in known))
+
+
+def _openmm(path, settings):
+    calculator = _make(partial(openmm_system, path), f"openmm:{path}", settings)
+    identity = {
+        "name": f"openmm:{Path(path).name}",
+        "settings": {},  # the platform changes nothing but the rounding
+        "versions": {"openmm": version("openmm")},
+        "weights_sha256": file_sha256(path),
+    }
+    return Teacher(calculator, identity, fits=calculator.misfit)
+
+
+def _imported(spec, settings):
+    module, _, name = spec.partition(":")
+    package = module.split(".")[0]
+    try:
+        factory = importlib.import_module(module)
+    except ImportError as error:
+        needed = (error.name or package).split(".")[0]
+        absent = (
+            f"there is no module {needed}; install the package that brings it (pip may know it by another name), or "
+            "give the folder of a module of your own in the variable PYTHONPATH"
+        )
+        raise EngineError(f"teacher {spec}: {absent if find_spec(needed) is None else error}") from error
+    except Exception as error:  # a foreign module: anything may come
+        raise EngineError(
+            f"teacher {spec}: module {module} cannot be imported: {type(error).__name__}: {error}"
+        ) from error
+    for part in name.split("."):
+        if not hasattr(factory, part):
+            raise EngineError(f"teacher {spec}: module {module} has no {name}; look up the name of the calculator")
+        factory = getattr(factory, part)
+    _check_class(factory, spec)  # before it is called: a plan may name anything
+    calculator = _make(factory, spec, settings)
+    files = {key: Path(value) for key, value in settings.items() if _is_file(value)}
+    hashes = [file_sha256(files[key]) for key in sorted(files)]
+    identity = {
+        "name": spec,
+        "settings": {key: files[key].name if key in files else value for key, value in settings.items()},
+        "versions": _versions(package),
+        "weights_sha256": hashes[0] if len(hashes) == 1 else _digest(hashes),
+    }
+    return Teacher(calculator, identity)
+
+
+def _check_class(factory, spec):
+    """Refuse what is no class of ASE calculators; nothing of it is called to find out."""
+    needed = ("implemented_properties", "get_potential_energy", "get_forces")
+    if not inspect.isclass(factory):
+        raise EngineError(
+            f"teacher {spec}: a {type(factory).__name__}, expected the class of an ASE calculator. Instead of a "
+            "function that makes one, write a class of your own that derives from the calculator's, and name that"
+        )
+    missing = [attribute for attribute in needed if not hasattr(factory, attribute)]
+    if missing:
+        raise EngineError(f"teacher {spec}: {factory.__name__} is no ASE calculator; it has no {missing[0]}")
+
+
+def _make(factory, spec, settings):
+    """Call a factory; what it does not take, or stumbles on, becomes an error that names the teacher."""
+    try:
+        inspect.signature(factory).bind(**settings)
+    except TypeError as error:
+        raise EngineError(f"teacher {spec}: {error}; it was given the settings {settings}") from None
+    except ValueError:  # a factory in C without a signature: the call itself will tell
+        pass
+    try:
+        return factory(**settings)
+    except EngineError:
+        raise
+    except Exception as error:  # a foreign package: anything may come
+        raise EngineError(
+            f"teacher {spec} could not be made with the settings {settings}: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _is_file(value):
+    try:
+        return isinstance(value, (str, Path)) and Path(value).is_file()
+    except OSError:  # too long for a name
+        return False
+
+
+def _digest(hashes):
+    return hashlib.sha256("".join(hashes).encode()).hexdigest() if hashes else None
+
+
+def _versions(package):
+    found = {}
+    for name in packages_distributions().get(package, [package]):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # a module of the user's own
+            found[name] = None
+    return found

@@ -1,0 +1,55 @@
+"""Where the atoms of a topology go in a network: the fixed part of each graph."""
+
+from typing import List, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Layout(NamedTuple):
+    """The fixed part of a `Graph`: where the atoms of a topology go.
+
+    Attributes
+    ----------
+    atom_index : Tensor of int64, [atoms]
+        ``positions[atom_index]`` is in network order (grains sorted by type, slots in order).
+    parent : Tensor of int64, [atoms]
+        The atom before this one in its grain's bond tree (network order); the first atom is its own parent.
+    atom_grain : Tensor of int64, [atoms]
+    grain_atoms : Tensor of int64, [grains, slots of the largest grain]
+        Atoms of each grain in network order, padded with -1.
+    counts : list of int
+        Grains of each type.
+    """
+
+    atom_index: Tensor
+    parent: Tensor
+    atom_grain: Tensor
+    grain_atoms: Tensor
+    counts: List[int]
+
+
+def layout_of(grain_map) -> Layout:
+    """The layout of a `GrainMap` that is matched to a model's types."""
+    atom_index, counts = grain_map.network_order()
+    counts = [int(count) for count in counts]
+    parent, atom_grain, rows = [], [], []
+    largest = max((t.num_slots for t, count in zip(grain_map.types, counts) if count), default=1)
+    atom = 0
+    for grain_type, count in zip(grain_map.types, counts):
+        parents = list(range(grain_type.num_slots))
+        for above, below in grain_type.tree:
+            parents[below] = above
+        for _ in range(count):
+            parent.extend(atom + p for p in parents)
+            atom_grain.extend([len(rows)] * grain_type.num_slots)
+            rows.append([atom + s if s < grain_type.num_slots else -1 for s in range(largest)])
+            atom += grain_type.num_slots
+    return Layout(
+        torch.as_tensor(np.asarray(atom_index), dtype=torch.int64),
+        torch.tensor(parent, dtype=torch.int64),
+        torch.tensor(atom_grain, dtype=torch.int64),
+        torch.tensor(rows, dtype=torch.int64),
+        counts,
+    )

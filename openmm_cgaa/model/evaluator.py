@@ -1,0 +1,205 @@
+"""One topology bound to one network: positions in, energy and forces out, in OpenMM's units. It scripts."""
+
+import logging
+import threading
+import warnings
+from typing import Optional, Tuple
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import CGAADomainWarning, GeometryError
+from ..host.torchstate import building, calling
+from ..mapping.layout import Layout, layout_of
+from ..neighbors.build import build_graph
+from ..nn import ConservingNetwork
+from ..structures import geometry
+from ..units import ANGSTROM_PER_NM, KJMOL_PER_EV, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
+from . import checks
+
+log = logging.getLogger("openmm_cgaa")
+
+
+class Evaluator(nn.Module):
+    """Energy and forces of one topology, everything counted: whole grains, neighbours, network.
+
+    Parameters
+    ----------
+    network : nn.Module
+    grain_map : GrainMap
+        Matched to the network's types.
+    periodic : bool
+        A periodic evaluator wants a box at each call, the other one ignores it.
+    part : int
+        0 the total, 1 the intra-grain term, 2 the rest.
+    fused : bool
+        Let Python calls go through the fused kernels where there are some (`fused_evaluation`); TorchScript never does.
+    """
+
+    @building()
+    def __init__(self, network: nn.Module, grain_map, periodic: bool, part: int = 0, fused: bool = False):
+        super().__init__()
+        self.network = network.eval()
+        self.periodic = periodic
+        self.part = part
+        self.grain_cutoff = float(network.grain_cutoff) if part != 1 else 0.0
+        self.atom_cutoff = float(network.atom_cutoff) if part != 1 else 0.0
+        dtypes = {p.dtype for p in network.parameters()}
+        self.dtype: torch.dtype = torch.float64 if torch.float64 in dtypes else torch.float32
+        # attributes, because TorchScript sees no globals
+        self.angstrom, self.kjmol, self.kjmol_per_nm = ANGSTROM_PER_NM, KJMOL_PER_EV, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
+        layout = layout_of(grain_map)
+        self.counts = layout.counts
+        self.register_buffer("atom_index", layout.atom_index)
+        self.register_buffer("back", torch.argsort(layout.atom_index))
+        self.register_buffer("parent", layout.parent)
+        self.register_buffer("atom_grain", layout.atom_grain)
+        self.register_buffer("grain_atoms", layout.grain_atoms)
+        cutoffs = self.grain_cutoff, self.atom_cutoff
+        self.check = GeometryCheck(grain_map)
+        self.fused = fused_evaluation(self.network, layout, cutoffs, self.dtype, self.check) if fused else None
+
+    def forward(self, positions: Tensor, box: Optional[Tensor] = None) -> Tuple[Tensor, Tensor]:
+        """Energy (float64, kJ/mol) and forces [atoms, 3] (kJ/mol/nm) in the topology's order.
+
+        Parameters
+        ----------
+        positions : Tensor, [atoms, 3], nm
+        box : Tensor, [3, 3], nm, or None
+            Rows are the box vectors.
+        """
+        cell: Optional[Tensor] = None
+        if self.periodic:
+            assert box is not None, "this model was bound to a periodic topology: a box is needed at each call"
+            cell = box.double() * self.angstrom
+        energy, forces, _ = self.compute(positions.double() * self.angstrom, cell)
+        return energy * self.kjmol, forces * self.kjmol_per_nm
+
+    def compute(self, positions: Tensor, cell: Optional[Tensor]) -> Tuple[Tensor, Tensor, Tensor]:
+        """Energy [], forces [atoms, 3] in the topology's order and virial [3, 3]; eV and Å in and out, float64 in.
+
+        Raises
+        ------
+        GeometryError
+            Positions or box cannot be used, see `GeometryCheck`. They are looked at whenever neighbours are listed; by
+            torch alone whenever the box changes. TorchScript raises a ValueError for what is not finite.
+        """
+        if not torch.jit.is_scripting():
+            with calling(self.atom_index.device, single=self.fused is not None):
+                if self.fused is not None:
+                    energy, forces, virial = self.fused(positions, cell, self.part)
+                    return energy, forces.index_select(0, self.back), virial
+                self.check.once(positions, cell)
+                return self.compute_by_torch(positions, cell)
+        # TorchScript can set gradient mode alone
+        if positions.is_inference():
+            raise ValueError("a TorchForce cannot run in torch.inference_mode(): step outside of it")
+        one = torch.ones(1, 1, dtype=self.dtype, device=positions.device)
+        if torch.mm(one, one).dtype != self.dtype:  # torch.is_autocast_enabled() in a script ends the process
+            raise ValueError("a TorchForce cannot run in torch.autocast(): step outside of it")
+        recorded = torch.is_grad_enabled()
+        torch.set_grad_enabled(True)
+        result = self.compute_by_torch(positions, cell)
+        torch.set_grad_enabled(recorded)
+        return result
+
+    def compute_by_torch(self, positions: Tensor, cell: Optional[Tensor]) -> Tuple[Tensor, Tensor, Tensor]:
+        layout = Layout(self.atom_index, self.parent, self.atom_grain, self.grain_atoms, self.counts)
+        with torch.no_grad():
+            graph = build_graph(positions, cell, layout, self.grain_cutoff, self.atom_cutoff, self.dtype)
+        energies, forces, virials = self.network(graph, self.part)
+        return energies[0], forces[self.back], virials[0]
+
+
+class GeometryCheck:
+    """Refuses positions and a box that the grains of a topology cannot have; in Å.
+
+    At first, and in each new box, molecules that do not fit are an error. Later they are a warning, once: a minimiser
+    tries such steps and takes them back.
+
+    Parameters
+    ----------
+    grain_map : GrainMap
+    """
+
+    def __init__(self, grain_map):
+        self.grain_map = grain_map
+        self.seen: Optional[list] = None
+        self.warned = False
+
+    def __call__(self, positions: Tensor, box: Optional[Tensor]) -> None:
+        known = [] if box is None else box.tolist()
+        positions = geometry.check_positions(positions.cpu().numpy() / ANGSTROM_PER_NM, self.grain_map.num_atoms)
+        vectors = None if box is None else geometry.check_box(box.cpu().numpy() / ANGSTROM_PER_NM)
+        try:
+            checks.check_extent(self.grain_map, positions, vectors)
+        except GeometryError as error:
+            if known != self.seen:
+                raise
+            if not self.warned:
+                warnings.warn(f"{error}. The model's numbers mean nothing there", CGAADomainWarning, stacklevel=2)
+            self.warned = True
+        self.seen = known
+
+    def once(self, positions: Tensor, box: Optional[Tensor]) -> None:
+        """Everything for each new box, and always whether all is finite."""
+        if self.seen != ([] if box is None else box.tolist()) or not bool(positions.isfinite().all()):
+            self(positions, box)
+
+
+class OwnLock:
+    """A lock; what holds one can be copied and pickled, and the copy has its own."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+
+    def __enter__(self):
+        self._lock.acquire()
+
+    def __exit__(self, *raised):
+        self._lock.release()
+
+    def __reduce__(self):
+        return OwnLock, ()
+
+
+class FusedEvaluation:
+    """A fused network with the neighbours that it goes on using; one call at a time."""
+
+    def __init__(self, network, neighbors):
+        self.network = network
+        self.neighbors = neighbors
+        self.lock = OwnLock()
+
+    def __call__(self, positions: Tensor, cell: Optional[Tensor], part: int) -> tuple:
+        with self.lock:
+            return self.network(*self.neighbors(positions, cell), part)
+
+
+def fused_evaluation(
+    network, layout: Layout, cutoffs: tuple, dtype: torch.dtype, check: GeometryCheck
+) -> Optional[FusedEvaluation]:
+    """The fused form of a network on a CPU, or None where there is none: the one place that decides.
+
+    Parameters
+    ----------
+    network : nn.Module
+        On the device where it will run, in evaluation mode.
+    layout : Layout
+    cutoffs : (float, float)
+        Of grains and atoms, Å.
+    dtype : torch.dtype
+    check : GeometryCheck
+    """
+    devices = {p.device.type for p in network.parameters()}
+    if not isinstance(network, ConservingNetwork) or devices != {"cpu"}:
+        return None
+    try:
+        from ..neighbors.verlet import VerletList
+        from ..nn.fused import FusedConserving
+    except ImportError as error:
+        log.warning("evaluation without fused kernels, about three times slower: numba does not import (%s)", error)
+        return None
+    return FusedEvaluation(
+        FusedConserving(network, layout.counts, layout.atom_grain), VerletList(layout, *cutoffs, dtype, check=check)
+    )

@@ -1,0 +1,188 @@
+"""One model is one safetensors file: weights, and as JSON its configuration, grain types, provenance and checksum.
+
+Nothing in a model file is ever unpickled: tensors are plain bytes, all else is JSON.
+"""
+
+import hashlib
+import json
+import struct
+from pathlib import Path
+
+import safetensors.torch
+from safetensors import SafetensorError
+
+from ..errors import CGAAError, ModelFileError
+from ..host.files import write_bytes
+from ..host.torchstate import building
+from ..nn import build_network, complete_config
+from .schema import UNITS, check_metadata, check_tensors
+
+FORMAT = 1
+HEADER = "openmm_cgaa"
+BUNDLED = Path(__file__).parents[1] / "models"
+ELSEWHERE = {"ec-emc-lipf6-published": "systems/ec_emc_lipf6/models"}  # of the repository; once bundled
+
+
+def bundled_models() -> list:
+    """Names of the models that come with the package."""
+    return sorted(path.stem for path in BUNDLED.glob("*.safetensors"))
+
+
+def model_card(name) -> str | None:
+    """What a bundled model is made of, good for and bad at, as Markdown; None where `name` is no bundled model."""
+    path = BUNDLED / f"{name}.md"
+    return path.read_text(encoding="utf-8") if path.is_file() else None
+
+
+def find_model(model) -> Path:
+    """The file of a bundled name or of a path; an existing file comes before a bundled name."""
+    path = Path(model)
+    if path.is_file():
+        return path
+    if (BUNDLED / f"{path}.safetensors").is_file():
+        return BUNDLED / f"{path}.safetensors"
+    if str(model) in ELSEWHERE:
+        raise ModelFileError(
+            f"model {str(model)!r} does not come with the package; give the path of its file, "
+            f"{ELSEWHERE[str(model)]}/{model}.safetensors in the repository of openmm_cgaa"
+        )
+    raise ModelFileError(
+        f"model {str(model)!r}: neither a file nor a bundled model ({', '.join(bundled_models()) or 'none is bundled'})"
+    )
+
+
+def save_model(path, network, metadata: dict, half=False) -> None:
+    """Write a network to one file; an existing file is replaced only once the new one is complete.
+
+    Parameters
+    ----------
+    path : path-like
+    network : nn.Module
+        Built by `build_network(metadata["config"], types)`.
+    metadata : dict
+        ``config`` (dict) and ``types`` (list of ``GrainType.to_dict()``); also ``provenance`` (data, seed, versions),
+        ``domain`` (what it was trained on, see `validation.check_domain`) and ``errors`` (on validation frames).
+    half : bool
+        Store the parameters (not the buffers) in float16, for networks of millions of weights; read back as float32.
+
+    Raises
+    ------
+    ModelFileError
+        If the metadata lacks a part, is not JSON or nonsense (`modelschema`), or a weight is not finite.
+    OSError
+        If the file cannot be written.
+    """
+    missing = {"config", "types"} - metadata.keys()
+    if missing:
+        raise ModelFileError(f"metadata for {path}: no {' and no '.join(sorted(missing))}; a model needs both")
+    try:
+        metadata = {**metadata, "config": complete_config(metadata["config"])}  # defaults may change, models not
+    except (AttributeError, ValueError) as error:
+        raise ModelFileError(f"config for {path}: {error}") from None
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    if half:
+        tensors |= {name: tensors[name].half() for name, _ in network.named_parameters()}
+    try:
+        header = json.loads(_canonical({"provenance": {}, "domain": {}, "errors": {}, **metadata}))
+    except (TypeError, ValueError) as error:
+        raise ModelFileError(f"metadata for {path}: {error}; only finite numbers, text, lists and dicts fit") from None
+    header.update(format=FORMAT, units=UNITS)
+    check_metadata(header, f"metadata for {path}")
+    check_tensors(tensors, f"network for {path}")
+    header["sha256"] = _digest(header, tensors)
+    write_bytes(path, safetensors.torch.save(tensors, {HEADER: _canonical(header)}))
+
+
+def model_bytes(model) -> bytes:
+    """The whole file of a bundled name or a path; `ModelFileError` if it cannot be read."""
+    path = find_model(model)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelFileError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def load_model(model) -> tuple:
+    """Load a model by bundled name, path, or from the bytes of a file.
+
+    Returns
+    -------
+    network : nn.Module
+        In eval mode and single precision, its reference energies in double.
+    metadata : dict
+        ``config``, ``types``, ``provenance``, ``domain``, ``errors``, ``format``, ``units``, ``sha256``.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is missing, truncated, altered, foreign, of a newer format, of an unknown network, or holds what
+        cannot be meant: weights that are not finite, a cutoff of zero, negative counts (`modelschema`).
+    """
+    if isinstance(model, bytes):
+        return load_model_bytes(model)
+    return load_model_bytes(model_bytes(model), str(find_model(model)))
+
+
+@building(seed=0)  # of weights that the file's replace
+def load_model_bytes(data: bytes, source: str = "model from memory") -> tuple:
+    """As `load_model`; ``source`` names the file in errors."""
+    metadata = read_metadata(data, source)
+    tensors = safetensors.torch.load(data)
+    if metadata.get("sha256") != _digest(metadata, tensors):
+        raise ModelFileError(
+            f"{source}: the checksum does not match, the file was altered or damaged; get a fresh copy of it"
+        )
+    types = check_metadata(metadata, source)
+    check_tensors(tensors, source)
+    try:
+        network = build_network(metadata["config"], types)
+        # files from before molecules had walls have no ranges for them: they stay as they are built, without end
+        ranges = {name: tensor for name, tensor in network.state_dict().items() if name.endswith((".low", ".high"))}
+        network.load_state_dict(ranges | tensors)
+    except (CGAAError, LookupError, AttributeError, TypeError, ValueError, RuntimeError) as error:
+        raise ModelFileError(f"{source}: cannot build its network from config {metadata['config']}: {error}") from error
+    return network.eval(), metadata
+
+
+def read_metadata(data: bytes, source: str = "model from memory") -> dict:
+    """The JSON part of a model file, without building the network and without checking the tensors' checksum."""
+    try:
+        safetensors.deserialize(data)
+    except SafetensorError as error:
+        raise ModelFileError(
+            f"{source}: not a whole safetensors file ({error}); it is truncated, or not a model of openmm_cgaa"
+        ) from None
+    (length,) = struct.unpack_from("<Q", data)
+    text = json.loads(data[8 : 8 + length]).get("__metadata__", {}).get(HEADER)
+    if text is None:
+        raise ModelFileError(f"{source}: a safetensors file, but not a model of openmm_cgaa (no {HEADER!r} header)")
+    try:
+        metadata = json.loads(text, parse_constant=_no_number)
+        version = metadata["format"]
+        if type(version) is not int or version < 1:
+            raise ValueError(f"format {version!r}")
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ModelFileError(f"{source}: its {HEADER!r} header cannot be read ({error}); get a fresh copy") from None
+    if version > FORMAT:
+        raise ModelFileError(
+            f"{source}: model format {version}, but this version of openmm_cgaa reads up to {FORMAT}; update it"
+        )
+    return metadata
+
+
+def _no_number(name):
+    raise ValueError(f"{name} in it")
+
+
+def _canonical(metadata: dict) -> str:
+    return json.dumps(metadata, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _digest(metadata: dict, tensors: dict) -> str:
+    """SHA-256 over the metadata (less its checksum) and every tensor's name, dtype, shape and bytes."""
+    sha = hashlib.sha256(_canonical({k: v for k, v in metadata.items() if k != "sha256"}).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        sha.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        sha.update(tensor.numpy().tobytes())
+    return sha.hexdigest()

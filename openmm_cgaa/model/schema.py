@@ -1,0 +1,146 @@
+"""What the metadata of a model file must be: each part with its type and its range, so that nothing senseless is run.
+
+A checksum tells that a file is as it was written; this tells that what was written can be meant.
+"""
+
+import math
+
+import torch
+from openmm import app
+
+from ..errors import ModelFileError
+from ..mapping.grains import GrainType
+from ..nn import complete_config
+
+UNITS = {"length": "angstrom", "energy": "eV"}
+PARTS = {"config": dict, "types": list, "provenance": dict, "domain": dict, "errors": dict, "units": dict}
+MAY_BE_INFINITE = (".low", ".high")  # ranges of walls that stand nowhere
+DENSEST = 50.0  # g/cm3
+HOTTEST = 1e5  # K
+FARTHEST = 1000.0  # Å
+
+
+def check_metadata(metadata: dict, source: str) -> list:
+    """The grain types of a model's metadata, once all of it is found sound.
+
+    Returns
+    -------
+    list of GrainType
+
+    Raises
+    ------
+    ModelFileError
+        A part is missing, of another type, or out of range; `source` names the file.
+    """
+    try:
+        for name, kind in PARTS.items():
+            _expect(name in metadata, f"no {name!r} in its metadata")
+            _expect(isinstance(metadata[name], kind), f"{name} is no {kind.__name__}")
+        _expect(metadata["units"] == UNITS, f"units {metadata['units']}, but this version computes in {UNITS}")
+        complete_config(metadata["config"])
+        _expect(metadata["types"], "types: empty; a model knows one grain at least")
+        types = [_grain_type(entry, f"types[{index}]") for index, entry in enumerate(metadata["types"])]
+        names = [t.name for t in types]
+        _expect(len(set(names)) == len(names), f"types: a name comes twice ({', '.join(names)})")
+        _check_domain(metadata["domain"], set(names))
+    except ValueError as error:
+        raise ModelFileError(f"{source}: {error}; it was not written by openmm_cgaa, or was changed") from None
+    return types
+
+
+def check_tensors(tensors: dict, source: str) -> None:
+    """Refuse weights that are no numbers, and walls whose range is empty.
+
+    Raises
+    ------
+    ModelFileError
+    """
+    for name, tensor in tensors.items():
+        if tensor.is_complex():
+            raise ModelFileError(f"{source}: {name} is of type {tensor.dtype}, expected real numbers")
+        if not tensor.numel() or all(map(math.isfinite, torch.aminmax(tensor))):  # nan is both, faster than each number
+            continue
+        bad = torch.isnan(tensor) if name.endswith(MAY_BE_INFINITE) else ~torch.isfinite(tensor)
+        if bad.any():
+            raise ModelFileError(
+                f"{source}: {int(bad.sum())} of {tensor.numel()} numbers of {name} are not finite; its training went "
+                "astray: train it again with a lower learning rate, or take another model"
+            )
+    for name in tensors:
+        high = name.removesuffix(".low") + ".high"
+        if name != high and high in tensors and (tensors[name] > tensors[high]).any():
+            raise ModelFileError(f"{source}: {name} is above {high}; it was not written by openmm_cgaa, or was changed")
+
+
+def _grain_type(entry, where) -> GrainType:
+    _expect(isinstance(entry, dict), f"{where} is no dict")
+    for name, kind in (("name", str), ("elements", list), ("bonds", list), ("classes", list)):
+        _expect(isinstance(entry.get(name), kind), f"{where}: {name} is missing or no {kind.__name__}")
+    elements, slots = entry["elements"], range(len(entry["elements"]))
+    _expect(entry["name"] and elements, f"{where}: without a name or atoms")
+    unknown = [e for e in elements if not isinstance(e, str) or e.upper() not in app.Element._elements_by_symbol]
+    _expect(not unknown, f"{where}: elements {unknown} unknown")
+    for bond in entry["bonds"]:
+        good = isinstance(bond, list) and len(bond) == 2 and all(_whole(slot) and slot in slots for slot in bond)
+        _expect(good and bond[0] != bond[1], f"{where}: bond {bond}, expected two slots of 0 to {len(slots) - 1}")
+    classes = entry["classes"]
+    _expect(len(classes) == len(slots) and all(map(_whole, classes)), f"{where}: classes, expected one for each slot")
+    first = {}
+    for element, own in zip(elements, classes):
+        _expect(first.setdefault(own, element) == element, f"{where}: class {own} has atoms {first[own]} and {element}")
+    _expect(list(first) == list(range(len(first))), f"{where}: classes {classes}, expected 0, 1... as they appear")
+    reference = entry.get("reference")
+    if reference is not None:
+        rows = isinstance(reference, list) and len(reference) == len(slots)
+        rows = rows and all(isinstance(r, list) and len(r) == 3 and all(map(_number, r)) for r in reference)
+        _expect(rows, f"{where}: reference, expected {len(slots)} positions")
+    kind = GrainType.from_dict(entry)
+    _expect(len(kind.tree) == len(slots) - 1, f"{where}: its bonds do not join all atoms")
+    return kind
+
+
+def _check_domain(domain, names):
+    """As `training.domain.training_domain` makes it; all keys are optional."""
+    _expect(isinstance(domain.get("periodic", True), bool), "domain: periodic, expected true or false")
+    species = domain.get("species", {})
+    _expect(isinstance(species, dict) and set(species) <= names, f"domain: species, expected a dict of {sorted(names)}")
+    for name, ends in species.items():
+        _check_range(ends, f"species of {name}", 0.0, 1.0)
+    for name, most in (("density", DENSEST), ("temperature", HOTTEST)):
+        if name in domain:
+            _check_range(domain[name], name, 0.0, most)
+    if "shortest_contact" in domain:
+        contact = domain["shortest_contact"]
+        _expect(_number(contact) and 0.0 < contact <= FARTHEST, f"domain: shortest_contact {contact!r}, expected Å")
+    temperatures = domain.get("temperatures", [])
+    good = isinstance(temperatures, list) and all(_number(t) and 0.0 <= t <= HOTTEST for t in temperatures)
+    _expect(good, f"domain: temperatures {temperatures}, expected a list from 0 to {HOTTEST:g} K")
+    compositions, densities = (domain.get(name, []) for name in ("compositions", "densities"))
+    _expect(isinstance(compositions, list) and isinstance(densities, list), "domain: compositions, expected a list")
+    for counts in compositions:
+        good = isinstance(counts, dict) and set(counts) <= names and all(map(_whole, counts.values()))
+        good = good and min(counts.values(), default=0) >= 0 and sum(counts.values()) > 0
+        _expect(good, f"domain: composition {counts}, expected numbers of {sorted(names)}")
+    _expect(len(densities) in (0, len(compositions)), "domain: densities, expected one range for each composition")
+    for ends in densities:
+        if ends is not None:
+            _check_range(ends, "densities", 0.0, DENSEST)
+
+
+def _check_range(ends, name, least, most):
+    good = isinstance(ends, list) and len(ends) == 2 and all(map(_number, ends))
+    good = good and least <= ends[0] <= ends[1] <= most * (1 + 1e-12)
+    _expect(good, f"domain: {name} {ends}, expected [lowest, highest] from {least:g} to {most:g}")
+
+
+def _expect(good, message):
+    if not good:
+        raise ValueError(message)
+
+
+def _number(value) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _whole(value) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -1,0 +1,41 @@
+"""How close grains come: below what a model was trained on, its forces mean nothing."""
+
+import numpy as np
+
+from ..structures.lattice import nearest_image
+
+
+def shortest_contact(positions, box, pairs) -> tuple:
+    """The shortest distance of some pairs of atoms and the pair, nearest images.
+
+    Exact for distances below half the smallest height of the lattice's reduced box, see `lattice.nearest_image`.
+
+    Parameters
+    ----------
+    positions : array [atoms, 3]
+    box : array [3, 3] or None
+        Rows are the vectors.
+    pairs : int array [2, pairs]
+
+    Returns
+    -------
+    (float, int)
+        Distance in the unit of the positions (inf where there are no pairs), and which of the pairs.
+    """
+    first, second = pairs
+    if len(first) == 0:
+        return float("inf"), -1
+    delta = positions[second] - positions[first]
+    if box is not None:
+        delta = nearest_image(delta, box)
+    square = np.einsum("px,px->p", delta, delta)
+    closest = int(square.argmin())
+    return float(np.sqrt(square[closest])), closest
+
+
+def pairs_between(residues) -> np.ndarray:
+    """All pairs of atoms of different residues, int array [2, pairs]; `residues` is the residue of each atom."""
+    residues = np.asarray(residues)
+    first, second = np.triu_indices(len(residues), 1)
+    apart = residues[first] != residues[second]
+    return np.stack([first[apart], second[apart]])

@@ -1,0 +1,95 @@
+"""Neighbours that hold for many steps: listed with a skin, and listed anew before an atom has crossed half of it."""
+
+from typing import Callable, Optional
+
+import torch
+from torch import Tensor
+
+from ..mapping.layout import Layout
+from ..mapping.whole import near_origin
+from ..nn.fused import Neighbors
+from .build import connect
+
+SKIN = 1.0  # Å; hydrogens at 300 K wear it off in some 14 fs
+
+_times_forgotten = 0
+
+
+def forget_neighbors() -> None:
+    """Let every `VerletList` of this process list its neighbours anew at its next call.
+
+    The order in which forces are summed follows from the positions at which neighbours were listed. A run that forgets
+    when it writes a checkpoint goes on as the one that starts from the checkpoint: equal to the bit. The lists inside a
+    PythonForce cannot be reached one by one.
+    """
+    global _times_forgotten
+    _times_forgotten += 1
+
+
+class VerletList:
+    """Whole grains and their neighbours, for one topology after the other step.
+
+    What lies in the skin is beyond the cutoffs, where the network gives exactly nothing: the list changes no number.
+
+    Parameters
+    ----------
+    layout : Layout
+    grain_cutoff, atom_cutoff : float, Å
+        0.0: no neighbours of that kind.
+    dtype : torch.dtype
+        Of the network.
+    skin : float, Å
+    check : callable of (positions, box), optional
+        Called whenever neighbours are listed, to refuse what cannot be used.
+
+    Attributes
+    ----------
+    builds : int
+        How often neighbours were listed.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        grain_cutoff: float,
+        atom_cutoff: float,
+        dtype: torch.dtype,
+        skin: float = SKIN,
+        check: Optional[Callable] = None,
+    ):
+        self.layout = layout
+        self.reaches = [cutoff + skin if cutoff > 0.0 else 0.0 for cutoff in (grain_cutoff, atom_cutoff)]
+        self.dtype = dtype
+        self.far = 0.5 * skin - 1e-3  # Å, less than half by more than what single precision loses
+        self.check = check
+        self.builds = 0
+        self.origin: Optional[Tensor] = None
+
+    def __call__(self, positions: Tensor, box: Optional[Tensor]) -> tuple:
+        """(positions [atoms, 3] in network order with every grain whole, `Neighbors`).
+
+        Parameters
+        ----------
+        positions : Tensor of float64, [atoms, 3], Å
+            In the topology's order.
+        box : Tensor of float64, [3, 3], Å, or None
+        """
+        ordered = positions.index_select(0, self.layout.atom_index)
+        if not self.holds(ordered, box):
+            if self.check is not None:
+                self.check(positions, box)
+            near, origin = near_origin(positions, box, self.layout)
+            graph = connect(near, origin, box, self.layout, *self.reaches, self.dtype)
+            self.neighbors = Neighbors.from_graph(graph, box)
+            self.origin, self.box, self.moved = ordered, box, near - ordered
+            self.times_forgotten = _times_forgotten
+            self.builds += 1
+        return (ordered + self.moved).to(self.dtype), self.neighbors
+
+    def holds(self, ordered: Tensor, box: Optional[Tensor]) -> bool:
+        """Whether the box is the same and no atom has come far; false where a position is not a number."""
+        if self.origin is None or self.times_forgotten != _times_forgotten:
+            return False
+        if box is not None and not torch.equal(box, self.box):
+            return False
+        return bool((ordered - self.origin).square().sum(1).max() < self.far * self.far)

@@ -1,0 +1,1 @@
+"""What joins the other rooms to one task: a round of active learning."""

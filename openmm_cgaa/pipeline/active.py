@@ -1,0 +1,317 @@
+"""One round of active learning: students sample, the frames that they disagree about are labelled and learned."""
+
+import json
+import warnings
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from ..data.dataset import Dataset, describe_teacher, same_teacher
+from ..errors import CGAADomainWarning, CGAAError
+from ..host.files import check_folder, owned, write_bytes
+from ..inputs.ranges import PROCESSES, bounded
+from ..inputs.settings import Checked, from_mapping
+from ..inputs.yamlfile import read_yaml
+from ..labelling.label import label_dataset
+from ..labelling.teachers import load_teacher
+from ..potential import CGAAPotential
+from ..sampling.kinds import Cut
+from ..sampling.plan import load_plan
+from ..sampling.sample import sample
+from ..training.config import load_config
+from ..training.evaluation import evaluate
+from ..training.train import train
+from ..units import ANGSTROM_PER_NM, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
+
+RECORD = "round.json"
+FILES = ("before.h5", "chosen.h5", "own_before.h5", "improved", "after.h5", "own_after.h5", "report.json")
+
+
+@dataclass(frozen=True)
+class Round(Checked):
+    """What ``openmm-cgaa active`` reads; paths are relative to the YAML file.
+
+    Attributes
+    ----------
+    train : str
+        Training configuration of all students.
+    sample : str
+        What the first student samples (``openmm-cgaa sample``); its sampler gets that student as the model. Of the
+        trajectories of split ``train`` frames are chosen, those of split ``test`` show the error before and after.
+    output : str
+        Folder.
+    members : int
+        Students, which differ by their seed. At least three.
+    budget : int
+        Grains to label for training.
+    teacher : str
+        As ``openmm-cgaa label`` takes it.
+    teacher_settings : dict
+    changes : list of str
+        Changes of the training configuration, ``key=value``.
+    workers : int
+        Processes that label.
+    """
+
+    train: str
+    sample: str
+    output: str = "active"
+    members: int = bounded(3, 1, 100)
+    budget: int = bounded(3000, 1, 10**9, "grains")
+    teacher: str = "sevennet-0-d3"
+    teacher_settings: dict = field(default_factory=dict)
+    changes: list[str] = field(default_factory=list)
+    workers: int = bounded(1, *PROCESSES)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.members < 3:
+            raise CGAAError(f"members is {self.members}; a committee has at least three, or its spread says little")
+
+
+def deviations(models, dataset, progress=None) -> list:
+    """How much a committee disagrees about the net force on each grain.
+
+    Parameters
+    ----------
+    models : list of path
+        Model files that know all grains of the data set.
+    dataset : Dataset
+        Labelled or not.
+    progress : callable, optional
+        Called after each model with the number of models done.
+
+    Returns
+    -------
+    list of arrays [frames, grains], eV/Å
+        One for each set: root mean square over the committee of the distance of the net force from its mean. The
+        largest over atoms instead of grains is the measure of Zhang et al., Phys. Rev. Mater. 3, 023804 (2019), eq. 4;
+        over the atoms of a molecule the stiff bonds would drown what is left to learn.
+    """
+    answers = []
+    for number, model in enumerate(models, 1):
+        potential = CGAAPotential(model)
+        answers.append([_net_forces(potential, frames) for frames in dataset.sets])
+        if progress:
+            progress(number)
+    return [_spread(np.stack(of_one_set)) for of_one_set in zip(*answers)]
+
+
+def choose(dataset, scores, budget) -> Dataset:
+    """The frames of the highest scores, as many as the budget of grains allows.
+
+    No trajectory gives more than its share twice over, so that one bad box does not take everything.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    scores : list of arrays [frames]
+        One for each set.
+    budget : int
+        Grains.
+    """
+    rows = sorted((-score, s, f) for s, values in enumerate(scores) for f, score in enumerate(values))
+    share = 2 * budget / len(dataset.trajectories)
+    masks, taken, total = [np.zeros(len(values), bool) for values in scores], {}, 0
+    for _, s, f in rows:
+        size, origin = dataset.sets[s].num_grains, int(dataset.sets[s].trajectory[f])
+        if total + size <= budget and taken.get(origin, 0) + size <= max(share, size):
+            masks[s][f] = True
+            taken[origin] = taken.get(origin, 0) + size
+            total += size
+    return dataset.keep(masks)
+
+
+def improve(path, progress=print) -> dict:
+    """One round. Each step leaves a file in the output folder; what is there is not done again.
+
+    Parameters
+    ----------
+    path : path
+        YAML, see `Round`.
+    progress : callable
+        Called with a line of text at each step.
+
+    Returns
+    -------
+    dict
+        As in ``report.json``: ``before`` and ``after`` (the student on its own trajectories, as `evaluation.evaluate`
+        says), ``same`` (the new student on the old one's) and ``others`` (the rest of the committee on it: what chance
+        does), ``correlation`` of the committee's spread with the error of the net force.
+
+    Raises
+    ------
+    CGAAError
+        Of any of the steps; the finished ones stay.
+    """
+    path = Path(path)
+    plan = from_mapping(Round, read_yaml(path, "a round of active learning"), str(path))
+    folder, out = path.parent, path.parent / plan.output
+    config = load_config(folder / plan.train, plan.changes)
+    identity = _begin(plan, config, folder / plan.sample, out)
+    with owned(out):
+        _holds(out, identity)  # asked again, now that no other process can change it
+        write_bytes(out / RECORD, (json.dumps(identity, indent=1) + "\n").encode())
+        return _go_on(plan, config, folder, out, progress)
+
+
+def _go_on(plan, config, folder, out, progress):
+    students = []
+    for seed in range(1, plan.members + 1):
+        progress(f"student {seed} of {plan.members}")
+        students.append(_trained(replace(config, seed=seed, output=str(out / f"student{seed}"))))
+
+    progress("the first student samples")
+    frames = Dataset.load(_sampled(folder / plan.sample, students[0], out / "before.h5", progress))
+    candidates, own = frames.select(splits=["train"]), frames.select(splits=["test"])
+    if not len(candidates) or not len(own):
+        raise CGAAError(f"{out / 'before.h5'}: no trajectory of split {'test' if len(candidates) else 'train'} is left")
+
+    progress(f"the committee compares {len(candidates)} frames")
+    scores = deviations(students, candidates)
+    chosen = choose(candidates, [values.max(1) for values in scores], plan.budget)
+    if not len(chosen):
+        least = min(one.num_grains for one in candidates.sets)
+        raise CGAAError(
+            f"budget: {plan.budget} grains are fewer than the smallest frame has, {least}; raise it and run again, "
+            "what is finished stays"
+        )
+    progress(f"the teacher labels {len(chosen)} frames, {_grains(chosen)} grains")
+    added = _labelled(chosen, out / "chosen.h5", plan)
+    _labelled(own, out / "own_before.h5", plan)
+
+    progress("the student learns them")
+    more = replace(config.data, paths=[*config.data.paths, str(added)])
+    new = _trained(replace(config, data=more, seed=1, output=str(out / "improved")))
+    progress("the new student samples")
+    again = Dataset.load(_sampled(folder / plan.sample, new, out / "after.h5", progress, splits=["test"]))
+    _labelled(again.select(splits=["test"]), out / "own_after.h5", plan)
+
+    report = {
+        "budget": plan.budget,
+        "chosen": {"frames": len(chosen), "grains": _grains(chosen)},
+        "deviation": {
+            name: float(np.mean(np.concatenate([v.max(1) for v in deviations(students, part)])))
+            for name, part in (("candidates", candidates), ("chosen", chosen))
+        },
+        "before": evaluate(students[0], out / "own_before.h5"),
+        "same": evaluate(new, out / "own_before.h5"),
+        "others": [evaluate(student, out / "own_before.h5") for student in students[1:]],
+        "after": evaluate(new, out / "own_after.h5"),
+        "correlation": _correlation(students, Dataset.load(out / "own_before.h5")),
+    }
+    write_bytes(out / "report.json", (json.dumps(report, indent=1) + "\n").encode())
+    return report
+
+
+def _begin(plan, config, sampling, out):
+    """Refuse at once what would fail after hours, and a folder of another round; gives what decides this one."""
+    # through JSON, which makes lists of tuples
+    identity = json.loads(json.dumps({"round": asdict(plan), "training": config.result_key()}))
+    for key in ("output", "workers"):
+        del identity["round"][key]
+    data = identity["training"]["data"]
+    data["paths"] = [Path(p).name for p in data["paths"]]  # a folder may be moved
+    check_folder(out, RECORD, [*(f"student{seed}" for seed in range(1, plan.members + 1)), *FILES])
+    if _holds(out, identity):
+        return identity
+    sampler = load_plan(sampling, model=str(out / "student1" / "model.safetensors"))
+    runs = [one for run in sampler.runs if not isinstance(run, Cut) for one in run.expand(sampler)]
+    missing = {"train", "test"} - {run.split for run in runs}
+    if missing:
+        raise CGAAError(
+            f"{sampling}: no run of split {' and '.join(sorted(missing))}; some must be of split train (to choose "
+            "frames from) and some of split test (to show the error)"
+        )
+    teacher = load_teacher(plan.teacher, **plan.teacher_settings).identity
+    for file in config.data.paths:
+        labelled = Dataset.load(file)
+        if not same_teacher(labelled.teacher, teacher):
+            raise CGAAError(
+                f"{file}: its labels are by {describe_teacher(labelled.teacher)}, but the teacher of this round is "
+                f"{describe_teacher(teacher)}; labels of different teachers do not mix"
+            )
+        twice = sorted({run.name for run in runs} & {t.name for t in labelled.trajectories})
+        if twice:
+            raise CGAAError(
+                f"{sampling}: {', '.join(twice)}: trajectories of these names are in {file}; give the runs other names"
+            )
+    return identity
+
+
+def _holds(out, identity) -> bool:
+    """Whether a folder holds the round already; refuses another one. The budget is free until it is spent."""
+    record = out / RECORD
+    if not record.is_file():
+        return False
+    try:
+        held = json.loads(record.read_text())
+        changed = [key for part, new in identity.items() for key in new if held[part].get(key) != new[key]]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise CGAAError(f"{record}: is damaged, or no record of a round; bring the file back from a copy") from None
+    if changed and (changed != ["budget"] or (out / "chosen.frames.h5").exists()):
+        raise CGAAError(
+            f"{out} holds a round with other settings (different: {', '.join(changed)}); choose another output "
+            "folder, or move this one away"
+        )
+    return True
+
+
+def _trained(config):
+    model = Path(config.output) / "model.safetensors"
+    return model if model.is_file() else train(config)
+
+
+def _sampled(config, model, output, progress, splits=None):
+    """Sample what is missing. A student may blow up here and there, which is no reason to give up the rest."""
+    output.unlink(missing_ok=True)  # written anew from the finished trajectories
+    try:
+        return sample(config, output, model=str(model), splits=splits)
+    except CGAAError as error:
+        if not output.is_file():
+            raise
+        progress(f"going on without some trajectories: {error}")
+        return output
+
+
+def _labelled(dataset, output, plan):
+    """Label a data set, which is written beside the output first."""
+    # an interrupted labelling leaves an output, too: of what there was by then
+    if output.is_file() and not Dataset.load(output).provenance["labelling"]["unfinished"]:
+        return output
+    frames = output.with_suffix(".frames.h5")
+    dataset.save(frames)
+    label_dataset(frames, output, plan.teacher, workers=plan.workers, settings=plan.teacher_settings)
+    return output
+
+
+def _grains(dataset):
+    return sum(len(frames) * frames.num_grains for frames in dataset.sets)
+
+
+def _net_forces(potential, frames):
+    """[frames, grains, 3], eV/Å."""
+    grain_map, found = potential.grain_map(frames.grain_map()), []
+    for positions, cell in zip(frames.positions, frames.cell):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CGAADomainWarning)  # to leave it is what these frames are for
+            box = cell / ANGSTROM_PER_NM if frames.periodic else None
+            forces = potential.evaluate(grain_map, positions / ANGSTROM_PER_NM, box)[1]
+        found.append([forces[atoms].sum(0) for atoms in grain_map.slots])
+    return np.array(found) / KJMOL_PER_NM_PER_EV_PER_ANGSTROM
+
+
+def _spread(values):
+    """[members, ..., 3] -> [...]"""
+    return np.sqrt(np.square(values - values.mean(0)).sum(-1).mean(0))
+
+
+def _correlation(students, dataset):
+    """Of the committee's spread with the first student's error in the net force, over grains."""
+    spread, error = deviations(students, dataset), []
+    potential = CGAAPotential(students[0])
+    for frames in dataset.sets:
+        truth = np.stack([frames.forces[:, atoms].sum(1) for atoms in frames.grain_map().slots], 1)
+        error.append(np.linalg.norm(_net_forces(potential, frames) - truth, axis=-1).ravel())
+    return float(np.corrcoef(np.concatenate([s.ravel() for s in spread]), np.concatenate(error))[0, 1])

@@ -1,0 +1,244 @@
+"""Pairs placed by hand, and what is made from the frames of other trajectories: clusters, volume scans, bursts."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+
+from ..errors import CGAAError, SimulationError
+from ..structures.lattice import reduced
+from ..structures.topologies import symbol
+from ..units import ANGSTROM_PER_NM
+from .dynamics import frames_of, on_grid, scaled, whole
+from .liquids import single_dynamics
+
+SHAPES = 2.0, 0.5  # ps before the first shape of a single molecule is taken, and between shapes
+# Å, ions with six neighbours: R. D. Shannon, Acta Cryst. A 32, 751 (1976)
+IONIC_RADII = {"Li": 0.76, "Na": 1.02, "K": 1.38, "Mg": 0.72, "Ca": 1.00, "Zn": 0.74}
+
+
+def sample_pair(run, plan):
+    """One trajectory of a `Pairs` run: its frames, its kind, details for its record."""
+    (names,) = run.pairs
+    rng = np.random.default_rng(run.seed)
+    shapes = [_shapes(replace(run, seed=run.seed + k), plan, name) for k, name in enumerate(names)]
+    topology, _ = plan.merge(names)
+    elements = [[symbol(atom) for atom in plan.load(name)[0].atoms()] for name in names]
+    first, second = ([_radius(e, run.radii, alone=len(kind) == 1) for e in kind] for kind in elements)
+    touching = run.contact * (np.array(first)[:, None] + np.array(second))
+    positions = []
+    for a, b in zip(*shapes):
+        a, b = a @ _rotation(rng), b @ _rotation(rng)
+        near = _separation(a, b, touching)
+        far = max(near, _separation(a, b, np.full_like(touching, run.farthest)))
+        # denser towards contact, one distance in each of so many parts
+        parts = (np.arange(run.distances) + rng.random(run.distances)) / run.distances
+        for distance in near + (far - near) * parts**2:
+            positions.append(np.concatenate([a, b + [distance, 0, 0]]))
+    if run.dynamics > 0:
+        positions = _moved(run, plan, names, positions)
+    times = np.full(len(positions), run.dynamics)
+    frames = frames_of(topology, [x - x.mean(0) for x in positions], None, times, run.temperatures)
+    details = {"pair": names, "temperature": run.temperatures, "seed": run.seed, "sampler": plan.sampler.identity()}
+    return [frames], "pair", details
+
+
+def cut_clusters(run, plan):
+    """One trajectory of a `Clusters` run, from one parent."""
+    rng = np.random.default_rng(run.seed)
+    found = {}  # composition: topology, positions, times, temperatures
+    for parent, index in _chosen(run, plan, rng):
+        if not parent.periodic:
+            raise CGAAError(f"trajectory {run.trajectories[0]} is not periodic; clusters are cut from liquids")
+        positions, cell = parent.positions[index], reduced(parent.cell[index])
+        grains = _grains(parent, whole(parent.grain_map(), positions, cell))
+        names = parent.residue_names
+        possible = [g for g in range(len(grains)) if run.centers is None or names[g] in run.centers]
+        for center in rng.permutation(possible)[: run.per_frame]:
+            members = _shell(grains, center, cell, run.distance)[: (run.max_molecules or 10**9) - 1]
+            members = sorted(members, key=lambda member: (names[member[0]], member[0]))
+            members = [(center, np.zeros(3)), *members]
+            x = np.concatenate([grains[g][1] + shift for g, shift in members])
+            key = tuple(names[g] for g, _ in members)
+            part = found.setdefault(key, (_joined(parent, [grains[g][0] for g, _ in members]), [], [], []))
+            for values, value in zip(part[1:], (x - grains[center][1].mean(0), parent.time[index], None)):
+                values.append(parent.temperature[index] if value is None else value)
+    if not found:
+        raise CGAAError(f"trajectory {run.trajectories[0]} holds no {' or '.join(run.centers)} to cut about")
+    sets = []
+    for topology, positions, times, temperatures in found.values():
+        count = len(positions)
+        arrays = {"positions": on_grid(positions), "cell": np.zeros((count, 3, 3)), "trajectory": np.zeros(count, int)}
+        sets.append(replace(topology, **arrays, time=np.array(times), temperature=np.array(temperatures)))
+    return sets, "cluster", {**_origin(run, plan), "distance": run.distance, "seed": run.seed}
+
+
+def scan_volumes(run, plan):
+    """One trajectory of a `Scans` run, from one parent."""
+    sets = []
+    for parent, index in _chosen(run, plan, np.random.default_rng(run.seed)):
+        if not parent.periodic:
+            raise CGAAError(f"trajectory {run.trajectories[0]} is not periodic; it has no volume to scan")
+        grain_map, lengths = parent.grain_map(), np.cbrt(run.factors)
+        start = whole(grain_map, parent.positions[index], parent.cell[index])
+        frames = parent.take([index] * len(lengths))
+        positions = [scaled(grain_map, start, length) for length in lengths]
+        cells = [parent.cell[index] * length for length in lengths]
+        sets.append(_unlabelled(frames, positions=on_grid(positions), cell=on_grid(cells)))
+    return sets, "scan", {**_origin(run, plan), "factors": run.factors, "seed": run.seed}
+
+
+def run_bursts(run, plan):
+    """One trajectory of a `Bursts` run, from one parent."""
+    from ase import units
+    from ase.md.langevin import Langevin
+    from ase.md.verlet import VelocityVerlet
+
+    teacher = plan.teacher(run)
+    rng = np.random.default_rng(run.seed)
+    sets, saves = [], run.steps // run.save_every
+    for parent, index in _chosen(run, plan, rng):
+        temperature = float(parent.temperature[index]) if run.temperature is None else run.temperature
+        if not np.isfinite(temperature):
+            raise CGAAError(f"the frames of {run.trajectories[0]} have no temperature; give the run one")
+        atoms = parent.atoms(index)
+        atoms.calc = teacher.calculator
+        masses = atoms.get_masses()[:, None]
+        momenta = np.sqrt(masses * units.kB * temperature) * rng.standard_normal((len(atoms), 3))
+        atoms.set_momenta(momenta - masses * momenta.sum(0) / masses.sum())
+        if run.thermostat == "langevin":
+            friction = run.friction / (1000 * units.fs)
+            heat_bath = {"temperature_K": temperature, "friction": friction, "fixcm": False, "rng": rng}
+            motion = Langevin(atoms, run.step * units.fs, **heat_bath)
+        else:
+            motion = VelocityVerlet(atoms, run.step * units.fs)
+        grain_map, box = parent.grain_map(), parent.cell[index] if parent.periodic else None
+        positions = []
+        for save in range(saves):
+            motion.run(run.save_every)
+            heat = atoms.get_temperature() / temperature
+            limit = max(3.0, 1 + 12 * np.sqrt(2 / max(3 * len(atoms) - 3, 3)))  # as in `Dynamics`
+            if not (np.isfinite(atoms.positions).all() and heat < limit):
+                raise SimulationError(
+                    f"blew up by step {(save + 1) * run.save_every} of the teacher's dynamics: "
+                    f"{heat * temperature:.0f} K, where {temperature:g} K is meant; take a shorter step than "
+                    f"{run.step:g} fs, or frames that the teacher finds less strained"
+                )
+            positions.append(whole(grain_map, atoms.positions, box))
+        frames = parent.take([index] * saves)
+        times = parent.time[index] + run.step / 1000 * run.save_every * np.arange(1, saves + 1)
+        temperatures = np.full(saves, temperature)
+        sets.append(_unlabelled(frames, positions=on_grid(positions), time=times, temperature=temperatures))
+    details = {**_origin(run, plan), "seed": run.seed, "teacher": teacher.identity, "step": run.step}
+    return sets, "dynamics", details | {"thermostat": run.thermostat}
+
+
+def _chosen(run, plan, rng):
+    """(Frames, index) of frames of the parent, drawn at random."""
+    sets = plan.parent(run).sets
+    every = [(frames, i) for frames in sets for i in range(len(frames))]
+    return [every[k] for k in sorted(rng.permutation(len(every))[: run.frames])]
+
+
+def _origin(run, plan) -> dict:
+    """From which trajectory frames are cut, and whether its molecules were strained."""
+    (parent,) = plan.parent(run).trajectories
+    strain = parent.details.get("strain", 0.0)
+    return {"parent": parent.name} | ({"strain": strain} if strain else {})
+
+
+def _unlabelled(frames, **changes):
+    changes |= {"trajectory": np.zeros(len(frames), int), "energy": None, "forces": None, "stress": None}
+    return replace(frames, **changes)
+
+
+def _grains(frames, positions):
+    """(Atoms, positions) of each grain of a frame."""
+    members = [np.flatnonzero(frames.residues == g) for g in range(frames.num_grains)]
+    return [(atoms, positions[atoms]) for atoms in members]
+
+
+def _shell(grains, center, cell, distance):
+    """(Grain, shift) of all images with an atom within the distance of the central grain, closest first."""
+    shifts = np.array(list(itertools.product((0, -1, 1), repeat=3))) @ cell
+    found, middle = [], grains[center][1]
+    for g, (_, positions) in enumerate(grains):
+        for k, shift in enumerate(shifts):
+            if g == center and k == 0:
+                continue
+            closest = np.linalg.norm(middle[:, None] - positions - shift, axis=-1).min()
+            if closest <= distance:
+                found.append((closest, g, k))
+    return [(g, shifts[k]) for _, g, k in sorted(found)]
+
+
+def _joined(parent, members):
+    """One frame of the topology that these lists of atoms make, one residue each."""
+    place, order = [], np.concatenate(members)
+    inside = [[] for _ in range(parent.num_grains)]
+    for i, j in parent.bonds:
+        inside[parent.residues[i]].append((i, j))
+    begin = 0
+    for atoms in members:
+        index = {atom: begin + k for k, atom in enumerate(atoms)}
+        place += [(index[i], index[j]) for i, j in inside[parent.residues[atoms[0]]]]
+        begin += len(atoms)
+    frame = parent.take([0])
+    names = [parent.residue_names[parent.residues[atoms[0]]] for atoms in members]
+    return _unlabelled(
+        frame,
+        positions=frame.positions[:, order],
+        cell=np.zeros((1, 3, 3)),
+        elements=[parent.elements[a] for a in order],
+        bonds=np.array(place, int).reshape(-1, 2),
+        residues=np.repeat(np.arange(len(members)), [len(atoms) for atoms in members]),
+        residue_names=names,
+    )
+
+
+def _shapes(run, plan, name):
+    """Geometries of a single molecule at the run's temperature, [orientations, atoms, 3], Å, centered."""
+    dynamics, step = single_dynamics(run, plan, [name])
+    shapes = []
+    for i in range(run.orientations):
+        dynamics.run(round(1000 * SHAPES[min(i, 1)] / step), step, f"the dynamics of {name}")
+        positions, _ = dynamics.frame()
+        shapes.append(positions - positions.mean(0))
+    return shapes
+
+
+def _moved(run, plan, names, positions):
+    """Each frame after a short run from it."""
+    dynamics, step = single_dynamics(run, plan, names)
+    moved = []
+    for x in positions:
+        dynamics.place(x / ANGSTROM_PER_NM, None)
+        dynamics.heat()
+        dynamics.run(round(1000 * run.dynamics / step), step, "the dynamics of the pair")
+        moved.append(dynamics.frame()[0])
+    return moved
+
+
+def _radius(element, radii, alone):
+    """Å."""
+    from mdtraj.core.element import get_by_symbol
+
+    if element in radii:
+        return float(radii[element])
+    if alone and element in IONIC_RADII:
+        return IONIC_RADII[element]
+    return ANGSTROM_PER_NM * get_by_symbol(element).radius
+
+
+def _rotation(rng):
+    """Random rotation, [3, 3]."""
+    from scipy.spatial.transform import Rotation
+
+    return Rotation.random(random_state=rng).as_matrix()
+
+
+def _separation(a, b, least):
+    """How far b must move along x from a, both centered, so that no two atoms come closer than `least` [a, b]."""
+    c = b - a[:, None]
+    square = least**2 - c[..., 1] ** 2 - c[..., 2] ** 2
+    return np.where(square > 0, np.sqrt(np.maximum(square, 0)) - c[..., 0], -np.inf).max()

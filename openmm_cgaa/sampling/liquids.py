@@ -1,0 +1,241 @@
+"""Liquids and single molecules, sampled by molecular dynamics from packed boxes or a structure file."""
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+from openmm import unit
+
+from ..building.boxes import box_length, pack
+from ..errors import CGAAError
+from ..mapping.grains import GrainMap
+from ..model import checks
+from ..structures import geometry
+from ..structures.lattice import nearest_image
+from ..structures.structure import read_structure
+from ..units import ANGSTROM_PER_NM
+from .dynamics import Dynamics, frames_of, on_grid, scaled, whole
+from .sampler import add_barostat
+from .torsions import Turned
+
+PACKED = 0.85  # g/cm3; packmol finds room up to here, denser boxes are reached by compression
+DENSITY = 1.0  # g/cm3 that NPT begins at where nothing is said
+TOO_CLOSE = 0.75  # of the distance before, to which a strain may bring two atoms
+TRIES = 100
+SETTLE = 4000, 0.5  # steps of so many fs after packing
+SHRINK = 40, 200  # changes of the box on the way to its density, steps after each
+
+
+def sample_liquid(run, plan):
+    """One trajectory of a `Liquid` run: its frames, the kind it is filed under, details for its record."""
+    topology, positions, box, final = _start(run, plan)
+    topology.setPeriodicBoxVectors(box * unit.nanometer)
+    step = _step(run, plan)
+    periodic = dict(temperature=run.temperatures, friction=run.friction, seed=run.seed)
+    periodic["platform"] = plan.sampler.platform_properties()
+    steps = round(1000 * run.equilibration / step)
+
+    def system(prepare):
+        made, minimizable = plan.sampler.make(topology, positions, final, prepare)
+        if run.ensemble == "NPT":
+            add_barostat(made, run.pressures, run.temperatures, run.seed)
+        return made, minimizable
+
+    made, minimizable = system(prepare=True)
+    dynamics = Dynamics(topology, made, positions, box, **periodic)
+    if minimizable:
+        dynamics.minimize()
+    dynamics.heat()
+    dynamics.run(*SETTLE, "settling")
+    if run.ensemble == "NVT":
+        _compress(dynamics, box, final)
+    if minimizable:
+        dynamics.minimize(200)
+    dynamics.heat()
+    dynamics.run(steps, step, "the equilibration")
+    if plan.sampler.model and plan.sampler.forcefield:  # the box is prepared, now the model takes over
+        positions, box = dynamics.positions, dynamics.box
+        topology.setPeriodicBoxVectors(box * unit.nanometer)
+        dynamics = Dynamics(topology, system(prepare=False)[0], positions, box, **periodic)
+        dynamics.heat()
+        dynamics.run(steps, step, "the model's equilibration")
+    details = {"counts": dict(Counter(residue.name for residue in topology.residues())), "ensemble": run.ensemble}
+    if run.ensemble == "NPT":
+        details["pressure_bar"] = run.pressures
+    else:
+        details["density"] = round(_density(topology, final), 4)
+    frames, kind = _record(run, dynamics, step), run.save_as
+    if run.strain > 0.0:
+        kind = "scan"  # no liquid in equilibrium: neither a model's densities nor its best weights are judged by it
+        details |= {"strain": run.strain, "strained": run.strained}
+        frames = _strained(frames, _molecules(topology, run.strained), run)
+    return [frames], kind, details | _details(run, plan)
+
+
+def sample_molecule(run, plan):
+    """One trajectory of a `Molecules` run, as `sample_liquid` gives it."""
+    (name,) = run.species
+    details = {"counts": {name: 1}, "turned": run.turned, "strain": run.strain} | _details(run, plan)
+    if run.turned:
+        frames = _turned(run, plan, name)
+    else:
+        dynamics, step = single_dynamics(run, plan, [name])
+        dynamics.run(round(1000 * run.equilibration / step), step, "the equilibration")
+        frames = _record(run, dynamics, step)
+    if run.strain > 0.0:
+        frames = _strained(frames, [np.arange(frames.positions.shape[1])], run)
+    return [frames], "molecule", details
+
+
+def _turned(run, plan, name):
+    """Frames of a molecule, each at other angles about its bonds."""
+    turned, rng = Turned(plan.load(name)[0]), np.random.default_rng(run.seed)
+    dynamics, step = single_dynamics(run, plan, [name], turned.force)
+    start, context, positions = dynamics.positions, dynamics.simulation.context, []
+    for frame in range(run.frames):
+        dynamics.place(turned.turn(context, start, rng), None)
+        dynamics.minimize()
+        dynamics.heat(run.seed + frame)
+        dynamics.run(round(1000 * run.spacing / step), step, f"frame {frame + 1} of {run.frames}")
+        x, _ = dynamics.frame()
+        positions.append(x - x.mean(0))
+    return frames_of(dynamics.topology, positions, None, np.full(run.frames, run.spacing), run.temperatures)
+
+
+def _molecules(topology, species):
+    """Atoms of each molecule of some species, or of all."""
+    return [
+        np.array([atom.index for atom in residue.atoms()])
+        for residue in topology.residues()
+        if species is None or residue.name in species
+    ]
+
+
+def _strained(frames, molecules, run):
+    """One to three atoms of these molecules moved at random by up to `run.strain`, as long as none comes too close."""
+    rng, positions = np.random.default_rng(run.seed), frames.positions.copy()
+    for frame, x in enumerate(positions):
+        cell = frames.cell[frame]
+        for atoms in molecules:
+            closest = TOO_CLOSE * _distances(x, atoms, cell)
+            for _ in range(TRIES):
+                moved = x.copy()
+                for atom in rng.permutation(atoms)[: rng.integers(1, min(3, len(atoms)) + 1)]:
+                    way = rng.standard_normal(3)
+                    moved[atom] += run.strain * rng.random() * way / np.linalg.norm(way)
+                if (_distances(moved, atoms, cell) >= closest).all():
+                    x[:] = moved
+                    break
+    return replace(frames, positions=on_grid(positions))
+
+
+def _distances(x, atoms, cell):
+    """From some atoms to all [atoms, all], to the next image in a cell (zeros: none); an atom from itself 0."""
+    between = x[atoms][:, None] - x
+    if cell.any():
+        between = nearest_image(between, cell)
+    return np.linalg.norm(between, axis=-1)
+
+
+def single_dynamics(run, plan, names, force=None):
+    """`Dynamics` of a few molecules without a box, as they lie in their files, minimised one by one, and its step.
+
+    A further force acts beside the sampler's.
+    """
+    topology, positions = plan.merge(names)
+    sampler = plan.sampler
+    made, minimizable = sampler.make(topology, positions, None)
+    if force is not None:
+        made.addForce(force)
+    dynamics = Dynamics(
+        topology, made, positions, None, run.temperatures, run.friction, run.seed, sampler.platform_properties()
+    )
+    if minimizable and len(names) == 1:
+        dynamics.minimize()
+    dynamics.heat()
+    return dynamics, _step(run, plan)
+
+
+def _step(run, plan):
+    """Time step, fs."""
+    step, spacing = run.step or plan.sampler.timestep, getattr(run, "spacing", None)
+    if spacing and 1000 * spacing < step:
+        raise CGAAError(f"spacing is {spacing} ps, less than a step of {step} fs")
+    return step
+
+
+def _start(run, plan):
+    """Topology, positions (nm, whole), box to begin with and box to end with ([3, 3], nm)."""
+    if run.structure is not None:
+        topology, positions = read_structure(plan.folder / run.structure)
+        box = geometry.check_box(topology.getPeriodicBoxVectors())
+        if box is None:
+            raise CGAAError(f"{run.structure} has no box; a liquid is periodic")
+        positions = geometry.check_positions(positions, topology.getNumAtoms())
+        grain_map = GrainMap.from_topology(topology)
+        checks.check_extent(grain_map, positions, box)
+        final = _final(run, topology, box)
+        return topology, whole(grain_map, positions, box), box, final
+    molecules = [(*plan.load(name), count) for name, count in run.counts.items()]
+    if run.box is not None:
+        final = np.diag(run.box) / ANGSTROM_PER_NM
+    else:
+        final = np.eye(3) * box_length(molecules, run.densities or DENSITY)
+    density = box_length(molecules, 1.0) ** 3 / np.linalg.det(final)
+    box = final * max(1.0, density / PACKED) ** (1 / 3)
+    topology, positions = pack(molecules, np.diag(box), run.seed, run.tolerance / ANGSTROM_PER_NM)
+    return topology, positions.value_in_unit(unit.nanometer), box, final
+
+
+def _final(run, topology, box):
+    """The box of a structure file, as the run wants it."""
+    if run.box is not None:
+        return np.diag(run.box) / ANGSTROM_PER_NM
+    if run.densities is not None:
+        return box * (_density(topology, box) / run.densities) ** (1 / 3)
+    return box
+
+
+def _density(topology, box):
+    """g/cm3."""
+    counts = [(topology, None, 1)]
+    return box_length(counts, 1.0) ** 3 / np.linalg.det(box)
+
+
+def _compress(dynamics, box, final):
+    """Change the box in small steps, whole molecules moving with their centers."""
+    changes, steps = SHRINK
+    if np.allclose(box, final, atol=1e-6):
+        return
+    factor = (np.linalg.det(final) / np.linalg.det(box)) ** (1 / 3)
+    if not np.allclose(box * factor, final, atol=1e-6):
+        raise CGAAError("the box that is asked for has another shape than the one of the structure")
+    last = 1.0
+    for i in range(1, changes + 1):
+        now = 1 + (factor - 1) * i / changes
+        positions = scaled(dynamics.grain_map, dynamics.positions, now / last)
+        dynamics.place(positions, box * now)
+        dynamics.run(steps, SETTLE[1], "the compression")
+        last = now
+
+
+def _record(run, dynamics, step):
+    """The frames of the production."""
+    positions, cells = [], []
+    for i in range(run.frames):
+        dynamics.run(round(1000 * run.spacing / step), step, f"frame {i + 1} of {run.frames}")
+        x, cell = dynamics.frame()
+        positions.append(x if cell is not None else x - x.mean(0))
+        cells.append(cell)
+    times = run.equilibration + run.spacing * np.arange(1, run.frames + 1)
+    return frames_of(dynamics.topology, positions, None if cells[0] is None else cells, times, run.temperatures)
+
+
+def _details(run, plan):
+    return {
+        "temperature": run.temperatures,
+        "equilibration": run.equilibration,
+        "spacing": run.spacing,
+        "seed": run.seed,
+        "sampler": plan.sampler.identity(),
+    }

@@ -1,0 +1,219 @@
+"""The YAML file of ``openmm-cgaa sample``: which trajectories, of which molecules, moved by what."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from openmm import app, unit
+
+from ..building.boxes import append_molecule, read_molecules
+from ..building.molecules import Molecule
+from ..data.dataset import Dataset
+from ..errors import CGAAError
+from ..host.files import DATA_SET, check_output, stamps
+from ..inputs.ranges import PROCESSES, SEEDS, bounded
+from ..inputs.settings import Checked, from_mapping
+from ..inputs.yamlfile import read_yaml
+from .kinds import RUNS, Cut, Liquid
+from .sampler import Sampler
+
+
+@dataclass(frozen=True)
+class Plan(Checked):
+    """What ``openmm-cgaa sample`` reads; paths are relative to the YAML file.
+
+    Attributes
+    ----------
+    runs : list of Run
+        In the file: mappings with a ``kind`` and the keys of that kind, see `runs`.
+    sampler : Sampler, optional
+        Which clusters, volume scans and bursts do without.
+    molecules : list of Molecule
+        Their names are those that runs use.
+    compositions : dict
+        Counts of molecules under a name.
+    defaults : dict
+        For each kind of run, values of keys that its runs do not give.
+    output : str
+        Data set (.h5) without labels.
+    seed : int
+    workers : int
+        Processes; each makes one trajectory at a time.
+    folder : Path
+        Of the YAML file; not a key of it.
+    """
+
+    runs: list
+    sampler: dict | Sampler | None = None
+    molecules: list = field(default_factory=list)
+    compositions: dict[str, dict[str, int]] = field(default_factory=dict)
+    defaults: dict[str, dict] = field(default_factory=dict)
+    output: str = "frames.h5"
+    seed: int = bounded(1, *SEEDS)
+    workers: int = bounded(1, *PROCESSES)
+    folder: Path = field(default=Path(), metadata={"internal": True})
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.output.endswith(".h5"):
+            raise CGAAError(f"output is {self.output}; a data set is an .h5 file")
+        if not self.runs:
+            raise CGAAError("runs is empty; there is nothing to sample")
+
+    @property
+    def parts(self) -> Path:
+        """Folder of the finished trajectories."""
+        return Path(f"{self.output}.parts")
+
+    def molecule(self, name, where) -> Molecule:
+        """The molecule of a name; `where` is for the message."""
+        for molecule in self.molecules:
+            if molecule.name == name:
+                return molecule
+        known = ", ".join(molecule.name for molecule in self.molecules) or "empty"
+        raise CGAAError(f"{where}: there is no molecule {name!r}; molecules is {known}")
+
+    def load(self, name):
+        """Topology and positions (Quantity) of a molecule."""
+        molecule = self.molecule(name, "molecules")
+        files = [Path(self.folder, molecule.structure)] if molecule.structure else []
+        return _load_molecule(molecule, self.folder, *stamps(*files))
+
+    def merge(self, names):
+        """Topology and positions (array, nm) of a few molecules, not periodic, all at their own origin."""
+        topology, positions = app.Topology(), []
+        chain = topology.addChain()
+        for name in names:
+            molecule, x = self.load(name)
+            append_molecule(topology, chain, molecule)
+            positions.append(np.asarray(x.value_in_unit(unit.nanometer)))
+        return topology, np.concatenate(positions)
+
+    def source(self, run) -> Dataset:
+        """The data set that a `Cut` takes its frames from; without one of its own what this plan has sampled."""
+        if run.source is None:
+            return Dataset.load(self.output)
+        path = self.folder / run.source
+        return _load_dataset(path, *stamps(path))
+
+    def parent(self, run) -> Dataset:
+        """The frames of the one trajectory that a `Cut` is made from."""
+        if run.source is None:
+            return Dataset.load(self.parts / f"{run.trajectories[0]}.h5")
+        return self.source(run).select(trajectories=run.trajectories)
+
+    def teacher(self, run):
+        """The teacher of `Bursts`."""
+        return _load_teacher(run.teacher, json.dumps(run.teacher_settings))
+
+    def identity(self, run) -> dict:
+        """All that decides what a run gives, as JSON: what is there was made with the same, or it is not taken."""
+        if isinstance(run, Cut):
+            keys = [key for frames in self.parent(run).sets for key in frames.keys()]
+            inputs = {"parent": hashlib.sha256("".join(keys).encode()).hexdigest()}
+        else:
+            names = (
+                getattr(run, "counts", None)
+                or sum(getattr(run, "pairs", None) or [], [])
+                or (getattr(run, "species", None) or [])
+            )
+            inputs = {name: _content(self.molecule(name, run.name), self.folder) for name in sorted(set(names))}
+            if isinstance(run, Liquid) and run.structure is not None:
+                inputs["structure"] = _digest(self.folder / run.structure)
+            inputs["sampler"] = self.sampler.identity()
+        return json.loads(json.dumps({"run": run.settings(), "inputs": inputs}))
+
+
+def load_plan(path, output=None, workers=None, model=None) -> Plan:
+    """Read and check a plan.
+
+    Parameters
+    ----------
+    path : path
+        YAML file, see `Plan`.
+    output : path, optional
+        In place of the file's.
+    workers : int, optional
+        In place of the file's.
+    model : str, optional
+        CGAA model (name or path) that samples, in place of the file's; its force field still prepares the boxes.
+
+    Raises
+    ------
+    CGAAError
+        The file cannot be used; says where in it.
+    """
+    plan = from_mapping(Plan, read_yaml(path, "a plan of what to sample"), str(path))
+    folder = Path(path).resolve().parent
+    try:
+        molecules = read_molecules(plan.molecules) if plan.molecules else []
+    except CGAAError as error:
+        raise CGAAError(f"{path}: {error}") from None
+    for kind in plan.defaults:
+        if kind not in RUNS:
+            raise CGAAError(f"{path}: defaults: {kind!r} is no kind of run; there are {', '.join(RUNS)}")
+    for name, counts in plan.compositions.items():
+        for molecule in counts:
+            replace(plan, molecules=molecules).molecule(molecule, f"{path}: compositions: {name}")
+    runs = []
+    for number, values in enumerate(plan.runs, start=1):
+        named = f" ({values['name']})" if isinstance(values, dict) and "name" in values else ""
+        where = f"{path}: run {number}{named}"
+        if not isinstance(values, dict) or values.get("kind") not in RUNS:
+            raise CGAAError(f"{where}: expected a kind ({', '.join(RUNS)}) and its keys, got {values!r}")
+        kind = values["kind"]
+        values = plan.defaults.get(kind, {}) | {key: value for key, value in values.items() if key != "kind"}
+        run = from_mapping(RUNS[kind], values, where)
+        if isinstance(run, Cut) and run.split:
+            raise CGAAError(f"{where}: split: what is cut from a trajectory has the split of that one; leave it out")
+        runs.append(run)
+    sampler = None
+    if plan.sampler is not None:
+        sampler = from_mapping(Sampler, plan.sampler, f"{path}: sampler").within(folder)
+    if model is not None:
+        model = str(Path(model).resolve()) if Path(model).exists() else str(model)
+        sampler = replace(sampler, model=model) if sampler else Sampler(model=model)
+    moved = [run.name for run in runs if not isinstance(run, Cut)]
+    if moved and sampler is None:
+        raise CGAAError(
+            f"{path}: run {moved[0]} needs a sampler; say which force field, system or model moves the atoms"
+        )
+    output = str(Path(output).resolve() if output else folder / plan.output)
+    named = [molecule.structure for molecule in molecules]
+    named += [getattr(run, key, None) for run in runs for key in ("source", "structure")]
+    inputs = [path, *(folder / name for name in named if name), *(sampler.files if sampler else ())]
+    check_output(output, DATA_SET, inputs)
+    changes = {"runs": runs, "molecules": molecules, "sampler": sampler, "output": output}
+    return replace(plan, **changes, workers=plan.workers if workers is None else workers, folder=folder)
+
+
+def _digest(path):
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError as error:
+        raise CGAAError(f"{path}: {error.strerror}") from None
+
+
+def _content(molecule, folder):
+    """What a molecule is, for the record."""
+    return molecule.smiles or _digest(Path(folder, molecule.structure))
+
+
+@lru_cache(maxsize=64)
+def _load_molecule(molecule, folder, *stamped):
+    return molecule.load(folder)
+
+
+@lru_cache(maxsize=2)
+def _load_dataset(path, *stamped):
+    return Dataset.load(path)
+
+
+@lru_cache(maxsize=1)
+def _load_teacher(spec, settings):
+    from ..labelling.teachers import load_teacher
+
+    return load_teacher(spec, **json.loads(settings))

@@ -1,0 +1,197 @@
+"""Sampling by plan: each trajectory is kept as it is finished, then all are joined."""
+
+import json
+import multiprocessing
+import os
+import platform
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import MISSING, fields, replace
+from pathlib import Path
+
+import openmm
+
+from .. import __version__
+from ..data.dataset import Dataset, Trajectory
+from ..errors import CGAAError
+from ..host import signals
+from ..host.files import owned
+from .cuts import cut_clusters, run_bursts, sample_pair, scan_volumes
+from .kinds import Bursts, Clusters, Cut, Liquid, Molecules, Pairs, Scans
+from .liquids import sample_liquid, sample_molecule
+from .plan import load_plan
+
+MAKERS = {
+    Liquid: sample_liquid,
+    Molecules: sample_molecule,
+    Pairs: sample_pair,
+    Clusters: cut_clusters,
+    Scans: scan_volumes,
+    Bursts: run_bursts,
+}
+
+
+def sample(path, output=None, workers=None, progress=None, model=None, splits=None) -> Path:
+    """Make every trajectory of a plan that is not there yet, and join all into one data set.
+
+    A trajectory is written to ``OUTPUT.parts/NAME.h5`` when it is finished; a later call with the same plan takes it
+    from there. Runs that are made from the frames of others come after these.
+
+    Parameters
+    ----------
+    path : path
+        The plan, a YAML file; see `plan.Plan` and `runs`.
+    output, workers, model
+        In place of the plan's, see `load_plan`.
+    progress : callable, optional
+        Called with (finished, all, name) before the first and after each trajectory, also for those that were there.
+    splits : list of str, optional
+        Only trajectories of these splits.
+
+    Returns
+    -------
+    Path
+        The output: a data set without labels.
+
+    Raises
+    ------
+    CGAAError
+        The plan cannot be used; nothing is sampled then. Or trajectories failed: names each, with the reason, and all
+        others are in the output.
+    """
+    plan = load_plan(path, output, workers, model)
+    direct = [run for run in plan.runs if not isinstance(run, Cut) or run.source is not None]
+    first = _expand(plan, direct, splits)
+    inner = [run for run in plan.runs if isinstance(run, Cut) and run.source is None]
+    if inner and not direct:
+        raise CGAAError(f"{path}: run {inner[0].name}: the plan samples no frames to cut from; give source (.h5)")
+    if not first:
+        wanted = f" of split {' or '.join(splits)}" if splits else ""
+        raise CGAAError(f"{path}: the runs make no trajectory{wanted}; there is nothing to sample")
+    with owned(plan.parts):
+        failed = _make_all(plan, first, progress)
+        dataset = _join(plan, first, failed, path)
+        if inner and dataset is not None:
+            try:
+                inner = _expand(plan, inner, splits, taken={run.name for run in first})
+            except CGAAError as error:
+                if not failed:
+                    raise
+                inner, failed["what is cut from them"] = [], str(error)
+            failed |= _make_all(plan, inner, progress) if inner else {}
+            dataset = _join(plan, first + inner, failed, path)
+    if failed:
+        lines = "".join(f"\n  {name}: {reason}" for name, reason in failed.items())
+        kept = "nothing was finished" if dataset is None else f"the others are in {plan.output}"
+        raise CGAAError(f"{len(failed)} trajectories failed, {kept}; run it again for these alone:{lines}")
+    return Path(plan.output)
+
+
+def _expand(plan, runs, splits=None, taken=()):
+    """One run a trajectory, with names that differ."""
+    expanded, names = [], set(taken)
+    for run in runs:
+        source = plan.source(run) if isinstance(run, Cut) else None
+        for one in run.expand(plan, source):
+            if one.name in names:
+                raise CGAAError(f"two trajectories would be called {one.name}; give the runs different names")
+            names.add(one.name)
+            expanded.append(one)
+    return [run for run in expanded if splits is None or run.split in splits]
+
+
+def _make_all(plan, runs, progress):
+    """Make what is missing; returns {name: reason} of what failed."""
+    failed, done = {}, 0
+
+    def finished(run, reason):
+        nonlocal done
+        done += 1
+        if reason:
+            failed[run.name] = reason
+        if progress:
+            progress(done, len(runs), run.name)
+
+    if progress:
+        progress(0, len(runs), runs[0].name)
+    if plan.workers == 1 or len(runs) < 2:
+        for run in runs:
+            finished(run, _make(plan, run))
+        return failed
+    # spawned, for OpenMM and torch do not survive a fork
+    context, others = multiprocessing.get_context("spawn"), set(multiprocessing.active_children())
+    with ProcessPoolExecutor(plan.workers, context, signals.follow, (os.getpid(),)) as pool:
+        with signals.undisturbed():
+            futures = {pool.submit(_make, plan, run): run for run in runs}
+        try:
+            for future in as_completed(futures):
+                try:
+                    reason = future.result()
+                except BrokenProcessPool:
+                    reason = "a worker process died (out of memory?)"
+                finished(futures[future], reason)
+        except BaseException:  # a signal: what is half done is given up, else the pool would wait for its end
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.terminate()
+            pool.shutdown(cancel_futures=True)
+            raise
+    return failed
+
+
+def _make(plan, run):
+    """Make and save one trajectory, unless it is there; returns why it failed, or nothing."""
+    from ..host.torchstate import threads  # torch takes its time
+
+    path = plan.parts / f"{run.name}.h5"
+    try:
+        identity = plan.identity(run)
+        if path.exists():
+            return _differs(path, identity, run)
+        with threads(plan.sampler.threads if plan.sampler else 1):
+            sets, kind, details = MAKERS[type(run)](run, plan)
+        trajectory = Trajectory(run.name, kind, run.split, json.loads(json.dumps(details)))
+        made = Dataset(sets, [trajectory], provenance={"made": identity, "versions": _versions()})
+        made.save(path, precision="single")
+    except (CGAAError, OSError) as error:
+        signals.check()
+        return str(error)
+    except Exception as error:  # of a package below; the other trajectories go on
+        signals.check()
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def _differs(path, identity, run):
+    """What is wrong with the finished trajectory that is there, or nothing."""
+    made = Dataset.load(path).provenance.get("made", {})
+    new = identity["run"]
+    defaults = {key.name: key.default for key in fields(run) if key.name in new and key.default is not MISSING}
+    old = defaults | made.get("run", {})  # a key that has come since was at its default
+    if made | {"run": old} == identity:
+        return ""
+    changed = [f"{key}: {old.get(key)} -> {value}" for key, value in new.items() if old.get(key) != value]
+    what = ", ".join(changed) or "its molecules, its sampler or the frames it was cut from"
+    return f"{path} was made with other settings ({what}); move it away, or give the run another name"
+
+
+def _join(plan, runs, failed, source):
+    """Write and return all that is finished, or None."""
+    parts = []
+    for run in runs:
+        path = plan.parts / f"{run.name}.h5"
+        if run.name in failed or not path.exists():
+            continue
+        part = Dataset.load(path)
+        parts.append(replace(part, trajectories=[replace(t, split=run.split) for t in part.trajectories]))
+    if not parts:
+        return None
+    provenance = {"made_by": "openmm-cgaa sample", "plan": Path(source).read_text("utf-8"), "versions": _versions()}
+    if plan.sampler:
+        provenance["sampler"] = plan.sampler.identity()
+    dataset = replace(Dataset.merge(parts), provenance=provenance)
+    dataset.save(plan.output, precision="single")
+    return dataset
+
+
+def _versions():
+    return {"openmm_cgaa": __version__, "openmm": openmm.__version__, "python": platform.python_version()}

@@ -1,0 +1,158 @@
+"""Read what a run, or a reference for it, has left on the disk."""
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import mdtraj
+import numpy as np
+
+from ..data.dataset import Dataset, is_dataset
+from ..errors import CGAAError, SimulationError
+from ..mapping.grains import GrainMap
+from ..structures.lattice import triangular
+from ..structures.structure import read_structure
+from ..structures.topologies import symbol
+from ..structures.trajectories import load
+from ..units import ANGSTROM_PER_NM
+from .folder import read_dcd, read_record
+from .run import Settings
+
+
+@dataclass(frozen=True)
+class Run:
+    """A folder of `simulation.run`.
+
+    Attributes
+    ----------
+    trajectory : mdtraj.Trajectory
+        Times in ps.
+    grain_map : GrainMap
+    settings, provenance : dict
+        As in ``run.json``.
+    state, nve : numpy structured arrays, or None where the part was not run
+        Rows of ``state.csv`` and ``nve.csv``.
+    """
+
+    trajectory: mdtraj.Trajectory
+    grain_map: GrainMap
+    settings: dict
+    provenance: dict
+    state: np.ndarray | None
+    nve: np.ndarray | None
+
+
+def read_run(folder, begin=0.0) -> Run:
+    """Read a run's folder.
+
+    Parameters
+    ----------
+    folder : path
+    begin : float
+        ps; frames and rows of ``state.csv`` before it are left out.
+
+    Raises
+    ------
+    SimulationError
+        A file is missing or cannot be read, or nothing is left after `begin`.
+    """
+    folder = Path(folder)
+    record = read_record(folder)
+    settings = _settings(record["settings"], folder / "run.json")
+    topology = mdtraj.Topology.from_openmm(_read(folder / "topology.cif", read_structure)[0])
+    path = folder / "trajectory.dcd"
+    trajectory = _read(path, lambda path: _load_dcd(path, topology))
+    interval = settings["report_interval"] * settings["timestep"] / 1000.0
+    trajectory.time = interval * np.arange(1, trajectory.n_frames + 1)
+    trajectory = trajectory[trajectory.time >= begin - 1e-9]
+    if trajectory.n_frames == 0:
+        raise SimulationError(f"{path}: no frame at or after {begin} ps; begin earlier, or run longer")
+    bad = np.flatnonzero(~np.isfinite(trajectory.xyz).all(axis=(1, 2)))
+    if len(bad):
+        raise SimulationError(f"{path}: positions at {trajectory.time[bad[0]]:.3f} ps are not finite")
+    state = _table(folder / "state.csv")
+    if state is not None:
+        state = state[state["time_ps"] >= begin - 1e-9]
+    return Run(
+        trajectory=trajectory,
+        grain_map=GrainMap.from_mdtraj(topology),
+        settings=settings,
+        provenance=record["provenance"],
+        state=state if state is not None and len(state) else None,
+        nve=_table(folder / "nve.csv"),
+    )
+
+
+def _settings(values, path):
+    """Checked, as far as this version knows them."""
+    known = {f.name: values[f.name] for f in fields(Settings) if f.name in values}
+    try:
+        return values | asdict(Settings(**known))
+    except CGAAError as error:
+        raise SimulationError(f"{path}: is damaged ({error}); bring the file back from a copy") from None
+
+
+def read_reference(path, topology) -> mdtraj.Trajectory:
+    """A trajectory of the same atoms: any file of MDTraj, or a data set (h5).
+
+    Parameters
+    ----------
+    path : path
+    topology : mdtraj.Topology
+        Of the run.
+
+    Raises
+    ------
+    SimulationError
+        The file cannot be read, or holds other atoms.
+    """
+    path, elements = Path(path), [symbol(atom) for atom in topology.atoms]
+    if path.suffix == ".h5" and is_dataset(path):
+        frames = next((one for one in Dataset.load(path).sets if list(one.elements) == elements and one.periodic), None)
+        if frames is None:
+            raise SimulationError(f"{path}: holds no frames of the run's atoms, in the same order")
+        turned = [(x @ turn, box) for x, (box, turn) in zip(frames.positions, map(triangular, frames.cell))]
+        positions, boxes = (np.array(values) / ANGSTROM_PER_NM for values in zip(*turned))
+        trajectory = mdtraj.Trajectory(positions, topology)
+        trajectory.unitcell_vectors = boxes
+        return trajectory
+    return _read(path, lambda path: load(path, topology))
+
+
+def _load_dcd(path, topology):
+    held = read_dcd(path)  # MDTraj takes some damaged files
+    if held.atoms != topology.n_atoms or not held.frames:
+        raise SimulationError(f"{path}: holds {held.frames} frames of {held.atoms} atoms, not of {topology.n_atoms}")
+    return load(path, topology)
+
+
+def _read(path, reader):
+    if not path.is_file():
+        raise SimulationError(f"{path}: no such file")
+    try:
+        return reader(path)
+    except SimulationError:
+        raise
+    except Exception as error:
+        raise SimulationError(f"{path}: cannot be read ({error}); is it truncated, or of another system?") from error
+
+
+def _table(path):
+    """Rows of a CSV file with a header, or None without one; an empty cell is nan, half a row at the end is passed."""
+    if not path.exists():
+        return None
+    lines = _read(path, lambda path: path.read_text().splitlines(keepends=True))
+    (header, *rows), found = [line.split(",") for line in lines if line.endswith("\n")] or [[]], []
+    header = [name.strip() for name in header]
+    if "time_ps" not in header:
+        raise SimulationError(f"{path}: has no column time_ps; is it of openmm-cgaa simulate?")
+    for number, row in enumerate(rows, start=2):
+        try:
+            values = tuple(float(cell) if cell.strip() else np.nan for cell in row)
+        except ValueError:
+            values = ()
+        if len(values) != len(header) or not np.isfinite(values[header.index("time_ps")]):
+            raise SimulationError(
+                f"{path}: line {number} is damaged; bring the file back from a copy, or remove that line"
+            )
+        found.append(values)
+    return np.array(found, dtype=[(name, float) for name in header]) if rows else None

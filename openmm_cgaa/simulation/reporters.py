@@ -1,0 +1,207 @@
+"""What a run writes down, and what stops it: reporters for ``openmm.app.Simulation``."""
+
+import csv
+import os
+import time
+import warnings
+
+import numpy as np
+from openmm import unit
+
+from ..errors import CGAADomainWarning, SimulationError
+from ..neighbors.contacts import pairs_between, shortest_contact
+from ..structures.structure import write_structure
+from ..units import ANGSTROM_PER_NM, G_PER_CM3_PER_DALTON_PER_ANGSTROM3
+from .temperature import Moving, element_temperatures, kinetic_temperatures
+
+COLUMNS = (
+    "step,time_ps,potential_kjmol,kinetic_kjmol,total_kjmol,"
+    "temperature_K,translation_K,rotation_K,vibration_K,volume_nm3,density_gml,ns_per_day"
+).split(",")
+
+
+class GrainStateReporter:
+    """One CSV row a report: energies, temperatures of the grains' motions and of each element, volume, density, speed.
+
+    Temperatures come from the velocities that OpenMM's leapfrog integrators keep, those of the half step before: for
+    `LangevinMiddleIntegrator` they sample the set temperature whatever the time step, while velocities at the full
+    step read stiff bonds too cold. The kinetic energy is OpenMM's own ``state.getKineticEnergy()``: for
+    `VerletIntegrator` it is shifted to the time of the positions, so ``total_kjmol`` is what NVE conserves; for
+    `LangevinMiddleIntegrator` it is that of the half step. Volume and density are empty without a box, a temperature
+    where nothing can move that way. What counts as a degree of freedom: see `analysis.temperature`.
+
+    Parameters
+    ----------
+    path : path
+        Appended to if it exists and is not empty.
+    interval : int
+        Steps between rows.
+    grain_map : GrainMap
+    """
+
+    def __init__(self, path, interval, grain_map):
+        self.interval, self.grain_map = interval, grain_map
+        self._elements = np.empty(grain_map.num_atoms, dtype=object)
+        for t, atoms in zip(grain_map.type_index, grain_map.slots):
+            self._elements[atoms] = grain_map.types[t].elements
+        new = not (os.path.exists(path) and os.path.getsize(path))
+        self._file = open(path, "a", newline="")  # open for as long as the run lasts
+        self._rows = csv.writer(self._file)
+        if new:
+            own = [f"{element}_K" for element in dict.fromkeys(self._elements)]
+            self._rows.writerow([*COLUMNS[:-1], *own, COLUMNS[-1]])
+        self._clock = None
+
+    def describeNextReport(self, simulation):
+        if self._clock is None:
+            self._clock, self._start = time.perf_counter(), simulation.context.getTime()
+            self._moving = Moving.of(simulation.system)
+            elements = (atom.element for atom in simulation.topology.atoms())  # None of a virtual site
+            pairs = [pair for pair in zip(self._moving.masses, elements) if any(pair)]  # frozen atoms fill space, too
+            self._mass = sum(mass or element.mass.value_in_unit(unit.dalton) for mass, element in pairs)
+        steps = self.interval - simulation.currentStep % self.interval
+        return {"steps": steps, "periodic": False, "include": ["positions", "velocities", "forces", "energy"]}
+
+    def report(self, simulation, state):
+        potential = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
+        kinetic = state.getKineticEnergy().value_in_unit(unit.kilojoule_per_mole)
+        velocities = state.getVelocities(asNumpy=True).value_in_unit(unit.nanometer / unit.picosecond)
+        positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
+        if not all(np.isfinite(values).all() for values in (potential, velocities, positions)):
+            raise SimulationError(
+                f"energy, positions or velocities are not finite at step {simulation.currentStep}; take a shorter time "
+                "step, or relax the start"
+            )
+        masses, constraints, com_removed = self._moving
+        kelvin = kinetic_temperatures(velocities, masses, positions, self.grain_map, com_removed, constraints)
+        own = element_temperatures(velocities, masses, self._elements, com_removed, constraints, positions)
+        volume = density = ""
+        if simulation.topology.getPeriodicBoxVectors() is not None:
+            volume = state.getPeriodicBoxVolume()
+            density = self._mass * unit.dalton / volume
+            volume = f"{volume.value_in_unit(unit.nanometer**3):.6f}"
+            density = f"{density.value_in_unit(unit.gram / unit.item / unit.milliliter):.5f}"
+        now = state.getTime()
+        days = (time.perf_counter() - self._clock) / 86400
+        speed = (now - self._start).value_in_unit(unit.nanosecond) / days
+        energies = [f"{energy:.6f}" for energy in (potential, kinetic, potential + kinetic)]
+        motions = kelvin.total, kelvin.translation, kelvin.rotation, kelvin.vibration
+        temperatures, own = (["" if np.isnan(t) else f"{t:.3f}" for t in some] for some in (motions, own.values()))
+        clock = f"{now.value_in_unit(unit.picosecond):.6f}"
+        row = [simulation.currentStep, clock, *energies, *temperatures, volume, density, *own]
+        self._rows.writerow([*row, f"{speed:.4f}"])
+        self._file.flush()
+
+    def close(self):
+        self._file.close()
+
+
+class Guard:
+    """Stop a run whose numbers mean nothing any more, and keep its last good frame.
+
+    Parameters
+    ----------
+    topology : openmm.app.Topology
+    positions : array [atoms, 3], nm
+        Whole grains; every bond is held against its length here.
+    interval : int
+        Steps between looks.
+    max_stretch : float
+        Å that a bond may be off its starting length.
+    contact : float, optional
+        Å, the shortest distance between grains that the model was trained on. A run in which grains come closer than
+        nine tenths of it (thermal motion goes a little below what some hundred frames hold) is warned of once.
+    density : (float, float), optional
+        g/cm3, lowest and highest that the model was trained on; a run whose box leaves them is warned of once.
+    """
+
+    def __init__(self, topology, positions, interval, max_stretch=0.5, contact=None, density=None):
+        self.topology, self.interval, self.max_stretch = topology, interval, max_stretch
+        self.bonds = list(topology.bonds())
+        self._pairs = np.array([(a.index, b.index) for a, b in self.bonds], dtype=int).reshape(-1, 2)
+        self._lengths = self._measure(positions)
+        self._good = np.array(positions), topology.getPeriodicBoxVectors()
+        self._contact, self._density = contact, density
+        if density:
+            self._mass = sum(atom.element.mass.value_in_unit(unit.dalton) for atom in topology.atoms())
+        if contact:
+            self._contacts = pairs_between([atom.residue.index for atom in topology.atoms()])
+
+    def describeNextReport(self, simulation):
+        steps = self.interval - simulation.currentStep % self.interval
+        return {"steps": steps, "periodic": False, "include": ["positions", "forces", "energy"]}
+
+    def report(self, simulation, state):
+        """Raises
+        ------
+        SimulationError
+            The energy, a force or a position is not finite, or a bond is too far off; names the first such place.
+        """
+        positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
+        forces = state.getForces(asNumpy=True).value_in_unit(unit.kilojoule_per_mole / unit.nanometer)
+        for name, values in (("position", positions), ("force", forces)):
+            bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
+            if len(bad):
+                atom = list(self.topology.atoms())[bad[0]]
+                raise SimulationError(
+                    f"the {name} of atom {atom.name} (index {atom.index}) of residue {atom.residue.name} "
+                    f"{atom.residue.id} is not finite ({len(bad)} atoms in all)"
+                )
+        energy = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
+        if not np.isfinite(energy):
+            raise SimulationError(f"the potential energy is {energy}")
+        self._check_bonds(positions)
+        if self._contact:
+            self._check_contacts(positions, state, simulation.currentStep)
+        if self._density and self.topology.getPeriodicBoxVectors() is not None:
+            self._check_density(state, simulation.currentStep)
+        self._good = positions.copy(), state.getPeriodicBoxVectors() if self._good[1] is not None else None
+
+    def save_last_good(self, path):
+        """Write the last frame that passed, PDBx/mmCIF."""
+        write_structure(path, self.topology, *self._good)
+
+    def _check_contacts(self, positions, state, step):
+        box = None
+        if self.topology.getPeriodicBoxVectors() is not None:
+            box = state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.nanometer)
+        distance, pair = shortest_contact(positions, box, self._contacts)
+        if ANGSTROM_PER_NM * distance < 0.9 * self._contact:
+            atoms = list(self.topology.atoms())
+            a, b = (atoms[i] for i in self._contacts[:, pair])
+            warnings.warn(
+                f"step {step}: {a.name} of {a.residue.name} {a.residue.id} and {b.name} of {b.residue.name} "
+                f"{b.residue.id} are {ANGSTROM_PER_NM * distance:.2f} Å apart, but the model was trained on no contact "
+                f"below {self._contact:.2f} Å: do not trust the run from here; train the model on such frames",
+                CGAADomainWarning,
+                stacklevel=2,
+            )
+            self._contact = None
+
+    def _check_density(self, state, step):
+        volume = ANGSTROM_PER_NM**3 * state.getPeriodicBoxVolume().value_in_unit(unit.nanometer**3)
+        density, (lowest, highest) = self._mass * G_PER_CM3_PER_DALTON_PER_ANGSTROM3 / volume, self._density
+        if not lowest - 0.005 <= density <= highest + 0.005:
+            warnings.warn(
+                f"step {step}: the density is {density:.2f} g/cm3, but the model was trained at {lowest:.2f} to "
+                f"{highest:.2f}: do not trust the run from here; train the model on such boxes",
+                CGAADomainWarning,
+                stacklevel=2,
+            )
+            self._density = None
+
+    def _measure(self, positions):
+        return np.linalg.norm(positions[self._pairs[:, 1]] - positions[self._pairs[:, 0]], axis=1)
+
+    def _check_bonds(self, positions):
+        lengths = ANGSTROM_PER_NM * self._measure(positions)
+        start = ANGSTROM_PER_NM * self._lengths
+        off = np.abs(lengths - start)
+        if len(off) and off.max() > self.max_stretch:
+            worst = int(off.argmax())
+            a, b = self.bonds[worst]
+            raise SimulationError(
+                f"residue {a.residue.name} {a.residue.id} falls apart: its bond {a.name}-{b.name} is "
+                f"{lengths[worst]:.2f} Å long, it began with {start[worst]:.2f} Å, and {self.max_stretch} Å of change "
+                "are allowed"
+            )

@@ -1,0 +1,348 @@
+"""Dynamics in a folder: NVT or NPT, then NVE; it can be killed at any moment and goes on from its checkpoint."""
+
+import json
+import sys
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import openmm
+from openmm import app
+from tqdm import tqdm
+
+from ..errors import CGAADomainWarning, ResumeWarning, SimulationError
+from ..host import signals
+from ..host.files import owned, write_bytes, writing
+from ..inputs.ranges import SEEDS, THREADS, bounded
+from ..inputs.settings import Checked
+from ..mapping.grains import GrainMap
+from ..mapping.matching import unwrap
+from ..model import checks
+from ..neighbors.verlet import forget_neighbors
+from ..structures import geometry
+from ..structures.structure import holds, write_structure
+from .folder import FILES, check_run, load_checkpoint, make_record, trim_csv, trim_dcd, write_checkpoint
+from .reporters import GrainStateReporter, Guard
+
+CHUNK = 10  # steps between looks at the clock, the checkpoint and ctrl-C
+BAROSTAT_INTERVAL = 25  # steps between trial volumes, OpenMM's default
+INTRA_GROUP = 1  # force group of the intra-grain part in RESPA
+
+
+@dataclass(frozen=True)
+class Settings(Checked):
+    """How to run.
+
+    Attributes
+    ----------
+    temperature : float
+        K, of the NVT part and the first velocities.
+    friction : float
+        1/ps.
+    timestep : float
+        fs.
+    inner_steps : int
+        Above 1: RESPA. Forces of group `INTRA_GROUP` (the intra-grain part, `intraForceGroup` of
+        `CGAAPotential.createSystem`) act this many times in a time step, all others once; the integrators are
+        `MTSLangevinIntegrator` and `MTSIntegrator` of OpenMM.
+    picoseconds, nve_picoseconds : float
+        Length of the NVT part (`LangevinMiddleIntegrator`) and of its NVE continuation (`VerletIntegrator`).
+    pressure : float, optional
+        bar; the NVT part becomes NPT (`MonteCarloBarostat`).
+    report_interval, checkpoint_interval : int
+        Steps between frames, rows and checks; steps between checkpoints.
+    seed : int
+        0: another one in each run, as OpenMM has it.
+    max_stretch : float
+        Å that a bond may be off its starting length.
+    threads : int, optional
+        Of OpenMM's CPU platform.
+    platform : str, optional
+        OpenMM platform; the fastest by default.
+    """
+
+    temperature: float = bounded(300.0, 0.001, 1e5, "K", "of the NVT part and of the first velocities")
+    friction: float = bounded(1.0, 0.0, 1e4, "1/ps", "of the Langevin thermostat")
+    timestep: float = bounded(0.5, 1e-6, 100.0, "fs", "length of a step")
+    inner_steps: int = bounded(1, 1, 1000, "", "RESPA: intra-grain forces so many times a step")
+    picoseconds: float = bounded(5.0, 0.0, 1e9, "ps", "length of the NVT part")
+    nve_picoseconds: float = bounded(0.0, 0.0, 1e9, "ps", "length of an NVE continuation")
+    pressure: float | None = bounded(None, -1e4, 1e6, "bar", "constant pressure instead of volume before NVE")
+    report_interval: int = bounded(100, 1, 10**9, "steps", "between frames")
+    checkpoint_interval: int = bounded(1000, 1, 10**9, "steps", "between checkpoints")
+    seed: int = bounded(1, *SEEDS, "", "of velocities and thermostat; 0: another one in each run")
+    max_stretch: float = bounded(0.5, 0.001, 100.0, "Å", "a bond may be off its start")
+    threads: int | None = bounded(None, *THREADS, "", "CPU threads of the model and of OpenMM")
+    platform: str | None = field(default=None, metadata={"help": "OpenMM platform; the fastest one without it"})
+
+    def steps(self, picoseconds: float) -> int:
+        """Time steps in a length of time."""
+        return round(1000.0 * picoseconds / self.timestep)
+
+
+def run(system, topology, positions, out, settings=None, resume=False, provenance=None, progress=True) -> bool:
+    """Run NVT dynamics and then, if asked for, NVE dynamics.
+
+    The folder holds ``topology.cif`` (start, with bonds), ``trajectory.dcd`` (both parts, whole grains, never
+    wrapped), ``state.csv`` (NVT) and ``nve.csv`` (see `GrainStateReporter`), ``nvt.chk`` and ``nve.chk`` (OpenMM
+    checkpoints, a checksum at their end: the same machine, platform and version read them) and ``run.json`` (settings,
+    versions, provenance). Ctrl-C, SIGTERM and SIGHUP end the run after the present steps, with a checkpoint.
+
+    Parameters
+    ----------
+    system : openmm.System
+        Of any force field. With `pressure` it is given a barostat, which is switched off for NVE; OpenMM's checkpoints
+        do not hold how far it has adapted its step, so that a resumed NPT run differs from the unbroken one.
+    topology : openmm.app.Topology
+        Residues are grains.
+    positions : array [atoms, 3], nm, or Quantity
+        Grains may be broken across the boundary.
+    out : path
+    settings : Settings, optional
+    resume : bool
+        Go on with the run in the folder; only its lengths and threads may have changed. Frames and rows after the
+        checkpoint are dropped, so that none is there twice. A `ResumeWarning` says what is missing: all checkpoints
+        (the run begins anew), topology.cif (it is written anew), or a checkpoint's checksum (of version 0.1.0). A run
+        that goes on from a checkpoint that it wrote while it went is equal to the unbroken one, to the bit where the
+        platform's forces are (one that was stopped between two checkpoints wrote one more, and differs by rounding
+        from there).
+    provenance : dict, optional
+        What made the forces, for ``run.json``; must be the same when a run is resumed, but for names of files whose
+        checksum (``NAME_sha256``) is in it, too. What it says of the training
+        (`CGAAPotential.provenance`) lets the run warn where it leaves that, see `reporters.Guard`.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    bool
+        Whether the run came to its end; False if it was interrupted.
+
+    Raises
+    ------
+    SimulationError
+        The folder holds another run; energy or forces are not finite, or a grain fell apart (then the last good frame
+        is in ``last_good.cif``).
+    OutputError
+        A file cannot be written, another process runs in the folder, or it holds files of others.
+    GeometryError, GrainError
+        Positions, box or topology cannot be used.
+    """
+    settings, out = settings or Settings(), Path(out)
+    # errors leave no folder behind
+    platform, barostat = _platform(settings), _barostat(system, topology, settings)
+    _check_groups(system, settings)
+    grain_map = GrainMap.from_topology(topology)
+    positions = _whole(geometry.check_positions(positions, grain_map.num_atoms), topology, grain_map)
+    record = make_record(settings, provenance or {}, topology)
+    check_run(out, record, resume)
+    trained = {key: (provenance or {}).get(f"trained_{key}") for key in ("contact", "density")}
+    guard = Guard(topology, positions, settings.report_interval, settings.max_stretch, **trained)
+    _warn_temperature(settings.temperature, (provenance or {}).get("trained_temperature"))
+    with owned(out), writing(out, "resume the run"), signals.deferred() as stop:
+        check_run(out, record, resume)  # again, now that no other process can change it
+        last = None
+        for name, integrator, begin, end, table in _parts(settings, skip_nvt=resume and (out / "nve.chk").exists()):
+            if barostat is not None and name == "nve":
+                barostat.setFrequency(0)
+            simulation = _simulation(topology, system, integrator, platform)  # what OpenMM refuses leaves no run behind
+            if last is None:
+                if not resume:
+                    write_bytes(out / "run.json", json.dumps(record, indent=1).encode())
+                    for file in FILES:  # of a run that never came to a checkpoint
+                        (out / file).unlink(missing_ok=True)
+            checkpoint = out / f"{name}.chk"
+            if checkpoint.exists():
+                load_checkpoint(checkpoint, simulation.context)
+            elif last is None:
+                if resume:
+                    _say(f"{out}: holds no checkpoint; the run begins anew")
+                simulation.context.setPositions(positions)
+                simulation.context.setVelocitiesToTemperature(settings.temperature, settings.seed)
+            else:
+                # both integrators keep the velocities of the same time (half a step before the positions, but for RESPA
+                # that of the positions): they carry over as they are
+                simulation.context.setState(last.context.getState(positions=True, velocities=True))
+            _trim(out, simulation.currentStep, begin, end, table, settings, grain_map.num_atoms)
+            if last is None:  # not before all is found fit to go on
+                if not holds(out / "topology.cif", topology):
+                    if resume:
+                        _say(
+                            f"{out / 'topology.cif'}: is missing or damaged; it is written anew from the topology given"
+                        )
+                    write_structure(out / "topology.cif", topology, positions)
+                if resume:
+                    write_bytes(out / "run.json", json.dumps(record, indent=1).encode())
+            _advance(simulation, begin, end, out, checkpoint, table, grain_map, guard, settings, stop, progress)
+            if simulation.currentStep < end:
+                return False
+            last = simulation
+    return True
+
+
+def _parts(settings, skip_nvt):
+    """(name, integrator, first step, last step, table) of NVT and NVE, as far as they are to be run."""
+    nvt, nve = _integrators(settings)
+    middle = settings.steps(settings.picoseconds)
+    parts = [] if skip_nvt else [("nvt", nvt, 0, middle, "state.csv")]
+    if settings.nve_picoseconds:
+        parts.append(("nve", nve, middle, middle + settings.steps(settings.nve_picoseconds), "nve.csv"))
+    return parts
+
+
+def _simulation(topology, system, integrator, platform):
+    try:
+        return app.Simulation(topology, system, integrator, *platform)
+    except openmm.OpenMMException as error:
+        where = f" on the platform {platform[0].getName()}" if platform else ""
+        raise SimulationError(f"OpenMM cannot run this system{where}: {error}") from error
+
+
+def _trim(out, step, begin, end, table, settings, num_atoms):
+    """Cut the files back to a step of the part that begins after the step `begin`."""
+    interval = settings.report_interval
+    if step > end:
+        raise SimulationError(
+            f"the run in {out} is at step {step} already, beyond the {end} that are asked for; ask for as many at "
+            f"least ({step * settings.timestep / 1000.0:g} ps in all)"
+        )
+    if table == "nve.csv":
+        trim_csv(out / "state.csv", range(interval, begin + 1, interval))
+    trim_csv(out / table, range(begin // interval * interval + interval, step + 1, interval))
+    if table == "state.csv":
+        (out / "nve.csv").unlink(missing_ok=True)
+    trim_dcd(out / "trajectory.dcd", step // interval, num_atoms)
+
+
+def _advance(simulation, begin, end, out, checkpoint, table, grain_map, guard, settings, stop, progress):
+    """Step to the end of the part, which has begun at `begin`, or until asked to stop; then write the checkpoint."""
+    name, done = checkpoint.stem.upper(), simulation.currentStep - begin
+    pause = 0.2 if sys.stderr.isatty() else 10.0  # s; a log file needs fewer lines
+    bar = tqdm(total=end - begin, initial=done, desc=name, unit="step", disable=not progress, mininterval=pause)
+    rows = None
+    try:
+        rows = GrainStateReporter(out / table, settings.report_interval, grain_map)
+        trajectory = out / "trajectory.dcd"
+        old = trajectory.exists() and trajectory.stat().st_size > 0
+        frames = app.DCDReporter(str(trajectory), settings.report_interval, append=old, enforcePeriodicBox=False)
+        simulation.reporters = [guard, rows, frames]  # the guard first: what it refuses is not written
+        while simulation.currentStep < end and not stop:
+            to_checkpoint = settings.checkpoint_interval - simulation.currentStep % settings.checkpoint_interval
+            steps = min(CHUNK, end - simulation.currentStep, to_checkpoint)
+            simulation.step(steps)
+            bar.update(steps)
+            speed = (bar.n - done) * settings.timestep * 1e-6 / max(bar.format_dict["elapsed"], 1e-9) * 86400
+            bar.set_postfix_str(f"{speed:.3g} ns/day", refresh=False)
+            if simulation.currentStep % settings.checkpoint_interval == 0:
+                _keep(checkpoint, simulation.context)
+        _keep(checkpoint, simulation.context)
+    except (SimulationError, openmm.OpenMMException) as error:
+        if stop and isinstance(error, openmm.OpenMMException):
+            signals.check()  # the second signal, in a callback
+        good = out / "last_good.cif"
+        guard.save_last_good(good)
+        raise SimulationError(
+            f"{name} stopped near step {simulation.currentStep}: {error}. The last good frame is {good}; take a "
+            "shorter time step, or relax the start"
+        ) from error
+    finally:
+        bar.close()
+        simulation.reporters = []
+        if rows is not None:
+            rows.close()
+
+
+def _say(what):
+    warnings.warn(what, ResumeWarning, stacklevel=3)
+
+
+def _keep(checkpoint, context):
+    """Write a checkpoint, and go on as the run that starts from it does: with new lists of neighbours."""
+    write_checkpoint(checkpoint, context)
+    forget_neighbors()
+
+
+def _warn_temperature(kelvin, trained):
+    if trained and not trained[0] - 1.0 <= kelvin <= trained[1] + 1.0:
+        warnings.warn(
+            f"the run is at {kelvin:g} K, but the model was trained at {trained[0]:g} to {trained[1]:g} K: check its "
+            "errors there before you trust it",
+            CGAADomainWarning,
+            stacklevel=3,
+        )
+
+
+def _integrators(settings) -> tuple:
+    """Of the NVT and of the NVE part."""
+    step = settings.timestep / 1000
+    if settings.inner_steps > 1:
+        groups = [(0, 1), (INTRA_GROUP, settings.inner_steps)]
+        nvt = openmm.MTSLangevinIntegrator(settings.temperature, settings.friction, step, groups)
+        nve = openmm.MTSIntegrator(step, groups)
+    else:
+        nvt = openmm.LangevinMiddleIntegrator(settings.temperature, settings.friction, step)
+        nve = openmm.VerletIntegrator(step)
+    nvt.setRandomNumberSeed(settings.seed)
+    return nvt, nve
+
+
+def _check_groups(system, settings):
+    if settings.inner_steps > 1:
+        groups = {force.getForceGroup() for force in system.getForces()}
+        if not {0, INTRA_GROUP} <= groups or groups - {0, INTRA_GROUP}:
+            raise SimulationError(
+                f"inner_steps is {settings.inner_steps}, but the system has forces in the groups {sorted(groups)}; "
+                f"RESPA needs the intra-grain part in group {INTRA_GROUP} (intraForceGroup={INTRA_GROUP}) and the rest "
+                "in group 0"
+            )
+
+
+def _barostat(system, topology, settings):
+    """The barostat of a run at constant pressure, or None; it is added to the system, once."""
+    if settings.pressure is None:
+        return None
+    if topology.getPeriodicBoxVectors() is None:
+        raise SimulationError(f"pressure is {settings.pressure} bar, but the topology has no periodic box")
+    found = [force for force in system.getForces() if isinstance(force, openmm.MonteCarloBarostat)]
+    if found:
+        barostat = found[0]
+        barostat.setDefaultPressure(settings.pressure)
+        barostat.setDefaultTemperature(settings.temperature)
+        barostat.setFrequency(BAROSTAT_INTERVAL)
+    else:
+        barostat = openmm.MonteCarloBarostat(settings.pressure, settings.temperature, BAROSTAT_INTERVAL)
+        system.addForce(barostat)
+    barostat.setRandomNumberSeed(settings.seed)
+    return barostat
+
+
+def _platform(settings):
+    """The platform and its properties, in a list; an empty one leaves the choice to OpenMM."""
+    if settings.platform:
+        try:
+            platform = openmm.Platform.getPlatformByName(settings.platform)
+        except openmm.OpenMMException:
+            names = [openmm.Platform.getPlatform(i).getName() for i in range(openmm.Platform.getNumPlatforms())]
+            raise SimulationError(
+                f"OpenMM has no platform {settings.platform!r} here, only {', '.join(names)}"
+            ) from None
+    elif settings.threads:
+        atom = openmm.System()
+        atom.addParticle(1.0)
+        platform = openmm.Context(atom, openmm.VerletIntegrator(0.001)).getPlatform()  # OpenMM's own choice
+    else:
+        return []
+    known = settings.threads and "Threads" in platform.getPropertyNames()
+    return [platform, {"Threads": str(settings.threads)} if known else {}]
+
+
+def _whole(positions, topology, grain_map):
+    """Every grain in one piece, [atoms, 3], nm."""
+    box = geometry.check_box(topology.getPeriodicBoxVectors())
+    checks.check_extent(grain_map, positions, box)
+    whole = positions.copy()
+    for t, kind in enumerate(grain_map.types):
+        atoms = np.array([s for s, u in zip(grain_map.slots, grain_map.type_index) if u == t])
+        whole[atoms] = unwrap(positions[atoms], kind.tree, box)
+    return whole

@@ -1,0 +1,56 @@
+"""Positions and boxes as a user hands them in: of the right shape, finite, in the right unit."""
+
+import numpy as np
+from openmm import unit
+
+from ..errors import GeometryError
+from ..inputs import arguments
+
+
+def check_positions(positions, num_atoms: int) -> np.ndarray:
+    """Positions as a float64 array [num_atoms, 3] in nm.
+
+    Raises
+    ------
+    GeometryError
+        Not numbers or not lengths, of another length or shape, or not finite.
+    """
+    wanted = f"an array of shape ({num_atoms}, 3) in nm, or a Quantity of lengths"
+    positions = arguments.numbers(positions, unit.nanometer, "positions", wanted)
+    if positions.ndim != 2 or positions.shape[1] != 3:
+        raise GeometryError(f"positions have shape {positions.shape}, expected ({num_atoms}, 3), in nm")
+    if len(positions) != num_atoms:
+        raise GeometryError(
+            f"{len(positions)} positions for a topology of {num_atoms} atoms; are both from the same file?"
+        )
+    bad = np.flatnonzero(~np.isfinite(positions).all(1))
+    if len(bad):
+        raise GeometryError(
+            f"position of atom {bad[0]} is {positions[bad[0]]} ({len(bad)} of {num_atoms} atoms are not finite); "
+            "go back to the last good frame"
+        )
+    return positions
+
+
+def check_box(box) -> np.ndarray | None:
+    """Box as a float64 array [3, 3] in nm (rows are the vectors), or None.
+
+    Raises
+    ------
+    GeometryError
+        Not numbers or not lengths, of another shape, not finite, or of zero volume.
+    """
+    if box is None:
+        return None
+    wanted = "the three box vectors, an array of shape (3, 3) in nm or a Quantity of lengths, or None"
+    box = arguments.numbers(box, unit.nanometer, "box", wanted)
+    if box.shape != (3, 3):
+        raise GeometryError(f"box has shape {box.shape}, expected (3, 3): its rows are the box vectors, in nm")
+    if not np.isfinite(box).all():
+        raise GeometryError(f"box is not finite: {box.tolist()}")
+    if np.linalg.det(box) < 1e-9:
+        raise GeometryError(
+            f"box {box.tolist()} (nm) has volume {np.linalg.det(box):g} nm^3; its rows must be three right-handed "
+            "vectors of a positive volume (left-handed ones span the lattice of -box; for no box at all give None)"
+        )
+    return box

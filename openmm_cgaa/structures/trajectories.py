@@ -1,0 +1,76 @@
+"""Files that MDTraj reads: whatever they are called, and with all the atoms that they hold."""
+
+import tempfile
+from contextlib import contextmanager
+from itertools import dropwhile, islice, takewhile
+from pathlib import Path
+
+import mdtraj
+
+from ..errors import CGAAError
+
+WITHOUT_POSITIONS = (".prmtop", ".parm7", ".prm7", ".psf")
+
+
+def load(path, topology=None) -> mdtraj.Trajectory:
+    """All frames of a file.
+
+    Parameters
+    ----------
+    path : path
+    topology : mdtraj.Topology, optional
+        For formats that hold none.
+
+    Raises
+    ------
+    CGAAError
+        The file has more or fewer atoms than its header says. MDTraj's readers raise all kinds besides.
+    """
+    with _ascii(path) as name:
+        frames = mdtraj.load(name) if topology is None else mdtraj.load(name, top=topology)
+    _compare(path, frames.topology)
+    return frames
+
+
+def load_topology(path) -> mdtraj.Topology:
+    """Of a file that may hold no positions; errors as in `load`."""
+    with _ascii(path) as name:
+        topology = mdtraj.load_topology(name)
+    _compare(path, topology)
+    return topology
+
+
+@contextmanager
+def _ascii(path):
+    """A name of the file in ASCII, for as long as it is open: MDTraj's readers in C (DCD, XTC, TRR) take no other."""
+    path = Path(path).absolute()
+    if str(path).isascii():
+        yield str(path)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        link = Path(folder) / ("file" + "".join(path.suffixes[-2:]).encode("ascii", "ignore").decode())
+        link.symlink_to(path)
+        yield str(link)
+
+
+def _compare(path, topology):
+    held = _atoms_in(Path(path))
+    if held is not None and held != topology.n_atoms:
+        raise CGAAError(
+            f"{path}: it holds {held} atoms, but MDTraj reads {topology.n_atoms}, as many as its header says; the file "
+            "is damaged. Write it anew by the program that it is from"
+        )
+
+
+def _atoms_in(path) -> int | None:
+    """Atoms that a file of Amber or CHARMM lists, whatever its header says; None of another file.
+
+    MDTraj believes these headers; in other formats it finds such faults itself.
+    """
+    if path.suffix.lower() not in WITHOUT_POSITIONS:
+        return None
+    begin = "!NATOM" if path.suffix.lower() == ".psf" else "%FLAG MASS"
+    with open(path, errors="replace") as file:
+        rows = dropwhile(lambda row: begin not in row, map(str.strip, file))
+        listed = list(takewhile(lambda row: row and not row.startswith("%FLAG"), islice(rows, 1, None)))
+    return len(listed) if begin == "!NATOM" else sum(len(row.split()) for row in listed if row[0] != "%")

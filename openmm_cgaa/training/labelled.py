@@ -1,0 +1,147 @@
+"""Labelled frames as graphs: neighbour lists made once, joined into batches."""
+
+from dataclasses import replace
+from typing import Iterator, List
+
+import numpy as np
+import torch
+
+from ..data import Dataset
+from ..errors import DatasetError
+from ..mapping.layout import layout_of
+from ..neighbors.build import build_graph
+from ..nn.graph import Graph, batch_graphs
+from ..structures.lattice import reduced, right_handed
+from .objectives import Labels
+
+INDICES = ("atom_grain", "grain_frame", "pair_index", "edge_index")
+
+
+def common_types(dataset: Dataset, align=False) -> list:
+    """Grain types of a data set, each kind once, in the order of first appearance.
+
+    With `align` each gets a reference geometry from the first frame that it is in. Two kinds of one name are told
+    apart by a number.
+    """
+    types = []
+    for frames in dataset.sets:
+        grain_map = frames.grain_map()
+        known = {(t.elements, t.bonds) for t in types}
+        new = [i for i, t in enumerate(grain_map.types) if (t.elements, t.bonds) not in known]
+        if new and align:
+            box = right_handed(frames.cell[0]) if frames.periodic else None
+            grain_map = grain_map.with_references(frames.positions[0], box)
+        for kind in (grain_map.types[i] for i in new):
+            names = {t.name for t in types}
+            spellings = (kind.name, *(f"{kind.name}_{number}" for number in range(2, len(types) + 2)))
+            types.append(replace(kind, name=next(name for name in spellings if name not in names)))
+    return types
+
+
+def frame_graphs(frames, types, grain_cutoff: float, atom_cutoff: float, align=False) -> Iterator[tuple]:
+    """The graph of each frame of a `Frames`, and its atoms in network order (int tensor [atoms]).
+
+    The graphs are for keeping: float32 and int32, and what is the same in all frames is held once. `collate` makes of
+    them what a network takes.
+    """
+    grain_map = frames.grain_map().match(types)
+    layout = layout_of(grain_map)
+    atom_grain, grain_frame = layout.atom_grain.int(), torch.zeros(frames.num_grains, dtype=torch.int32)
+    periodic = frames.periodic
+    for positions, cell in zip(frames.positions, frames.cell):
+        cell = reduced(right_handed(cell)) if periodic else None
+        if align:
+            aligned = grain_map.align(positions, cell)
+            layout = layout._replace(atom_index=torch.as_tensor(aligned.network_order()[0]))
+        box = torch.from_numpy(cell) if periodic else None
+        graph = build_graph(torch.from_numpy(positions), box, layout, grain_cutoff, atom_cutoff)
+        own = {"pair_index": graph.pair_index.int(), "edge_index": graph.edge_index.int()}
+        yield graph._replace(atom_grain=atom_grain, grain_frame=grain_frame, **own), layout.atom_index
+
+
+class LabelledFrames(torch.utils.data.Dataset):
+    """Graphs and labels of all frames of a data set, held in memory.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Labelled.
+    types : list of GrainType
+        The model's types.
+    grain_cutoff, atom_cutoff : float, Å
+    align : bool
+        Settle equivalent slots frame by frame by the types' reference geometries.
+
+    Attributes
+    ----------
+    items : list of (Graph, Labels)
+        Set after set, frame after frame.
+    slots : list of int
+        Atoms of each type.
+
+    Raises
+    ------
+    DatasetError
+        Frames without labels.
+    GrainError
+        A grain that is none of the types.
+    """
+
+    def __init__(self, dataset: Dataset, types, grain_cutoff: float, atom_cutoff: float, align=False):
+        self.slots = [t.num_slots for t in types]
+        self.items = []
+        for frames in dataset.sets:
+            if not frames.labelled:
+                name = dataset.trajectories[frames.trajectory[0]].name
+                raise DatasetError(f"the frames of {name} have no labels; run openmm-cgaa label on them first")
+            virial = np.full(frames.cell.shape, np.nan)
+            if frames.stress is not None and frames.periodic:
+                virial = -frames.stress * np.abs(np.linalg.det(frames.cell))[:, None, None]
+            virial = torch.from_numpy(virial).float()
+            graphs = frame_graphs(frames, types, grain_cutoff, atom_cutoff, align)
+            for frame, (graph, atoms) in enumerate(graphs):
+                forces = torch.from_numpy(frames.forces[frame][atoms.numpy()])
+                energy = torch.tensor([frames.energy[frame]], dtype=torch.float64)
+                self.items.append((graph, Labels(energy, forces, virial[frame : frame + 1])))
+
+    def __len__(self):
+        return len(self.items)
+
+    def __getitem__(self, index):
+        return self.items[index]
+
+    @property
+    def grains(self) -> np.ndarray:
+        """Grains of each frame, [frames]."""
+        return np.array([sum(graph.counts) for graph, _ in self.items], dtype=int)
+
+
+def collate(items, slots: List[int]):
+    """Join frames, of any compositions and sizes: (graph, labels, order); ``order`` is that of `batch_graphs`."""
+    graphs = [g._replace(**{name: getattr(g, name).long() for name in INDICES}) for g, _ in items]
+    graph, order = batch_graphs(graphs, slots)
+    energy, forces, virial = (torch.cat(values) for values in zip(*(labels for _, labels in items)))
+    return graph, Labels(energy, forces[order], virial), order
+
+
+def closest_pairs(graph: Graph, types) -> Graph:
+    """A frame with only the closest pair of each two elements, and without edges: what a wall is calibrated on.
+
+    All pairs of all training frames at once would not fit into memory.
+    """
+    symbols = sorted({symbol for t in types for symbol in t.elements})
+    kind = torch.cat(
+        [torch.tensor([symbols.index(s) for s in t.elements]).repeat(n) for t, n in zip(types, graph.counts)]
+    )
+    i, j = graph.pair_index.long()
+    r = torch.linalg.norm(graph.positions[j] + graph.pair_shift - graph.positions[i], dim=1)
+    pair = torch.minimum(kind[i], kind[j]) * len(symbols) + torch.maximum(kind[i], kind[j])
+    near = r.argsort()
+    first = np.unique(pair[near].numpy(), return_index=True)[1]
+    kept = near[torch.from_numpy(first)]
+    return graph._replace(
+        pair_index=graph.pair_index[:, kept],
+        pair_shift=graph.pair_shift[kept],
+        edge_index=graph.edge_index[:, :0],
+        edge_shift=graph.edge_shift[:0],
+    )

@@ -1,0 +1,276 @@
+"""From a configuration to a model file."""
+
+import hashlib
+import logging
+import platform
+import signal
+import warnings
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.loggers import CSVLogger
+
+from ..data.dataset import describe_teacher
+from ..errors import CGAAError
+from ..host import signals
+from ..host.files import MODEL, check_folder, check_output, owned, writing
+from ..host.torchstate import threads, working
+from ..mapping.grains import GrainType
+from ..model.file import load_model, model_bytes, read_metadata, save_model
+from ..nn import build_network, complete_config
+from .batches import FrameData
+from .checkpoints import (
+    AtomicCheckpointIO,
+    DamagedCheckpoint,
+    SavedStop,
+    TimeBudget,
+    checkpoint_callbacks,
+    read_checkpoint,
+)
+from .config import TrainingConfig
+from .coverage import training_domain
+from .evaluation import other_teacher
+from .labelled import LabelledFrames, closest_pairs, collate, common_types
+from .module import Distillation, set_statistics
+from .objectives import known_virials
+from .progress import StepBar
+from .selection import choose_frames
+
+
+def train(config: TrainingConfig, restart=False) -> Path:
+    """Train, or go on from the last checkpoint of the same configuration, and write the best weights as a model file.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+    restart : bool
+        Begin anew, though the output folder holds a run.
+
+    Returns
+    -------
+    Path
+        ``OUTPUT/model.safetensors``; beside it ``best.ckpt``, ``last.ckpt`` and ``log/version_*/metrics.csv``.
+
+    Raises
+    ------
+    CGAAError
+        The output folder holds a run of another configuration, or data do not fit.
+    OutputError
+        A file cannot be written, another process trains into the folder, or it holds files of others.
+    Interrupted
+        By a signal, after a checkpoint: the same call goes on.
+    """
+    with working(), threads(config.threads or torch.get_num_threads()):
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            torch.manual_seed(config.seed)
+            return _train(config, restart)
+
+
+def _train(config, restart):
+    output = Path(config.output)
+    _resumes(config, restart)  # what is refused is refused before data are read
+    chosen = choose_frames(config.data, config.seed)
+    if config.init:
+        network, types = _start_from(config, chosen["train"])
+    else:
+        types = common_types(chosen["train"], config.data.align)
+        network = _build(config, types)
+    training, validation = (
+        LabelledFrames(chosen[split], types, network.grain_cutoff, network.atom_cutoff, config.data.align)
+        for split in ("train", "validation")
+    )
+    _check_stress(config, network, training)
+    _prepare(network, types, training.items, new=not config.init)
+    bound_grains(network, chosen["train"], training)  # before the first copy of it: what is validated is what is saved
+    data = FrameData(training, validation, config.batch_grains, config.max_steps, config.seed)
+    module = Distillation(network, config)
+    trainer = _trainer(config, output)
+    with owned(output), writing(output, "run the same command again to go on from the last checkpoint"):
+        resume = _resumes(config, restart)
+        if not resume:
+            for name in ("best.ckpt", "last.ckpt"):
+                (output / name).unlink(missing_ok=True)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*(does not have many workers|exists and is not empty|in eval mode).*")
+            warnings.filterwarnings("ignore", ".*[Tt]rying to infer the `batch_size`.*")
+            _fit(trainer, module, data, output / "last.ckpt", resume)
+
+        best = read_checkpoint(output / "best.ckpt")
+        module.load_state_dict(best["state_dict"])
+        metadata = {
+            "config": config.model,
+            "types": [t.to_dict() for t in types],
+            "provenance": _provenance(config, chosen, best, trainer),
+            "domain": training_domain(chosen["train"], types),
+            "errors": {"split": "validation", **best["validation"]},
+        }
+        save_model(output / "model.safetensors", module.average.module.cpu(), metadata, config.half)
+    return output / "model.safetensors"
+
+
+def _fit(trainer, module, data, last, resume):
+    try:
+        trainer.fit(module, data, ckpt_path=str(last) if resume else None)
+    except SystemExit as error:  # Lightning's answer to a signal
+        number = getattr(error.__context__, "number", signal.SIGTERM)
+        text = f"{last} holds the state, the same command goes on" if last.is_file() else "nothing is learned yet"
+        raise signals.Interrupted(number, text) from None
+
+
+def _resumes(config, restart) -> bool:
+    """Whether the output folder holds a run to go on with; refuses what a run must not replace."""
+    output = Path(config.output)
+    check_folder(output, "last.ckpt", ["model.safetensors"])
+    check_output(output / "model.safetensors", MODEL, [config.init])
+    resume = (output / "last.ckpt").is_file() and not restart
+    if resume:
+        _check_same_run(output / "last.ckpt", config)
+        if (output / "best.ckpt").is_file():  # none before the first validation
+            read_checkpoint(output / "best.ckpt")
+    else:
+        for name in ("best.ckpt", "last.ckpt"):
+            if (output / name).is_file():
+                with suppress(DamagedCheckpoint):
+                    read_checkpoint(output / name)  # another program's is not to be removed
+    return resume
+
+
+def _start_from(config, dataset) -> tuple:
+    """The network of a model file and its grain types; its reference energies and scales stay."""
+    network, metadata = load_model(config.init)
+    types = [GrainType.from_dict(entry) for entry in metadata["types"]]
+    try:
+        wanted = complete_config(config.model)
+    except ValueError as error:
+        raise CGAAError(f"model: {error}") from None
+    other = [key for key, value in complete_config(metadata["config"]).items() if wanted.get(key) != value]
+    if other:
+        raise CGAAError(
+            f"init: the network of {config.init} is another than the configuration's (different: {', '.join(other)}); "
+            "give the model block that it was trained with (openmm-cgaa info shows it), or leave init away"
+        )
+    if other_teacher(metadata, dataset):
+        raise CGAAError(
+            f"init: {config.init} learned from {describe_teacher(metadata['provenance']['teacher'])}, but the labels "
+            f"are by {describe_teacher(dataset.teacher)}; their energies have different zeros, and the model keeps its "
+            "own: leave init away"
+        )
+    if config.data.align and any(t.reference is None for t in types):
+        raise CGAAError(f"init: {config.init} has no reference geometries to align to; leave data.align away")
+    return network.train(), types
+
+
+def _prepare(network, types, items, new):
+    """Set what does not learn: reference energies, scales, walls between grains; of a loaded network walls alone."""
+    walls = network.state_dict().get("shortest")
+    before = None if walls is None else walls.clone()
+    if new:
+        set_statistics(
+            network,
+            [graph.counts for graph, _ in items],
+            [labels.energy.item() for _, labels in items],
+            [labels.forces.numpy() for _, labels in items],
+        )
+    if hasattr(network, "calibrate") and (new or walls is not None):
+        sample = [(closest_pairs(graph, types), labels) for graph, labels in items]
+        network.calibrate(collate(sample, [t.num_slots for t in types])[0])
+        if not new:  # closest contacts that only the earlier training saw
+            walls.copy_(torch.where((before > 0) & ((walls == 0) | (before < walls)), before, walls))
+
+
+def bound_grains(network, dataset, frames):
+    """Put up the walls inside grains, of a network that has them, by all frames in which no grain was strained.
+
+    Parameters
+    ----------
+    network : nn.Module
+    dataset : Dataset
+    frames : LabelledFrames
+        Of that data set.
+    """
+    if hasattr(network, "bound"):
+        strained = [
+            bool(dataset.trajectories[index].details.get("strain")) for own in dataset.sets for index in own.trajectory
+        ]
+        network.bound([graph for (graph, _), off in zip(frames.items, strained) if not off])
+
+
+def _check_stress(config, network, training):
+    if config.loss.stress and not network.conserving:
+        raise CGAAError("loss: stress has a weight, but this network has no virial; only conserving networks have one")
+    if config.loss.stress and not any(known_virials(labels).item() for _, labels in training.items):
+        raise CGAAError(
+            "loss: stress has a weight, but no training frame has a stress; label them with one, or set it 0"
+        )
+
+
+def _build(config, types):
+    try:
+        return build_network(config.model, types)
+    except (TypeError, ValueError) as error:
+        raise CGAAError(f"model: {error}") from None
+
+
+def _check_same_run(last, config):
+    old, new = read_checkpoint(last)["run"], config.result_key()
+    old, new = _portable(old), _portable(new)
+    changed = [key for key in new if old.get(key) != new[key]]
+    if changed:
+        raise CGAAError(
+            f"{last.parent} holds a run of another configuration (different: {', '.join(changed)}); choose another "
+            "output folder, or start over with --restart"
+        )
+
+
+def _portable(key):
+    """Files by name, so that a run may be moved together with its data."""
+    data = key["data"] | {"paths": [Path(p).name for p in key["data"]["paths"]]}
+    return key | {"data": data, "init": key["init"] and Path(key["init"]).name}
+
+
+def _trainer(config, output):
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    accelerator = config.accelerator
+    if accelerator == "auto":  # not what Lightning would take: energies are float64, which mps has not
+        accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+    callbacks = [TimeBudget(config.max_minutes), SavedStop(output), StepBar(), *checkpoint_callbacks(output)]
+    return pl.Trainer(
+        accelerator=accelerator,
+        devices=1,
+        max_steps=config.max_steps,
+        max_epochs=-1,
+        val_check_interval=config.validate_every,
+        check_val_every_n_epoch=None,
+        log_every_n_steps=min(50, config.validate_every),
+        gradient_clip_val=config.optimizer.clip,
+        num_sanity_val_steps=0,
+        inference_mode=False,
+        enable_model_summary=False,
+        logger=CSVLogger(output, name="log"),
+        callbacks=callbacks,
+        plugins=[AtomicCheckpointIO()],
+    )
+
+
+def _provenance(config, chosen, best, trainer) -> dict:
+    files = [Path(path) for path in config.data.paths]
+    return {
+        "name": config.name,
+        "data": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files},
+        "kinds": config.data.kinds,
+        "max_grains": config.data.max_grains,
+        "trajectories": {split: [t.name for t in part.trajectories] for split, part in chosen.items()},
+        "frames": {split: len(part) for split, part in chosen.items()},
+        "grains": {split: part.num_grains for split, part in chosen.items()},
+        "teacher": chosen["train"].teacher,
+        "init": {Path(config.init).name: read_metadata(model_bytes(config.init))["sha256"]} if config.init else None,
+        "training": {k: v for k, v in config.result_key().items() if k not in ("model", "data", "name", "init")},
+        "steps": best["global_step"],
+        "steps_done": trainer.global_step,
+        "minutes": best["minutes"],
+        "versions": {name: version(name) for name in ("openmm_cgaa", "torch", "lightning", "numpy")}
+        | {"python": platform.python_version()},
+    }

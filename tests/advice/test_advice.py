@@ -1,0 +1,69 @@
+"""No advice is left out: each message that says what to do has a row, a test elsewhere, or a reason why not."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+import test_advice_boxes
+import test_advice_engines
+import test_advice_models
+import test_advice_structures
+from test_messages import ROOT, named, texts
+
+TABLES = test_advice_boxes, test_advice_engines, test_advice_models, test_advice_structures
+ROWS = [piece for table in TABLES for piece in table.ROWS]
+VERBS = (
+    "add begin call check delete get give go install leave let list lower make minimise must pack pip pull put read "
+    "relax remove set step take train turn update use write"
+).split()
+ADVICE = re.compile(rf"(?:^|[;:,.(] |\bor |\band )(?:{'|'.join(VERBS)}) [\w'(]", re.IGNORECASE)
+# what runs, commands, data and training say is followed in the tests of those
+OTHER_ROOMS = re.compile(
+    r"openmm_cgaa/(?:(?:analysis|cli|data|host|labelling|pipeline|sampling|simulation|training)/|"
+    r"(?:building/forcefield|inputs/settings|inputs/yamlfile)\.py)"
+)
+# followed by tests of their own
+ELSEWHERE = {
+    "take the first one away with system.removeForce(": "engines/test_overlap.py test_a_second_model_on_the_same_atoms",
+    "Give each molecule a residue number of its own": "foreign/test_structure_files.py test_what_that_error_says",
+    "from openmm_cgaa.engines.ase import CGAACalculator": "foreign/test_structure_files.py test_a_crystallographic_cif",
+    "Write the file anew from the topology: openmm_cgaa": "foreign/test_structure_files.py test_pdbx_of_more_than_26",
+    "openmm_cgaa.structures.add_bonds(topology, templ": "foreign/test_structure_files.py test_bonds_for_a_file_with",
+    "hydrogens become heavy by createSystem(topology, hy": "foreign/test_isotopes_and_masses.py test_elements_guessed",
+    "is damaged. Write it anew by the program that it": "foreign/test_topology_files.py test_a_header_that_says_fewer",
+    "Check its errors there before you trust it": "training/test_evaluation.py test_every_group_is_a_part_of_the_whole",
+    "(): step outside of it": "foreign/test_torch_state.py test_torchforce",
+    "candidates for neighbours: give a smaller system": "neighbors/test_neighbors.py test_memory_is_told",
+}
+NOT_HERE = {
+    "pip install 'openmm-cgaa[build]'": "a network; test_messages.py looks whether the extra is there",
+    "get Parameters": "a name, no message",
+    "; update it": "a version that is not there yet",
+}
+
+
+def test_each_advice_is_followed():
+    known = [*ROWS, *ELSEWHERE, *NOT_HERE]
+    advising = [(place, text) for place, text in texts() if ADVICE.search(text) and not OTHER_ROOMS.match(place)]
+    assert len(advising) > 60
+    assert [(place, text) for place, text in advising if not any(piece in text for piece in known)] == []
+
+
+@pytest.mark.parametrize("piece", [*ROWS, *ELSEWHERE, *NOT_HERE])
+def test_what_is_followed_is_still_said(piece):
+    assert any(piece in text for _, text in texts())
+
+
+def test_tests_elsewhere_are_there():
+    for place in ELSEWHERE.values():
+        path, name = place.split()
+        assert f"def {name}" in (ROOT / "tests" / path).read_text()
+
+
+def test_functions_can_be_typed_as_they_are_named():
+    """Messages name them by their modules, and who reads them has imported the package alone."""
+    names = sorted({name for name, _ in named(r"openmm_cgaa(?:\.\w+){2,}") if "engines.ase" not in name})
+    assert len(names) > 3
+    code = "import sys, openmm_cgaa; assert not hasattr(openmm_cgaa, 'no_such_module'); "
+    subprocess.run([sys.executable, "-c", code + "; ".join(names)], check=True)

@@ -1,0 +1,126 @@
+"""Molecules from SMILES and files, and the boxes that are packed from them."""
+
+import re
+
+import numpy as np
+import pytest
+from openmm import app, unit
+
+from openmm_cgaa.building.boxes import build
+from openmm_cgaa.building.molecules import from_smiles
+from openmm_cgaa.cli import main
+from openmm_cgaa.errors import CGAAError
+from openmm_cgaa.mapping.grains import GrainMap
+from openmm_cgaa.structures.structure import read_structure, write_structure
+
+EC = '{name: EC, smiles: "O=C1OCCO1", count: 2}'
+ION = '{name: LI, smiles: "[Li+]", count: 1}'
+
+
+def written(tmp_path, text):
+    path = tmp_path / "system.yaml"
+    path.write_text(text)
+    return path
+
+
+def refused(tmp_path, text):
+    with pytest.raises(CGAAError) as error:
+        build(written(tmp_path, text))
+    assert sorted(p.name for p in tmp_path.iterdir() if p.suffix != ".cif") == ["system.yaml"]
+    return str(error.value)
+
+
+def test_octahedral_ion():
+    topology, positions = from_smiles("PF6", "F[P-](F)(F)(F)(F)F")
+    x = positions.value_in_unit(unit.angstrom)
+    center = next(atom.index for atom in topology.atoms() if atom.element.symbol == "P")
+    arms = np.delete(x, center, 0) - x[center]
+    assert np.linalg.norm(arms, axis=1) == pytest.approx(1.64, abs=0.1)
+    cosines = (arms @ arms.T) / np.linalg.norm(arms[0]) ** 2
+    assert np.sort(cosines, axis=1) == pytest.approx(np.tile([-1, 0, 0, 0, 0, 1], (6, 1)), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "smiles, atoms, bonds",
+    [("[Li+]", 1, 0), ("CCOC(=O)OC", 15, 14), ("F[B-](F)(F)F", 5, 4), ("CC#N", 6, 5), ("C1CC1", 9, 9), ("O", 3, 2)],
+)
+def test_molecules_from_smiles(smiles, atoms, bonds):
+    topology, positions = from_smiles("MOL", smiles)
+    assert (topology.getNumAtoms(), topology.getNumBonds()) == (atoms, bonds)
+    assert np.isfinite(positions.value_in_unit(unit.nanometer)).all()
+    GrainMap.from_topology(topology)
+
+
+@pytest.mark.parametrize(
+    "smiles, reason",
+    [("C1CC", "syntax"), ("C(C)(C)(C)(C)C", "valence"), ("[Xx]", "does not parse"), ("", "does not parse")],
+)
+def test_smiles_that_does_not_parse(smiles, reason):
+    with pytest.raises(CGAAError, match=f"molecule MOL: the SMILES.*{reason}"):
+        from_smiles("MOL", smiles)
+
+
+def test_smiles_of_two_molecules():
+    with pytest.raises(CGAAError, match="holds 2 molecules; list each"):
+        from_smiles("MOL", "CC.O")
+
+
+def test_box_keeps_bonds_and_names(tmp_path, capsys):
+    topology, positions = from_smiles("SOMETHING", "O=C1OCCO1")
+    write_structure(tmp_path / "one.cif", topology, positions.value_in_unit(unit.nanometer))
+    text = f"molecules:\n - {EC}\n - {ION}\n - {{name: X2, structure: one.cif, count: 1}}\nbox: [12, 13, 14.5]\n"
+    assert main(["build", str(written(tmp_path, text))]) == 0
+    assert "4 molecules, 31 atoms, 12.000 x 13.000 x 14.500 Å" in capsys.readouterr().out
+    topology, positions = read_structure(tmp_path / "box.cif")
+    assert [residue.name for residue in topology.residues()] == ["EC", "EC", "LI", "X2"]
+    assert topology.getNumBonds() == 30
+    edges = topology.getUnitCellDimensions().value_in_unit(unit.angstrom)
+    assert np.allclose(edges, [12, 13, 14.5], atol=1e-3)
+    grain_map = GrainMap.from_topology(topology)
+    assert [kind.name for kind in grain_map.types] == ["EC", "LI"]  # the same molecule under two names is one type
+    x = positions.value_in_unit(unit.angstrom)
+    far = np.array([atom.residue.index for atom in topology.atoms()])
+    d = x[:, None] - x
+    d -= np.round(d / edges) * np.array(edges)
+    assert np.linalg.norm(d, axis=-1)[far[:, None] != far].min() > 1.95
+
+
+def test_box_from_density_and_generic_forcefield(tmp_path):
+    text = f"molecules: [{EC}]\ndensity: 0.6\nforcefield: ec.xml\noutput: there.cif\n"
+    build(written(tmp_path, text))
+    topology, _ = read_structure(tmp_path / "there.cif")
+    edge = topology.getUnitCellDimensions().value_in_unit(unit.angstrom)[0]
+    assert 2 * 88.06 * 1.66054 / edge**3 == pytest.approx(0.6, rel=1e-3)
+    assert app.ForceField(str(tmp_path / "ec.xml")).createSystem(topology).getNumParticles() == 20
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        (f"molecules: [{EC}]\ndensity: 1.0\nsede: 1\n", "unknown key sede; known are molecules"),
+        (f"molecules: [{EC}]\n", "either density .* or box"),
+        (f"molecules: [{EC}]\ndensity: 1.0\nbox: 12\n", "either density .* or box"),
+        (f"molecules: [{EC}]\ndensity: dense\n", "density is 'dense', expected float"),
+        (f"molecules: [{EC}]\nbox: [12, 13]\n", "one or three edges"),
+        (f"molecules: [{EC}, {EC}]\ndensity: 1.0\n", "EC stands there twice"),
+        (f"molecules: [{EC.replace('2', '0')}]\ndensity: 1.0\n", "count is 0"),
+        (f"molecules: [{EC.replace('CCO1', 'CCO')}]\ndensity: 1.0\n", "does not parse"),
+        ("molecules: [{name: EC, structure: none.pdb, count: 1}]\ndensity: 1.0\n", "none.pdb cannot be read"),
+        ("molecules: [{name: EC, count: 1}]\ndensity: 1.0\n", "either smiles or structure"),
+        (f"molecules: [{EC}]\nbox: 5\n", "touch its own image; take a larger box, or lower the density"),
+        (f"molecules: [{EC.replace('2', '20')}]\nbox: 9\ntimeout: 2\n", "packmol .* lower the density"),
+        (f"molecules: [{EC}]\ndensity: 1.0\noutput: box.pdb\n", "PDBx/mmCIF"),
+        (
+            "molecules: [{name: P, smiles: 'F[P-](F)(F)(F)(F)F', count: 1}]\nbox: 12\nforcefield: a.xml\n",
+            "MMFF94 has no",
+        ),
+        ("- molecules\n", "keys and values"),
+    ],
+)
+def test_bad_descriptions(tmp_path, text, message):
+    assert re.search(message, refused(tmp_path, text))
+
+
+def test_missing_description(tmp_path, capsys):
+    assert main(["build", str(tmp_path / "none.yaml")]) == 2
+    assert "none.yaml" in capsys.readouterr().err

@@ -1,0 +1,106 @@
+"""`openmm-cgaa info`: topologies in several formats, what looks wrong, models."""
+
+import gzip
+
+import numpy as np
+import openmm
+import pytest
+from conftest import topology_of
+from openmm import app, unit
+
+from openmm_cgaa.cli import main
+from openmm_cgaa.cli.info import read_grains
+from openmm_cgaa.model.file import bundled_models, model_card
+
+
+def write(path, topology, positions):
+    """PDB or mmCIF file; positions in nm."""
+    writer = app.PDBFile if path.suffix == ".pdb" else app.PDBxFile
+    with open(path, "w") as file:
+        writer.writeFile(topology, [openmm.Vec3(*row) for row in positions] * unit.nanometer, file)
+    return str(path)
+
+
+@pytest.fixture
+def water(tmp_path):
+    """A molecule that no model here knows, in a box of 2 Å."""
+    topology = topology_of(["O", "H", "H"], [(0, 1), (0, 2)], [0, 0, 0], ["MOL"], 0.2 * np.eye(3))
+    return write(tmp_path / "water.pdb", topology, [[0, 0, 0], [0.0757, 0.0586, 0], [-0.0757, 0.0586, 0]])
+
+
+@pytest.mark.parametrize("suffix", [".pdb", ".cif"])
+def test_table_of_a_liquid(tmp_path, solvent, suffix, capsys):
+    topology, positions, _ = solvent
+    assert main(["info", write(tmp_path / f"liquid{suffix}", topology, positions)]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert any(row[:2] == ["liquid" + suffix + ":", "18"] for row in rows)
+    assert any(row[1:8:2] == ["EC", "6", "C3H4O3", "10"] for row in rows)
+    assert any(row[1:8:2] == ["EMC", "12", "C4H8O3", "15"] for row in rows)
+
+
+def test_formats_of_mdtraj(tmp_path, solvent, capsys):
+    topology, positions, box = solvent
+    write(tmp_path / "liquid.pdb", topology, positions)
+    (tmp_path / "liquid.pdb.gz").write_bytes(gzip.compress((tmp_path / "liquid.pdb").read_bytes()))
+    grains, read, cell = read_grains(tmp_path / "liquid.pdb.gz")
+    np.testing.assert_allclose(read, 10 * positions, atol=1e-3)
+    np.testing.assert_allclose(cell, 10 * box, atol=1e-3)
+    assert main(["info", str(tmp_path / "liquid.pdb.gz")]) == 0
+    assert "18 grains, 240 atoms" in capsys.readouterr().out
+
+
+def test_a_grain_longer_than_half_the_box_looks_wrong(water, capsys):
+    assert main(["info", water]) == 0
+    assert "looks wrong: residue MOL 1 spans 1.51 Å, more than half of the box (1.00 Å)" in capsys.readouterr().out
+
+
+def test_a_model_that_knows_the_grains_and_one_that_does_not(tmp_path, solvent, water, tiny_conserving_path, capsys):
+    topology, positions, _ = solvent
+    topology.setPeriodicBoxVectors(None)
+    model = str(tiny_conserving_path)
+    assert main(["info", write(tmp_path / "liquid.pdb", topology, positions), "--model", model]) == 0
+    assert "nothing looks wrong, and" in capsys.readouterr().out
+    assert main(["info", water, "--model", model]) == 1
+    assert "residue MOL 1: H2O with 3 atoms is unknown to the model" in capsys.readouterr().out
+
+
+def test_model_file(tiny_conserving_path, capsys):
+    assert main(["info", str(tiny_conserving_path)]) == 0
+    out = capsys.readouterr().out
+    assert "C4H8O3" in out and '"network": "conserving"' in out and "provenance: {}" in out
+
+
+@pytest.mark.parametrize("name", bundled_models())
+def test_every_bundled_model_has_a_card(name, capsys):
+    headings = [line.removeprefix("## ") for line in model_card(name).splitlines() if line.startswith("## ")]
+    assert headings == ["Data", "Errors", "Speed", "Domain", "Limits", "Licence"]
+    assert main(["info", name]) == 0
+    assert "Licence" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "name, text, message",
+    [
+        ("absent.pdb", None, "absent.pdb: no such file"),
+        ("absent.safetensors", None, "absent.safetensors"),
+        ("broken.pdb", "nothing\n", "is not a .pdb file"),
+        ("broken.safetensors", "nothing", "not a whole safetensors file"),
+        ("notes.txt", "nothing", "cannot be read as a topology"),
+    ],
+)
+def test_bad_files_give_one_line_and_status_2(tmp_path, name, text, message, capsys):
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    assert main(["info", str(tmp_path / name)]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+
+
+def test_a_topology_without_bonds(tmp_path, solvent, capsys):
+    topology, positions, _ = solvent
+    bare = app.Topology()
+    residue = bare.addResidue("EC", bare.addChain())
+    for atom in list(topology.atoms())[:10]:
+        bare.addAtom(atom.name, atom.element, residue)
+    assert main(["info", write(tmp_path / "bare.pdb", bare, positions[:10])]) == 2
+    assert "residue EC 1 (C3H4O3): no bonds; they must connect its 10 atoms" in capsys.readouterr().err

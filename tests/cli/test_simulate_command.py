@@ -1,0 +1,91 @@
+"""``openmm-cgaa simulate`` and scripts/simulate.py, on a tiny model."""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from openmm import app
+
+from openmm_cgaa.cli import main
+from openmm_cgaa.simulation.read import read_run
+from openmm_cgaa.structures.structure import write_structure
+
+# the weights are random: the atoms only have to move for some steps
+OPTIONS = "--report-interval 2 --checkpoint-interval 4 --timestep 0.01 --threads 1 --max-stretch 2"
+OPTIONS += " --platform Reference --backend python"
+
+
+@pytest.fixture
+def box(solvent, tmp_path):
+    topology, positions, _ = solvent
+    write_structure(tmp_path / "box.cif", topology, positions)
+    return tmp_path / "box.cif"
+
+
+def simulate(box, model, out, more):
+    return main(["simulate", str(box), "--model", str(model), "--out", str(out), *OPTIONS.split(), *more.split()])
+
+
+def test_run_and_resume(box, any_path, tmp_path, capsys):
+    more = "--nve-picoseconds"
+    assert simulate(box, any_path, tmp_path / "a", f"--picoseconds 6e-5 {more} 4e-5") == 0
+    assert "analyze" in capsys.readouterr().out
+    assert simulate(box, any_path, tmp_path / "b", f"--picoseconds 4e-5 {more} 0") == 0
+    assert simulate(box, any_path, tmp_path / "b", f"--picoseconds 6e-5 {more} 4e-5 --resume") == 0
+    whole, resumed = read_run(tmp_path / "a"), read_run(tmp_path / "b")
+    assert whole.trajectory.n_frames == 5 and len(whole.state) == 3 and len(whole.nve) == 2
+    assert np.allclose(whole.trajectory.xyz, resumed.trajectory.xyz, atol=1e-6)
+    assert np.abs(whole.trajectory.xyz[-1] - whole.trajectory.xyz[0]).max() > 0
+    assert len(whole.provenance["model_sha256"]) == 64
+
+
+def test_pressure_needs_a_model_with_an_energy(box, tiny_conserving_path, tiny_published_path, tmp_path, capsys):
+    assert simulate(box, tiny_published_path, tmp_path / "a", "--picoseconds 2e-5 --pressure 1") == 2
+    assert "--pressure" in capsys.readouterr().err and not (tmp_path / "a").exists()
+    assert simulate(box, tiny_conserving_path, tmp_path / "a", "--picoseconds 6e-4 --pressure 1") == 0
+    assert read_run(tmp_path / "a").settings["pressure"] == 1.0
+
+
+def test_respa(box, tiny_conserving_path, tiny_published_path, tmp_path, capsys):
+    assert simulate(box, tiny_conserving_path, tmp_path / "a", "--picoseconds 6e-5 --inner-steps 2") == 0
+    assert simulate(box, tiny_published_path, tmp_path / "b", "--picoseconds 6e-5 --inner-steps 2") == 2
+    assert "intraForceGroup" in capsys.readouterr().err
+
+
+def test_torch_backend_runs(box, tiny_conserving_path, tmp_path):
+    pytest.importorskip("openmmtorch")
+    assert simulate(box, tiny_conserving_path, tmp_path / "a", "--picoseconds 2e-5 --backend torch") == 0
+    assert json.loads((tmp_path / "a" / "run.json").read_text())["provenance"]["backend"] == "torch"
+
+
+def test_other_model_does_not_resume(box, tiny_conserving_path, tiny_published_path, tmp_path, capsys):
+    assert simulate(box, tiny_conserving_path, tmp_path / "a", "--picoseconds 2e-5") == 0
+    before = json.loads((tmp_path / "a" / "run.json").read_text())
+    assert simulate(box, tiny_published_path, tmp_path / "a", "--picoseconds 4e-5 --resume") == 2
+    assert "has model" in capsys.readouterr().err
+    assert simulate(box, tiny_conserving_path, tmp_path / "a", "--picoseconds 4e-5") == 2
+    assert "holds a run already" in capsys.readouterr().err
+    assert before == json.loads((tmp_path / "a" / "run.json").read_text())
+
+
+def test_files_that_cannot_be_read(box, tiny_conserving_path, tmp_path, capsys):
+    (tmp_path / "broken.cif").write_text("data_\n")
+    for name, message in [
+        ("missing.cif", "No such file"),
+        ("box.gro", "not from .gro"),
+        ("broken.cif", "is not a .cif file"),
+    ]:
+        assert simulate(tmp_path / name, tiny_conserving_path, tmp_path / "a", "") == 2
+        assert message in capsys.readouterr().err
+    assert not (tmp_path / "a").exists()
+
+
+def test_script_runs(box, tiny_conserving_path, tmp_path, monkeypatch):
+    script = Path(__file__).parents[2] / "scripts" / "simulate.py"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(script), str(box), str(tiny_conserving_path), "2"])
+    runpy.run_path(str(script), run_name="__main__")
+    assert app.PDBxFile("final.cif").topology.getNumBonds() == 228

@@ -1,0 +1,114 @@
+"""Dataclasses of settings and the YAML that fills them: what is refused, and in which words."""
+
+import math
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pytest
+
+from openmm_cgaa.errors import CGAAError
+from openmm_cgaa.inputs.ranges import Range, bounded, one_of
+from openmm_cgaa.inputs.settings import Checked, from_mapping
+from openmm_cgaa.inputs.yamlfile import parse_yaml, read_yaml
+
+
+@dataclass(frozen=True)
+class Example(Checked):
+    seed: int = bounded(1, 0, 9)
+    step: float = bounded(0.5, 0.1, 2.0, "fs")
+    temperatures: float | list[float] | None = bounded(None, 1.0, 1e3, "K")
+    counts: dict[str, int] = bounded(dict, 0, 5)
+    word: str = one_of("yes", "no")
+    flag: bool = False
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"seed": 10}, "seed is 10; expected a whole number from 0 to 9"),
+        ({"seed": -1}, "seed is -1; expected"),
+        ({"seed": 1.0}, "seed is 1.0, expected int"),
+        ({"seed": True}, "seed is True, expected int"),
+        ({"seed": None}, "seed is None, expected int"),
+        ({"seed": 10**5000}, "seed is a number of thousands of digits; expected"),
+        ({"step": math.nan}, "step is nan; expected a number from 0.1 to 2 fs"),
+        ({"step": math.inf}, "step is inf; expected"),
+        ({"step": 10**400}, "step is inf; expected"),
+        ({"step": "1e-3"}, "step is '1e-3', expected float; YAML wants a point: 1.0e-3"),
+        ({"temperatures": [300, "x"]}, "entry 2 of temperatures is 'x', expected float"),
+        ({"temperatures": [300, -1]}, r"temperatures is \[300.0, -1.0\]; expected a number from 1 to 1000 K"),
+        ({"counts": {"EC": 6}}, "counts is {'EC': 6}; expected a whole number from 0 to 5"),
+        ({"counts": {False: 1}}, "counts has the key False, expected str; put it in quotes"),
+        ({"word": "maybe"}, "word is 'maybe', expected yes or no"),
+        ({"word": "y\0"}, ".*; a zero byte"),
+        ({"flag": 1}, "flag is 1, expected yes or no"),
+        ({"other": 1}, "unknown key other; known are seed, step"),
+        ([1], r"expected the keys seed, .*, got \[1\]"),
+    ],
+)
+def test_what_is_wrong_is_said(values, message):
+    with pytest.raises(CGAAError, match=f"here: {message}"):
+        from_mapping(Example, values, "here")
+
+
+def test_python_makes_the_same_object_as_a_file():
+    made = Example(seed=np.int64(2), step=1, temperatures=(300, 400))
+    assert made == from_mapping(Example, {"seed": 2, "step": 1.0, "temperatures": [300.0, 400.0]}, "here")
+    assert type(asdict(made)["seed"]) is int and type(made.step) is float and Example() == Example(counts={})
+    with pytest.raises(CGAAError, match="^seed is 10"):
+        Example(seed=10)
+
+
+def test_a_range_reads_words():
+    assert Range(int, 1, 9)("9") == 9 and Range(float, 0.0, 1.0)("1e-3") == 1e-3
+    for word in ("0", "10", "1.5", "nan", "x", "", "1e400", "9" * 5000):
+        with pytest.raises(Exception, match="is not a whole number from 1 to 9"):
+            Range(int, 1, 9)(word)
+
+
+def test_a_key_that_stands_there_twice():
+    with pytest.raises(CGAAError, match="seed stands there twice, in lines 1 and 3; leave one out"):
+        parse_yaml("seed: 1\nother: 2\nseed: 3\n")
+    with pytest.raises(CGAAError, match="a stands there twice, in lines 2 and 2"):
+        parse_yaml("runs:\n - {a: 1, b: 2, a: 3}\n")
+    merged = parse_yaml("a: &x {b: 1}\nc: {<<: *x, d: 2}\ne: *x\n")
+    assert merged == {"a": {"b": 1}, "c": {"b": 1, "d": 2}, "e": {"b": 1}}
+
+
+def test_aliases_that_grow_without_end():
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
+    with pytest.raises(CGAAError, match="aliases stand for more than 10000000 values"):
+        parse_yaml("\n".join(lines))
+    with pytest.raises(CGAAError, match="aliases stand for more than"):
+        parse_yaml("a: &a [*a]")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "expected a plan: keys and values, but the file is empty"),
+        (b"- 1\n", "but the file holds"),
+        (b"a:\n\t- 1\n", "not YAML .*found character '.t' that cannot start any token"),
+        (b"a: \xff\xfe\n", "not YAML"),
+        (b"\x00\x01", "not YAML"),
+        (b"[" * 3000, "nested too deep"),
+        (b"a: 2001-99-99\n", "not YAML"),
+        (b"a: " + b"9" * 5000, "not YAML|seed"),
+        (b"a: !!python/object/apply:os.getcwd []\n", "not YAML"),
+        (b"#" * 10_000_001, "larger than 10 MB"),
+    ],
+)
+def test_files_that_hold_no_settings(tmp_path, content, message):
+    path = tmp_path / "plan.yaml"
+    path.write_bytes(content)
+    with pytest.raises(CGAAError, match=f"plan.yaml: .*{message}") as error:
+        read_yaml(path, "a plan")
+    assert "\n" not in str(error.value) and len(str(error.value)) < 500
+
+
+def test_files_that_are_none(tmp_path):
+    with pytest.raises(CGAAError, match="Is a directory; expected a plan"):
+        read_yaml(tmp_path, "a plan")
+    with pytest.raises(CGAAError, match="No such file or directory; expected a plan"):
+        read_yaml(tmp_path / "none.yaml", "a plan")

@@ -1,0 +1,183 @@
+"""The peers of the electrolyte's models: what they are trained on, and that all are held to one measure."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import openmm
+import pytest
+import torch
+import yaml
+from ase.calculators.calculator import Calculator
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from openmm_cgaa.data import Dataset, Frames, Trajectory
+from openmm_cgaa.data.extxyz import import_xyz
+from openmm_cgaa.errors import DatasetError, EngineError
+from openmm_cgaa.training.evaluation import evaluate as evaluate_network
+from openmm_cgaa.units import GPA_PER_EV_PER_ANGSTROM3
+
+SYSTEM = Path(__file__).parents[2] / "systems" / "ec_emc_lipf6"
+sys.path.insert(0, str(SYSTEM / "baselines"))
+import evaluate as script  # noqa: E402 - scripts of their folder, not of the package
+from export import element_energies, export  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def liquids():
+    return Dataset.load(SYSTEM / "data" / "liquids.h5")
+
+
+@pytest.fixture(scope="module")
+def some(liquids):
+    """Two validation frames of each of two compositions, salt in both."""
+    chosen = liquids.select("liquid", "validation")
+    return chosen.keep([np.arange(len(frames)) < 2 * (number < 2) for number, frames in enumerate(chosen.sets)])
+
+
+@pytest.fixture
+def threads_as_before():
+    """The command sets the threads of its process, which here is that of all tests."""
+    platform = openmm.Platform.getPlatformByName("CPU")
+    before = torch.get_num_threads(), platform.getPropertyDefaultValue("Threads")
+    yield
+    torch.set_num_threads(before[0])
+    platform.setPropertyDefaultValue("Threads", before[1])
+
+
+class Labels(Calculator):
+    """Answers with the labels, energies shifted, forces and stress scaled."""
+
+    implemented_properties = ["energy", "forces", "stress"]
+
+    def __init__(self, frames, shift=0.0, scale=1.0):
+        super().__init__()
+        self.frames, self.shift, self.scale = frames, shift, scale
+
+    def calculate(self, atoms=None, *args):
+        super().calculate(atoms, *args)
+        index = next(i for i, x in enumerate(self.frames.positions) if np.array_equal(x, atoms.positions))
+        self.results = {
+            "energy": self.frames.energy[index] + self.shift,
+            "forces": self.frames.forces[index] * self.scale,
+            "stress": full_3x3_to_voigt_6_stress(self.frames.stress[index] * self.scale),
+        }
+
+
+def test_exported_liquids_are_the_liquids(liquids, tmp_path):
+    assert export(["validation"], tmp_path / "new") == {"validation": 96}
+    expected = liquids.select("liquid", "validation")
+    found = import_xyz(tmp_path / "new" / "validation.extxyz")
+    assert {t.name for t in found.trajectories} == {t.name for t in expected.trajectories}
+    assert all(t.split == "validation" for t in found.trajectories)
+    energies, forces = (
+        [np.concatenate([getattr(frames, name).ravel() for frames in data.sets]) for data in (expected, found)]
+        for name in ("energy", "forces")
+    )
+    np.testing.assert_allclose(np.sort(energies[1]), np.sort(energies[0]), rtol=1e-12)
+    np.testing.assert_allclose(np.sort(forces[1]), np.sort(forces[0]), atol=1e-6)
+    assert all(frames.stress is not None for frames in found.sets)
+
+
+def test_energies_of_elements_add_up():
+    energies = {"C": -7.0, "H": -3.5, "O": -6.0}
+    sets = []
+    for elements in (["C", "H", "H"], ["O", "H", "H"], ["C", "O"]):
+        positions, total = np.arange(3.0 * len(elements)).reshape(1, -1, 3), sum(energies[e] for e in elements)
+        labels = {"energy": np.array([total]), "forces": np.zeros_like(positions)}
+        topology = {"bonds": np.empty((0, 2), int), "residues": np.zeros(len(elements), int), "residue_names": ["A"]}
+        sets.append(Frames(positions, np.zeros((1, 3, 3)), elements, **topology, **labels))
+    dataset = Dataset(sets, [Trajectory("a", "molecule")], {"name": "none"})
+    assert element_energies(dataset) == pytest.approx(energies)
+
+
+def test_nequip_begins_with_the_energies_of_the_training_frames(liquids):
+    config = yaml.safe_load((SYSTEM / "baselines" / "nequip.yaml").read_text())
+    shifts = config["training_module"]["model"]["per_type_energy_shifts"]
+    assert config["elements"] == list(shifts)
+    assert shifts == pytest.approx(element_energies(liquids.select("liquid", "train")), abs=1e-3)
+
+
+def test_who_knows_the_labels_makes_no_error(some):
+    errors = script.evaluate(some, Labels)
+    assert errors["frames"] == 4 and errors["grains"] == some.num_grains
+    assert errors["force"]["component"] == errors["force"]["net_force"] == errors["force"]["torque"] == 0
+    assert errors["energy"]["rmse"] == pytest.approx(0, abs=1e-9) and errors["stress"] == pytest.approx(0, abs=1e-6)
+
+
+def test_errors_are_what_they_should_be(some):
+    errors = script.evaluate(some, lambda frames: Labels(frames, 1.0, 0.5))
+    force = errors["force"]
+    assert force["component"] == pytest.approx(0.5 * force["reference_component"])
+    assert force["net_force"] == pytest.approx(0.5) and force["torque"] == pytest.approx(0.5)
+    off = np.concatenate([np.full(len(frames), 1000 / frames.num_atoms) for frames in some.sets])
+    assert errors["energy"]["rmse"] == pytest.approx(np.sqrt(np.mean(off**2)))
+    assert errors["energy"]["rmse_within"] == pytest.approx(0, abs=1e-9)
+    stress = np.concatenate([frames.stress for frames in some.sets])
+    assert errors["stress"] == pytest.approx(0.5 * GPA_PER_EV_PER_ANGSTROM3 * np.sqrt(np.mean(stress**2)), rel=1e-5)
+
+
+def test_another_zero_costs_nothing_where_it_is_taken_off(some):
+    def calculator(frames):
+        return Labels(frames, 0.1 * frames.num_atoms)
+
+    assert script.evaluate(some, calculator)["energy"]["rmse"] > 90
+    assert script.evaluate(some, calculator, own_zero=True)["energy"]["rmse"] == pytest.approx(0, abs=1e-6)
+
+
+def test_a_model_of_our_own_is_measured_as_by_the_package(liquid, tiny_conserving_path, tmp_path):
+    dataset = Dataset([liquid.take([0, 9])], [Trajectory("a", "liquid", "validation")], {"name": "none"})
+    dataset = replace(dataset, sets=[replace(dataset.sets[0], trajectory=np.zeros(2, int))])
+    dataset.save(tmp_path / "two.h5")
+    expected = evaluate_network(tiny_conserving_path, tmp_path / "two.h5")
+    found = script.evaluate(dataset, script.calculators(str(tiny_conserving_path)))
+    for name in ("component", "net_force", "torque", "vibration", "vector_padded"):
+        assert found["force"][name] == pytest.approx(expected["force"][name], rel=1e-4), name
+    assert found["energy"]["rmse"] == pytest.approx(expected["energy"]["rmse"], rel=1e-5)
+
+
+def test_classical_force_field_of_both_compositions(some):
+    errors = script.evaluate(some, script.calculators("classical"), own_zero=True)
+    force = errors["force"]
+    assert 0.2 < force["component"] / force["reference_component"] < 0.7
+    assert errors["energy"]["rmse"] < 5 and errors["stress"] is None
+    text = script.report(errors)
+    assert text.startswith("4 frames") and f"{force['component']:.4f}" in text and "stress" not in text
+
+
+def test_a_call_is_timed_on_the_cell_of_the_paper():
+    timing = script.time_call("classical", script.calculators("classical"), 1)
+    assert timing.ms > 0 and timing.steps == 1
+
+
+def test_frames_without_labels_are_refused(some):
+    bare = replace(some, sets=[replace(f, energy=None, forces=None, stress=None) for f in some.sets], teacher=None)
+    with pytest.raises(DatasetError, match="no labels"):
+        script.evaluate(bare, Labels)
+
+
+def test_what_is_missing_is_said(tmp_path, monkeypatch):
+    with pytest.raises(EngineError, match="no such file"):
+        script.calculators(str(tmp_path / "none.nequip.pt2"))
+    (tmp_path / "model.nequip.pt2").write_bytes(b"no model")
+    monkeypatch.setitem(sys.modules, "nequip", None)
+    with pytest.raises(EngineError, match="needs the package nequip"):
+        script.calculators(str(tmp_path / "model.nequip.pt2"))
+
+
+@pytest.mark.parametrize("model", ["no-such-model", "no.such.module:Calculator", "gone.nequip.pth"])
+def test_command_ends_in_one_line(model, threads_as_before, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", model])
+    with pytest.raises(SystemExit) as stopped:
+        script.main()
+    told = capsys.readouterr().err
+    assert stopped.value.code == 2 and told.startswith("error: ") and model.split(":")[0] in told
+    assert told.count("\n") == 1
+
+
+def test_command_refuses_no_threads(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", "classical", "--threads", "0"])
+    with pytest.raises(SystemExit):
+        script.main()
+    assert "at least 1 thread" in capsys.readouterr().err

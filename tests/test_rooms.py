@@ -1,0 +1,68 @@
+"""Imports go down: a room knows those below it, never one above, and no two rooms know each other."""
+
+import ast
+from pathlib import Path
+
+import openmm_cgaa
+
+PACKAGE = Path(openmm_cgaa.__file__).parent
+# from the ground up, as docs/architecture.md draws it; rooms of one floor do not know each other
+FLOORS = [
+    {"errors", "units"},
+    {"host", "inputs"},
+    {"structures"},
+    {"mapping"},
+    {"nn"},
+    {"neighbors"},
+    {"model"},
+    {"engines"},
+    {"potential", "data"},
+    {"labelling"},
+    {"building"},
+    {"simulation"},
+    {"sampling", "analysis"},
+    {"training"},
+    {"pipeline"},
+    {"cli"},
+]
+LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
+
+
+def arrows():
+    """(file, its room, room that it imports from) of every import inside the package."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        inside = list(path.relative_to(PACKAGE).parts)
+        room = inside[0].removesuffix(".py")
+        if room == "__init__":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                base = inside[:-1][: len(inside) - node.level] + (node.module or "").split(".")
+                for other in [base[0]] if base[0] else [alias.name for alias in node.names]:
+                    if other not in (room, "__version__"):
+                        yield str(path.relative_to(PACKAGE)), room, other
+
+
+def test_every_room_has_its_floor():
+    rooms = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert rooms - {"__init__"} == LEVEL.keys()
+
+
+def test_imports_go_down():
+    found = list(arrows())
+    assert len(found) > 100
+    up = [arrow for arrow in found if LEVEL[arrow[2]] >= LEVEL[arrow[1]]]
+    assert [arrow for arrow in up if arrow[1:] != ("engines", "potential")] == []  # to go
+
+
+def test_every_room_says_what_is_in_it():
+    for path in PACKAGE.rglob("__init__.py"):
+        assert len(ast.get_docstring(ast.parse(path.read_text())) or "") > 30, path
+
+
+def test_no_file_name_stands_in_two_rooms():
+    homes = {}
+    for path in PACKAGE.rglob("*.py"):
+        homes.setdefault(path.name, []).append(str(path.relative_to(PACKAGE).parent))
+    commands = {path.name for path in (PACKAGE / "cli").iterdir()}  # a command is called as what it does
+    assert {name: rooms for name, rooms in homes.items() if len(rooms) > 1 and name not in commands} == {}
