@@ -1,7 +1,8 @@
 """Energies, forces and virials of all models of this repository on fixed frames, in double precision.
 
 `python tests/helpers/regression.py` wrote tests/files/regression.npz, before the rooms of the package were moved.
-Run it again only where a change of numbers is meant, and say so. A liquid of EC and EMC, one with ions, and a cluster with ions.
+Run it again only where a change of numbers is meant, and say so. A liquid of EC
+and EMC, one with ions, and a cluster with ions.
 
     D=systems/ec_emc_lipf6/data
     python tests/helpers/regression.py systems/ec_emc/data/ec_emc_240.h5:0:0 $D/strained_ions.h5:0:0 $D/cuts.h5:5:0
