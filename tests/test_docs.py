@@ -12,7 +12,6 @@ from openmm_cgaa.cli import COMMANDS, parser_of
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("docs/*.md", "records/*.md", "systems/**/*.md", "openmm_cgaa/**/*.md", "tests/**/*.md")
 PAGES = [*ROOT.glob("*.md"), *(page for pattern in FOLDERS for page in sorted(ROOT.glob(pattern)))]
-PAGES = [page for page in PAGES if page.name != "architecture.md"]
 LONGEST_LINE, LONGEST_SENTENCE, MEAN_SENTENCE = 200, 35, 20  # characters, words, words
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
