@@ -32,7 +32,7 @@ format: $(STAMP)
 clean:
 	rm -rf $(VENV) build dist demo *.egg-info .pytest_cache .ruff_cache
 
-$(STAMP): setup.cfg pyproject.toml
+$(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python >= 3.11 is needed; try make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -e '.[$(EXTRAS)]'

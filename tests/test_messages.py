@@ -2,7 +2,6 @@
 
 import argparse
 import ast
-import configparser
 import importlib
 import inspect
 import pkgutil
@@ -11,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import tomllib
 
 import openmm_cgaa
 from openmm_cgaa.cli import COMMANDS
@@ -104,13 +104,12 @@ def test_functions_exist():
 
 
 def test_extras_exist_and_are_named_so_that_a_shell_takes_them():
-    config = configparser.ConfigParser()
-    config.read(ROOT / "setup.cfg")
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
     used = named(r"pip install (\S*\[\w+\]'?)")
     assert len(used) > 5
     for text, place in used:
         extra = re.fullmatch(r"'openmm-cgaa\[(\w+)\]'", text)
-        assert extra and extra[1] in config["options.extras_require"], (text, place)
+        assert extra and extra[1] in extras, (text, place)
 
 
 def test_files_exist():

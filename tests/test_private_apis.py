@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tomllib
 
 import openmm_cgaa
 
@@ -265,3 +266,10 @@ def test_sevennet_convolves_as_the_fast_convolution_expects():
     for path in layer.convolution.instructions:
         assert path.connection_mode == "uvu" and path.has_weight
         assert {"i_in1", "i_in2", "i_out", "path_weight"} <= set(dir(path))
+
+
+def test_what_no_test_can_hold_is_bounded():
+    """The ABI of openmmtorch's binary, and the inside of SevenNet, are those of one version."""
+    extras = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    assert "sevenn==0.13.0" in extras["teacher"]
+    assert {"openmmtorch==1.5", "torch>=2.9,<2.10"} <= set(extras["torchforce"])

@@ -7,6 +7,9 @@ import zipfile
 from importlib.metadata import entry_points, version
 from pathlib import Path
 
+import tomllib
+import yaml
+
 import openmm_cgaa
 from openmm_cgaa.cli import COMMANDS
 from openmm_cgaa.structures.structure import write_structure
@@ -32,7 +35,7 @@ def test_openmmml_finds_the_bundled_names():
 
 def test_wheel_carries_modules_and_bundled_models(tmp_path):
     # built from a copy, so that the checkout stays as it was
-    for name in ("setup.cfg", "pyproject.toml", "README.md"):
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     (tmp_path / "openmm_cgaa").symlink_to(ROOT / "openmm_cgaa")
     command = [sys.executable, "-m", "pip", "wheel", str(tmp_path), "--no-deps", "--no-build-isolation"]
@@ -41,11 +44,22 @@ def test_wheel_carries_modules_and_bundled_models(tmp_path):
     files = set(zipfile.ZipFile(wheel).namelist())
     package = ROOT / "openmm_cgaa"
     wanted = {
-        path.relative_to(ROOT).as_posix() for pattern in ("*.py", "models/*.*") for path in package.rglob(pattern)
+        path.relative_to(ROOT).as_posix()
+        for pattern in ("*.py", "*.cpp", "models/*.*")
+        for path in package.rglob(pattern)
     }
     assert "openmm_cgaa/models/ec-emc.safetensors" in files
     assert wanted <= files
+    assert any(name.endswith("/licenses/LICENSE") for name in files)
     assert wheel.stat().st_size < 12e6
+
+
+def test_one_version_of_ruff_checks_everywhere():
+    """A formatter of another version would undo what the hook has done."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    (pinned,) = (need for need in extras["dev"] if need.startswith("ruff"))
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))["repos"][0]["hooks"]
+    assert {hook["additional_dependencies"][0] for hook in hooks if hook["id"].startswith("ruff")} == {pinned}
 
 
 def test_script_of_the_readme_runs_as_pasted(solvent, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""OpenMM-ML finds CGAA models here, by the entry points in setup.cfg.
+"""OpenMM-ML finds CGAA models here, by the entry points in pyproject.toml.
 
 `import openmmml` imports this module, so it must not import torch.
 """
