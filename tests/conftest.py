@@ -1,4 +1,4 @@
-"""A small liquid and two tiny models with random weights."""
+"""A small liquid, and two tiny models with random weights."""
 
 from pathlib import Path
 
@@ -13,7 +13,8 @@ from openmm_cgaa.mapping.grains import GrainMap
 from openmm_cgaa.model.file import save_model
 from openmm_cgaa.nn import build_network
 
-LIQUID = Path(__file__).parents[1] / "systems/ec_emc/data/ec_emc_240.h5"
+EC_EMC = Path(__file__).parents[1] / "systems/ec_emc"
+LIQUID = Path(__file__).parent / "files/liquid.h5"
 TINY_CONSERVING = {
     "network": "conserving",
     **dict(atom_cutoff=4.0, grain_cutoff=6.0, num_basis=4, intra_basis=6, scalars=4, vectors=4, hidden=8),
@@ -41,8 +42,14 @@ def topology_of(elements, bonds, residues, names, box=None):
 
 @pytest.fixture(scope="session")
 def liquid():
-    """280 frames of 6 EC and 12 EMC, as `Frames`."""
+    """Six labelled frames of 6 EC and 12 EMC: four at 300 K, one at 350 K, one at 500 K (helpers/make_files.py)."""
     return Dataset.load(LIQUID).sets[0]
+
+
+@pytest.fixture(scope="session")
+def ec_emc_240():
+    """All 280 frames that those are from, as a `Dataset`; for tests of which the numbers matter."""
+    return Dataset.load(EC_EMC / "data/ec_emc_240.h5")
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import mdtraj
 import numpy as np
 import pytest
-from conftest import LIQUID, topology_of
+from conftest import EC_EMC, LIQUID, topology_of
 from openmm import app
 
 from openmm_cgaa import CGAAPotential
@@ -177,7 +177,7 @@ def run_folder(tmp_path_factory, liquid):
     """A short classical run of the 240-atom liquid: 0.1 ps NVT, 0.1 ps NVE."""
     frame = liquid.positions[0].astype(float) / 10.0, liquid.cell[0] / 10.0
     topology = topology_of(liquid.elements, liquid.bonds, liquid.residues, liquid.residue_names, frame[1])
-    system = classical_system(topology, app.ForceField(str(LIQUID.parents[1] / "forcefield.xml")))
+    system = classical_system(topology, app.ForceField(str(EC_EMC / "forcefield.xml")))
     folder = tmp_path_factory.mktemp("runs") / "classical"
     settings = Settings(picoseconds=0.1, nve_picoseconds=0.1, report_interval=10, threads=1)
     assert simulate(system, topology, frame[0], folder, settings, progress=False)

@@ -18,7 +18,7 @@ def wide(monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
 
 
-def boxes(liquid, name, frames=slice(0, 12), split="train", teacher=TEACHER, **changes):
+def boxes(liquid, name, frames=slice(0, 4), split="train", teacher=TEACHER, **changes):
     part = liquid.take(frames)
     part = replace(part, trajectory=np.zeros(len(part), int), **changes)
     return Dataset([part], [Trajectory(name, "liquid", split)], teacher, {"made": "here"})
@@ -48,15 +48,15 @@ def test_grain_forces(liquid):
 
 
 def test_info(liquid, tmp_path, capsys):
-    forces = liquid.forces[:12].copy()
+    forces = liquid.forces[:5].copy()
     forces[3, 0, 0] = np.nan
-    boxes(liquid, "one", forces=forces).save(tmp_path / "one.h5")
-    boxes(liquid, "two", slice(10, 14), "test").save(tmp_path / "two.h5")
+    boxes(liquid, "one", slice(5), forces=forces).save(tmp_path / "one.h5")
+    boxes(liquid, "two", slice(3, 6), "test").save(tmp_path / "two.h5")
     figure = tmp_path / "out.png"
     assert main(["data", "info", str(tmp_path / "one.h5"), str(tmp_path / "two.h5"), "--figure", str(figure)]) == 0
     text = capsys.readouterr().out
     cells = [[cell.strip() for cell in line.strip("│").split("│")] for line in text.splitlines()]
-    assert ["liquid", "train", "1", "12", "216", "216"] in cells and ["liquid", "test", "1", "4", "72", "72"] in cells
+    assert ["liquid", "train", "1", "5", "90", "90"] in cells and ["liquid", "test", "1", "3", "54", "54"] in cells
     assert "6 EC 12 EMC" in text and "sevennet" in text
     assert "outliers, which the checks refuse: 1" in text and "forces not finite (1 of 720 numbers)" in text
     assert "frames that are there twice: 2" in text and text.count("IN SEVERAL SPLITS") == 2
@@ -73,15 +73,15 @@ def test_info_of_frames_without_labels(tmp_path, capsys):
 
 def test_export_import_and_merge(liquid, tmp_path, capsys):
     boxes(liquid, "one").save(tmp_path / "one.h5")
-    boxes(liquid, "two", slice(20, 24)).save(tmp_path / "two.h5")
+    boxes(liquid, "two", slice(4, 6)).save(tmp_path / "two.h5")
     assert main(["data", "export", str(tmp_path / "one.h5"), str(tmp_path / "one.extxyz")]) == 0
     assert main(["data", "import", str(tmp_path / "one.extxyz"), str(tmp_path / "again.h5")]) == 0
-    assert "again.h5: 12 frames of 1 topologies, 216 grains" in capsys.readouterr().out
+    assert "again.h5: 4 frames of 1 topologies, 72 grains" in capsys.readouterr().out
     assert (
         main(["data", "merge", *(str(tmp_path / f"{n}.h5") for n in ("again", "two")), "-o", f"{tmp_path}/b.h5"]) == 0
     )
     both = Dataset.load(tmp_path / "b.h5")
-    assert len(both) == 16 and [t.name for t in both.trajectories] == ["one", "two"] and both.teacher == TEACHER
+    assert len(both) == 6 and [t.name for t in both.trajectories] == ["one", "two"] and both.teacher == TEACHER
 
 
 def test_mixed_teachers_are_refused(liquid, tmp_path, capsys):

@@ -265,7 +265,9 @@ WORK = {
 @pytest.mark.parametrize("command", WORK)
 @pytest.mark.parametrize("why", ["full", "read-only"])
 def test_a_disk_that_is_full_or_read_only(place, liquid, tiny, command, why, capfd):
-    many = replace(liquid.take(range(40)), trajectory=np.arange(40) // 20, time=np.arange(40.0))
+    many = liquid.take(np.arange(40) % len(liquid))
+    noise = np.random.default_rng(0).normal(size=many.positions.shape) * 1e-3  # which no file makes small
+    many = replace(many, positions=many.positions + noise, trajectory=np.arange(40) // 20, time=np.arange(40.0))
     trajectories = [Trajectory("a", "liquid", "train"), Trajectory("b", "liquid", "validation")]
     Dataset([many], trajectories, {"name": "springs:Springs"}).save("many.h5")
     training = {

@@ -8,6 +8,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from conftest import LIQUID
+from make_files import small_liquid
 
 from openmm_cgaa.data import Dataset, Frames, Trajectory, frame_key
 from openmm_cgaa.data.dataset import is_dataset, same_teacher
@@ -264,12 +266,21 @@ def test_the_sets_of_the_project(name):
         assert np.abs(frames.forces.sum(axis=1)).max() < 0.05
 
 
-def test_the_set_of_one_run_is_split_in_time(liquid):
-    dataset = Dataset.load(SYSTEMS / "ec_emc/data/ec_emc_240.h5")
-    assert len(liquid) == len(dataset) == 280
+def test_the_set_of_one_run_is_split_in_time(ec_emc_240):
+    dataset = ec_emc_240
+    assert len(dataset) == 280
     for temperature in (300, 350, 400, 500):
         own = [t for t in dataset.trajectories if t.details["temperature"] == temperature]
         parts = [dataset.select(trajectories=t.name).sets[0] for t in own]
         assert [t.split for t in own] == ["train", "validation", "test"]
         assert [len(part) for part in parts] == [52, 9, 9]
         assert np.diff(np.concatenate([part.time for part in parts])).tolist() == [1.0] * 69
+
+
+def test_the_small_liquid_of_the_tests_is_cut_from_it(liquid):
+    cut = small_liquid()
+    same = cut.sets[0]
+    assert cut.provenance == Dataset.load(LIQUID).provenance
+    assert liquid.same_topology(same) and liquid.labelled
+    for name in ("positions", "cell", "energy", "forces", "trajectory", "temperature"):
+        np.testing.assert_array_equal(getattr(liquid, name), getattr(same, name))

@@ -55,7 +55,7 @@ def test_four_contexts_of_one_system_in_four_threads(tiny_conserving_path, liqui
     Right: to the bit what each run gives when it runs alone.
     """
     topology = solvent[0]
-    starts = [liquid.positions[3 * apart * i].astype(float) / 10.0 for i in range(4)]
+    starts = [liquid.positions[apart * i].astype(float) / 10.0 for i in range(4)]
     potential = CGAAPotential(tiny_conserving_path)
     alone = [
         end_of_a_run(potential.createSystem(topology, backend="python"), start, seed, platform)

@@ -127,7 +127,7 @@ def test_another_zero_costs_nothing_where_it_is_taken_off(some):
 
 
 def test_a_model_of_our_own_is_measured_as_by_the_package(liquid, tiny_conserving_path, tmp_path):
-    dataset = Dataset([liquid.take([0, 9])], [Trajectory("a", "liquid", "validation")], {"name": "none"})
+    dataset = Dataset([liquid.take([0, 3])], [Trajectory("a", "liquid", "validation")], {"name": "none"})
     dataset = replace(dataset, sets=[replace(dataset.sets[0], trajectory=np.zeros(2, int))])
     dataset.save(tmp_path / "two.h5")
     expected = evaluate_network(tiny_conserving_path, tmp_path / "two.h5")

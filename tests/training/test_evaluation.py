@@ -39,11 +39,11 @@ DOMAIN = {
 
 
 @pytest.fixture(scope="module")
-def labelled(liquid, tmp_path_factory):
+def labelled(ec_emc_240, tmp_path_factory):
     """Twelve frames of 300 to 500 K in six trajectories, and two of a molecule alone."""
     chosen = [0, 1, 2, 3, 70, 71, 72, 73, 140, 141, 210, 211]
     frames = replace(
-        liquid.take(chosen),
+        ec_emc_240.sets[0].take(chosen),
         trajectory=np.repeat(range(6), 2),
         stress=np.full((12, 3, 3), 1e-3, np.float32),
     )

@@ -53,9 +53,9 @@ PUBLISHED = {"network": "published", "scalars": 8, "vectors": 8, "cutoff": 6.0}
 
 
 @pytest.fixture(scope="module")
-def small_set(tmp_path_factory):
+def small_set(tmp_path_factory, ec_emc_240):
     """Sixteen frames of two temperatures: twelve train, two select, two test."""
-    full = Dataset.load(SYSTEM / "data" / "ec_emc_240.h5")
+    full = ec_emc_240
     frames = full.sets[0].take([*range(8), *range(70, 78)])
     splits = [Trajectory(f"{name}-{t}", "liquid", name) for t in (300, 350) for name in ("train", "validation", "test")]
     index = np.array([0, 0, 0, 0, 0, 0, 1, 2, 3, 3, 3, 3, 3, 3, 4, 5])
