@@ -5,9 +5,10 @@ belong together if their keys differ in these words alone: ``REF_energy``, ``REF
 ``REF_virials``; so do ``energy``, ``force`` and ``virial``, and ``Energy_dft`` and ``Forces_dft``. Labels of different
 families never mix.
 
-Conventions: energies in eV, forces in eV/Å, virials in eV, with stress = -virial / volume; stresses in eV/Å^3, positive
-under tension; six numbers are xx yy zz yz xz xy (of ``y_stress``, as SevenNet stores it: the other sign, and xx yy zz
-xy yz zx). A ``config_stress_weight`` of 0 (or ``energy``, ``forces``, ``virials``) marks a label that fills a gap.
+Conventions: energies in eV, forces in eV/Å, virials in eV, stresses in eV/Å^3. A stress is positive under tension, and
+is -virial / volume. Six numbers are xx yy zz yz xz xy. ``y_stress``, as SevenNet stores it, has the other sign and the
+order xx yy zz xy yz zx. A ``config_stress_weight`` of 0 (or ``energy``, ``forces``, ``virials``) marks a label that
+fills a gap.
 """
 
 from collections import Counter

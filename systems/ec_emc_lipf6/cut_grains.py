@@ -1,9 +1,9 @@
 """Smaller grains: ``python systems/ec_emc_lipf6/cut_grains.py IN.h5 OUT.h5 --pieces 2|3``.
 
 The same labelled frames with each EMC cut at the bonds of its C(=O) to the other oxygens: CH3-O-C(=O) | O-CH2-CH3, or
-CH3-O | C(=O) | O-CH2-CH3. A cut between CH2 and O would be milder, but the piece that is left with all three oxygens
-could not tell them apart: slots are known by the bonds of the piece, and these would be the same. Bonds across a cut
-are left out. All the rest stays as it is: positions and the order of atoms, labels, teacher, trajectories and splits.
+CH3-O | C(=O) | O-CH2-CH3. A cut between CH2 and O would be milder. But the piece that is left with all three oxygens
+could not tell them apart, because slots are known by the bonds of the piece. Bonds across a cut are left out.
+All the rest stays as it is: positions and the order of atoms, labels, teacher, trajectories and splits.
 
 Such data are for the question how large a grain should be. A model of them runs where a topology has the same pieces.
 """

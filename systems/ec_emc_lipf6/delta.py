@@ -5,9 +5,9 @@ teacher minus those of `../ec_emc/forcefield.xml` with `ions.xml`. Nothing is sh
 is what training fits to each grain type anyway. The teacher of the new set says what was taken off, so that such labels
 do not mix with whole ones.
 
-Every frame has the same potential, whatever its box: Ewald sums are exact at any cutoff, and Lennard-Jones ends at 6 Å
-everywhere, by a switching function from 5 Å and without a correction for its tail, which is the network's to learn (the
-smallest boxes allow no more).
+Every frame has the same potential, whatever its box. Ewald sums are exact at any cutoff. Lennard-Jones ends at 6 Å
+everywhere, by a switching function from 5 Å: the smallest boxes allow no more. Its tail is not corrected for; the
+network learns it.
 """
 
 import argparse

@@ -1,9 +1,14 @@
 """Errors of any potential by our own measures: ``python systems/ec_emc_lipf6/baselines/evaluate.py MODEL``.
 
-MODEL is ``classical`` (the force field that sampled the frames), a NequIP model that nequip-compile wrote
-(``.nequip.pt2``, ``.nequip.pth``), a model of this package (a file, or the name of a bundled one) or, as
-``package.module:Class``, any other ASE calculator. Prints the errors on the liquids of one split, and the time of one
-call with 983 atoms on so many threads, all through ASE.
+MODEL is one of
+
+- ``classical``: the force field that sampled the frames;
+- a NequIP model that nequip-compile wrote (``.nequip.pt2``, ``.nequip.pth``);
+- a model of this package: a file, or the name of a bundled one;
+- ``package.module:Class``: any other ASE calculator.
+
+Prints the errors on the liquids of one split, and the time of one call with 983 atoms on so many threads, all through
+ASE.
 """
 
 import argparse
