@@ -1,6 +1,7 @@
 """Imports go down: a room knows those below it, never one above, and no two rooms know each other."""
 
 import ast
+import re
 from pathlib import Path
 
 import openmm_cgaa
@@ -55,9 +56,10 @@ def test_imports_go_down():
     assert [arrow for arrow in up if arrow[1:] != ("engines", "potential")] == []  # to go
 
 
-def test_every_room_says_what_is_in_it():
-    for path in PACKAGE.rglob("__init__.py"):
-        assert len(ast.get_docstring(ast.parse(path.read_text())) or "") > 30, path
+def test_every_room_says_what_is_in_it_and_what_is_not():
+    for path in PACKAGE.glob("*/__init__.py"):
+        said = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+        assert len(said) > 30 and re.search(r"\b(no|not|nothing|elsewhere)\b", said, re.IGNORECASE), path
 
 
 def test_no_file_name_stands_in_two_rooms():

@@ -1,1 +1,1 @@
-"""What a run tells: structure, drift, temperatures, bonds, and the error against the teacher."""
+"""What a run tells: structure, drift, bonds, diffusion, spectra, deviations from the teacher. It does not run."""

@@ -1,1 +1,1 @@
-"""Molecules from SMILES or files, boxes of them, and a classical force field that relaxes and samples."""
+"""Molecules from SMILES or files, boxes of them, and a generic classical force field. No dynamics beyond relaxation."""

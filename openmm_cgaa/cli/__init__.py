@@ -1,4 +1,4 @@
-"""``openmm-cgaa COMMAND``: one module a command, imported only when it is asked for."""
+"""``openmm-cgaa COMMAND``: one module a command, imported when it is asked for. No work is done here."""
 
 import importlib
 import sys

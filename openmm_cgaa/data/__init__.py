@@ -1,4 +1,4 @@
-"""Data sets: frames, what a teacher says about them, whether that can be believed, and files of others."""
+"""Data sets: frames, their labels, whether these can be believed, and files of others. Labels are made elsewhere."""
 
 from .dataset import KINDS, SPLITS, Dataset, Frames, Trajectory, frame_key
 

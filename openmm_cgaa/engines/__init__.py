@@ -1,4 +1,4 @@
-"""Adapters: each knows the model and one engine."""
+"""Adapters: each knows the model and one engine. No network, and nothing of another engine."""
 
 import functools
 import importlib

@@ -1,1 +1,1 @@
-"""What a teacher says about frames: teachers, labels that survive a kill, workers."""
+"""What a teacher says about frames: teachers, labels that survive a kill, workers. Frames are chosen elsewhere."""

@@ -1,1 +1,1 @@
-"""Who sees whom: grain edges and atom pairs over all periodic images, lists kept from step to step, their memory."""
+"""Who sees whom: grain edges and atom pairs over all images, lists kept from step to step. No energies."""

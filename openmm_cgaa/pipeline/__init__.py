@@ -1,1 +1,1 @@
-"""What joins the other rooms to one task: a round of active learning."""
+"""What joins the other rooms to one task: a round of active learning. Each step is not its own, but another room's."""

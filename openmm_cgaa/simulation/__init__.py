@@ -1,1 +1,1 @@
-"""Runs in a folder: dynamics, reporters, temperatures, what the folder holds, time per step."""
+"""Runs in a folder: dynamics, reporters, temperatures, what the folder holds, time per step. Not what they mean."""

@@ -1,4 +1,4 @@
-"""Topologies, lattices, structure files and trajectories of others: read and written without a loss."""
+"""Topologies, lattices, structure files and trajectories of others, read and written without a loss. No grains yet."""
 
 from .structure import read_structure, write_structure
 from .topologies import add_bonds

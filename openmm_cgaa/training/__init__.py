@@ -1,1 +1,1 @@
-"""Distilling a teacher's labels into a model; needs the extra `train`."""
+"""A teacher's labels distilled into a model, and its errors on data sets (extra `train`). No labels are made here."""
