@@ -14,20 +14,19 @@ from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
-import networkx
 import numpy as np
 
 from ..errors import CGAAError, DatasetError
 from ..host.files import write_bytes
+from ..structures.bonding import bonds_by_distance, molecules
 from ..structures.structure import read_structure
-from ..structures.topologies import IONS, formula, symbol
+from ..structures.topologies import formula, symbol
 from .conventions import Labels
 from .dataset import Dataset, Frames, Trajectory, same_teacher
 from .xyz import read_frames
 
 GRAIN_COLUMNS = ("grain_num", "grain_type", "intra_grain_sequence")
-BOND = 1.25  # of the sum of the covalent radii: a bond, where nothing else says so
-BROKEN = 1.6  # beyond it a known bond is none, so that the atoms must have another order
+BROKEN = 1.6  # of the sum of the covalent radii: a known bond that is longer is none; the atoms have another order
 OWN = ("trajectory", "kind", "split", "time", "temperature", "details", "teacher")  # of the comment line
 OWN += ("residue", "residue_name", "residue_names")
 ISOLATED = ("isolatedatom", "isolated_atom")  # config_type of the zeros of other trainers: bare atoms, no ions
@@ -88,8 +87,7 @@ def import_xyz(path, topologies=(), teacher=None, kind=None, split="", **labels)
     topologies : sequence of path
         PDB or PDBx/mmCIF files with bonds; frames with the elements of one of them, in its order, have its residues
         and bonds. Without a fitting one, residues are those that the file names, or else whole molecules named by
-        their formula, and bonds join atoms closer than 1.25 times the sum of their covalent radii, never those of
-        alkali and earth alkaline metals.
+        their formula, and bonds are found by distance (`structures.bonding.bonds_by_distance`).
     teacher : str, optional
         Name of whoever made the labels, where the file does not say; "unknown (FILE)" without it.
     kind, split : str
@@ -310,19 +308,9 @@ def _bonds_hold(atoms, bonds) -> bool:
 
 def _guessed(atoms, elements, grains, where) -> dict:
     """Topology by covalent radii, within the residues where these are known."""
-    from ase.neighborlist import natural_cutoffs, neighbor_list
-
-    first, second = neighbor_list("ij", atoms, natural_cutoffs(atoms, mult=BOND))
-    ion = np.isin(elements, list(IONS))
-    bonded = (first < second) & ~ion[first] & ~ion[second]
-    bonds = np.unique(np.stack([first, second], axis=1)[bonded], axis=0)
+    bonds = bonds_by_distance(atoms)
     if grains is None:
-        graph = networkx.Graph(bonds.tolist())
-        graph.add_nodes_from(range(len(atoms)))
-        residues = np.empty(len(atoms), int)
-        for index, members in enumerate(networkx.connected_components(graph)):
-            residues[list(members)] = index
-        residues, names = _numbered(residues), None
+        residues, names = molecules(len(atoms), bonds), None
     else:
         residues, names = grains
         bonds = bonds[residues[bonds[:, 0]] == residues[bonds[:, 1]]]

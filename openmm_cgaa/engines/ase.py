@@ -5,23 +5,22 @@ import warnings
 
 import numpy as np
 from ase.calculators.calculator import Calculator, all_changes
-from ase.neighborlist import build_neighbor_list, natural_cutoffs
+from ase.neighborlist import natural_cutoffs
 from ase.optimize.optimize import Optimizer
 from ase.stress import full_3x3_to_voigt_6_stress
-from scipy.sparse.csgraph import connected_components
 
 from ..errors import CGAADomainWarning, EngineError, GeometryError, GrainError
 from ..mapping.grains import GrainMap
 from ..model import checks
 from ..potential import CGAAPotential
 from ..structures import geometry, lattice
+from ..structures.bonding import bonds_by_distance, molecules
 from ..units import ANGSTROM_PER_NM
 from . import NOT_CONSERVING
 from .binding import Binding
 
 BROKEN = 1.4  # times the covalent radii: a longer bond is none, however hot the run
 JUMP = 0.5  # Å
-BOND_STRETCH = 1.2  # the covalent radii of C and H add up to 1.07 Å, less than a C-H bond in motion
 
 
 class CGAACalculator(Calculator):
@@ -32,11 +31,11 @@ class CGAACalculator(Calculator):
     model : CGAAPotential, str, path-like or bytes
         A potential, or what makes one.
     topology : openmm.app.Topology or GrainMap, optional
-        Without it molecules are found by distance: atoms closer than 1.2 times the sum of their covalent radii
-        (`ase.neighborlist.natural_cutoffs`) are bonded, bonded atoms are one grain. An ion that touches its solvent
-        needs a topology to be told from it. They are looked for again when the elements change, or when a bond is
-        longer than 1.4 times that sum and an atom has jumped by more than 0.5 Å. So one calculator can go from one
-        Atoms object to another.
+        Without it molecules are found by distance: atoms closer than 1.25 times the sum of their covalent radii
+        (`ase.neighborlist.natural_cutoffs`) are bonded, bonded atoms are one grain. Alkali and alkaline earth metals
+        are ions and have no bonds. Molecules are looked for again when the elements change, or when a bond is longer
+        than 1.4 times that sum and an atom has jumped by more than 0.5 Å. So one calculator can go from one Atoms
+        object to another.
     precision : str
     device : str, optional
 
@@ -121,8 +120,8 @@ class CGAACalculator(Calculator):
                 grain_map = self.potential.grain_map(infer_grains(self.atoms))
             except GrainError as error:
                 raise GrainError(
-                    f"{error}. These molecules were found by distance; where they are wrong, as where an ion touches "
-                    "its solvent, give them: CGAACalculator(model, topology)"
+                    f"{error}. These molecules were found by distance; where they are wrong, as in a frame with broken "
+                    "or touching molecules, give them: CGAACalculator(model, topology)"
                 ) from None
         positions = geometry.check_positions(self.atoms.positions / ANGSTROM_PER_NM, grain_map.num_atoms)
         for t, slots in zip(grain_map.type_index, grain_map.slots):
@@ -181,13 +180,9 @@ def _lengths(atoms, vectors) -> np.ndarray:
 
 
 def infer_grains(atoms) -> GrainMap:
-    """Molecules of an ``ase.Atoms`` by covalent radii."""
-    neighbors = build_neighbor_list(
-        atoms, natural_cutoffs(atoms, mult=BOND_STRETCH), self_interaction=False, bothways=False, skin=0.0
-    )
-    matrix = neighbors.get_connectivity_matrix(sparse=True)
-    _, residues = connected_components(matrix, directed=False)
-    return GrainMap.from_arrays(atoms.get_chemical_symbols(), np.transpose(matrix.nonzero()), residues)
+    """Molecules of an ``ase.Atoms``, found by distance."""
+    bonds = bonds_by_distance(atoms)
+    return GrainMap.from_arrays(atoms.get_chemical_symbols(), bonds, molecules(len(atoms), bonds))
 
 
 def _optimizing() -> bool:

@@ -8,7 +8,6 @@ import pytest
 import torch
 from advice import World, follow, rows
 from contexts import assert_same, classical, context_of, numbers
-from openmm import app
 
 from openmm_cgaa import CGAAPotential, engines
 from openmm_cgaa.model.evaluator import Evaluator
@@ -218,14 +217,12 @@ def atoms_of_ase(w):
 
 
 @row("give them: CGAACalculator(model, topology)")
-def ion_that_touches_its_solvent(w):
-    w.potential = CGAAPotential("ec-emc-lipf6", "double")
-    oxygen = w.liquid.elements.index("O")
+def molecules_that_touch(w):
     atoms = w.atoms()
-    atoms.append("Li")
-    atoms.positions[-1] = atoms.positions[oxygen] + [0, 0, 1.9]
+    hydrogen, last = w.liquid.elements.index("H"), len(atoms) - 1
+    first = w.liquid.residues == w.liquid.residues[hydrogen]
+    atoms.positions[first] += atoms.positions[last] + [0, 0, 0.7] - atoms.positions[hydrogen]
     yield atoms.get_potential_energy
-    w.topology.addAtom("LI", app.Element.getBySymbol("Li"), w.topology.addResidue("LI", next(w.topology.chains())))
     atoms.calc = type(atoms.calc)(w.potential, w.topology)
     assert np.isfinite(atoms.get_potential_energy())
 
