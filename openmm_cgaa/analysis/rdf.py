@@ -7,7 +7,7 @@ import mdtraj
 import numpy as np
 
 from ..errors import GeometryError
-from ..mapping.matching import unwrap
+from ..mapping.whole import whole_frames
 
 CHUNK = 5_000_000  # distances in memory at a time
 
@@ -62,15 +62,8 @@ def half_height(trajectory) -> float:
 
 
 def whole_grains(trajectory, grain_map) -> np.ndarray:
-    """Positions with every grain in one piece, [frames, atoms, 3], nm."""
-    whole, boxes = trajectory.xyz.astype(float), trajectory.unitcell_vectors
-    for t, kind in enumerate(grain_map.types):
-        atoms = np.array([slots for slots, u in zip(grain_map.slots, grain_map.type_index) if u == t], dtype=int)
-        if boxes is None or len(atoms) == 0:
-            continue
-        for frame, box in enumerate(boxes.astype(float)):
-            whole[frame, atoms] = unwrap(whole[frame, atoms], kind.tree, box)
-    return whole
+    """`whole_frames` of an mdtraj.Trajectory, [frames, atoms, 3], nm."""
+    return whole_frames(grain_map, trajectory.xyz, trajectory.unitcell_vectors)
 
 
 def grain_centers(trajectory, grain_map) -> mdtraj.Trajectory:

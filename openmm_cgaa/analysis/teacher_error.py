@@ -6,9 +6,9 @@ import numpy as np
 
 from ..errors import EngineError
 from ..labelling.label import label_frames
+from ..mapping.whole import whole_frames
 from ..units import ANGSTROM_PER_NM, KJMOL_PER_EV, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
 from .deviations import force_errors
-from .rdf import whole_grains
 
 PARTS = ("component", "translation", "rotation", "vibration")
 
@@ -91,15 +91,13 @@ def teacher_error(trajectory, grain_map, potential, teacher, folder, count=20, p
         e, f = potential.evaluate(grain_map, xyz, None if boxes is None else boxes[index])
         energy.append(e / KJMOL_PER_EV)
         forces.append(f / KJMOL_PER_NM_PER_EV_PER_ANGSTROM)
-    forces, grain_index = np.array(forces), np.empty(len(numbers), dtype=int)
-    for g, atoms in enumerate(grain_map.slots):
-        grain_index[atoms] = g
-    whole = whole_grains(trajectory[chosen], grain_map) * ANGSTROM_PER_NM
+    forces = np.array(forces)
+    whole = whole_frames(grain_map, positions, boxes) * ANGSTROM_PER_NM
     return TeacherError(
         frames=chosen,
         energy=1000.0 * (np.array(energy) - teacher_energy) / len(numbers),
         force_rmse=np.sqrt(((forces - teacher_forces) ** 2).mean(axis=(1, 2))),
         forces=forces,
         teacher_forces=teacher_forces,
-        parts=force_errors(teacher_forces, forces, whole, grain_index),
+        parts=force_errors(teacher_forces, forces, whole, grain_map.atom_grain),
     )

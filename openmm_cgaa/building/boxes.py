@@ -14,6 +14,7 @@ from ..host.files import FORCEFIELD, STRUCTURE, check_outputs, write_bytes, writ
 from ..inputs.ranges import SEEDS, bounded
 from ..inputs.settings import Checked, from_mapping
 from ..inputs.yamlfile import read_yaml
+from ..structures.density import cube, density, mass_of_topology
 from ..structures.structure import write_structure
 from ..units import ANGSTROM_PER_NM
 from .molecules import Molecule
@@ -130,9 +131,9 @@ def build(path, output=None, progress=None):
     topology, positions = pack(molecules, edges, config.seed, config.tolerance / ANGSTROM_PER_NM, config.timeout)
     write_structure(output, topology, positions.value_in_unit(unit.nanometer))
     size = " x ".join(f"{ANGSTROM_PER_NM * edge:.3f}" for edge in edges) + " Å"
-    density = (box_length(molecules, 1.0) ** 3) / np.prod(edges)
+    reached = density(mass_of(molecules), np.diag(ANGSTROM_PER_NM * edges))
     atoms = topology.getNumAtoms()
-    say(f"{output}: {topology.getNumResidues()} molecules, {atoms} atoms, {size}, {density:.3f} g/cm3")
+    say(f"{output}: {topology.getNumResidues()} molecules, {atoms} atoms, {size}, {reached:.3f} g/cm3")
     if forcefield:
         write_bytes(forcefield, text.encode())
         left = [molecule.name for molecule in config.molecules if molecule.smiles is None]
@@ -169,9 +170,12 @@ def box_length(molecules, density):
     """
     if not density > 0:
         raise CGAAError(f"density {density} g/cm3 is not positive")
-    mass = sum(n * sum(a.element.mass.value_in_unit(unit.dalton) for a in t.atoms()) for t, _, n in molecules)
-    volume = mass * unit.dalton / (density * unit.gram / unit.item / unit.milliliter)
-    return volume.value_in_unit(unit.nanometer**3) ** (1 / 3)
+    return cube(mass_of(molecules), density) / ANGSTROM_PER_NM
+
+
+def mass_of(molecules) -> float:
+    """Da, of molecules as in `box_length`."""
+    return sum(count * mass_of_topology(topology) for topology, _, count in molecules)
 
 
 def pack(molecules, length, seed=1, tolerance=0.2, timeout=60):

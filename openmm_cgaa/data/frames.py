@@ -4,10 +4,12 @@ import hashlib
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from openmm import app
+import openmm
+from openmm import app, unit
 
 from ..errors import DatasetError
 from ..mapping.grains import GrainMap
+from ..structures.density import density, mass
 
 KINDS = ("liquid", "molecule", "pair", "cluster", "scan", "dynamics")
 SPLITS = ("train", "validation", "test")  # "": not assigned
@@ -259,6 +261,11 @@ class Frames:
         """Atomic numbers, int32 array, [atoms]."""
         return np.array([app.Element.getBySymbol(element).atomic_number for element in self.elements], np.int32)
 
+    @property
+    def density(self) -> np.ndarray:
+        """g/cm3 of each frame, [frames]; nan where it is not periodic."""
+        return density(mass(self.elements), self.cell) if self.periodic else np.full(len(self), np.nan)
+
     def keys(self) -> list:
         """`frame_key` of each frame, list of str."""
         numbers = self.numbers
@@ -267,6 +274,40 @@ class Frames:
     def grain_map(self) -> GrainMap:
         """Grains of this topology."""
         return GrainMap.from_arrays(self.elements, self.bonds, self.residues, names=self.residue_names)
+
+    def topology(self, index=None) -> app.Topology:
+        """The OpenMM Topology of these frames, with their bonds; atoms are called C1, C2, H3... in each residue.
+
+        Parameters
+        ----------
+        index : int, optional
+            Of the frame whose box it is to have; without it, or where the frames are not periodic, there is no box.
+
+        Raises
+        ------
+        DatasetError
+            The atoms of a residue do not stand together.
+        """
+        apart = np.flatnonzero(np.diff(self.residues) < 0)
+        if len(apart):
+            raise DatasetError(
+                f"residues: atom {apart[0] + 1} goes back to residue {self.residues[apart[0] + 1]}; a Topology of "
+                "OpenMM holds the atoms of a residue one after another: sort the atoms by residue before the Frames "
+                "are made"
+            )
+        topology = app.Topology()
+        chain = topology.addChain()
+        residues = [topology.addResidue(name, chain) for name in self.residue_names]
+        first = np.searchsorted(self.residues, self.residues)
+        atoms = [
+            topology.addAtom(f"{symbol}{place + 1}", app.Element.getBySymbol(symbol), residues[residue])
+            for symbol, residue, place in zip(self.elements, self.residues, np.arange(self.num_atoms) - first)
+        ]
+        for i, j in self.bonds:
+            topology.addBond(atoms[i], atoms[j])
+        if index is not None and self.periodic:
+            topology.setPeriodicBoxVectors([openmm.Vec3(*row) for row in self.cell[index]] * unit.angstrom)
+        return topology
 
     def take(self, indices) -> "Frames":
         """Some of the frames: indices, a slice or a mask."""

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from openmm import app, unit
 
 from ..host.files import write_bytes
 from ..mapping.layout import layout_of
+from ..mapping.sums import grain_sums
 from ..neighbors.build import build_graph
 from ..structures.lattice import reduced
-from ..units import G_PER_CM3_PER_DALTON_PER_ANGSTROM3, GPA_PER_EV_PER_ANGSTROM3
+from ..units import GPA_PER_EV_PER_ANGSTROM3
 from .dataset import Dataset, Frames
 
 NEIGHBOR_CUTOFF = 10.0  # Å, between grain centers
@@ -38,14 +38,6 @@ def composition(frames: Frames) -> str:
     return " ".join(f"{count} {name}" for name, count in Counter(frames.residue_names).items())
 
 
-def density(frames: Frames) -> np.ndarray:
-    """g/cm3 of each frame, [frames]; nan where it is not periodic."""
-    if not frames.periodic:
-        return np.full(len(frames), np.nan)
-    mass = sum(app.Element.getBySymbol(element).mass.value_in_unit(unit.dalton) for element in frames.elements)
-    return mass / np.abs(np.linalg.det(frames.cell)) * G_PER_CM3_PER_DALTON_PER_ANGSTROM3
-
-
 def pressure(frames: Frames) -> np.ndarray:
     """The teacher's virial pressure without the kinetic part, GPa, [frames]; empty without stresses."""
     if frames.stress is None:
@@ -55,9 +47,7 @@ def pressure(frames: Frames) -> np.ndarray:
 
 def grain_forces(frames: Frames) -> np.ndarray:
     """Net force on each grain, [frames, grains, 3], eV/Å."""
-    net = np.zeros((len(frames), frames.num_grains, 3))
-    np.add.at(net, (slice(None), frames.residues), frames.forces)
-    return net
+    return grain_sums(frames.forces, frames.residues)
 
 
 def neighbors(frames: Frames) -> np.ndarray:
@@ -107,7 +97,7 @@ def counts_by_composition(dataset: Dataset) -> dict:
             "atoms": sets[0].num_atoms,
             "frames": sum(len(frames) for frames in sets),
             "temperature": _range([frames.temperature for frames in sets]),
-            "density": _range([density(frames) for frames in sets]),
+            "density": _range([frames.density for frames in sets]),
             "energy": _range([frames.energy / frames.num_atoms for frames in labelled]),
             "force": _rms([frames.forces for frames in labelled]),
             "pressure": _range([pressure(frames) for frames in labelled]),
@@ -199,7 +189,7 @@ def _densities(dataset):
         for temperature in np.unique(frames.temperature) if frames.periodic else ():
             label = "no temperature" if np.isnan(temperature) else f"{temperature:g} K"
             same = np.isnan(frames.temperature) if np.isnan(temperature) else frames.temperature == temperature
-            found.setdefault(label, []).append(density(frames)[same])
+            found.setdefault(label, []).append(frames.density[same])
     return {label: np.concatenate(found[label]) for label in sorted(found)}
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..mapping import matching
+from ..mapping.whole import unwrap
 from ..model import checks
 from ..model.evaluator import OwnLock
 from ..structures import geometry, lattice
@@ -55,7 +56,7 @@ class Slots:
                 moved[grains] = np.linalg.norm(by - by.mean(axis=1, keepdims=True), axis=(1, 2))
             at = np.flatnonzero(moved[grains] >= self.slack[grains])
             if len(at):
-                whole = matching.unwrap(positions[atoms[at]], tree, box)
+                whole = unwrap(positions[atoms[at]], tree, box)
                 looked.append((grains[at], matching.misfits(whole, reference, permutations)))
         if self.origin is None:
             self.origin = positions.copy()

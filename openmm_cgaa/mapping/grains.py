@@ -107,6 +107,19 @@ class GrainMap:
     def num_grains(self) -> int:
         return len(self.slots)
 
+    @property
+    def atom_grain(self) -> np.ndarray:
+        """Grain of each atom of the topology, int [num_atoms]; -1 where an atom is in none."""
+        grain = np.full(self.num_atoms, -1)
+        for g, atoms in enumerate(self.slots):
+            grain[atoms] = g
+        return grain
+
+    def members(self, t) -> np.ndarray:
+        """Atoms of all grains of a type, in slot order, int [grains of the type, slots]."""
+        atoms = [self.slots[g] for g in np.flatnonzero(self.type_index == t)]
+        return np.array(atoms, dtype=int).reshape(-1, self.types[t].num_slots)
+
     @classmethod
     def from_topology(cls, topology, templates=None, atoms=None) -> "GrainMap":
         """Each residue of an OpenMM Topology becomes a grain.
@@ -206,7 +219,7 @@ class GrainMap:
             A type has too many exchanges to try them all.
         """
         slots = list(self.slots)
-        whole = self._whole(positions, box)
+        whole = self._by_type(positions, box)
         for t, kind in enumerate(self.types):
             grains = np.flatnonzero(self.type_index == t)
             if kind.reference is None or kind.num_classes == kind.num_slots or len(grains) == 0:
@@ -220,7 +233,7 @@ class GrainMap:
     def with_references(self, positions, box=None) -> "GrainMap":
         """The same map, its types carrying the geometry of their first grain as reference (Å, centered)."""
         types = list(self.types)
-        for t, grains in enumerate(self._whole(positions, box)):
+        for t, grains in enumerate(self._by_type(positions, box)):
             if len(grains):
                 centered = grains[0] - grains[0].mean(axis=0)
                 types[t] = replace(types[t], reference=tuple(map(tuple, centered.tolist())))
@@ -235,11 +248,33 @@ class GrainMap:
 
     def distances(self, positions, box=None) -> list:
         """Distances of the atoms of each grain, made whole, by type: [grains of the type, slots, slots], Å."""
-        whole = self._whole(positions, box)
+        whole = self._by_type(positions, box)
         return [np.linalg.norm(grains[:, :, None] - grains[:, None], axis=-1) for grains in whole]
 
-    def _whole(self, positions, box) -> list:
-        """Whole grains of each type, [grains, slots, 3]."""
+    def _by_type(self, positions, box) -> list:
+        """Whole grains of each type, [grains, slots, 3], Å."""
+        whole = self.whole(positions, box)
+        return [whole[self.members(t)] for t in range(len(self.types))]
+
+    def whole(self, positions, box=None, wrap=False) -> np.ndarray:
+        """Positions with every grain in one piece, [atoms, 3], Å.
+
+        Parameters
+        ----------
+        positions : array [atoms, 3], Å, or Quantity
+            Grains may be broken across the boundary.
+        box : array [3, 3], Å, or Quantity, or None
+            Rows are the vectors; None: nothing is moved.
+        wrap : bool
+            Move each grain so that its center lies in the box.
+
+        Raises
+        ------
+        GeometryError
+            Positions or box of another shape, or not finite; a box that is not right-handed.
+        """
+        from .whole import whole_frame  # on demand: it needs torch, and a topology should be read without
+
         wanted = "{} in Å, or a Quantity of lengths"
         shape = f"an array of shape ({self.num_atoms}, 3)"
         positions = arguments.numbers(positions, unit.angstrom, "positions", wanted.format(shape))
@@ -253,12 +288,7 @@ class GrainMap:
         if box is not None and (box.shape != (3, 3) or not np.linalg.det(box) > 0):
             found = box.tolist() if box.shape == (3, 3) else f"of shape {box.shape}"
             raise GeometryError(f"box must be three right-handed vectors of a positive volume, in rows, but is {found}")
-        whole = []
-        for t, kind in enumerate(self.types):
-            atoms = np.array([s for s, u in zip(self.slots, self.type_index) if u == t], dtype=int)
-            grains = positions[atoms.reshape(-1, kind.num_slots)]
-            whole.append(matching.unwrap(grains, kind.tree, box))
-        return whole
+        return whole_frame(self, positions, box, wrap)
 
     def network_order(self) -> tuple:
         """``(atom_index [atoms], counts per type)``: ``positions[atom_index]`` is in network order."""

@@ -11,7 +11,6 @@ import networkx
 import numpy as np
 
 from ..errors import GrainError
-from ..structures import lattice
 from ..structures.topologies import formula
 
 MAX_AUTOMORPHISMS = 20_000
@@ -210,25 +209,6 @@ def misfits(positions: np.ndarray, reference: np.ndarray, permutations: np.ndarr
         gain[start : start + step] = singular[..., 0] + singular[..., 1]
         gain[start : start + step] += np.sign(np.linalg.det(covariance)) * singular[..., 2]
     return np.sqrt(np.maximum(sizes - 2.0 * gain, 0.0))
-
-
-def unwrap(positions: np.ndarray, tree: list, box) -> np.ndarray:
-    """Whole grains: every child moves to the periodic image that is nearest to its parent.
-
-    Parameters
-    ----------
-    positions : array [grains, slots, 3]
-    tree : list of (parent slot, child slot)
-    box : array [3, 3], rows are the vectors, or None
-    """
-    whole = positions.copy()
-    if box is not None:
-        box = lattice.reduced(box)
-        inverse = np.linalg.inv(box)
-        for parent, child in tree:
-            bond = whole[:, child] - whole[:, parent]
-            whole[:, child] -= np.round(bond @ inverse) @ box
-    return whole
 
 
 @lru_cache(maxsize=4096)

@@ -1,13 +1,70 @@
-"""From a topology's atoms to whole grains in network order."""
+"""Grains made whole: frames of any grain map (numpy), and atoms on their way into a network (torch).
+
+Both follow the bonds of each grain from its first atom and take the nearest image at every bond.
+"""
 
 from typing import Optional, Tuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from ..structures import lattice
 from .layout import Layout
 
 GRID = 64.0  # Å; single precision holds positions to 2e-6 Å in a cube of this size around the origin
+
+
+def unwrap(grains: np.ndarray, tree: list, box) -> np.ndarray:
+    """Grains of one type, every child moved to the periodic image that is nearest to its parent.
+
+    Parameters
+    ----------
+    grains : array [grains, slots, 3]
+    tree : list of (parent slot, child slot)
+        `GrainType.tree`.
+    box : array [3, 3], rows are the vectors, or None
+    """
+    whole = grains.copy()
+    if box is not None:
+        box = lattice.reduced(box)
+        inverse = np.linalg.inv(box)
+        for parent, child in tree:
+            bond = whole[:, child] - whole[:, parent]
+            whole[:, child] -= np.round(bond @ inverse) @ box
+    return whole
+
+
+def whole_frame(grain_map, positions, box=None, wrap=False) -> np.ndarray:
+    """Positions with every grain in one piece, [atoms, 3], in the topology's order and the unit given.
+
+    Parameters
+    ----------
+    grain_map : GrainMap
+    positions : array [atoms, 3]
+        Grains may be broken across the boundary.
+    box : array [3, 3], rows are the vectors, or None
+        None: nothing is moved.
+    wrap : bool
+        Move each grain so that its center lies in the box.
+    """
+    whole = np.array(positions, dtype=float)
+    if box is None:
+        return whole
+    inverse = np.linalg.inv(box)
+    for t, kind in enumerate(grain_map.types):
+        atoms = grain_map.members(t)
+        grains = unwrap(whole[atoms], kind.tree, box)
+        if wrap:
+            grains -= np.floor(grains.mean(axis=1, keepdims=True) @ inverse) @ box
+        whole[atoms] = grains
+    return whole
+
+
+def whole_frames(grain_map, positions, boxes=None) -> np.ndarray:
+    """`whole_frame` of each frame, [frames, atoms, 3]; boxes [frames, 3, 3], or None."""
+    boxes = [None] * len(positions) if boxes is None else boxes.astype(float)
+    return np.stack([whole_frame(grain_map, frame, box) for frame, box in zip(positions, boxes)])
 
 
 def make_whole(positions: Tensor, box: Tensor, parent: Tensor, max_size: int) -> Tensor:

@@ -3,12 +3,13 @@
 import warnings
 
 import numpy as np
-from openmm import app, unit
+from openmm import app
 
 from ..errors import CGAADomainWarning, EngineError, GeometryError, SimulationError
 from ..mapping.grains import GrainMap
 from ..structures import lattice
-from ..units import ANGSTROM_PER_NM, G_PER_CM3_PER_DALTON_PER_ANGSTROM3
+from ..structures.density import density, mass
+from ..units import ANGSTROM_PER_NM
 
 BOND_LENGTHS = (0.5, 3.0)  # Å, of the median over a topology; by far beyond what any molecules have
 SAME_FRACTION = 0.02  # boxes of other sizes cannot have exactly the composition that was trained
@@ -148,12 +149,10 @@ def check_domain(domain: dict, types, grain_map: GrainMap, box: np.ndarray | Non
                 f"{fraction:.3f} of the grains are {kind.name}, trained on {low:.3f} to {high:.3f}"
             )
     if box is not None and whole and "density" in domain:
-        masses = [sum(app.Element.getBySymbol(e).mass.value_in_unit(unit.dalton) for e in t.elements) for t in types]
-        volume = np.linalg.det(box) * ANGSTROM_PER_NM**3
-        density = np.dot(counts, masses) / volume * G_PER_CM3_PER_DALTON_PER_ANGSTROM3
-        low, high = domain["density"]
-        if not low <= density <= high:
-            outside["density"] = f"the density is {density:.3f} g/cm^3, trained on {low:.3f} to {high:.3f}"
+        total = sum(count * mass(kind.elements) for kind, count in zip(types, counts))
+        here, (low, high) = density(total, ANGSTROM_PER_NM * box), domain["density"]
+        if not low <= here <= high:
+            outside["density"] = f"the density is {here:.3f} g/cm^3, trained on {low:.3f} to {high:.3f}"
     return outside
 
 

@@ -6,10 +6,11 @@ from dataclasses import replace
 import numpy as np
 
 from ..errors import CGAAError, SimulationError
+from ..mapping.whole import whole_frame
 from ..structures.lattice import reduced
 from ..structures.topologies import symbol
 from ..units import ANGSTROM_PER_NM
-from .dynamics import frames_of, on_grid, scaled, whole
+from .dynamics import frames_of, on_grid, scaled
 from .liquids import single_dynamics
 
 SHAPES = 2.0, 0.5  # ps before the first shape of a single molecule is taken, and between shapes
@@ -51,7 +52,7 @@ def cut_clusters(run, plan):
         if not parent.periodic:
             raise CGAAError(f"trajectory {run.trajectories[0]} is not periodic; clusters are cut from liquids")
         positions, cell = parent.positions[index], reduced(parent.cell[index])
-        grains = _grains(parent, whole(parent.grain_map(), positions, cell))
+        grains = _grains(parent, whole_frame(parent.grain_map(), positions, cell, wrap=True))
         names = parent.residue_names
         possible = [g for g in range(len(grains)) if run.centers is None or names[g] in run.centers]
         for center in rng.permutation(possible)[: run.per_frame]:
@@ -80,7 +81,7 @@ def scan_volumes(run, plan):
         if not parent.periodic:
             raise CGAAError(f"trajectory {run.trajectories[0]} is not periodic; it has no volume to scan")
         grain_map, lengths = parent.grain_map(), np.cbrt(run.factors)
-        start = whole(grain_map, parent.positions[index], parent.cell[index])
+        start = whole_frame(grain_map, parent.positions[index], parent.cell[index], wrap=True)
         frames = parent.take([index] * len(lengths))
         positions = [scaled(grain_map, start, length) for length in lengths]
         cells = [parent.cell[index] * length for length in lengths]
@@ -124,7 +125,7 @@ def run_bursts(run, plan):
                     f"{heat * temperature:.0f} K, where {temperature:g} K is meant; take a shorter step than "
                     f"{run.step:g} fs, or frames that the teacher finds less strained"
                 )
-            positions.append(whole(grain_map, atoms.positions, box))
+            positions.append(whole_frame(grain_map, atoms.positions, box, wrap=True))
         frames = parent.take([index] * saves)
         times = parent.time[index] + run.step / 1000 * run.save_every * np.arange(1, saves + 1)
         temperatures = np.full(saves, temperature)

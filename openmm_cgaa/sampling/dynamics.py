@@ -7,7 +7,7 @@ from openmm import app, unit
 from ..data.dataset import Frames
 from ..errors import CGAAError, SimulationError
 from ..mapping.grains import GrainMap
-from ..mapping.matching import unwrap
+from ..mapping.whole import whole_frame
 from ..simulation.temperature import Moving
 from ..structures.topologies import symbol
 from ..units import ANGSTROM_PER_NM, BOLTZMANN_KJMOL
@@ -21,19 +21,6 @@ MAX_HEAT = 3.0  # times the target temperature
 def on_grid(values) -> np.ndarray:
     """Å, rounded to multiples of 1/4096 Å."""
     return np.round(np.asarray(values) * GRID) / GRID
-
-
-def whole(grain_map, positions, box=None) -> np.ndarray:
-    """Every grain in one piece and, in a box, with its center inside, [atoms, 3]; any unit of length."""
-    positions = np.asarray(positions, float)
-    out, trees = positions.copy(), [kind.tree for kind in grain_map.types]
-    if box is None:
-        return out
-    inverse = np.linalg.inv(box)
-    for atoms, kind in zip(grain_map.slots, grain_map.type_index):
-        grain = unwrap(positions[atoms][None], trees[kind], box)[0]
-        out[atoms] = grain - np.floor(grain.mean(0) @ inverse) @ box
-    return out
 
 
 def scaled(grain_map, positions, factor) -> np.ndarray:
@@ -160,7 +147,7 @@ class Dynamics:
     def frame(self):
         """Positions [atoms, 3], every molecule whole and inside the box, and cell [3, 3] or None, Å."""
         box = self.box
-        positions = whole(self.grain_map, self.positions, box) * ANGSTROM_PER_NM
+        positions = whole_frame(self.grain_map, self.positions, box, wrap=True) * ANGSTROM_PER_NM
         return positions, None if box is None else box * ANGSTROM_PER_NM
 
     def _bond_lengths(self, positions):

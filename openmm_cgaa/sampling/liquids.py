@@ -6,15 +6,17 @@ from dataclasses import replace
 import numpy as np
 from openmm import unit
 
-from ..building.boxes import box_length, pack
+from ..building.boxes import box_length, mass_of, pack
 from ..errors import CGAAError
 from ..mapping.grains import GrainMap
+from ..mapping.whole import whole_frame
 from ..model import checks
 from ..structures import geometry
+from ..structures.density import density, mass_of_topology
 from ..structures.lattice import nearest_image
 from ..structures.structure import read_structure
 from ..units import ANGSTROM_PER_NM
-from .dynamics import Dynamics, frames_of, on_grid, scaled, whole
+from .dynamics import Dynamics, frames_of, on_grid, scaled
 from .sampler import add_barostat
 from .torsions import Turned
 
@@ -175,14 +177,14 @@ def _start(run, plan):
         grain_map = GrainMap.from_topology(topology)
         checks.check_extent(grain_map, positions, box)
         final = _final(run, topology, box)
-        return topology, whole(grain_map, positions, box), box, final
+        return topology, whole_frame(grain_map, positions, box, wrap=True), box, final
     molecules = [(*plan.load(name), count) for name, count in run.counts.items()]
     if run.box is not None:
         final = np.diag(run.box) / ANGSTROM_PER_NM
     else:
         final = np.eye(3) * box_length(molecules, run.densities or DENSITY)
-    density = box_length(molecules, 1.0) ** 3 / np.linalg.det(final)
-    box = final * max(1.0, density / PACKED) ** (1 / 3)
+    dense = density(mass_of(molecules), ANGSTROM_PER_NM * final)
+    box = final * max(1.0, dense / PACKED) ** (1 / 3)
     topology, positions = pack(molecules, np.diag(box), run.seed, run.tolerance / ANGSTROM_PER_NM)
     return topology, positions.value_in_unit(unit.nanometer), box, final
 
@@ -198,8 +200,7 @@ def _final(run, topology, box):
 
 def _density(topology, box):
     """g/cm3."""
-    counts = [(topology, None, 1)]
-    return box_length(counts, 1.0) ** 3 / np.linalg.det(box)
+    return density(mass_of_topology(topology), ANGSTROM_PER_NM * box)
 
 
 def _compress(dynamics, box, final):

@@ -10,8 +10,9 @@ from openmm import unit
 
 from ..errors import CGAADomainWarning, SimulationError
 from ..neighbors.contacts import pairs_between, shortest_contact
+from ..structures.density import density, mass, mass_of_topology
 from ..structures.structure import write_structure
-from ..units import ANGSTROM_PER_NM, G_PER_CM3_PER_DALTON_PER_ANGSTROM3
+from ..units import ANGSTROM_PER_NM
 from .temperature import Moving, element_temperatures, kinetic_temperatures
 
 COLUMNS = (
@@ -58,7 +59,7 @@ class GrainStateReporter:
             self._moving = Moving.of(simulation.system)
             elements = (atom.element for atom in simulation.topology.atoms())  # None of a virtual site
             pairs = [pair for pair in zip(self._moving.masses, elements) if any(pair)]  # frozen atoms fill space, too
-            self._mass = sum(mass or element.mass.value_in_unit(unit.dalton) for mass, element in pairs)
+            self._mass = sum(moving or mass([element.symbol]) for moving, element in pairs)
         steps = self.interval - simulation.currentStep % self.interval
         return {"steps": steps, "periodic": False, "include": ["positions", "velocities", "forces", "energy"]}
 
@@ -75,12 +76,10 @@ class GrainStateReporter:
         masses, constraints, com_removed = self._moving
         kelvin = kinetic_temperatures(velocities, masses, positions, self.grain_map, com_removed, constraints)
         own = element_temperatures(velocities, masses, self._elements, com_removed, constraints, positions)
-        volume = density = ""
+        packing = ["", ""]
         if simulation.topology.getPeriodicBoxVectors() is not None:
-            volume = state.getPeriodicBoxVolume()
-            density = self._mass * unit.dalton / volume
-            volume = f"{volume.value_in_unit(unit.nanometer**3):.6f}"
-            density = f"{density.value_in_unit(unit.gram / unit.item / unit.milliliter):.5f}"
+            box = _box(state)
+            packing = [f"{np.linalg.det(box):.6f}", f"{density(self._mass, ANGSTROM_PER_NM * box):.5f}"]
         now = state.getTime()
         days = (time.perf_counter() - self._clock) / 86400
         speed = (now - self._start).value_in_unit(unit.nanosecond) / days
@@ -88,7 +87,7 @@ class GrainStateReporter:
         motions = kelvin.total, kelvin.translation, kelvin.rotation, kelvin.vibration
         temperatures, own = (["" if np.isnan(t) else f"{t:.3f}" for t in some] for some in (motions, own.values()))
         clock = f"{now.value_in_unit(unit.picosecond):.6f}"
-        row = [simulation.currentStep, clock, *energies, *temperatures, volume, density, *own]
+        row = [simulation.currentStep, clock, *energies, *temperatures, *packing, *own]
         self._rows.writerow([*row, f"{speed:.4f}"])
         self._file.flush()
 
@@ -123,7 +122,7 @@ class Guard:
         self._good = np.array(positions), topology.getPeriodicBoxVectors()
         self._contact, self._density = contact, density
         if density:
-            self._mass = sum(atom.element.mass.value_in_unit(unit.dalton) for atom in topology.atoms())
+            self._mass = mass_of_topology(topology)
         if contact:
             self._contacts = pairs_between([atom.residue.index for atom in topology.atoms()])
 
@@ -162,9 +161,7 @@ class Guard:
         write_structure(path, self.topology, *self._good)
 
     def _check_contacts(self, positions, state, step):
-        box = None
-        if self.topology.getPeriodicBoxVectors() is not None:
-            box = state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.nanometer)
+        box = None if self.topology.getPeriodicBoxVectors() is None else _box(state)
         distance, pair = shortest_contact(positions, box, self._contacts)
         if ANGSTROM_PER_NM * distance < 0.9 * self._contact:
             atoms = list(self.topology.atoms())
@@ -179,11 +176,10 @@ class Guard:
             self._contact = None
 
     def _check_density(self, state, step):
-        volume = ANGSTROM_PER_NM**3 * state.getPeriodicBoxVolume().value_in_unit(unit.nanometer**3)
-        density, (lowest, highest) = self._mass * G_PER_CM3_PER_DALTON_PER_ANGSTROM3 / volume, self._density
-        if not lowest - 0.005 <= density <= highest + 0.005:
+        here, (lowest, highest) = density(self._mass, ANGSTROM_PER_NM * _box(state)), self._density
+        if not lowest - 0.005 <= here <= highest + 0.005:
             warnings.warn(
-                f"step {step}: the density is {density:.2f} g/cm3, but the model was trained at {lowest:.2f} to "
+                f"step {step}: the density is {here:.2f} g/cm3, but the model was trained at {lowest:.2f} to "
                 f"{highest:.2f}: do not trust the run from here; train the model on such boxes",
                 CGAADomainWarning,
                 stacklevel=2,
@@ -205,3 +201,8 @@ class Guard:
                 f"{lengths[worst]:.2f} Å long, it began with {start[worst]:.2f} Å, and {self.max_stretch} Å of change "
                 "are allowed"
             )
+
+
+def _box(state) -> np.ndarray:
+    """Box of a State, [3, 3], nm."""
+    return state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.nanometer)

@@ -6,7 +6,6 @@ import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import openmm
 from openmm import app
 from tqdm import tqdm
@@ -17,7 +16,7 @@ from ..host.files import owned, write_bytes, writing
 from ..inputs.ranges import SEEDS, THREADS, bounded
 from ..inputs.settings import Checked
 from ..mapping.grains import GrainMap
-from ..mapping.matching import unwrap
+from ..mapping.whole import whole_frame
 from ..model import checks
 from ..neighbors.verlet import forget_neighbors
 from ..structures import geometry
@@ -134,7 +133,10 @@ def run(system, topology, positions, out, settings=None, resume=False, provenanc
     platform, barostat = _platform(settings), _barostat(system, topology, settings)
     _check_groups(system, settings)
     grain_map = GrainMap.from_topology(topology)
-    positions = _whole(geometry.check_positions(positions, grain_map.num_atoms), topology, grain_map)
+    positions = geometry.check_positions(positions, grain_map.num_atoms)
+    box = geometry.check_box(topology.getPeriodicBoxVectors())
+    checks.check_extent(grain_map, positions, box)
+    positions = whole_frame(grain_map, positions, box)
     record = make_record(settings, provenance or {}, topology)
     check_run(out, record, resume)
     trained = {key: (provenance or {}).get(f"trained_{key}") for key in ("contact", "density")}
@@ -335,14 +337,3 @@ def _platform(settings):
         return []
     known = settings.threads and "Threads" in platform.getPropertyNames()
     return [platform, {"Threads": str(settings.threads)} if known else {}]
-
-
-def _whole(positions, topology, grain_map):
-    """Every grain in one piece, [atoms, 3], nm."""
-    box = geometry.check_box(topology.getPeriodicBoxVectors())
-    checks.check_extent(grain_map, positions, box)
-    whole = positions.copy()
-    for t, kind in enumerate(grain_map.types):
-        atoms = np.array([s for s, u in zip(grain_map.slots, grain_map.type_index) if u == t])
-        whole[atoms] = unwrap(positions[atoms], kind.tree, box)
-    return whole

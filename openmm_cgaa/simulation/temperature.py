@@ -11,6 +11,7 @@ from openmm import CMMotionRemover, unit
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from ..mapping.sums import grain_sums
 from ..units import BOLTZMANN_KJMOL
 
 
@@ -84,18 +85,13 @@ def kinetic_temperatures(velocities, masses, positions_whole, grain_map, com_rem
     """
     velocities, masses = np.asarray(velocities, dtype=float), np.asarray(masses, dtype=float)
     positions = np.asarray(positions_whole, dtype=float)
-    num_grains = len(grain_map.slots)
-    grain = np.empty(len(masses), dtype=int)
-    for g, atoms in enumerate(grain_map.slots):
-        grain[atoms] = g
+    grain = grain_map.atom_grain
 
     def grain_sum(values):
-        out = np.zeros((num_grains, *values.shape[1:]))
-        np.add.at(out, grain, values)
-        return out
+        return grain_sums(values[None], grain)[0]
 
     mass, m = grain_sum(masses), masses[:, None]
-    per_mass = np.divide(1.0, mass, out=np.zeros(num_grains), where=mass > 0)[:, None]
+    per_mass = np.divide(1.0, mass, out=np.zeros(len(mass)), where=mass > 0)[:, None]
     drift = grain_sum(m * velocities) * per_mass
     relative = positions - (grain_sum(m * positions) * per_mass)[grain]
     momentum = grain_sum(np.cross(relative, m * (velocities - drift[grain])))  # angular, Da nm2/ps

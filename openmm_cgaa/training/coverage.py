@@ -1,10 +1,8 @@
 """The region a model was trained on: what a run should not leave unnoticed."""
 
-import mdtraj
 import numpy as np
 
 from ..neighbors.contacts import pairs_between, shortest_contact
-from ..units import G_PER_CM3_PER_DALTON_PER_ANGSTROM3
 
 
 def training_domain(dataset, types) -> dict:
@@ -34,7 +32,7 @@ def training_domain(dataset, types) -> dict:
         counts = np.bincount(frames.grain_map().match(types).type_index, minlength=len(types))
         compositions.append({name: int(count) for name, count in zip(names, counts)})
         temperature.append(frames.temperature[np.isfinite(frames.temperature)])
-        boxes.append(densities(frames))
+        boxes.append(frames.density)
         if frames.periodic:
             density.append(boxes[-1])
     fractions = np.array([[c[name] / sum(c.values()) for name in names] for c in compositions])
@@ -50,14 +48,6 @@ def training_domain(dataset, types) -> dict:
         "temperatures": np.unique(np.concatenate(temperature)).tolist(),
         **({"shortest_contact": contact} if np.isfinite(contact) else {}),
     }
-
-
-def densities(frames) -> np.ndarray:
-    """Density of each frame, g/cm3, [frames]; nan where it is not periodic."""
-    if not frames.periodic:
-        return np.full(len(frames), np.nan)
-    mass = sum(mdtraj.element.get_by_symbol(symbol).mass for symbol in frames.elements)
-    return mass * G_PER_CM3_PER_DALTON_PER_ANGSTROM3 / np.abs(np.linalg.det(frames.cell))
 
 
 def shortest_contacts(frames) -> np.ndarray:

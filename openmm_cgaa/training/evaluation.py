@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..analysis.deviations import bootstrap_intervals, energy_errors, grain_sums, pooled
+from ..analysis.deviations import bootstrap_intervals, energy_errors, pooled
 from ..data.dataset import Dataset, same_teacher
 from ..errors import CGAAError, DatasetError
 from ..host.files import FIGURE, check_output
 from ..host.torchstate import working
 from ..mapping.grains import GrainType
+from ..mapping.sums import grain_sums
 from ..model.file import load_model
 from .batches import fill_batches
 from .groups import frame_groups

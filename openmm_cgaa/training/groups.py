@@ -3,7 +3,6 @@
 import numpy as np
 
 from ..model.checks import SAME_FRACTION
-from .coverage import densities
 
 DENSITY_STEP = 0.1  # g/cm3
 KNOWN = ("seen", "inside", "outside")  # one of training's values; within their range; beyond it
@@ -44,7 +43,7 @@ def frame_groups(dataset, types, domain: dict) -> tuple:
         found = {"composition": [(composition, _know_composition(counts, types, domain))] * len(frames)}
         found["temperature"] = [_temperature(value, domain) for value in frames.temperature]
         ends = _density_range(counts, types, domain)
-        found["density"] = [_density(value, ends) for value in densities(frames)]
+        found["density"] = [_density(value, ends) for value in frames.density]
         for name, pairs in found.items():
             labels[name] += [label for label, _ in pairs]
             known[name] |= dict(pairs)

@@ -20,7 +20,10 @@ class Labels(NamedTuple):
 
 
 def net_force_and_torque(forces: Tensor, graph: Graph):
-    """Net force (eV/Å) on each grain and torque (eV) about its center, both [grains, 3]."""
+    """Net force (eV/Å) on each grain and torque (eV) about its center, both [grains, 3].
+
+    `mapping.sums.net_force_and_torque` is the same of frames of one topology, in numpy.
+    """
     relative = graph.positions - grain_centers(graph)[graph.atom_grain]
     return grain_sum(forces, graph), grain_sum(torch.linalg.cross(relative, forces), graph)
 

@@ -19,7 +19,7 @@ import numpy as np
 import yaml
 from ablation_report import plot, tables
 from cut_grains import cut
-from delta import less_classical, topology_of
+from delta import less_classical
 from direct import pretrained
 
 from openmm_cgaa.analysis.deviations import force_sums, pooled
@@ -28,7 +28,6 @@ from openmm_cgaa.errors import CGAAError, DatasetError
 from openmm_cgaa.host.files import write_bytes
 from openmm_cgaa.mapping.grains import GrainType
 from openmm_cgaa.model.file import load_model
-from openmm_cgaa.sampling.dynamics import whole
 from openmm_cgaa.training.config import load_config
 from openmm_cgaa.training.evaluation import predict
 from openmm_cgaa.training.labelled import LabelledFrames, frame_graphs
@@ -234,7 +233,7 @@ def errors_of_molecules(model, seen: Dataset, told: Dataset) -> dict:
             predicted = forces - labels
             predicted[atoms.numpy()] += next(answers)[1]  # which are in network order
             cell = original.cell[index] if original.periodic else None
-            positions = whole(original.grain_map(), original.positions[index], cell)
+            positions = original.grain_map().whole(original.positions[index], cell, wrap=True)
             found.append(force_sums(forces[None], predicted[None], positions[None], original.residues))
     errors = pooled({name: np.concatenate([sums[name] for sums in found]) for name in found[0]})
     return {"forces": errors["component"], "net_force": errors["net_force"], "torque": errors["torque"]}
@@ -257,7 +256,8 @@ def cut_topology(topology, positions, change):
     order = np.argsort(pieces.residues, kind="stable")  # atoms of an OpenMM residue follow each other
     elements = [pieces.elements[atom] for atom in order]
     moved = {"elements": elements, "residues": pieces.residues[order], "bonds": np.argsort(order)[pieces.bonds]}
-    return topology_of(replace(pieces, positions=pieces.positions[:, order], **moved), 0)
+    sorted_pieces = replace(pieces, positions=pieces.positions[:, order], **moved)
+    return sorted_pieces.topology(0), sorted_pieces.positions[0] * unit.angstrom
 
 
 def time_rows(threads):

@@ -28,7 +28,7 @@ from openmm_cgaa.labelling.openmm_calculator import OpenMMCalculator
 
 HERE = Path(__file__).parent
 sys.path.append(str(HERE / "baselines"))
-from evaluate import FORCEFIELD, topology_of  # noqa: E402 - a script of its folder
+from evaluate import FORCEFIELD  # noqa: E402 - a script of its folder
 
 CUTOFF, SWITCH = 0.6, 0.5  # nm, of Lennard-Jones
 
@@ -127,7 +127,7 @@ def classical_calculator(frames) -> OpenMMCalculator:
                 f"a box of {' '.join(sorted(set(frames.residue_names)))} is {10 * height:.2f} Å high, but the "
                 f"Lennard-Jones term reaches {10 * CUTOFF:g} Å here: leave out boxes below {20.1 * CUTOFF:.2f} Å"
             )
-    system = classical_system(topology_of(frames, 0)[0])
+    system = classical_system(frames.topology(0))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "system.xml")
         path.write_text(openmm.XmlSerializer.serialize(system))

@@ -37,7 +37,7 @@ def test_density_and_pressure():
     cell = np.diag([10.0, 5.0, 2.0])[None]
     labels = {"energy": [0.0], "forces": np.zeros((1, 1, 3)), "stress": 0.01 * np.eye(3)[None]}
     frames = Frames(np.zeros((1, 1, 3)), cell, ["Ar"], [], [0], ["AR"], **labels)
-    assert summary.density(frames) == pytest.approx(0.6633, abs=1e-3)
+    assert frames.density == pytest.approx(0.6633, abs=1e-3)
     assert summary.pressure(frames) == pytest.approx(-1.602, abs=1e-3)
 
 

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from conftest import LIQUID
 from make_files import small_liquid
+from openmm import unit
 
 from openmm_cgaa.data import Dataset, Frames, Trajectory, frame_key
 from openmm_cgaa.data.dataset import is_dataset, same_teacher
 from openmm_cgaa.errors import DatasetError
+from openmm_cgaa.mapping.grains import GrainMap
 
 SYSTEMS = Path(__file__).parents[2] / "systems"
 SETS = sorted(path.relative_to(SYSTEMS).as_posix() for path in SYSTEMS.glob("ec_emc*/data/*.h5"))
@@ -284,3 +286,25 @@ def test_the_small_liquid_of_the_tests_is_cut_from_it(liquid):
     assert liquid.same_topology(same) and liquid.labelled
     for name in ("positions", "cell", "energy", "forces", "trajectory", "temperature"):
         np.testing.assert_array_equal(getattr(liquid, name), getattr(same, name))
+
+
+def test_topology_of_frames(liquid):
+    topology = liquid.topology(3)
+    assert GrainMap.from_topology(topology).labels == GrainMap.from_topology(liquid.topology()).labels
+    atoms = list(topology.atoms())
+    assert [atom.element.symbol for atom in atoms] == liquid.elements and [a.index for a in atoms] == [*range(240)]
+    assert [atom.residue.index for atom in atoms] == liquid.residues.tolist()
+    assert [residue.name for residue in topology.residues()] == liquid.residue_names
+    assert [(i.index, j.index) for i, j in topology.bonds()] == [tuple(bond) for bond in liquid.bonds.tolist()]
+    names = [len({atom.name for atom in residue.atoms()}) for residue in topology.residues()]
+    assert names == np.bincount(liquid.residues).tolist()
+    box = topology.getPeriodicBoxVectors().value_in_unit(unit.angstrom)
+    np.testing.assert_allclose(np.array(box), liquid.cell[3])
+    assert liquid.topology().getPeriodicBoxVectors() is None
+
+
+def test_a_topology_needs_residues_in_one_piece():
+    empty = np.zeros((1, 3, 3))
+    mixed = Frames(empty, empty, ["O", "Li", "H"], [(0, 2)], [0, 1, 0], ["OH", "LI"])
+    with pytest.raises(DatasetError, match="atom 2 goes back to residue 0.*sort the atoms by residue"):
+        mixed.topology()

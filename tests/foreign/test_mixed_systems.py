@@ -17,7 +17,7 @@ from contexts import (  # noqa: E402
 
 from openmm_cgaa import CGAAPotential, GrainMap  # noqa: E402
 from openmm_cgaa.errors import CGAADomainWarning, GrainError  # noqa: E402
-from openmm_cgaa.mapping.matching import unwrap  # noqa: E402
+from openmm_cgaa.mapping.whole import unwrap  # noqa: E402
 
 
 @pytest.fixture

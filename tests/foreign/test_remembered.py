@@ -16,7 +16,7 @@ from openmm_cgaa import CGAAPotential, engines  # noqa: E402
 from openmm_cgaa.engines.ase import CGAACalculator  # noqa: E402
 from openmm_cgaa.engines.binding import Slots  # noqa: E402
 from openmm_cgaa.errors import CGAADomainWarning, GeometryError, GrainError  # noqa: E402
-from openmm_cgaa.mapping.matching import unwrap  # noqa: E402
+from openmm_cgaa.mapping.whole import unwrap  # noqa: E402
 from openmm_cgaa.sampling.sampler import Sampler  # noqa: E402
 
 

@@ -131,7 +131,7 @@ def test_changed_frames_are_the_same_frames_and_as_many_molecules_a_batch(liquid
 
 def test_a_cut_box_is_what_a_cut_model_takes(liquids):
     frames = liquids.sets[0]
-    topology, positions = ablations.topology_of(frames, 0)
+    topology, positions = frames.topology(0), frames.positions[0] * unit.angstrom
     cut, moved = ablations.cut_topology(topology, positions, "cut-2")
     names = [residue.name for residue in cut.residues()]
     assert names.count("MOCO") == names.count("OET") == frames.residue_names.count("EMC") and "EMC" not in names
@@ -225,7 +225,7 @@ def test_errors_of_a_difference_are_relative_to_the_whole(two, less, tmp_path):
     path = tiny(tmp_path / "model.safetensors", less)
     of_less, of_whole = (ablations.errors_of_molecules(path, less, told) for told in (less, two))
     assert of_less["forces"] == pytest.approx(of_whole["forces"], rel=1e-5)
-    from openmm_cgaa.analysis.deviations import grain_sums
+    from openmm_cgaa.mapping.sums import grain_sums
 
     rms = [np.square(grain_sums(d.sets[0].forces, d.sets[0].residues)).mean() ** 0.5 for d in (two, less)]
     assert of_whole["net_force"] == pytest.approx(of_less["net_force"] * rms[1] / rms[0], rel=1e-4)

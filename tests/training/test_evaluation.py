@@ -23,7 +23,7 @@ from openmm_cgaa.cli import main
 from openmm_cgaa.data import Dataset, Frames, Trajectory
 from openmm_cgaa.errors import CGAAError
 from openmm_cgaa.mapping.layout import layout_of
-from openmm_cgaa.training.coverage import densities, training_domain
+from openmm_cgaa.training.coverage import training_domain
 from openmm_cgaa.training.evaluation import evaluate
 from openmm_cgaa.training.groups import frame_groups
 from openmm_cgaa.training.labelled import common_types
@@ -147,7 +147,7 @@ def test_groups_say_what_training_saw(liquid, labelled):
     data = Dataset.load(labelled)
     types = common_types(data)
     boxes = data.select(["liquid"])
-    density = densities(boxes.sets[0])
+    density = boxes.sets[0].density
     assert 0.8 < density.min() < density.max() < 1.3
     labels, known = frame_groups(boxes, types, DOMAIN)
     assert known["composition"] == {"6 EC + 12 EMC": "seen"}  # twice as large in training
@@ -166,7 +166,7 @@ def test_groups_say_what_training_saw(liquid, labelled):
 def test_training_tells_its_temperatures_and_densities(labelled):
     data = Dataset.load(labelled).select(["liquid"])
     domain = training_domain(data, common_types(data))
-    density = densities(data.sets[0])
+    density = data.sets[0].density
     assert domain["temperatures"] == [300.0, 350.0, 400.0, 500.0]
     assert domain["densities"] == [domain["density"]] == [[density.min(), density.max()]]
     labels, known = frame_groups(data, common_types(data), domain)

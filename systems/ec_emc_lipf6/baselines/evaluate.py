@@ -20,13 +20,12 @@ import numpy as np
 import openmm
 import torch
 from export import DATA, FILES, HERE
-from openmm import app, unit
+from openmm import unit
 
 from openmm_cgaa.analysis.deviations import bootstrap_intervals, energy_errors, force_sums, pooled
 from openmm_cgaa.data import SPLITS, Dataset
 from openmm_cgaa.errors import CGAAError, DatasetError, EngineError
 from openmm_cgaa.host.files import write_bytes
-from openmm_cgaa.sampling.dynamics import whole
 from openmm_cgaa.simulation.benchmark import time_calculator
 from openmm_cgaa.units import ANGSTROM_PER_NM, GPA_PER_EV_PER_ANGSTROM3
 
@@ -80,29 +79,13 @@ def classical_calculator(frames):
     from openmm_cgaa.sampling.sampler import Sampler
 
     densest = np.argmin(np.abs(np.linalg.det(frames.cell)))
-    topology, positions = topology_of(frames, densest)
     box = frames.cell[densest] / ANGSTROM_PER_NM if frames.periodic else None
-    system, _ = Sampler(forcefield=FORCEFIELD).make(topology, positions.value_in_unit(unit.nanometer), box)
+    positions = frames.positions[densest] / ANGSTROM_PER_NM
+    system, _ = Sampler(forcefield=FORCEFIELD).make(frames.topology(densest), positions, box)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "system.xml")
         path.write_text(openmm.XmlSerializer.serialize(system))
         return OpenMMCalculator(path, platform="CPU")
-
-
-def topology_of(frames, index):
-    """(Topology, positions with units) of one frame, as OpenMM has them."""
-    topology = app.Topology()
-    chain = topology.addChain()
-    residues = [topology.addResidue(name, chain) for name in frames.residue_names]
-    atoms = [
-        topology.addAtom(f"{symbol}{number}", app.Element.getBySymbol(symbol), residues[residue])
-        for number, (symbol, residue) in enumerate(zip(frames.elements, frames.residues), 1)
-    ]
-    for first, second in frames.bonds:
-        topology.addBond(atoms[first], atoms[second])
-    if frames.periodic:
-        topology.setPeriodicBoxVectors([openmm.Vec3(*row) for row in frames.cell[index]] * unit.angstrom)
-    return topology, frames.positions[index] * unit.angstrom
 
 
 def evaluate(dataset: Dataset, calculator_of, own_zero=False) -> dict:
@@ -142,7 +125,8 @@ def evaluate(dataset: Dataset, calculator_of, own_zero=False) -> dict:
             forces = atoms.get_forces()
             energies.append(atoms.get_potential_energy())
             stresses.append(stress_error(atoms, frames, index))
-            positions = whole(grains, frames.positions[index], frames.cell[index] if frames.periodic else None)
+            box = frames.cell[index] if frames.periodic else None
+            positions = grains.whole(frames.positions[index], box, wrap=True)
             sums.append(force_sums(labelled[None], forces[None], positions[None], frames.residues))
     composition, predicted = np.array(composition), np.array(energies)
     reference = np.concatenate([frames.energy for frames in dataset.sets])
@@ -176,7 +160,7 @@ def time_call(model, calculator_of, calls):
     """`Timing` of energy and forces of one frame of the paper's cell, from the training frames."""
     dataset = Dataset.load(DATA / FILES["train"]).select("liquid", "train")
     frames = next(frames for frames in dataset.sets if frames.num_atoms == TIMED_ATOMS)
-    return time_calculator(model, calculator_of(frames), *topology_of(frames, 0), calls)
+    return time_calculator(model, calculator_of(frames), frames.topology(0), frames.positions[0] * unit.angstrom, calls)
 
 
 def report(errors) -> str:

@@ -1,0 +1,33 @@
+"""Mass and density of a box."""
+
+import numpy as np
+from openmm import app, unit
+
+from ..units import G_PER_CM3_PER_DALTON_PER_ANGSTROM3
+
+
+def mass(elements) -> float:
+    """Da, of chemical symbols; that of D is deuterium's."""
+    return sum(app.Element.getBySymbol(element).mass.value_in_unit(unit.dalton) for element in elements)
+
+
+def mass_of_topology(topology) -> float:
+    """Da, of the atoms of an OpenMM Topology; virtual sites have none."""
+    return mass(atom.element.symbol for atom in topology.atoms() if atom.element is not None)
+
+
+def density(mass, box):
+    """g/cm3, [...].
+
+    Parameters
+    ----------
+    mass : float, Da
+    box : array [..., 3, 3], Å
+        Rows are the vectors, of either handedness.
+    """
+    return mass * G_PER_CM3_PER_DALTON_PER_ANGSTROM3 / np.abs(np.linalg.det(box))
+
+
+def cube(mass, density) -> float:
+    """Edge of the cube in which a mass (Da) has a density (g/cm3), Å."""
+    return float((mass * G_PER_CM3_PER_DALTON_PER_ANGSTROM3 / density) ** (1 / 3))
