@@ -31,7 +31,7 @@ def test_calculator_and_import_find_the_same_grains(tmp_path):
 
 
 def test_bonds_of_a_liquid_are_those_of_its_topology(liquid):
-    for index in range(0, len(liquid), 40):
+    for index in range(len(liquid)):
         atoms = liquid.atoms(index)
         np.testing.assert_array_equal(bonds_by_distance(atoms), np.unique(np.sort(liquid.bonds, axis=1), axis=0))
     np.testing.assert_array_equal(molecules(len(atoms), liquid.bonds), liquid.residues)
