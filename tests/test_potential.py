@@ -23,7 +23,7 @@ from openmm_cgaa.errors import (
 )
 from openmm_cgaa.mapping.layout import layout_of
 from openmm_cgaa.model.checks import take_grains
-from openmm_cgaa.neighbors.build import build_graph, center_pairs
+from openmm_cgaa.neighbors.build import build_graph, near_pairs
 from openmm_cgaa.nn import batch_graphs
 
 
@@ -124,7 +124,7 @@ def test_every_tensor_is_made_on_the_device_of_the_model(any_path, liquid, perio
     with torch.device("meta"):
         found = evaluator(positions, box)
         joined, _ = batch_graphs([graph, graph], [10, 15])
-        pairs = center_pairs(points, cell, reach, all_pairs_below=0)
+        pairs = near_pairs(points, cell, reach, all_pairs_below=0)
     for result, same in zip(found, expected):
         assert torch.equal(result, same)
     assert {t.device.type for t in (*joined, *pairs) if isinstance(t, torch.Tensor)} == {"cpu"}

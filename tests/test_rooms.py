@@ -68,3 +68,13 @@ def test_no_file_name_stands_in_two_rooms():
         homes.setdefault(path.name, []).append(str(path.relative_to(PACKAGE).parent))
     commands = {path.name for path in (PACKAGE / "cli").iterdir()}  # a command is called as what it does
     assert {name: rooms for name, rooms in homes.items() if len(rooms) > 1 and name not in commands} == {}
+
+
+def test_no_public_class_stands_in_two_rooms():
+    homes = {}
+    for path in PACKAGE.rglob("*.py"):
+        room = path.relative_to(PACKAGE).parts[0]
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, set()).add(room)
+    assert {name: rooms for name, rooms in homes.items() if len(rooms) > 1} == {}

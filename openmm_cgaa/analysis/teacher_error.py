@@ -59,13 +59,13 @@ def teacher_error(trajectory, grain_map, potential, teacher, folder, count=20, p
     grain_map : GrainMap
         Of the trajectory's topology.
     potential : CGAAPotential
-    teacher : reference.teachers.Teacher
+    teacher : labelling.teachers.Teacher
     folder : path
         Where the labels are kept; labelling goes on from there after an interruption.
     count : int
         How many frames to label, at most.
     progress : callable, optional
-        Called with a `reference.labelling.Status`.
+        Called with a `labelling.label.Status`.
 
     Raises
     ------

@@ -29,7 +29,7 @@ LARGE = 0.1  # eV/Å^3, 16 GPa: the rms of no liquid's stress, but that of one i
 
 
 @dataclass
-class Labels:
+class LabelReader:
     """Reader of the labels of one file.
 
     Parameters

@@ -5,7 +5,7 @@ What a frame's comment line holds besides energy and stress: ``trajectory``, ``k
 ``residue_name`` (where such a name is no word, the line has ``residue_names``, JSON). Text that the format would not
 keep is JSON, too. All of this is read if it is there. Bonds are not part of the format: they come from topology files,
 or are found by covalent radii. The authors' flavour names ``grain_num``, ``grain_type`` and ``intra_grain_sequence``.
-Which keys are labels, of which model and by which convention, is told in `labels`.
+Which keys are labels, of which model and by which convention, is told in `conventions`.
 """
 
 import io
@@ -21,7 +21,7 @@ from ..host.files import write_bytes
 from ..structures.bonding import bonds_by_distance, molecules
 from ..structures.structure import read_structure
 from ..structures.topologies import formula, symbol
-from .conventions import Labels
+from .conventions import LabelReader
 from .dataset import Dataset, Frames, Trajectory, same_teacher
 from .xyz import read_frames
 
@@ -94,7 +94,7 @@ def import_xyz(path, topologies=(), teacher=None, kind=None, split="", **labels)
         Of trajectories where the file does not say; a kind is guessed from the boundary and the number of residues.
     **labels
         ``energy``, ``forces``, ``stress``, ``virial``: their keys, such as ``REF_energy``, where the names do not tell;
-        ``stress_unit``, ``stress_sign``. See `labels.Labels`.
+        ``stress_unit``, ``stress_sign``. See `conventions.LabelReader`.
 
     Returns
     -------
@@ -112,7 +112,7 @@ def import_xyz(path, topologies=(), teacher=None, kind=None, split="", **labels)
     templates = [_template(file) for file in topologies]
     frames_read = list(read_frames(path))
     keys = set().union(*(_values(atoms) for atoms in frames_read))
-    reader = Labels(keys, path, **labels)
+    reader = LabelReader(keys, path, **labels)
     trajectories, groups, found, counts = {}, {}, [], Counter()
     for number, atoms in enumerate(frames_read):
         where = f"{path}: frame {number}"

@@ -99,7 +99,7 @@ def wrap_grains(positions: Tensor, box: Tensor, atom_grain: Tensor, num_grains: 
     return positions - (cells @ box)[atom_grain]
 
 
-def whole_grains(positions: Tensor, box: Optional[Tensor], layout: Layout) -> Tensor:
+def network_positions(positions: Tensor, box: Optional[Tensor], layout: Layout) -> Tensor:
     """Positions in network order, every grain whole and its center inside the cell.
 
     Parameters
@@ -155,7 +155,7 @@ def near_origin(positions: Tensor, box: Optional[Tensor], layout: Layout, grid: 
     origin : Tensor, [grains, 3]
         What was taken off.
     """
-    whole = whole_grains(positions, box, layout)
+    whole = network_positions(positions, box, layout)
     centers = grain_means(whole, layout)
     steps = grid_steps(box, centers, grid)
     middle = 0.5 * steps.sum(0) if box is not None else centers.mean(0)

@@ -92,7 +92,7 @@ def binned_pairs(
     return j[near], k[near], shift[near]
 
 
-def center_pairs(
+def near_pairs(
     centers: Tensor, box: Optional[Tensor], reach: Tensor, all_pairs_below: int = ALL_PAIRS_BELOW
 ) -> Tuple[Tensor, Tensor, Tensor]:
     """Pairs of centers closer than the sum of their reaches.
@@ -124,7 +124,7 @@ def center_pairs(
     return binned_pairs(centers, box, reach)
 
 
-def atom_pairs(
+def near_atom_pairs(
     positions: Tensor, centers: Tensor, origin: Tensor, box: Optional[Tensor], layout: Layout, cutoff: float
 ) -> Tuple[Tensor, Tensor]:
     """Atom pairs of different grains (or images) below `cutoff`, each once: index [2, pairs], shift [pairs, 3].
@@ -135,7 +135,7 @@ def atom_pairs(
     local = (centers - origin).to(dtype)
     away = torch.linalg.norm(positions - local[layout.atom_grain], dim=1)
     radius = torch.zeros_like(local[:, 0]).scatter_reduce(0, layout.atom_grain, away, "amax")
-    j, k, shift = center_pairs(centers, box, radius.to(centers.dtype) + 0.5 * cutoff)
+    j, k, shift = near_pairs(centers, box, radius.to(centers.dtype) + 0.5 * cutoff)
     # one direction of each pair: J before K; a grain and its own image: the shift that points up
     up = (shift[:, 2] > 0) | ((shift[:, 2] == 0) & ((shift[:, 1] > 0) | ((shift[:, 1] == 0) & (shift[:, 0] > 0))))
     half = (j < k) | ((j == k) & up)
@@ -212,10 +212,10 @@ def connect(
     edge_shift = torch.zeros(0, 3, dtype=dtype, device=positions.device)
     pair_shift = torch.zeros(0, 3, dtype=dtype, device=positions.device)
     if grain_cutoff > 0.0:
-        j, k, shift = center_pairs(centers, box, torch.full_like(centers[:, 0], 0.5 * grain_cutoff))
+        j, k, shift = near_pairs(centers, box, torch.full_like(centers[:, 0], 0.5 * grain_cutoff))
         edge_index, edge_shift = torch.stack([j, k]), (shift + (origin[k] - origin[j])).to(dtype)
     if atom_cutoff > 0.0:
-        pair_index, pair_shift = atom_pairs(positions, centers, origin, box, layout, atom_cutoff)
+        pair_index, pair_shift = near_atom_pairs(positions, centers, origin, box, layout, atom_cutoff)
     return Graph(
         positions=positions,
         counts=layout.counts,

@@ -19,7 +19,7 @@ from .run import Settings
 
 
 @dataclass(frozen=True)
-class Run:
+class RunOutput:
     """A folder of `simulation.run`.
 
     Attributes
@@ -41,7 +41,7 @@ class Run:
     nve: np.ndarray | None
 
 
-def read_run(folder, begin=0.0) -> Run:
+def read_run(folder, begin=0.0) -> RunOutput:
     """Read a run's folder.
 
     Parameters
@@ -72,7 +72,7 @@ def read_run(folder, begin=0.0) -> Run:
     state = _table(folder / "state.csv")
     if state is not None:
         state = state[state["time_ps"] >= begin - 1e-9]
-    return Run(
+    return RunOutput(
         trajectory=trajectory,
         grain_map=GrainMap.from_mdtraj(topology),
         settings=settings,

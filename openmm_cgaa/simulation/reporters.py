@@ -29,7 +29,7 @@ class GrainStateReporter:
     step read stiff bonds too cold. The kinetic energy is OpenMM's own ``state.getKineticEnergy()``: for
     `VerletIntegrator` it is shifted to the time of the positions, so ``total_kjmol`` is what NVE conserves; for
     `LangevinMiddleIntegrator` it is that of the half step. Volume and density are empty without a box, a temperature
-    where nothing can move that way. What counts as a degree of freedom: see `analysis.temperature`.
+    where nothing can move that way. What counts as a degree of freedom: see `simulation.temperature`.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ class GrainStateReporter:
         self._file.close()
 
 
-class Guard:
+class StabilityReporter:
     """Stop a run whose numbers mean nothing any more, and keep its last good frame.
 
     Parameters

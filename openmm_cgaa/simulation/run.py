@@ -22,7 +22,7 @@ from ..neighbors.verlet import forget_neighbors
 from ..structures import geometry
 from ..structures.structure import holds, write_structure
 from .folder import FILES, check_run, load_checkpoint, make_record, trim_csv, trim_dcd, write_checkpoint
-from .reporters import GrainStateReporter, Guard
+from .reporters import GrainStateReporter, StabilityReporter
 
 CHUNK = 10  # steps between looks at the clock, the checkpoint and ctrl-C
 BAROSTAT_INTERVAL = 25  # steps between trial volumes, OpenMM's default
@@ -109,7 +109,7 @@ def run(system, topology, positions, out, settings=None, resume=False, provenanc
     provenance : dict, optional
         What made the forces, for ``run.json``; must be the same when a run is resumed, but for names of files whose
         checksum (``NAME_sha256``) is in it, too. What it says of the training
-        (`CGAAPotential.provenance`) lets the run warn where it leaves that, see `reporters.Guard`.
+        (`CGAAPotential.provenance`) lets the run warn where it leaves that, see `reporters.StabilityReporter`.
     progress : bool
         Show a progress bar.
 
@@ -140,7 +140,7 @@ def run(system, topology, positions, out, settings=None, resume=False, provenanc
     record = make_record(settings, provenance or {}, topology)
     check_run(out, record, resume)
     trained = {key: (provenance or {}).get(f"trained_{key}") for key in ("contact", "density")}
-    guard = Guard(topology, positions, settings.report_interval, settings.max_stretch, **trained)
+    guard = StabilityReporter(topology, positions, settings.report_interval, settings.max_stretch, **trained)
     _warn_temperature(settings.temperature, (provenance or {}).get("trained_temperature"))
     with owned(out), writing(out, "resume the run"), signals.deferred() as stop:
         check_run(out, record, resume)  # again, now that no other process can change it

@@ -71,7 +71,7 @@ class Tally:
                 found.append(grain_errors(*arrays, graph.atom_grain.numpy()))
                 box = torch.from_numpy(reduced(cell)) if one.periodic else None
                 positions = torch.from_numpy(positions).double()
-                contact.append(shortest_contacts(positions, layout, box, CONTACTS[-1]))
+                contact.append(grain_contacts(positions, layout, box, CONTACTS[-1]))
         self.grains = {name: np.concatenate([each[name][0] for each in found]) for name in found[0]}
         self.frame = np.repeat(np.arange(len(frames)), frames.grains)
         counts = [graph.counts for graph, _ in frames.items]
@@ -141,7 +141,7 @@ class Tally:
         }
 
 
-def shortest_contacts(positions, layout, box, reach: float) -> np.ndarray:
+def grain_contacts(positions, layout, box, reach: float) -> np.ndarray:
     """Shortest distance from an atom of each grain to one of another grain or image, Å, [grains]; inf beyond `reach`.
 
     Parameters

@@ -15,7 +15,7 @@ from openmm_cgaa.engines import missing_torchforce
 from openmm_cgaa.engines.ase import CGAACalculator
 from openmm_cgaa.mapping.grains import GrainMap
 from openmm_cgaa.mapping.layout import layout_of
-from openmm_cgaa.mapping.whole import whole_grains
+from openmm_cgaa.mapping.whole import network_positions
 from openmm_cgaa.neighbors.build import build_graph
 from openmm_cgaa.units import ANGSTROM_PER_NM, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
 
@@ -29,7 +29,7 @@ def drop(solvent):
     topology, positions, box = solvent
     layout = layout_of(GrainMap.from_topology(topology))
     whole = np.empty_like(positions)
-    whole[layout.atom_index] = whole_grains(torch.tensor(positions), torch.tensor(box), layout)
+    whole[layout.atom_index] = network_positions(torch.tensor(positions), torch.tensor(box), layout)
     topology.setPeriodicBoxVectors(None)
     return topology, whole - whole.mean(0)
 

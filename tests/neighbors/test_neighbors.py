@@ -10,8 +10,8 @@ import torch
 
 from openmm_cgaa.errors import GeometryError
 from openmm_cgaa.mapping.layout import layout_of
-from openmm_cgaa.mapping.whole import whole_grains
-from openmm_cgaa.neighbors.build import all_pairs, binned_pairs, build_graph, center_pairs
+from openmm_cgaa.mapping.whole import network_positions
+from openmm_cgaa.neighbors.build import all_pairs, binned_pairs, build_graph, near_pairs
 
 TRICLINIC = torch.tensor([[9.0, 0.0, 0.0], [2.0, 8.5, 0.0], [-3.0, 1.5, 9.5]], dtype=torch.float64)
 
@@ -37,7 +37,7 @@ def bound(liquid):
 @pytest.mark.parametrize("cutoff", [3.0, 10.0, 14.0])
 def test_center_pairs_find_every_image(cutoff):
     points = torch.rand(7, 3, dtype=torch.float64) @ TRICLINIC
-    j, k, shift = center_pairs(points, TRICLINIC, torch.full((7,), cutoff / 2, dtype=torch.float64))
+    j, k, shift = near_pairs(points, TRICLINIC, torch.full((7,), cutoff / 2, dtype=torch.float64))
     distance = (points[k] + shift - points[j]).norm(dim=1)
     ours = sorted((a.item(), b.item(), round(d.item(), 6)) for a, b, d in zip(j, k, distance))
     assert ours == brute_force(points.numpy(), TRICLINIC.numpy(), cutoff)
@@ -77,7 +77,7 @@ def test_memory_is_told_before_it_is_taken(bound, monkeypatch):
         build_graph(positions, box, layout, 1e4, 0.0)
     assert build_graph(positions, None, layout, 1e4, 0.0).edge_index.size(1) == 18 * 17
     with pytest.raises(torch.jit.Error, match="candidates for neighbours"):
-        torch.jit.script(center_pairs)(positions, box, torch.full((240,), 5e3, dtype=torch.float64))
+        torch.jit.script(near_pairs)(positions, box, torch.full((240,), 5e3, dtype=torch.float64))
     monkeypatch.setattr("openmm_cgaa.neighbors.memory.BYTES", 1e12)
     with pytest.raises(GeometryError, match="a shorter cutoff"):
         build_graph(positions, None, layout, 0.0, 4.0)
@@ -85,11 +85,11 @@ def test_memory_is_told_before_it_is_taken(bound, monkeypatch):
 
 MEMORY = """
 import resource, sys, torch
-from openmm_cgaa.neighbors.build import center_pairs
+from openmm_cgaa.neighbors.build import near_pairs
 edges = torch.tensor([{edges}], dtype=torch.float64)
 points = torch.rand(20_000, 3, dtype=torch.float64) * edges
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-pairs = center_pairs(points, {box}, torch.full((20_000,), 5.0, dtype=torch.float64))
+pairs = near_pairs(points, {box}, torch.full((20_000,), 5.0, dtype=torch.float64))
 print(len(pairs[0]), (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20)
 """
 
@@ -123,9 +123,9 @@ def test_atom_pairs_are_those_of_other_grains_and_images(bound):
 
 def test_grains_become_whole_wherever_their_atoms_lie(bound):
     _, layout, positions, box = bound
-    whole = whole_grains(positions, box, layout)
+    whole = network_positions(positions, box, layout)
     steps = torch.randint(-3, 4, positions.shape).double()
-    assert torch.allclose(whole_grains(positions + steps @ box, box, layout), whole, atol=1e-9)
+    assert torch.allclose(network_positions(positions + steps @ box, box, layout), whole, atol=1e-9)
     bonds = (whole - whole[layout.parent]).norm(dim=1)
     assert bonds.max() < 2.0
     fractional = torch.stack([whole[layout.atom_grain == g].mean(0) for g in range(18)]) @ torch.linalg.inv(box)
@@ -134,6 +134,6 @@ def test_grains_become_whole_wherever_their_atoms_lie(bound):
 
 def test_without_a_box_nothing_moves(bound):
     _, layout, positions, _ = bound
-    assert torch.equal(whole_grains(positions, None, layout), positions[layout.atom_index])
+    assert torch.equal(network_positions(positions, None, layout), positions[layout.atom_index])
     graph = build_graph(positions, None, layout, 8.0, 4.0, torch.float64)
     assert graph.pair_shift.abs().sum() == 0 and graph.edge_shift.abs().sum() == 0

@@ -15,7 +15,7 @@ from short_runs import SHORT, diatomics, frames, replaced, same_run, table
 from openmm_cgaa.errors import CGAADomainWarning, CGAAError, GeometryError, OutputError, SimulationError
 from openmm_cgaa.host.files import write_bytes
 from openmm_cgaa.mapping.grains import GrainMap
-from openmm_cgaa.simulation.reporters import GrainStateReporter, Guard
+from openmm_cgaa.simulation.reporters import GrainStateReporter, StabilityReporter
 from openmm_cgaa.simulation.run import Settings, run
 from openmm_cgaa.simulation.temperature import kinetic_temperatures
 from openmm_cgaa.units import BOLTZMANN_KJMOL
@@ -299,6 +299,9 @@ def test_reporters_serve_a_plain_openmm_simulation(tmp_path):
     simulation = app.Simulation(topology, system, openmm.VerletIntegrator(0.0005))
     simulation.context.setPositions(positions)
     grains = GrainMap.from_topology(topology)
-    simulation.reporters = [Guard(topology, positions, 5), GrainStateReporter(tmp_path / "s.csv", 5, grains)]
+    simulation.reporters = [
+        StabilityReporter(topology, positions, 5),
+        GrainStateReporter(tmp_path / "s.csv", 5, grains),
+    ]
     simulation.step(10)
     assert table(tmp_path / "s.csv")["step"].tolist() == [5, 10]

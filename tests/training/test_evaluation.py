@@ -27,7 +27,7 @@ from openmm_cgaa.training.coverage import training_domain
 from openmm_cgaa.training.evaluation import evaluate
 from openmm_cgaa.training.groups import frame_groups
 from openmm_cgaa.training.labelled import common_types
-from openmm_cgaa.training.tally import shortest_contacts
+from openmm_cgaa.training.tally import grain_contacts
 
 DOMAIN = {
     "compositions": [{"EC": 12, "EMC": 24}],
@@ -95,9 +95,9 @@ def test_nearest_grain_is_found_across_the_boundary():
     layout = layout_of(ions.grain_map().match(types))
     points, box = torch.tensor(positions[0]), 10.0 * torch.eye(3, dtype=torch.float64)
     back = layout.atom_index.argsort()
-    np.testing.assert_allclose(shortest_contacts(points, layout, box, 3.0)[back], [1.5, 1.5, np.inf])
-    np.testing.assert_allclose(shortest_contacts(points, layout, box, 4.2)[back], [1.5, 1.5, 4.0])
-    assert np.isinf(shortest_contacts(points, layout, None, 3.0)).all()
+    np.testing.assert_allclose(grain_contacts(points, layout, box, 3.0)[back], [1.5, 1.5, np.inf])
+    np.testing.assert_allclose(grain_contacts(points, layout, box, 4.2)[back], [1.5, 1.5, 4.0])
+    assert np.isinf(grain_contacts(points, layout, None, 3.0)).all()
 
 
 def test_whole_trajectories_are_drawn_within_what_was_planned():
