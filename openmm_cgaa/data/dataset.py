@@ -24,8 +24,9 @@ import numpy as np
 from ..errors import DatasetError
 from ..host.files import write_bytes
 from . import hdf5
-from .frames import KINDS, SPLITS, Frames, Trajectory, frame_key
+from .frames import SPLITS, Frames, Trajectory, frame_key
 from .hdf5 import FORMAT
+from .kinds import EQUILIBRIUM, KINDS
 
 __all__ = [
     "FORMAT",
@@ -133,10 +134,15 @@ class Dataset:
         ):
             wanted[what] = set(known) if names is None else {names} if isinstance(names, str) else set(names)
             for name in sorted(wanted[what] - set(known)):
-                some = ", ".join(repr(k) for k in known[:10]) + (", ..." if len(known) > 10 else "")
+                some = ", ".join(repr(k) for k in list(known)[:10]) + (", ..." if len(known) > 10 else "")
                 raise DatasetError(f"no frames can be chosen by {what} {name!r}; there are {some}")
         chosen = [all(getattr(t, what) in names for what, names in wanted.items()) for t in self.trajectories]
         return self.keep([np.array(chosen)[frames.trajectory] for frames in self.sets])
+
+    def equilibrium(self) -> "Dataset":
+        """The frames of matter in equilibrium (`kinds.Kind`), for which a model is made; all where there are none."""
+        found = self.select(EQUILIBRIUM)
+        return found if len(found) else self
 
     @classmethod
     def merge(cls, datasets) -> "Dataset":

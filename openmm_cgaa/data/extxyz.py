@@ -23,6 +23,7 @@ from ..structures.structure import read_structure
 from ..structures.topologies import formula, symbol
 from .conventions import LabelReader
 from .dataset import Dataset, Frames, Trajectory, same_teacher
+from .kinds import guess_kind
 from .xyz import read_frames
 
 GRAIN_COLUMNS = ("grain_num", "grain_type", "intra_grain_sequence")
@@ -321,8 +322,7 @@ def _guessed(atoms, elements, grains, where) -> dict:
 
 
 def _trajectory(atoms, path, num_residues, kind, split, where) -> Trajectory:
-    guess = "liquid" if atoms.pbc.all() else {1: "molecule", 2: "pair"}.get(num_residues, "cluster")
-    kind = str(atoms.info.get("kind", kind or guess))
+    kind = str(atoms.info.get("kind", kind or guess_kind(bool(atoms.pbc.all()), num_residues)))
     details = atoms.info.get("details", {})
     name = str(atoms.info.get("trajectory", f"{path.stem}-{kind}"))
     try:

@@ -10,8 +10,8 @@ from openmm import app, unit
 from ..errors import DatasetError
 from ..mapping.grains import GrainMap
 from ..structures.density import density, mass
+from .kinds import KINDS
 
-KINDS = ("liquid", "molecule", "pair", "cluster", "scan", "dynamics")
 SPLITS = ("train", "validation", "test")  # "": not assigned
 # of each array its type and its shape after the frames
 ARRAYS = {

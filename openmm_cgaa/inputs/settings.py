@@ -4,7 +4,7 @@ import numbers
 import os
 import types
 import typing
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, asdict, fields, is_dataclass
 
 from ..errors import CGAAError
 from .ranges import Range
@@ -55,6 +55,31 @@ def from_mapping(kind, values, where):
         return kind(**values)
     except CGAAError as error:
         raise type(error)(f"{where}: {error}") from None
+
+
+def completed(kind, record) -> dict:
+    """What a record of settings says: a field that has come since it was written was at its default.
+
+    So that this is true, the default of a new field is what was done before there was one.
+
+    Parameters
+    ----------
+    kind : type
+        A dataclass, of which the record is the `dataclasses.asdict`, or a part of that.
+    record : dict
+        Of this version or an older one, as JSON keeps it.
+    """
+    hints, whole = typing.get_type_hints(kind), dict(record)
+    for f in fields(kind):
+        if f.name in record:
+            if is_dataclass(hints[f.name]):
+                whole[f.name] = completed(hints[f.name], record[f.name])
+        elif f.default is not MISSING:
+            whole[f.name] = f.default
+        elif f.default_factory is not MISSING:
+            value = f.default_factory()
+            whole[f.name] = asdict(value) if is_dataclass(value) else value
+    return whole
 
 
 def range_of(kind, name) -> Range:

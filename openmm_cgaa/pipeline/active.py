@@ -16,7 +16,7 @@ from ..inputs.yamlfile import read_yaml
 from ..labelling.label import label_dataset
 from ..labelling.teachers import load_teacher
 from ..potential import CGAAPotential
-from ..sampling.kinds import Cut
+from ..sampling.derived import Cut
 from ..sampling.plan import load_plan
 from ..sampling.sample import sample
 from ..training.config import load_config

@@ -17,7 +17,8 @@ from ..host.files import DATA_SET, check_output, stamps
 from ..inputs.ranges import PROCESSES, SEEDS, bounded
 from ..inputs.settings import Checked, from_mapping
 from ..inputs.yamlfile import read_yaml
-from .kinds import RUNS, Cut, Liquid
+from .derived import Cut
+from .makers import MAKERS
 from .sampler import Sampler
 
 
@@ -28,7 +29,7 @@ class Plan(Checked):
     Attributes
     ----------
     runs : list of Run
-        In the file: mappings with a ``kind`` and the keys of that kind, see `runs`.
+        In the file: mappings with a ``kind`` and the keys of that kind, see `makers`.
     sampler : Sampler, optional
         Which clusters, volume scans and bursts do without.
     molecules : list of Molecule
@@ -115,14 +116,9 @@ class Plan(Checked):
             keys = [key for frames in self.parent(run).sets for key in frames.keys()]
             inputs = {"parent": hashlib.sha256("".join(keys).encode()).hexdigest()}
         else:
-            names = (
-                getattr(run, "counts", None)
-                or sum(getattr(run, "pairs", None) or [], [])
-                or (getattr(run, "species", None) or [])
-            )
-            inputs = {name: _content(self.molecule(name, run.name), self.folder) for name in sorted(set(names))}
-            if isinstance(run, Liquid) and run.structure is not None:
-                inputs["structure"] = _digest(self.folder / run.structure)
+            names = sorted(set(run.ingredients))
+            inputs = {name: _content(self.molecule(name, run.name), self.folder) for name in names}
+            inputs |= {key: _digest(self.folder / file) for key, file in run.files.items()}
             inputs["sampler"] = self.sampler.identity()
         return json.loads(json.dumps({"run": run.settings(), "inputs": inputs}))
 
@@ -153,8 +149,8 @@ def load_plan(path, output=None, workers=None, model=None) -> Plan:
     except CGAAError as error:
         raise CGAAError(f"{path}: {error}") from None
     for kind in plan.defaults:
-        if kind not in RUNS:
-            raise CGAAError(f"{path}: defaults: {kind!r} is no kind of run; there are {', '.join(RUNS)}")
+        if kind not in MAKERS:
+            raise CGAAError(f"{path}: defaults: {kind!r} is no kind of run; there are {', '.join(MAKERS)}")
     for name, counts in plan.compositions.items():
         for molecule in counts:
             replace(plan, molecules=molecules).molecule(molecule, f"{path}: compositions: {name}")
@@ -162,11 +158,11 @@ def load_plan(path, output=None, workers=None, model=None) -> Plan:
     for number, values in enumerate(plan.runs, start=1):
         named = f" ({values['name']})" if isinstance(values, dict) and "name" in values else ""
         where = f"{path}: run {number}{named}"
-        if not isinstance(values, dict) or values.get("kind") not in RUNS:
-            raise CGAAError(f"{where}: expected a kind ({', '.join(RUNS)}) and its keys, got {values!r}")
+        if not isinstance(values, dict) or values.get("kind") not in MAKERS:
+            raise CGAAError(f"{where}: expected a kind ({', '.join(MAKERS)}) and its keys, got {values!r}")
         kind = values["kind"]
         values = plan.defaults.get(kind, {}) | {key: value for key, value in values.items() if key != "kind"}
-        run = from_mapping(RUNS[kind], values, where)
+        run = from_mapping(MAKERS[kind].keys, values, where)
         if isinstance(run, Cut) and run.split:
             raise CGAAError(f"{where}: split: what is cut from a trajectory has the split of that one; leave it out")
         runs.append(run)
@@ -183,7 +179,7 @@ def load_plan(path, output=None, workers=None, model=None) -> Plan:
         )
     output = str(Path(output).resolve() if output else folder / plan.output)
     named = [molecule.structure for molecule in molecules]
-    named += [getattr(run, key, None) for run in runs for key in ("source", "structure")]
+    named += [file for run in runs for file in run.files.values()]
     inputs = [path, *(folder / name for name in named if name), *(sampler.files if sampler else ())]
     check_output(output, DATA_SET, inputs)
     changes = {"runs": runs, "molecules": molecules, "sampler": sampler, "output": output}

@@ -6,7 +6,7 @@ import os
 import platform
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import MISSING, fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import openmm
@@ -16,19 +16,10 @@ from ..data.dataset import Dataset, Trajectory
 from ..errors import CGAAError
 from ..host import signals
 from ..host.files import owned
-from .cuts import cut_clusters, run_bursts, sample_pair, scan_volumes
-from .kinds import Bursts, Clusters, Cut, Liquid, Molecules, Pairs, Scans
-from .liquids import sample_liquid, sample_molecule
+from ..inputs.settings import completed
+from .derived import Cut
+from .makers import make
 from .plan import load_plan
-
-MAKERS = {
-    Liquid: sample_liquid,
-    Molecules: sample_molecule,
-    Pairs: sample_pair,
-    Clusters: cut_clusters,
-    Scans: scan_volumes,
-    Bursts: run_bursts,
-}
 
 
 def sample(path, output=None, workers=None, progress=None, model=None, splits=None) -> Path:
@@ -40,7 +31,7 @@ def sample(path, output=None, workers=None, progress=None, model=None, splits=No
     Parameters
     ----------
     path : path
-        The plan, a YAML file; see `plan.Plan` and `runs`.
+        The plan, a YAML file; see `plan.Plan` and `makers`.
     output, workers, model
         In place of the plan's, see `load_plan`.
     progress : callable, optional
@@ -148,7 +139,7 @@ def _make(plan, run):
         if path.exists():
             return _differs(path, identity, run)
         with threads(plan.sampler.threads if plan.sampler else 1):
-            sets, kind, details = MAKERS[type(run)](run, plan)
+            sets, kind, details = make(run, plan)
         trajectory = Trajectory(run.name, kind, run.split, json.loads(json.dumps(details)))
         made = Dataset(sets, [trajectory], provenance={"made": identity, "versions": _versions()})
         made.save(path, precision="single")
@@ -165,8 +156,8 @@ def _differs(path, identity, run):
     """What is wrong with the finished trajectory that is there, or nothing."""
     made = Dataset.load(path).provenance.get("made", {})
     new = identity["run"]
-    defaults = {key.name: key.default for key in fields(run) if key.name in new and key.default is not MISSING}
-    old = defaults | made.get("run", {})  # a key that has come since was at its default
+    was = made.get("run", {})
+    old = {key: value for key, value in completed(type(run), was).items() if key in was or key in new}
     if made | {"run": old} == identity:
         return ""
     changed = [f"{key}: {old.get(key)} -> {value}" for key, value in new.items() if old.get(key) != value]

@@ -21,14 +21,13 @@ def training_domain(dataset, types) -> dict:
         ``compositions``: grains of each type, one dict for each kind of box, and ``densities`` of each of them,
         [lowest, highest] or None; ``density`` (g/cm3) and ``temperature`` (K): [lowest, highest] of all;
         ``temperatures``: each one; ``shortest_contact``: Å, between atoms of different grains; ``periodic``. All but
-        the contact are those of the liquids, where there are any: a cluster in a vacuum is no liquid of low density.
+        the contact are those of frames in equilibrium, where there are any: a cluster is no liquid of low density.
         What no frame tells (the temperature of a scan) is left out.
     """
     names = [t.name for t in types]
     contact = min(float(shortest_contacts(frames).min()) for frames in dataset.sets)
-    liquids = dataset.select(["liquid"])
     compositions, density, temperature, boxes = [], [], [], []
-    for frames in (liquids if len(liquids) else dataset).sets:
+    for frames in dataset.equilibrium().sets:
         counts = np.bincount(frames.grain_map().match(types).type_index, minlength=len(types))
         compositions.append({name: int(count) for name, count in zip(names, counts)})
         temperature.append(frames.temperature[np.isfinite(frames.temperature)])

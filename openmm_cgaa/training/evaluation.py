@@ -9,6 +9,7 @@ import torch
 
 from ..analysis.deviations import bootstrap_intervals, energy_errors, pooled
 from ..data.dataset import Dataset, same_teacher
+from ..data.kinds import EQUILIBRIUM
 from ..errors import CGAAError, DatasetError
 from ..host.files import FIGURE, check_output
 from ..host.torchstate import working
@@ -105,10 +106,10 @@ def evaluate(model, paths, split: str = "all", kinds=None, figure=None) -> dict:
     tally = Tally(chosen, types, frames, answers, labels, network.conserving)
     described = tally.energies, tally.atoms, *tally.place
 
-    liquid = labels["kind"] == "liquid"
+    settled = np.isin(labels["kind"], EQUILIBRIUM)
     groups = {"kind": _rows(tally.of_frames, labels["kind"])}
     for name in ("domain", "composition", "temperature", "density", "trajectory"):
-        groups[name] = _rows(tally.of_frames, labels[name], liquid)
+        groups[name] = _rows(tally.of_frames, labels[name], settled)
     for name, answers_of in known.items():
         for value, row in groups[name].items():
             row["training"] = answers_of[value]

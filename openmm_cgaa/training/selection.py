@@ -12,8 +12,8 @@ GOLDEN = (5**0.5 - 1) / 2  # multiples of it, modulo 1, fill the unit interval e
 def choose_frames(data: DataConfig, seed: int) -> dict:
     """The training and the validation frames of some files, as data sets ``train`` and ``validation``.
 
-    `kinds` and `max_grains` limit training alone. Where liquids have the split `validation`, they alone select, so
-    that models trained on different kinds are held against the same.
+    `kinds` and `max_grains` limit training alone. Where frames in equilibrium (liquids) have the split `validation`,
+    they alone select, so that models trained on different kinds are held against the same.
 
     Raises
     ------
@@ -30,9 +30,7 @@ def choose_frames(data: DataConfig, seed: int) -> dict:
             "from another has that one's) and save it"
         )
     training = limited(everything.select(data.kinds, ["train"]), data.max_grains or {}, seed)
-    validation = everything.select(splits=["validation"])
-    liquids = validation.select(["liquid"])
-    chosen = {"train": training, "validation": liquids if len(liquids) else validation}
+    chosen = {"train": training, "validation": everything.select(splits=["validation"]).equilibrium()}
     for split, dataset in chosen.items():
         if not len(dataset):
             found = sorted({f"{t.kind} ({t.split})" for t in everything.trajectories})

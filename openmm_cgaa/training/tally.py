@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from ..analysis.deviations import energy_sums, grain_errors, intervals, padded, pooled, resamples
+from ..data.kinds import EQUILIBRIUM
 from ..mapping.layout import layout_of
 from ..neighbors.build import build_graph
 from ..structures.lattice import reduced
@@ -38,8 +39,8 @@ class Tally:
         Of the labels and of the model.
     atoms : int array, [frames]
     place : tuple of str arrays, [frames]
-        What frames share whose energies have one mean: composition and temperature of liquids, else the kind; and the
-        composition again.
+        What frames share whose energies have one mean: composition and temperature in equilibrium, else the kind; and
+        the composition again.
     sums : dict of arrays, [frames, 2]
         As `force_sums` and `energy_sums` give them.
     weights : array, [samples, frames]
@@ -57,10 +58,10 @@ class Tally:
             np.concatenate([one.energy for one in dataset.sets]),
             np.array([energy for energy, _, _ in answers]),
         )
-        liquid, place = labels["kind"] == "liquid", labels["temperature"]
-        if len(set(labels["composition"][liquid])) > 1:
+        settled, place = np.isin(labels["kind"], EQUILIBRIUM), labels["temperature"]
+        if len(set(labels["composition"][settled])) > 1:
             place = np.char.add(np.char.add(labels["composition"], ", "), place)
-        self.place = np.where(liquid, place, labels["kind"]), labels["composition"]
+        self.place = np.where(settled, place, labels["kind"]), labels["composition"]
 
         found, contact, items = [], [], zip(frames.items, answers)
         for one in dataset.sets:  # frame by frame: a set may hold hundreds of large ones

@@ -27,7 +27,7 @@ from openmm_cgaa.data import Dataset, Trajectory  # noqa: E402
 from openmm_cgaa.errors import ResumeWarning  # noqa: E402
 from openmm_cgaa.inputs.ranges import Range  # noqa: E402
 from openmm_cgaa.pipeline.active import Round  # noqa: E402
-from openmm_cgaa.sampling.kinds import RUNS  # noqa: E402
+from openmm_cgaa.sampling.makers import MAKERS  # noqa: E402
 from openmm_cgaa.sampling.plan import Plan  # noqa: E402
 from openmm_cgaa.sampling.sampler import Sampler  # noqa: E402
 from openmm_cgaa.structures.structure import write_structure  # noqa: E402
@@ -56,7 +56,7 @@ COMMANDS = {
 BLOCKS = {  # of each YAML file: where a dataclass of settings stands in it
     "box.yaml": {(): BoxConfig, ("molecules", 0): Molecule},
     "plan.yaml": {(): Plan, ("sampler",): Sampler, ("molecules", 0): Molecule}
-    | {("runs", number): kind for number, kind in enumerate(RUNS.values())},
+    | {("runs", number): maker.keys for number, maker in enumerate(MAKERS.values())},
     "train.yaml": {(): TrainingConfig, ("data",): DataConfig, ("loss",): LossConfig, ("optimizer",): OptimizerConfig},
     "round.yaml": {(): Round},
 }
@@ -69,7 +69,7 @@ FILES = {
         "runs": [
             {"kind": kind}
             | ({"name": "liquid", "counts": {"EC": 4}, "densities": 1.0, "split": "train"} if kind == "liquid" else {})
-            for kind in RUNS
+            for kind in MAKERS
         ],
     },
     "train.yaml": {

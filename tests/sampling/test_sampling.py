@@ -15,8 +15,8 @@ from openmm_cgaa.cli import main
 from openmm_cgaa.data.dataset import Dataset
 from openmm_cgaa.errors import CGAAError
 from openmm_cgaa.sampling import liquids
-from openmm_cgaa.sampling.cuts import IONIC_RADII
 from openmm_cgaa.sampling.dynamics import GRID
+from openmm_cgaa.sampling.pairs import IONIC_RADII
 from openmm_cgaa.sampling.plan import load_plan
 from openmm_cgaa.sampling.sample import sample
 from openmm_cgaa.sampling.torsions import Turned, dihedral_angle

@@ -1,80 +1,25 @@
-"""What ``openmm-cgaa sample`` can do: one class a kind of run, each with the keys that its block in the YAML has."""
+"""Blocks of a plan whose atoms the sampler moves: liquids, single molecules, pairs."""
 
 import itertools
-import zlib
-from dataclasses import asdict, dataclass, field, fields, replace
-from fnmatch import fnmatchcase
-
-import numpy as np
+from dataclasses import dataclass
 
 from ..building.boxes import DENSITIES, EDGES, check_edges
-from ..data.dataset import KINDS, SPLITS
 from ..errors import CGAAError
-from ..inputs.ranges import SEEDS, bounded, one_of
-from ..inputs.settings import Checked
-
-# (low, high, unit) of what several kinds have
-TEMPERATURES = (0.001, 1e5, "K")
-TIMES = (0.0, 1e9, "ps")
-SPACINGS = (1e-6, 1e9, "ps")
-FRAMES = (1, 10**6)
-COPIES = (1, 10**4)
-STEPS = (1e-6, 100.0, "fs")
-FRICTIONS = (1e-6, 1e4, "1/ps")
-LENGTHS = (0.1, 100.0, "Å")
-STRAINS = (0.0, 1.0, "Å")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run(Checked):
-    """What all kinds have in common.
-
-    A key that takes a number or a list makes one trajectory for each entry of a list, which then adds to the name; a
-    single number adds nothing. So every trajectory is itself a run whose lists have gone, and can be written as one.
-
-    Attributes
-    ----------
-    name : str
-        Of the trajectory, or how the names of all begin.
-    split : str or dict
-        ``train``, ``validation`` or ``test`` for all; or the fraction of the trajectories for each of them.
-    seed : int, optional
-        Of the first trajectory, counted on from there; otherwise it follows from the names.
-    """
-
-    name: str
-    split: str | dict[str, float] = bounded("", 0.0, 1.0)
-    seed: int | None = bounded(None, *SEEDS)
-
-    def __post_init__(self):
-        super().__post_init__()
-        for f in fields(self):
-            if "range" in f.metadata and getattr(self, f.name) == []:
-                raise CGAAError(f"{f.name} is an empty list; leave the key out, or give a value")
-        if isinstance(self.split, str):
-            bad = [self.split] if self.split not in ("", *SPLITS) else []
-        else:
-            bad = [key for key in self.split if key not in SPLITS]
-            if not bad and abs(sum(self.split.values()) - 1) > 1e-6:
-                raise CGAAError(f"split: the fractions {self.split} do not add up to 1")
-        if bad:
-            raise CGAAError(f"split: {bad[0]!r} is not one of {', '.join(SPLITS)}")
-        if not self.name or "/" in self.name:
-            raise CGAAError(f"name is {self.name!r}; it names a file, so it has no slash, and is not empty")
-
-    def _grown(self, variants, seed):
-        """One run for each (suffix, changed keys), with seed and split settled."""
-        runs = [replace(self, name=self.name + suffix, **changes) for suffix, changes in variants]
-        splits = _assign(self.split, len(runs), zlib.crc32(self.name.encode()) + seed)
-        seeds = [
-            (seed + zlib.crc32(run.name.encode())) % 2**31 if self.seed is None else self.seed + k
-            for k, run in enumerate(runs)
-        ]
-        return [replace(run, seed=s, split=split) for run, s, split in zip(runs, seeds, splits)]
-
-    def settings(self) -> dict:
-        """All that decides what comes out; the split does not."""
-        return {key: value for key, value in asdict(self).items() if key != "split"}
+from ..inputs.ranges import bounded, one_of
+from .recipes import (
+    COPIES,
+    FRAMES,
+    FRICTIONS,
+    LENGTHS,
+    SPACINGS,
+    STEPS,
+    STRAINS,
+    TEMPERATURES,
+    TIMES,
+    Run,
+    copies,
+    entries,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +92,16 @@ class Liquid(Run):
         if self.strained is not None and not self.strain:
             raise CGAAError("strained names species, but strain is 0; give by how many Å their atoms are moved")
 
+    @property
+    def ingredients(self):
+        """As of all."""
+        return list(self.counts or ())
+
+    @property
+    def files(self):
+        """As of all."""
+        return {} if self.structure is None else {"structure": self.structure}
+
     def expand(self, plan, source=None):
         """One run a trajectory."""
         counts = self.counts
@@ -161,10 +116,10 @@ class Liquid(Run):
             if counts and not counts.get(name):
                 raise CGAAError(f"run {self.name}: strained is {name}, of which there is none in the box")
         points = itertools.product(
-            _points(self.temperatures, "{:g}K"),
-            _points(self.densities, "{:g}g"),
-            _points(self.pressures if self.ensemble == "NPT" else 1.0, "{:g}bar"),
-            _copies(self.boxes, "b"),
+            entries(self.temperatures, "{:g}K"),
+            entries(self.densities, "{:g}g"),
+            entries(self.pressures if self.ensemble == "NPT" else 1.0, "{:g}bar"),
+            copies(self.boxes, "b"),
         )
         variants = []
         for (t, temperature), (d, density), (p, pressure), copy in points:
@@ -206,12 +161,17 @@ class Molecules(Run):
     turned: bool = False
     strain: float = bounded(0.0, *STRAINS)
 
+    @property
+    def ingredients(self):
+        """As of all."""
+        return self.species or []
+
     def expand(self, plan, source=None):
         """One run a trajectory."""
         names = self.species if self.species is not None else [m.name for m in plan.molecules]
         variants = []
         for name, (t, temperature), copy in itertools.product(
-            names, _points(self.temperatures, "{:g}K"), _copies(self.copies, "c")
+            names, entries(self.temperatures, "{:g}K"), copies(self.copies, "c")
         ):
             plan.molecule(name, f"run {self.name}: species")
             variants.append((f"-{name}{t}{copy}", dict(species=[name], temperatures=temperature, copies=1)))
@@ -268,163 +228,21 @@ class Pairs(Run):
             if len(pair) != 2:
                 raise CGAAError(f"pairs holds {pair!r}, expected two names")
 
+    @property
+    def ingredients(self):
+        """As of all."""
+        return sum(self.pairs or [], [])
+
     def expand(self, plan, source=None):
         """One run a trajectory."""
         names = self.species if self.species is not None else [m.name for m in plan.molecules]
         pairs = self.pairs or [list(p) for p in itertools.combinations_with_replacement(names, 2)]
         variants = []
         for pair, (t, temperature), copy in itertools.product(
-            pairs, _points(self.temperatures, "{:g}K"), _copies(self.copies, "c")
+            pairs, entries(self.temperatures, "{:g}K"), copies(self.copies, "c")
         ):
             for name in pair:
                 plan.molecule(name, f"run {self.name}: pairs")
             changes = dict(pairs=[pair], species=None, temperatures=temperature, copies=1)
             variants.append((f"-{pair[0]}-{pair[1]}{t}{copy}", changes))
         return self._grown(variants, plan.seed)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cut(Run):
-    """What is made from the frames of other trajectories; each has the split of the one it comes from.
-
-    Attributes
-    ----------
-    source : str, optional
-        Data set (.h5) with the frames; without it those that the same file samples.
-    trajectories : list of str
-        Which trajectories of it: names, with ``*`` for anything.
-    kinds : list of str
-        Which kinds of it.
-    frames : int
-        Taken at random from each trajectory.
-    """
-
-    source: str | None = None
-    trajectories: list[str] = field(default_factory=lambda: ["*"])
-    kinds: list[str] = field(default_factory=lambda: ["liquid"])
-    frames: int = bounded(1, *FRAMES)
-
-    def __post_init__(self):
-        super().__post_init__()
-        for kind in self.kinds:
-            if kind not in KINDS:
-                raise CGAAError(f"kinds: {kind!r} is not one of {', '.join(KINDS)}")
-
-    def expand(self, plan, source):
-        """One run for each trajectory of the source."""
-        parents = [
-            t
-            for t in source.select(kinds=self.kinds).trajectories
-            if any(fnmatchcase(t.name, pattern) for pattern in self.trajectories)
-        ]
-        if not parents:
-            where = self.source or "what this file samples"
-            raise CGAAError(
-                f"run {self.name}: {where} has no trajectory of kind {' or '.join(self.kinds)} named "
-                f"{' or '.join(self.trajectories)}"
-            )
-        runs = self._grown([(f"-{t.name}", dict(trajectories=[t.name], kinds=[t.kind])) for t in parents], plan.seed)
-        return [replace(run, split=t.split) for run, t in zip(runs, parents)]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Clusters(Cut):
-    """A molecule and its first shell, cut from periodic frames.
-
-    Attributes
-    ----------
-    centers : list of str, optional
-        Names of molecules in the middle; any by default.
-    per_frame : int
-        Clusters of a frame.
-    distance : float
-        Å; a molecule belongs to the shell if any of its atoms is as close to any of the central one.
-    max_molecules : int, optional
-        Only the closest, with the central one.
-    """
-
-    name: str = "cluster"
-    centers: list[str] | None = None
-    per_frame: int = bounded(1, *FRAMES)
-    distance: float = bounded(3.0, *LENGTHS)
-    max_molecules: int | None = bounded(None, 1, 10**6)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scans(Cut):
-    """Periodic frames with their volume scaled: centers move, molecules stay as they are.
-
-    Attributes
-    ----------
-    factors : list of float
-        Of the volume.
-    """
-
-    name: str = "scan"
-    factors: list[float] = bounded(lambda: [0.9, 0.95, 1.05, 1.1], 0.1, 10.0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bursts(Cut):
-    """Short bursts of the teacher's own dynamics.
-
-    Attributes
-    ----------
-    teacher : str
-        As ``openmm-cgaa label`` takes it: ``sevennet-0-d3``, ``package.module:Class``, ``openmm:system.xml``.
-    teacher_settings : dict
-        Its settings.
-    temperature : float, K, optional
-        That of the frame by default.
-    thermostat : str
-        ``langevin``, or ``none``: velocity Verlet from velocities at the temperature.
-    step : float, fs
-    steps, save_every : int
-        Length of a burst, and steps between two frames.
-    friction : float, 1/ps
-    """
-
-    name: str = "dynamics"
-    teacher: str = "sevennet-0-d3"
-    teacher_settings: dict = field(default_factory=dict)
-    temperature: float | None = bounded(None, *TEMPERATURES)
-    thermostat: str = one_of("langevin", "none")
-    step: float = bounded(0.5, *STEPS)
-    steps: int = bounded(100, 1, 10**9)
-    save_every: int = bounded(25, 1, 10**9)
-    friction: float = bounded(5.0, *FRICTIONS)
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.save_every > self.steps:
-            raise CGAAError(f"save_every is {self.save_every}, but a burst has {self.steps} steps only")
-
-
-RUNS = {
-    "liquid": Liquid,
-    "molecule": Molecules,
-    "pair": Pairs,
-    "cluster": Clusters,
-    "scan": Scans,
-    "dynamics": Bursts,
-}
-
-
-def _points(values, text):
-    """(What it adds to the name, value) of a number or a list of them."""
-    if isinstance(values, list):
-        return [("-" + text.format(value), float(value)) for value in values]
-    return [("", values)]
-
-
-def _copies(count, letter):
-    return [f"-{letter}{i + 1}" for i in range(count)] if count > 1 else [""]
-
-
-def _assign(split, count, seed):
-    """Split of each of `count` trajectories."""
-    if isinstance(split, str):
-        return [split] * count
-    ends = np.round(np.cumsum(list(split.values())) * count)
-    order = np.random.default_rng(seed).permutation(count)
-    return [list(split)[int(np.searchsorted(ends, place, side="right"))] for place in order]

@@ -1,0 +1,32 @@
+"""The kinds of blocks that a plan can have: the keys of each, and what makes its trajectories."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from .cuts import cut_clusters, run_bursts, scan_volumes
+from .derived import Bursts, Clusters, Scans
+from .liquids import sample_liquid, sample_molecule
+from .moved import Liquid, Molecules, Pairs
+from .pairs import sample_pair
+
+
+class Maker(NamedTuple):
+    """A kind of block: its dataclass, and ``make(run, plan) -> (sets, kind of trajectory, details)``."""
+
+    keys: type
+    make: Callable
+
+
+MAKERS = {
+    "liquid": Maker(Liquid, sample_liquid),
+    "molecule": Maker(Molecules, sample_molecule),
+    "pair": Maker(Pairs, sample_pair),
+    "cluster": Maker(Clusters, cut_clusters),
+    "scan": Maker(Scans, scan_volumes),
+    "dynamics": Maker(Bursts, run_bursts),
+}
+
+
+def make(run, plan) -> tuple:
+    """One trajectory: its sets of frames, the kind it is filed under, details for its record."""
+    return next(maker for maker in MAKERS.values() if maker.keys is type(run)).make(run, plan)
