@@ -23,13 +23,12 @@ import numpy as np
 
 from ..errors import DatasetError
 from ..host.files import write_bytes
+from ..host.formats import DATA_SET
 from . import hdf5
 from .frames import SPLITS, Frames, Trajectory, frame_key
-from .hdf5 import FORMAT
 from .kinds import EQUILIBRIUM, KINDS
 
 __all__ = [
-    "FORMAT",
     "KINDS",
     "SPLITS",
     "Dataset",
@@ -252,7 +251,7 @@ def is_dataset(path) -> bool:
     """Whether a file says that it is a data set; MDTraj's trajectories are HDF5 files, too."""
     try:
         with h5py.File(path, "r") as file:
-            return str(file.attrs.get("format", "")).startswith("openmm-cgaa-dataset")
+            return DATA_SET.number(file.attrs.get("format")) is not None
     except Exception:  # a damaged or foreign file: whatever h5py stumbles on
         return False
 

@@ -12,9 +12,9 @@ import h5py
 import numpy as np
 
 from ..errors import DatasetError
+from ..host.formats import DATA_SET
 from .frames import ARRAYS, LABELS, Frames
 
-FORMAT = "openmm-cgaa-dataset-2"
 TOPOLOGY = ("elements", "bonds", "residues", "residue_names")
 TEXT = ("elements", "residue_names")
 CHUNK_BYTES = 2**18
@@ -39,7 +39,7 @@ def write(header: dict, sets, precision="double") -> memoryview:
         ) from None
     buffer, digest = io.BytesIO(), hashlib.sha256()
     with h5py.File(buffer, "w") as file:
-        file.attrs["format"] = FORMAT
+        file.attrs["format"] = DATA_SET.mark
         _write(file, "header", text, digest)
         file.create_group("sets")
         for index, frames in enumerate(sets):
@@ -65,8 +65,7 @@ def read(path) -> tuple:
     """
     digest = hashlib.sha256()
     with h5py.File(path, "r") as file:
-        if file.attrs.get("format") != FORMAT:
-            raise DatasetError(f"not a data set of this version (its format is not {FORMAT})")
+        DATA_SET.check(file.attrs.get("format"), path)
         header = json.loads(_read(file, "header", "u", digest).tobytes())
         groups = _inside(file, "sets", h5py.Group)
         fields = [_read_set(_inside(groups, name, h5py.Group), digest) for name in sorted(groups)]

@@ -19,6 +19,7 @@ import numpy as np
 import openmm
 
 from ..errors import CGAAError, EngineError
+from ..host import formats
 from ..inputs import arguments
 from ..mapping import grains
 from ..mapping.grains import GrainMap
@@ -26,7 +27,6 @@ from ..mapping.grains import GrainMap
 log = logging.getLogger("openmm_cgaa")
 sys.modules.setdefault("openmm_cgaa.grains", grains)  # where pickles of 0.1.0 look for GrainMap and GrainType
 
-FORMAT = 1
 KEPT = 4  # models that copies of Systems share in one process
 
 
@@ -68,7 +68,7 @@ def _shared(model: bytes) -> bytes:
 def plain(model, precision, device, fused, periodic, part, grain_map) -> dict:
     """A `Computation` as plain data, with the model's bytes, so that it stands by itself."""
     rest = {
-        "format": FORMAT,
+        "format": formats.SYSTEM.mark,
         "precision": precision,
         "device": device,
         "fused": fused,
@@ -101,11 +101,7 @@ def make(state):
         if state.keys() == {"guard"}:
             return Guard(state["guard"] if state["guard"] is None else np.array(state["guard"], dtype=float))
         rest = {key: value for key, value in state.items() if key not in ("digest", "model")}
-        if rest["format"] > FORMAT:
-            raise EngineError(
-                f"the System was saved in format {rest['format']}, but this version of openmm_cgaa reads up to "
-                f"{FORMAT}; update it"
-            )
+        formats.SYSTEM.check(rest["format"], "the System")
         found = potential(state["model"], rest["precision"], rest["device"], rest["fused"])
         if _digest(rest) != state["digest"]:
             raise ValueError("the checksum does not match")

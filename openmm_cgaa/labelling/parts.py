@@ -11,6 +11,7 @@ import numpy as np
 from ..data.dataset import same_teacher
 from ..errors import DatasetError
 from ..host.files import owned, write_bytes
+from ..host.formats import LABELS
 
 
 class Label(NamedTuple):
@@ -61,7 +62,8 @@ class Parts:
 
     def _agree(self, identity):
         if self.teacher is None:
-            write_bytes(self.folder / "teacher.json", (json.dumps(identity, indent=1) + "\n").encode())
+            record = {"format": LABELS.mark} | identity
+            write_bytes(self.folder / "teacher.json", (json.dumps(record, indent=1) + "\n").encode())
         elif not same_teacher(self.teacher, identity):
             raise DatasetError(
                 f"{self.folder}: holds labels of another teacher, {_title(self.teacher)}, and not of "
@@ -75,11 +77,12 @@ class Parts:
         Raises
         ------
         DatasetError
-            Its file is damaged, or missing beside labels.
+            Its file is damaged, of a later version, or missing beside labels.
         """
         path = self.folder / "teacher.json"
         found = _read_json(path)
         if isinstance(found, dict) and isinstance(found.get("name"), str) and isinstance(found.get("settings"), dict):
+            LABELS.check(found.pop("format", 1), path)
             return found
         if path.exists() or any(self.folder.glob("*.npz")):
             raise DatasetError(

@@ -6,15 +6,14 @@ import json
 import numpy as np
 
 from ..errors import GrainError
+from ..host.formats import GRAIN_MAP
 from ..inputs.arguments import is_element
 from .matching import is_connected, relabel, symmetry_classes
-
-FORMAT = "openmm_cgaa grain map 1"
 
 
 def dumped(data: dict) -> bytes:
     """The file of a map's plain data."""
-    return json.dumps({"format": FORMAT, **data, "sha256": _digest(data)}).encode()
+    return json.dumps({"format": GRAIN_MAP.mark, **data, "sha256": _digest(data)}).encode()
 
 
 def parsed(text, path) -> dict:
@@ -28,11 +27,12 @@ def parsed(text, path) -> dict:
     advice = "write it again with GrainMap.save"
     try:
         data = json.loads(text)
-        known = data.pop("format") == FORMAT
+        mark = data.pop("format")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        known = False
-    if not known:
-        raise GrainError(f"{path} is not a whole file of format {FORMAT!r}; {advice}")
+        mark = None
+    if GRAIN_MAP.number(mark) is None:
+        raise GrainError(f"{path} is not a whole file of format {GRAIN_MAP.mark!r}; {advice}")
+    GRAIN_MAP.check(mark, path)
     digest = data.pop("sha256", None)
     if digest is not None and digest != _digest(data):
         raise GrainError(f"{path} is damaged: its contents do not fit its digest; {advice}")

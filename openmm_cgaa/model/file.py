@@ -12,12 +12,12 @@ import safetensors.torch
 from safetensors import SafetensorError
 
 from ..errors import CGAAError, ModelFileError
+from ..host import formats
 from ..host.files import write_bytes
 from ..host.torchstate import building
 from ..nn import build_network, complete_config
 from .schema import UNITS, check_metadata, check_tensors
 
-FORMAT = 1
 HEADER = "openmm_cgaa"
 BUNDLED = Path(__file__).parents[1] / "models"
 ELSEWHERE = {"ec-emc-lipf6-published": "systems/ec_emc_lipf6/models"}  # of the repository; once bundled
@@ -86,7 +86,7 @@ def save_model(path, network, metadata: dict, half=False) -> None:
         header = json.loads(_canonical({"provenance": {}, "domain": {}, "errors": {}, **metadata}))
     except (TypeError, ValueError) as error:
         raise ModelFileError(f"metadata for {path}: {error}; only finite numbers, text, lists and dicts fit") from None
-    header.update(format=FORMAT, units=UNITS)
+    header.update(format=formats.MODEL.mark, units=UNITS)
     check_metadata(header, f"metadata for {path}")
     check_tensors(tensors, f"network for {path}")
     header["sha256"] = _digest(header, tensors)
@@ -158,15 +158,11 @@ def read_metadata(data: bytes, source: str = "model from memory") -> dict:
         raise ModelFileError(f"{source}: a safetensors file, but not a model of openmm_cgaa (no {HEADER!r} header)")
     try:
         metadata = json.loads(text, parse_constant=_no_number)
-        version = metadata["format"]
-        if type(version) is not int or version < 1:
-            raise ValueError(f"format {version!r}")
+        if formats.MODEL.number(metadata["format"]) is None:
+            raise ValueError(f"format {metadata['format']!r}")
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ModelFileError(f"{source}: its {HEADER!r} header cannot be read ({error}); get a fresh copy") from None
-    if version > FORMAT:
-        raise ModelFileError(
-            f"{source}: model format {version}, but this version of openmm_cgaa reads up to {FORMAT}; update it"
-        )
+    formats.MODEL.check(metadata["format"], source)
     return metadata
 
 

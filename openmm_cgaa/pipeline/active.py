@@ -10,8 +10,9 @@ import numpy as np
 from ..data.dataset import Dataset, describe_teacher, same_teacher
 from ..errors import CGAADomainWarning, CGAAError
 from ..host.files import check_folder, owned, write_bytes
+from ..host.formats import ROUND
 from ..inputs.ranges import PROCESSES, bounded
-from ..inputs.settings import Checked, from_mapping
+from ..inputs.settings import Checked, completed, from_mapping
 from ..inputs.yamlfile import read_yaml
 from ..labelling.label import label_dataset
 from ..labelling.teachers import load_teacher
@@ -19,7 +20,7 @@ from ..potential import CGAAPotential
 from ..sampling.derived import Cut
 from ..sampling.plan import load_plan
 from ..sampling.sample import sample
-from ..training.config import load_config
+from ..training.config import TrainingConfig, load_config
 from ..training.evaluation import evaluate
 from ..training.train import train
 from ..units import ANGSTROM_PER_NM, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
@@ -152,7 +153,7 @@ def improve(path, progress=print) -> dict:
     identity = _begin(plan, config, folder / plan.sample, out)
     with owned(out):
         _holds(out, identity)  # asked again, now that no other process can change it
-        write_bytes(out / RECORD, (json.dumps(identity, indent=1) + "\n").encode())
+        write_bytes(out / RECORD, record(identity))
         return _go_on(plan, config, folder, out, progress)
 
 
@@ -240,16 +241,24 @@ def _begin(plan, config, sampling, out):
     return identity
 
 
+def record(identity) -> bytes:
+    """The file that marks a folder as that of a round."""
+    return (json.dumps({"format": ROUND.mark} | identity, indent=1) + "\n").encode()
+
+
 def _holds(out, identity) -> bool:
     """Whether a folder holds the round already; refuses another one. The budget is free until it is spent."""
-    record = out / RECORD
-    if not record.is_file():
+    path = out / RECORD
+    if not path.is_file():
         return False
     try:
-        held = json.loads(record.read_text())
-        changed = [key for part, new in identity.items() for key in new if held[part].get(key) != new[key]]
+        held = {"format": 1} | json.loads(path.read_text())
+        kinds = {"round": Round, "training": TrainingConfig}
+        old = {part: completed(kind, held[part]) for part, kind in kinds.items()}
+        changed = [key for part, new in identity.items() for key in new if old[part].get(key) != new[key]]
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise CGAAError(f"{record}: is damaged, or no record of a round; bring the file back from a copy") from None
+        raise CGAAError(f"{path}: is damaged, or no record of a round; bring the file back from a copy") from None
+    ROUND.check(held["format"], path)
     if changed and (changed != ["budget"] or (out / "chosen.frames.h5").exists()):
         raise CGAAError(
             f"{out} holds a round with other settings (different: {', '.join(changed)}); choose another output "

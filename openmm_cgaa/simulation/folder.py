@@ -15,8 +15,8 @@ import openmm
 from .. import __version__
 from ..errors import ResumeWarning, SimulationError
 from ..host.files import check_folder, seal, unseal, write_bytes
+from ..host.formats import RUN
 
-FORMAT = 2  # of run.json; 1, that of version 0.1.0, has no number, no checksums but the model's, no sealed checkpoints
 LENGTHS = ("picoseconds", "nve_picoseconds")  # what a resumed run may change
 FILES = ("topology.cif", "trajectory.dcd", "state.csv", "nve.csv", "nvt.chk", "nve.chk", "last_good.cif")
 
@@ -40,7 +40,7 @@ def make_record(settings, provenance, topology) -> dict:
     residues = [residue.name for residue in topology.residues()]
     bonds = sorted(tuple(sorted((a.index, b.index))) for a, b in topology.bonds())
     record = {
-        "format": FORMAT,
+        "format": RUN.mark,
         "settings": asdict(settings),
         "provenance": provenance,
         "atoms": topology.getNumAtoms(),
@@ -64,10 +64,7 @@ def read_record(folder) -> dict:
     path = Path(folder) / "run.json"
     try:
         record = {"format": 1} | json.loads(path.read_text())
-        if isinstance(record["format"], int) and record["format"] > FORMAT:
-            raise SimulationError(
-                f"{path}: has format {record['format']}, this version of openmm_cgaa knows up to {FORMAT}; update it"
-            )
+        RUN.check(record["format"], path)
         kinds = {"format": int, "settings": dict, "provenance": dict, "atoms": int, "versions": dict}
         wrong = [key for key, kind in kinds.items() if not isinstance(record[key], kind)]
         numbers = ("timestep", "report_interval", "checkpoint_interval")

@@ -11,6 +11,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from ..errors import CGAAError
 from ..host import signals
 from ..host.files import seal, unseal, write_bytes
+from ..host.formats import TRAINING
 
 END_OF_ZIP = b"PK\x05\x06"
 
@@ -39,7 +40,7 @@ def read_checkpoint(path, map_location=None) -> dict:
     DamagedCheckpoint
         The file is missing, or not what was written.
     CGAAError
-        It is no checkpoint of this program.
+        It is no checkpoint of this program, or one of a later version.
     """
     try:
         raw = Path(path).read_bytes()
@@ -55,6 +56,7 @@ def read_checkpoint(path, map_location=None) -> dict:
         ) from None
     if not isinstance(checkpoint, dict) or "run" not in checkpoint:
         raise CGAAError(f"{path}: not a checkpoint of openmm-cgaa train; choose another output folder")
+    TRAINING.check(checkpoint.get("format", 1), path)
     return checkpoint
 
 

@@ -10,6 +10,7 @@ import torch
 from torch.optim.swa_utils import AveragedModel
 
 from ..errors import CGAAError
+from ..host.formats import TRAINING
 from .config import TrainingConfig
 from .objectives import frame_atoms, known_virials, net_force_and_torque, weighted_loss
 
@@ -135,6 +136,7 @@ class Distillation(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint):
         checkpoint["torch_rng"] = torch.get_rng_state()
+        checkpoint["format"] = TRAINING.mark
         checkpoint["run"] = self.config.result_key()
         checkpoint["validation"] = self.errors
         checkpoint["minutes"] = self.minutes_before + (time.monotonic() - self.started) / 60

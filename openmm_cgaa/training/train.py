@@ -18,6 +18,7 @@ from ..errors import CGAAError
 from ..host import signals
 from ..host.files import MODEL, check_folder, check_output, owned, writing
 from ..host.torchstate import threads, working
+from ..inputs.settings import completed
 from ..mapping.grains import GrainType
 from ..model.file import load_model, model_bytes, read_metadata, save_model
 from ..nn import build_network, complete_config
@@ -215,8 +216,7 @@ def _build(config, types):
 
 
 def _check_same_run(last, config):
-    old, new = read_checkpoint(last)["run"], config.result_key()
-    old, new = _portable(old), _portable(new)
+    old, new = _portable(completed(TrainingConfig, read_checkpoint(last)["run"])), _portable(config.result_key())
     changed = [key for key in new if old.get(key) != new[key]]
     if changed:
         raise CGAAError(

@@ -170,7 +170,7 @@ def test_wrong_files_are_named(tmp_path):
             Dataset.load(path)
     with h5py.File(path, "w") as file:
         file["coordinates"] = np.zeros(3)
-    with pytest.raises(DatasetError, match="waters.h5: not a data set of this version"):
+    with pytest.raises(DatasetError, match="waters.h5 cannot be read: its format is"):
         Dataset.load(path)
     path.write_bytes(whole)
     with h5py.File(path, "a") as file:

@@ -11,6 +11,7 @@ import torch
 from conftest import tiny_model
 
 from openmm_cgaa.errors import ModelFileError
+from openmm_cgaa.host.formats import MODEL
 from openmm_cgaa.model import file
 
 
@@ -114,8 +115,8 @@ def test_pickle_is_refused_and_never_run(tmp_path):
 
 
 def test_newer_format(tiny_conserving_path, tmp_path):
-    path = rewrite(tiny_conserving_path, tmp_path / "new.safetensors", lambda m: m.update(format=file.FORMAT + 1))
-    with pytest.raises(ModelFileError, match=f"model format {file.FORMAT + 1}.*reads up to {file.FORMAT}"):
+    path = rewrite(tiny_conserving_path, tmp_path / "new.safetensors", lambda m: m.update(format=MODEL.current + 1))
+    with pytest.raises(ModelFileError, match=f"model of format {MODEL.current + 1}.*reads up to {MODEL.current}"):
         file.load_model(path)
 
 

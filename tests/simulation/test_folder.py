@@ -20,7 +20,8 @@ from openmm_cgaa import CGAAPotential
 from openmm_cgaa.cli import main
 from openmm_cgaa.errors import CGAAError, OutputError, ResumeWarning, SimulationError
 from openmm_cgaa.host.files import owned
-from openmm_cgaa.simulation.folder import FORMAT, make_record
+from openmm_cgaa.host.formats import RUN
+from openmm_cgaa.simulation.folder import make_record
 from openmm_cgaa.simulation.read import read_run
 from openmm_cgaa.simulation.run import Settings, run
 from openmm_cgaa.structures.structure import read_structure, write_structure
@@ -223,9 +224,11 @@ def test_a_run_of_version_0_1_0_goes_on(tmp_path):
 
 
 def test_a_run_of_a_later_version_is_refused(copy):
-    edited(format=FORMAT + 1)(copy / "run.json")
+    edited(format=RUN.current + 1)(copy / "run.json")
     before = contents(copy)
-    with pytest.raises(SimulationError, match=f"run.json: has format {FORMAT + 1}, .* knows up to {FORMAT}; update it"):
+    with pytest.raises(
+        SimulationError, match=f"run.json: run .* of format {RUN.current + 1}, .* reads up to {RUN.current}; update it"
+    ):
         run(*diatomics(), copy, SHORT, resume=True, progress=False)
     assert contents(copy) == before
 

@@ -1,0 +1,249 @@
+"""Files of older versions are read, files of later ones are refused: every kind of file, by one table."""
+
+import json
+import lzma
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import openmm
+import pytest
+from openmm import app
+
+pytest.importorskip("lightning")
+
+from conftest import TINY_CONSERVING, tiny_model, topology_of
+
+from openmm_cgaa import CGAAPotential, GrainMap
+from openmm_cgaa.data.dataset import Dataset, Trajectory
+from openmm_cgaa.engines.saved import load_system
+from openmm_cgaa.errors import CGAAError
+from openmm_cgaa.host import formats
+from openmm_cgaa.host.formats import FORMATS, Format
+from openmm_cgaa.labelling.parts import Label, Parts
+from openmm_cgaa.model.file import load_model
+from openmm_cgaa.nn import build_network
+from openmm_cgaa.pipeline import active
+from openmm_cgaa.simulation.folder import make_record, read_record
+from openmm_cgaa.simulation.run import Settings
+from openmm_cgaa.training.checkpoints import AtomicCheckpointIO, read_checkpoint
+from openmm_cgaa.training.config import load_config
+from openmm_cgaa.training.module import Distillation
+from openmm_cgaa.training.train import train
+from openmm_cgaa.units import ANGSTROM_PER_NM
+
+FILES = Path(__file__).parents[1] / "files"
+IDENTITY = {"name": "somebody", "settings": {}, "versions": {}, "weights_sha256": ""}
+LABEL = Label(-1.5, np.ones((3, 3), np.float32), None, 0.1)
+
+
+def unpacked(folder):
+    """The checkpoint of version 0.1.0 after two of four steps, and its configuration beside it."""
+    source = FILES / "training_0.1.0"
+    (folder / "run").mkdir()
+    for name in ("last.ckpt", "best.ckpt"):  # after one validation they are the same
+        (folder / "run" / name).write_bytes(lzma.decompress((source / "last.ckpt.xz").read_bytes()))
+    (folder / "train.yaml").write_bytes((source / "train.yaml").read_bytes())
+    return folder / "run/last.ckpt"
+
+
+class Kind:
+    """How a kind of file is written and read, and how it looked before."""
+
+    def __init__(self, folder, liquid):
+        self.folder, self.liquid, self.path = folder, liquid, folder / "file"
+
+
+class Model(Kind):
+    def write(self):
+        tiny_model(self.path, TINY_CONSERVING, self.liquid)
+
+    def read(self):
+        return load_model(self.path)[1]["config"]
+
+    def write_old(self):
+        """The bundled model of 0.1.0 has no ranges of walls."""
+        self.path.write_bytes((Path(formats.__file__).parents[1] / "models/ec-emc.safetensors").read_bytes())
+
+
+class System(Kind):
+    def write(self):
+        model = tiny_model(self.folder / "model", TINY_CONSERVING, self.liquid)
+        frames = self.liquid
+        box = frames.cell[0] / ANGSTROM_PER_NM
+        topology = topology_of(frames.elements, frames.bonds, frames.residues, frames.residue_names, box)
+        self.path.write_text(openmm.XmlSerializer.serialize(CGAAPotential(model).createSystem(topology)))
+
+    def read(self):
+        return load_system(self.path).getNumParticles()
+
+    def write_old(self):
+        """What 0.1.0 pickled runs code as it is read, which `load_system` does not; see tests/engines/test_saved.py."""
+        system = openmm.XmlSerializer.deserialize((FILES / "system_0.1.0.xml").read_text())
+        self.path.write_text(openmm.XmlSerializer.serialize(system))
+
+
+class Map(Kind):
+    def write(self):
+        self.liquid.grain_map().save(self.path)
+
+    def read(self):
+        return GrainMap.load(self.path).num_grains
+
+    def write_old(self):
+        self.write()
+        data = json.loads(self.path.read_text())
+        del data["sha256"]
+        self.path.write_text(json.dumps(data))
+
+
+class DataSet(Kind):
+    def write(self):
+        Dataset([self.liquid.take([0, 1])], [Trajectory("a", "liquid")], IDENTITY).save(self.path)
+
+    def read(self):
+        return len(Dataset.load(self.path))
+
+    def write_old(self):
+        self.write()
+        with h5py.File(self.path, "a") as file:
+            del file.attrs["sha256"]
+
+
+class Labels(Kind):
+    def write(self):
+        with Parts(self.path).claim(IDENTITY) as parts:
+            parts.write("key", LABEL)
+
+    def read(self):
+        with Parts(self.path).claim(IDENTITY) as parts:
+            assert parts.teacher == IDENTITY
+            return parts.read("key", 3).energy
+
+    def write_old(self):
+        self.path.mkdir()
+        (self.path / "teacher.json").write_text(json.dumps(IDENTITY))
+        np.savez(self.path / "key.npz", energy=LABEL.energy, forces=LABEL.forces, seconds=LABEL.seconds)
+
+
+class Run(Kind):
+    def write(self):
+        self.path.mkdir()
+        record = make_record(Settings(picoseconds=1.0), {}, app.Topology())
+        (self.path / "run.json").write_text(json.dumps(record))
+
+    def read(self):
+        return read_record(self.path)["settings"]
+
+    def write_old(self):
+        self.path.mkdir()
+        (self.path / "run.json").write_bytes((FILES / "run_0.1.0/run.json").read_bytes())
+
+
+class Training(Kind):
+    def write(self):
+        unpacked(self.folder)
+        network, checkpoint = build_network(TINY_CONSERVING, self.liquid.grain_map().types), {}
+        Distillation(network, load_config(self.folder / "train.yaml")).on_save_checkpoint(checkpoint)
+        AtomicCheckpointIO().save_checkpoint(checkpoint, self.path)
+
+    def read(self):
+        return read_checkpoint(self.path)["run"]["max_steps"]
+
+    def write_old(self):
+        self.path.write_bytes(unpacked(self.folder).read_bytes())
+
+
+class Round(Kind):
+    identity = {"round": {"members": 3}, "training": {"seed": 1}}
+
+    def write(self):
+        self.path.mkdir()
+        (self.path / active.RECORD).write_bytes(active.record(self.identity))
+
+    def read(self):
+        return active._holds(self.path, self.identity)
+
+    def write_old(self):
+        self.path.mkdir()
+        (self.path / active.RECORD).write_text(json.dumps(self.identity))
+
+
+KINDS = {
+    formats.MODEL: Model,
+    formats.SYSTEM: System,
+    formats.GRAIN_MAP: Map,
+    formats.DATA_SET: DataSet,
+    formats.LABELS: Labels,
+    formats.RUN: Run,
+    formats.TRAINING: Training,
+    formats.ROUND: Round,
+}
+
+
+@pytest.fixture(params=FORMATS, ids=lambda known: known.what)
+def known(request):
+    return request.param
+
+
+@pytest.fixture
+def kind(known, tmp_path, liquid):
+    return KINDS[known](tmp_path, liquid.take(range(3)))
+
+
+def test_what_is_written_is_read(kind):
+    kind.write()
+    assert kind.read()
+
+
+def test_a_file_of_an_older_version_is_read(kind):
+    kind.write_old()
+    assert kind.read()
+
+
+def test_a_file_of_a_later_version_is_refused(known, kind, monkeypatch):
+    mark_of = Format.mark.fget
+    with monkeypatch.context() as later:
+        mark = f"{known.prefix}{known.current + 1}" if known.prefix else known.current + 1
+        later.setattr(Format, "mark", property(lambda own: mark if own is known else mark_of(own)))
+        kind.write()
+    before = {path: path.read_bytes() for path in kind.folder.rglob("*") if path.is_file()}
+    told = f"{known.what} of format {known.current + 1}, but .* reads up to {known.current}; update it"
+    with pytest.raises(known.error, match=told) as error:
+        kind.read()
+    assert str(kind.path) in str(error.value)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize("mark", [None, "", "3", 1.0, True, 0, -1, [1]])
+def test_what_is_no_number_of_a_format_is_refused(known, mark):
+    with pytest.raises(known.error, match="^a file cannot be read: its format is .*get a fresh copy"):
+        known.check(mark, "a file")
+
+
+def test_a_format_that_is_read_no_more_is_refused():
+    with pytest.raises(CGAAError, match="data set of format 1, but .* reads from 2 on; make it again"):
+        formats.DATA_SET.check("openmm-cgaa-dataset-1", "a file")
+
+
+def test_the_page_shows_the_table():
+    """docs/architecture.md, Formats."""
+    page = (Path(__file__).parents[2] / "docs/architecture.md").read_text()
+    for known in FORMATS:
+        row = f"| {known.what} | {known.mark} | {known.oldest} | `{known.where}` | {known.older} |"
+        assert row in page, row
+
+
+def test_training_goes_on_from_a_checkpoint_of_version_0_1_0(tmp_path, ec_emc_240):
+    """Version 0.1.0 came to these errors in one go of four steps; its checkpoint is of another go, after two."""
+    unpacked(tmp_path)
+    frames = replace(ec_emc_240.sets[0].take([0, 1, 2]), trajectory=np.array([0, 0, 1]))
+    splits = [Trajectory("a", "liquid", "train"), Trajectory("b", "liquid", "validation")]
+    Dataset([frames], splits, ec_emc_240.teacher).save(tmp_path / "small.h5")
+    metadata = load_model(train(load_config(tmp_path / "train.yaml")))[1]
+    assert metadata["provenance"]["steps"] == metadata["provenance"]["steps_done"] == 4
+    errors = metadata["errors"]
+    assert errors["forces"] == pytest.approx(0.8458872437, rel=1e-5)
+    assert errors["energy_mev"] == pytest.approx(87.97317505, rel=1e-4)
+    assert errors["torque"] == pytest.approx(2.2455132008, rel=1e-5)
