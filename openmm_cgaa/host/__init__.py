@@ -1,1 +1,1 @@
-"""What the package shares with the machine and the process: files and locks, signals, torch's state. No chemistry."""
+"""What the package shares with the machine: files, their formats and locks, signals, torch's state. No chemistry."""

@@ -1,14 +1,14 @@
 """Dataclasses of settings and the YAML that fills them: what is refused, and in which words."""
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import pytest
 
 from openmm_cgaa.errors import CGAAError
 from openmm_cgaa.inputs.ranges import Range, bounded, one_of
-from openmm_cgaa.inputs.settings import Checked, from_mapping
+from openmm_cgaa.inputs.settings import Checked, completed, from_mapping
 from openmm_cgaa.inputs.yamlfile import parse_yaml, read_yaml
 
 
@@ -112,3 +112,19 @@ def test_files_that_are_none(tmp_path):
         read_yaml(tmp_path, "a plan")
     with pytest.raises(CGAAError, match="No such file or directory; expected a plan"):
         read_yaml(tmp_path / "none.yaml", "a plan")
+
+
+@dataclass(frozen=True)
+class Whole(Checked):
+    needed: int
+    example: Example = field(default_factory=Example)
+
+
+def test_a_record_of_before_a_field_existed_has_its_default():
+    now = asdict(Whole(1))
+    assert completed(Whole, {"needed": 1}) == now
+    older = {"needed": 1, "example": {"seed": 4}}
+    assert completed(Whole, older) == now | {"example": now["example"] | {"seed": 4}}
+    assert older == {"needed": 1, "example": {"seed": 4}}  # as it was
+    assert completed(Whole, {}) == {"example": now["example"]}  # what has no default is not known
+    assert completed(Whole, {"needed": 1, "gone": 2})["gone"] == 2
