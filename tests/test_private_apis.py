@@ -1,8 +1,8 @@
 """Private and experimental names of other packages that this one leans on: each is here, so that its end is told.
 
-A name that begins with an underscore, stands in a room called internal or experimental, or is not documented may go
-with any release of its package. Either an extra bounds the version, or a test here says what is gone and what it was
-for. A new private name in the package fails `test_no_private_name_is_used_but_these`.
+A name that begins with an underscore, stands in a room called internal or experimental, is deprecated or not documented
+may go with any release of its package. Either an extra bounds the version, or a test here says what is gone and what it
+was for. A new private name in the package fails `test_no_private_name_is_used_but_these`.
 """
 
 import ast
@@ -38,7 +38,7 @@ ATTRIBUTES = {
     "torch:_foreach_lerp_": "averaged weights of training are updated by it",
     "openmm.app:Element._elements_by_symbol": "elements of data sets and models are looked up in it",
 }
-UNDOCUMENTED = {
+UNDOCUMENTED = {  # or deprecated
     "ase.io.extxyz:read_xyz": "extended XYZ is read by it, frame by frame",
     "ase.io.extxyz:write_xyz": "extended XYZ is written by it",
     "ase.io.extxyz:key_val_dict_to_str": "values of a comment line are tried before they are written",
@@ -52,6 +52,9 @@ UNDOCUMENTED = {
     "openmm:pluginLoadedLibNames": "OpenMM-Torch is loaded after torch",
     "openmm.version:openmm_library_path": "OpenMM-Torch is loaded after torch",
     "packmol.cli:get_binary_path": "packmol's program is found by it",
+    "torch.jit:is_scripting": "deprecated; networks ask it whether they run as TorchScript",
+    "torch.jit:script": "deprecated; a TorchForce holds the model as TorchScript",
+    "torch.jit:unused": "deprecated; networks mark by it what TorchScript leaves out",
     "safetensors:deserialize": "model files are taken apart by it before they are trusted",
 }
 NAMEDTUPLE = {"_asdict", "_replace", "_fields", "_make"}
