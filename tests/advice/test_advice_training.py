@@ -14,7 +14,7 @@ import yaml
 pytest.importorskip("lightning")
 
 from test_advice_work import done, refused, told  # noqa: E402, F401 - a fixture
-from test_training import MODEL, PUBLISHED, small_set, write_config  # noqa: E402, F401 - fixtures
+from training_sets import MODEL, PUBLISHED  # noqa: E402
 
 from openmm_cgaa.data import Dataset  # noqa: E402
 from openmm_cgaa.training.config import load_config  # noqa: E402
