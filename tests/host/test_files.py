@@ -16,7 +16,7 @@ from openmm_cgaa.host.files import check_folder, check_output, owned, write_byte
 
 LEAVE_HALF_WRITTEN = """
 import os, signal, sys
-from openmm_cgaa import files
+from openmm_cgaa.host import files
 os.fsync = lambda number: os.kill(os.getpid(), signal.SIGKILL)
 files.write_bytes(sys.argv[1], b"half")
 """

@@ -123,7 +123,7 @@ def test_no_packmol_survives_build(number, tmp_path):
 def test_the_second_signal_ends_at_once():
     code = """
 import os, signal, time
-from openmm_cgaa import signals
+from openmm_cgaa.host import signals
 with signals.answered(signals.end_at_once), signals.deferred() as stop:
     os.kill(os.getpid(), signal.SIGINT)
     assert stop.number == signal.SIGINT
