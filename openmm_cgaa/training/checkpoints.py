@@ -29,7 +29,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         write_bytes(path, seal(file.getbuffer()))
 
     def load_checkpoint(self, path, map_location=None, weights_only=True):
-        return read_checkpoint(path, map_location)
+        checkpoint = read_checkpoint(path, map_location)
+        _move(checkpoint, Path(path).parent)
+        return checkpoint
 
 
 def read_checkpoint(path, map_location=None) -> dict:
@@ -58,6 +60,16 @@ def read_checkpoint(path, map_location=None) -> dict:
         raise CGAAError(f"{path}: not a checkpoint of openmm-cgaa train; choose another output folder")
     TRAINING.check(checkpoint.get("format", 1), path)
     return checkpoint
+
+
+def _move(checkpoint, folder):
+    """Name the checkpoints where they are now: else Lightning forgets which is best of a run that was moved."""
+    for state in checkpoint["callbacks"].values():
+        if "best_k_models" in state:
+            state["best_k_models"] = {str(folder / Path(p).name): score for p, score in state["best_k_models"].items()}
+            for name in ("best_model_path", "kth_best_model_path", "last_model_path"):
+                state[name] = state[name] and str(folder / Path(state[name]).name)
+            state["dirpath"] = str(folder)
 
 
 class SavedStop(Callback):

@@ -1,8 +1,6 @@
 """Files of older versions are read, files of later ones are refused: every kind of file, by one table."""
 
 import json
-import lzma
-from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -14,6 +12,7 @@ from openmm import app
 pytest.importorskip("lightning")
 
 from conftest import TINY_CONSERVING, tiny_model, topology_of
+from older import training_0_1_0
 
 from openmm_cgaa import CGAAPotential, GrainMap
 from openmm_cgaa.data.dataset import Dataset, Trajectory
@@ -30,22 +29,11 @@ from openmm_cgaa.simulation.run import Settings
 from openmm_cgaa.training.checkpoints import AtomicCheckpointIO, read_checkpoint
 from openmm_cgaa.training.config import load_config
 from openmm_cgaa.training.module import Distillation
-from openmm_cgaa.training.train import train
 from openmm_cgaa.units import ANGSTROM_PER_NM
 
 FILES = Path(__file__).parents[1] / "files"
 IDENTITY = {"name": "somebody", "settings": {}, "versions": {}, "weights_sha256": ""}
 LABEL = Label(-1.5, np.ones((3, 3), np.float32), None, 0.1)
-
-
-def unpacked(folder):
-    """The checkpoint of version 0.1.0 after two of four steps, and its configuration beside it."""
-    source = FILES / "training_0.1.0"
-    (folder / "run").mkdir()
-    for name in ("last.ckpt", "best.ckpt"):  # after one validation they are the same
-        (folder / "run" / name).write_bytes(lzma.decompress((source / "last.ckpt.xz").read_bytes()))
-    (folder / "train.yaml").write_bytes((source / "train.yaml").read_bytes())
-    return folder / "run/last.ckpt"
 
 
 class Kind:
@@ -143,7 +131,7 @@ class Run(Kind):
 
 class Training(Kind):
     def write(self):
-        unpacked(self.folder)
+        training_0_1_0(self.folder)
         network, checkpoint = build_network(TINY_CONSERVING, self.liquid.grain_map().types), {}
         Distillation(network, load_config(self.folder / "train.yaml")).on_save_checkpoint(checkpoint)
         AtomicCheckpointIO().save_checkpoint(checkpoint, self.path)
@@ -152,7 +140,7 @@ class Training(Kind):
         return read_checkpoint(self.path)["run"]["max_steps"]
 
     def write_old(self):
-        self.path.write_bytes(unpacked(self.folder).read_bytes())
+        self.path.write_bytes(training_0_1_0(self.folder).read_bytes())
 
 
 class Round(Kind):
@@ -233,17 +221,3 @@ def test_the_page_shows_the_table():
     for known in FORMATS:
         row = f"| {known.what} | {known.mark} | {known.oldest} | `{known.where}` | {known.older} |"
         assert row in page, row
-
-
-def test_training_goes_on_from_a_checkpoint_of_version_0_1_0(tmp_path, ec_emc_240):
-    """Version 0.1.0 came to these errors in one go of four steps; its checkpoint is of another go, after two."""
-    unpacked(tmp_path)
-    frames = replace(ec_emc_240.sets[0].take([0, 1, 2]), trajectory=np.array([0, 0, 1]))
-    splits = [Trajectory("a", "liquid", "train"), Trajectory("b", "liquid", "validation")]
-    Dataset([frames], splits, ec_emc_240.teacher).save(tmp_path / "small.h5")
-    metadata = load_model(train(load_config(tmp_path / "train.yaml")))[1]
-    assert metadata["provenance"]["steps"] == metadata["provenance"]["steps_done"] == 4
-    errors = metadata["errors"]
-    assert errors["forces"] == pytest.approx(0.8458872437, rel=1e-5)
-    assert errors["energy_mev"] == pytest.approx(87.97317505, rel=1e-4)
-    assert errors["torque"] == pytest.approx(2.2455132008, rel=1e-5)
