@@ -65,7 +65,7 @@ def teacher_error(trajectory, grain_map, potential, teacher, folder, count=20, p
     count : int
         How many frames to label, at most.
     progress : callable, optional
-        Called with a `labelling.label.Status`.
+        Called with a `labelling.label.Progress`.
 
     Raises
     ------

@@ -30,6 +30,7 @@ def run(args):
     from ..engines import NOT_CONSERVING
     from ..errors import EngineError
     from ..host.files import check_spared
+    from ..host.torchstate import threads
     from ..potential import CGAAPotential
     from ..simulation.folder import FILES
     from ..simulation.run import INTRA_GROUP, Settings
@@ -39,8 +40,6 @@ def run(args):
     for name in () if args.resume else FILES:
         check_spared(Path(args.out, name), [args.topology, *args.templates, args.model])
     settings = Settings(**{field.name: getattr(args, field.name) for field in fields(Settings)})
-    if args.threads:
-        torch.set_num_threads(args.threads)
     topology, positions = read_structure(args.topology, args.templates)
     potential = CGAAPotential(args.model, precision=args.precision)
     if args.pressure is not None and not potential.conserving:
@@ -54,7 +53,7 @@ def run(args):
         "precision": args.precision,
         "backend": args.backend,
     }
-    with signals.deferred() as stop:
+    with threads(args.threads or torch.get_num_threads()), signals.deferred() as stop:
         done = simulate(system, topology, positions, args.out, settings, args.resume, provenance)
     if not done:
         text = f"{args.out} holds a checkpoint; go on with the same command and --resume"

@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import nullcontext, suppress
 from functools import cache
 from typing import NamedTuple
 
@@ -59,7 +59,7 @@ def attempt_as(identity, spec, settings, threads, job) -> Label | str:
     teacher = _loaded(spec, settings)
     if not same_teacher(teacher.identity, identity):
         raise EngineError(f"the workers have different teachers: {teacher.identity} and {identity}; install the same")
-    with _threads(threads):
+    with torch_threads(threads):
         return attempt(teacher, job)
 
 
@@ -68,15 +68,10 @@ def _loaded(spec, settings):
     return load_teacher(spec, **json.loads(settings))
 
 
-@contextmanager
-def _threads(count):
-    """Threads of torch, if the teacher uses it at all."""
-    torch = sys.modules.get("torch")
-    before = torch.get_num_threads() if torch else None
-    try:
-        if torch:
-            torch.set_num_threads(count)
-        yield
-    finally:
-        if torch:
-            torch.set_num_threads(before)
+def torch_threads(count):
+    """A context with so many threads of torch for this thread alone, if the teacher uses torch; its import is slow."""
+    if "torch" not in sys.modules:
+        return nullcontext()
+    from ..host.torchstate import threads
+
+    return threads(count)

@@ -1,10 +1,5 @@
 """Labels for frames: resumable, on one core, on many, or on a cluster."""
 
-import json
-from collections.abc import Callable
-from contextlib import contextmanager
-from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,12 +9,13 @@ from ..data.dataset import Dataset, frame_key
 from ..errors import DatasetError, EngineError
 from ..host.files import DATA_SET, check_outputs
 from ..inputs.ranges import PROCESSES, THREADS, Range
-from .attempt import Job, _threads, attempt, introduce
-from .parts import Label, Parts
-from .teachers import Teacher, load_teacher
+from .assembly import refused_path, write_output
+from .attempt import Job
+from .parts import Label, LabelFolder
+from .workers import hired, run_here
 
 
-class Status(NamedTuple):
+class Progress(NamedTuple):
     """How far the labelling has come; frames that were there already count as done."""
 
     frames: int
@@ -29,21 +25,14 @@ class Status(NamedTuple):
     failed: int
 
 
-class Engine(NamedTuple):
-    """Who computes: the teacher's identity, and ``run(jobs) -> iterator of (key, Label or reason of failure)``."""
-
-    identity: dict
-    run: Callable
-
-
 def label_dataset(
     frames_path, output_path, teacher, workers=1, threads=1, scheduler=None, settings=None, progress=None
 ) -> Dataset:
     """Label a file of frames with a teacher; killed at any moment it loses no more than the frames in work.
 
     Each finished frame is a file in ``OUTPUT.parts``, named by its contents; what lies there is not computed again.
-    At the end they become OUTPUT. Frames that the teacher fails on, and labels that `checks.check_labels` refuses, go
-    to ``OUTPUT.refused.h5`` (without OUTPUT's suffix), their reasons to its provenance. Periodic frames whose stress
+    At the end they become OUTPUT. Frames that the teacher fails on, and labels that `data.refusals` refuses, go to
+    ``OUTPUT.refused.h5`` (without OUTPUT's suffix), their reasons to its provenance. Periodic frames whose stress
     the teacher does not give have energy and forces alone; they are counted in the provenance. An interruption
     (Ctrl-C) makes OUTPUT of what there is, and is raised again.
 
@@ -66,7 +55,7 @@ def label_dataset(
     settings : dict, optional
         For `load_teacher`.
     progress : callable, optional
-        Called with a `Status` at the start and after each frame.
+        Called with a `Progress` at the start and after each frame.
 
     Returns
     -------
@@ -94,15 +83,15 @@ def label_dataset(
         numbers = frames.numbers
         jobs |= {k: Job(numbers, x, c) for k, x, c in zip(frames.keys(), frames.positions, frames.cell)}
     topologies = [(s.numbers, s.periodic, f"{frames_path}, set {i}") for i, s in enumerate(dataset.sets)]
-    with _engine(teacher, settings or {}, workers, threads, scheduler, topologies) as engine:
-        with parts.claim(engine.identity):
+    with hired(teacher, settings or {}, workers, threads, scheduler, topologies) as crew:
+        with parts.claim(crew.identity):
             try:
-                labels, failed = _finish(jobs, parts, engine.run, progress)
+                labels, failed = _finish(jobs, parts, crew.run, progress)
             except KeyboardInterrupt:
                 if labels := _read_parts(dataset, parts):
-                    _assemble(dataset, labels, {}, parts.teacher, output)
+                    write_output(dataset, labels, {}, parts.teacher, output)
                 raise
-            return _assemble(dataset, labels, failed, parts.teacher, output)
+            return write_output(dataset, labels, failed, parts.teacher, output)
 
 
 def assemble(frames_path, output_path) -> Dataset:
@@ -113,7 +102,7 @@ def assemble(frames_path, output_path) -> Dataset:
     dataset, parts = _open(Path(frames_path), Path(output_path))
     if parts.teacher is None:
         raise DatasetError(f"{parts.folder}: no labels there yet; run openmm-cgaa label without --partial first")
-    return _assemble(dataset, _read_parts(dataset, parts), {}, parts.teacher, Path(output_path))
+    return write_output(dataset, _read_parts(dataset, parts), {}, parts.teacher, Path(output_path))
 
 
 def label_frames(frames, teacher, folder, progress=None) -> list:
@@ -125,9 +114,9 @@ def label_frames(frames, teacher, folder, progress=None) -> list:
         Periodic in all directions or in none.
     teacher : Teacher
     folder : path
-        Of finished labels, see `parts.Parts`.
+        Of finished labels, see `parts.LabelFolder`.
     progress : callable, optional
-        Called with a `Status` at the start and after each frame.
+        Called with a `Progress` at the start and after each frame.
 
     Returns
     -------
@@ -145,8 +134,8 @@ def label_frames(frames, teacher, folder, progress=None) -> list:
     jobs = {k: Job(atoms.numbers, atoms.positions, cell) for k, atoms, cell in zip(keys, frames, cells)}
     for index, (atoms, cell) in enumerate(zip(frames, cells)):
         teacher.check(atoms.numbers, cell.any(), f"frame {index}")
-    with Parts(folder).claim(teacher.identity) as parts:
-        labels, failed = _finish(jobs, parts, lambda todo: _run_here(teacher, todo), progress)
+    with LabelFolder(folder).claim(teacher.identity) as parts:
+        labels, failed = _finish(jobs, parts, lambda todo: run_here(teacher, todo), progress)
     for index, key in enumerate(keys):
         if key in failed:
             raise DatasetError(f"frame {index}: {failed[key]}")
@@ -155,12 +144,8 @@ def label_frames(frames, teacher, folder, progress=None) -> list:
 
 def _open(frames_path, output):
     """The frames and the finished labels; OUTPUT must be free to be written."""
-    check_outputs([(output, DATA_SET), (_refused(output), DATA_SET)], [frames_path])
-    return Dataset.load(frames_path), Parts(output.with_name(output.name + ".parts"))
-
-
-def _refused(output):
-    return output.with_name(f"{output.stem}.refused.h5")
+    check_outputs([(output, DATA_SET), (refused_path(output), DATA_SET)], [frames_path])
+    return Dataset.load(frames_path), LabelFolder(output.with_name(output.name + ".parts"))
 
 
 def _read_parts(dataset, parts):
@@ -178,7 +163,7 @@ def _finish(jobs, parts, run, progress):
 
     def tell():
         if progress:
-            progress(Status(len(labels) + len(failed), len(jobs), atoms, all_atoms, len(failed)))
+            progress(Progress(len(labels) + len(failed), len(jobs), atoms, all_atoms, len(failed)))
 
     tell()
     for key, result in run(todo) if todo else ():
@@ -190,112 +175,3 @@ def _finish(jobs, parts, run, progress):
         atoms += len(jobs[key].numbers)
         tell()
     return labels, failed
-
-
-@contextmanager
-def _engine(teacher, settings, workers, threads, scheduler, topologies):
-    """An `Engine` that has found all topologies (numbers, periodic, name) fit for its teacher."""
-    if workers == 1 and scheduler is None:
-        teacher = teacher if isinstance(teacher, Teacher) else load_teacher(teacher, **settings)
-        for topology in topologies:
-            teacher.check(*topology)
-        with _threads(threads):
-            yield Engine(teacher.identity, lambda jobs: _run_here(teacher, jobs))
-        return
-    if not isinstance(teacher, str):
-        raise EngineError("several workers load the teacher by themselves; give its name, not the teacher itself")
-    try:
-        from .cluster import connect, run
-    except ImportError as error:
-        raise EngineError(
-            f"several workers need the package {error.name}, which is not installed; install it with: "
-            "pip install 'openmm-cgaa[label]'"
-        ) from error
-    settings = json.dumps(settings, sort_keys=True)
-    with connect(workers, threads, scheduler) as client:
-        identity = client.submit(introduce, teacher, settings, topologies, pure=False).result()
-        yield Engine(identity, lambda jobs: run(client, teacher, settings, threads, identity, jobs))
-
-
-def _run_here(teacher, jobs):
-    for key, job in jobs.items():
-        yield key, attempt(teacher, job)
-
-
-def _assemble(dataset, labels, failed, teacher, output) -> Dataset:
-    """Write OUTPUT and what was refused; see `label_dataset`."""
-    from ..data.refusals import check_labels
-
-    if not labels:
-        reason = f"; the first failure: {next(iter(failed.values()))}" if failed else ""
-        raise DatasetError(f"{output}: not one of {len(dataset)} frames is labelled{reason}")
-    keys = [frames.keys() for frames in dataset.sets]
-    good = [s for frames, names in zip(dataset.sets, keys) for s in _labelled(frames, names, labels)]
-    bad = [s for frames, names in zip(dataset.sets, keys) if (s := _chosen(frames, names, failed))]
-    made = Dataset(good, dataset.trajectories, teacher)
-    reasons = {(r.set, r.frame): r.reason for r in check_labels(made)}
-    for index, frames in enumerate(bad, start=len(good)):
-        reasons |= {(index, i): failed[key] for i, key in enumerate(frames.keys())}
-    made.sets += bad
-    masks = [np.array([(index, i) in reasons for i in range(len(s))]) for index, s in enumerate(made.sets)]
-    unfinished = len(dataset) - len(made)
-    facts = {
-        "frames": len(made) - len(reasons),
-        "refused": len(reasons),
-        "unfinished": unfinished,
-        "without_stress": sum(len(s) for s in made.sets if s.labelled and s.periodic and s.stress is None),
-        "teacher_seconds": round(sum(label.seconds for label in labels.values()), 3),
-        "versions": {"openmm-cgaa": version("openmm-cgaa"), **(teacher.get("versions") or {})},
-    }
-    refused_path = _refused(output)
-    if reasons:
-        refused = made.keep(masks)
-        refused.provenance = dataset.provenance | {"labelling": facts, "refused": _listed(refused, made, reasons)}
-        refused.save(refused_path)
-    else:
-        refused_path.unlink(missing_ok=True)
-    if len(reasons) == len(made):
-        raise DatasetError(
-            f"{output}: all {len(made)} labels were refused and lie in {refused_path.name}; the first: "
-            f"{next(iter(reasons.values()))}"
-        )
-    kept = made.keep([~mask for mask in masks])
-    kept.provenance = dataset.provenance | {"labelling": facts}
-    kept.save(output)
-    return kept
-
-
-def _chosen(frames, keys, names):
-    chosen = [i for i, key in enumerate(keys) if key in names]
-    return replace(frames, energy=None, forces=None, stress=None).take(chosen) if chosen else None
-
-
-def _labelled(frames, keys, labels) -> list:
-    """The frames that have labels, with them: a set of those with a stress, and a set of those without."""
-    with_stress = {key for key in keys if key in labels and labels[key].stress is not None}
-    sets = []
-    for names in (with_stress, set(keys) & labels.keys() - with_stress):
-        chosen = _chosen(frames, keys, names)
-        if chosen is None:
-            continue
-        found = [labels[key] for key in keys if key in names]
-        sets.append(
-            replace(
-                chosen,
-                energy=np.array([label.energy for label in found]),
-                forces=np.array([label.forces for label in found]),
-                stress=np.array([label.stress for label in found]) if names is with_stress else None,
-            )
-        )
-    return sets
-
-
-def _listed(refused, made, reasons):
-    """Reasons as JSON, in the order of the refused frames: set and frame count within their own file."""
-    texts = iter([reasons[key] for key in sorted(reasons)])
-    names = [t.name for t in refused.trajectories]
-    return [
-        {"set": index, "frame": i, "trajectory": names[t], "time": float(time), "reason": next(texts)}
-        for index, frames in enumerate(refused.sets)
-        for i, (t, time) in enumerate(zip(frames.trajectory, frames.time))
-    ]

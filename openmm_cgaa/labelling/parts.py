@@ -33,7 +33,7 @@ class Label(NamedTuple):
     seconds: float
 
 
-class Parts:
+class LabelFolder:
     """The labels of a folder; whatever is killed, each file is whole or absent.
 
     Parameters

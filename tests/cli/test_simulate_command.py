@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from openmm import app
 
 from openmm_cgaa.cli import main
@@ -53,6 +54,13 @@ def test_respa(box, tiny_conserving_path, tiny_published_path, tmp_path, capsys)
     assert simulate(box, tiny_conserving_path, tmp_path / "a", "--picoseconds 6e-5 --inner-steps 2") == 0
     assert simulate(box, tiny_published_path, tmp_path / "b", "--picoseconds 6e-5 --inner-steps 2") == 2
     assert "intraForceGroup" in capsys.readouterr().err
+
+
+def test_threads_are_those_of_the_command_alone(box, tiny_conserving_path, tmp_path, monkeypatch):
+    before, seen = torch.get_num_threads(), []
+    monkeypatch.setattr("openmm_cgaa.simulation.run.run", lambda *_: seen.append(torch.get_num_threads()) or True)
+    assert simulate(box, tiny_conserving_path, tmp_path / "a", f"--threads {before + 2}") == 0
+    assert seen == [before + 2] and torch.get_num_threads() == before
 
 
 def test_torch_backend_runs(box, tiny_conserving_path, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 
 from openmm_cgaa.data import Dataset, Frames, Trajectory
 from openmm_cgaa.errors import DatasetError
-from openmm_cgaa.labelling.parts import Label, Parts
+from openmm_cgaa.labelling.parts import Label, LabelFolder
 
 ARRAYS = ("positions", "cell", "trajectory", "time", "temperature", "energy", "forces", "stress")
 TOPOLOGY = ("elements", "bonds", "residues", "residue_names")
@@ -271,7 +271,7 @@ KEY = 24 * "a"
 
 @pytest.fixture
 def parts(tmp_path):
-    parts = Parts(tmp_path)
+    parts = LabelFolder(tmp_path)
     parts.write(KEY, LABEL)
     return parts
 

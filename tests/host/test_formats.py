@@ -20,7 +20,7 @@ from openmm_cgaa.engines.saved import load_system
 from openmm_cgaa.errors import CGAAError
 from openmm_cgaa.host import formats
 from openmm_cgaa.host.formats import FORMATS, Format
-from openmm_cgaa.labelling.parts import Label, Parts
+from openmm_cgaa.labelling.parts import Label, LabelFolder
 from openmm_cgaa.model.file import load_model
 from openmm_cgaa.nn import build_network
 from openmm_cgaa.pipeline import active
@@ -101,11 +101,11 @@ class DataSet(Kind):
 
 class Labels(Kind):
     def write(self):
-        with Parts(self.path).claim(IDENTITY) as parts:
+        with LabelFolder(self.path).claim(IDENTITY) as parts:
             parts.write("key", LABEL)
 
     def read(self):
-        with Parts(self.path).claim(IDENTITY) as parts:
+        with LabelFolder(self.path).claim(IDENTITY) as parts:
             assert parts.teacher == IDENTITY
             return parts.read("key", 3).energy
 

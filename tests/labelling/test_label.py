@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from openmm_cgaa.cli import main
 from openmm_cgaa.data.dataset import Dataset, Frames, Trajectory
 from openmm_cgaa.errors import DatasetError, EngineError, OutputError
 from openmm_cgaa.labelling.label import label_dataset, label_frames
-from openmm_cgaa.labelling.parts import Parts
+from openmm_cgaa.labelling.parts import LabelFolder
 from openmm_cgaa.labelling.teachers import Teacher, load_teacher
 
 ase = pytest.importorskip("ase")
@@ -103,6 +104,25 @@ def test_labels_stand_beside_what_was_known_of_the_frames(frames_path, output, l
     label_dataset(frames_path, output, SPRINGS, settings={"stiffness": 2.0})
     assert len(log()) == 8  # nothing was computed again
     assert not (output.parent / "labels.refused.h5").exists()
+
+
+def test_threads_are_those_of_the_labelling_alone(frames_path, output):
+    """As long as it runs, and on its own thread: others of the process keep theirs."""
+    import torch
+    from springs import Springs
+
+    before, seen = torch.get_num_threads(), set()
+
+    class Watching(Springs):
+        def calculate(self, *given, **more):
+            other = threading.Thread(target=lambda: seen.add(("beside", torch.get_num_threads())))
+            other.start()
+            other.join()
+            seen.add(("here", torch.get_num_threads()))
+            super().calculate(*given, **more)
+
+    label_dataset(frames_path, output, Teacher(Watching(), load_teacher(SPRINGS).identity), threads=before + 2)
+    assert seen == {("here", before + 2), ("beside", before)} and torch.get_num_threads() == before
 
 
 def test_a_frame_that_is_there_twice_is_computed_once(tmp_path, output, log):
@@ -258,7 +278,7 @@ def test_labels_of_another_teacher_are_not_mixed_in(frames_path, output, capsys)
 
 def test_two_at_once_on_one_output(frames_path, output, log):
     identity = load_teacher(SPRINGS).identity
-    with Parts(f"{output}.parts").claim(identity):
+    with LabelFolder(f"{output}.parts").claim(identity):
         with pytest.raises(OutputError, match=f"process {os.getpid()} on .* works in it"):
             label_dataset(frames_path, output, SPRINGS)
     assert not log()
