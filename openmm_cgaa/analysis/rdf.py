@@ -1,6 +1,6 @@
 """Radial distributions between grain centers and between chosen atoms."""
 
-from itertools import combinations_with_replacement
+from itertools import combinations_with_replacement, product
 from typing import NamedTuple
 
 import mdtraj
@@ -10,6 +10,8 @@ from ..errors import GeometryError
 from ..mapping.whole import whole_frames
 
 CHUNK = 5_000_000  # distances in memory at a time
+POLAR = ("N", "O", "F")  # hydrogens on these make strong hydrogen bonds
+ACCEPTORS = ("N", "O", "F", "S", "Cl", "Br", "I")  # what hydrogens and ions go near to
 
 
 class RDF(NamedTuple):
@@ -99,6 +101,43 @@ def atom_pairs(topology, first, second) -> np.ndarray:
     residue = np.array([atom.residue.index for atom in topology.atoms])
     pairs = _pairs(np.asarray(first, dtype=int), np.asarray(second, dtype=int))
     return pairs[residue[pairs[:, 0]] != residue[pairs[:, 1]]]
+
+
+def contact_pairs(grain_map) -> dict:
+    """Pairs of atoms by which grains of different residues hold together, ``{"LI Li - EC O": int array [pairs, 2]}``.
+
+    For each pair of grain types: hydrogens and each element of `ACCEPTORS`, where the hydrogens are those on N, O or F,
+    or all of a type that has none there; and grains of one atom (ions) and each element of `ACCEPTORS`.
+    """
+    reaching = [_sites(kind) for kind in grain_map.types]
+    accepting = [{e: _slots(kind, e) for e in ACCEPTORS if e in kind.elements} for kind in grain_map.types]
+    out = {}
+    for a, b in product(range(len(grain_map.types)), repeat=2):
+        for (element, own), (other, slots) in product(reaching[a].items(), accepting[b].items()):
+            first, second = grain_map.members(a)[:, own].ravel(), grain_map.members(b)[:, slots].ravel()
+            pairs = _pairs(first, second)
+            pairs = pairs[grain_map.atom_grain[pairs[:, 0]] != grain_map.atom_grain[pairs[:, 1]]]
+            if len(pairs):
+                out[f"{grain_map.types[a].name} {element} - {grain_map.types[b].name} {other}"] = pairs
+    return out
+
+
+def _sites(kind) -> dict:
+    """Slots of a grain type that reach for an acceptor, by element: an ion, or hydrogens."""
+    if kind.num_slots == 1:
+        return {kind.elements[0]: [0]}
+    polar = {
+        slot
+        for bond in kind.bonds
+        for slot, other in (bond, bond[::-1])
+        if kind.elements[slot] == "H" and kind.elements[other] in POLAR
+    }
+    hydrogens = sorted(polar) or _slots(kind, "H")
+    return {"H": hydrogens} if hydrogens else {}
+
+
+def _slots(kind, element) -> list:
+    return [slot for slot, own in enumerate(kind.elements) if own == element]
 
 
 def carbonyl_oxygens(topology) -> np.ndarray:

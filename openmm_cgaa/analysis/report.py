@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import CGAAError
+from ..errors import CGAAError, EngineError
 from ..host.files import CURVES, FIGURE, SUMMARY, check_folder, check_output, check_spared, owned, write_bytes
 from ..neighbors.contacts import pairs_between, shortest_contact
 from ..simulation.folder import FILES
@@ -15,7 +15,7 @@ from ..structures.topologies import symbol
 from ..units import ANGSTROM_PER_NM
 from .bonds import bond_stability
 from .drift import energy_drift, mean
-from .rdf import atom_pairs, carbonyl_oxygens, center_pairs, grain_centers, radial_distribution
+from .rdf import atom_pairs, center_pairs, contact_pairs, grain_centers, radial_distribution
 
 MOTIONS = ("translation", "rotation", "vibration")
 
@@ -73,7 +73,9 @@ class Report:
         return data
 
 
-def analyze(folder, out=None, reference=None, model=None, teacher_frames=20, pairs=(), begin=0.0, tell=print) -> Report:
+def analyze(
+    folder, out=None, reference=None, model=None, teacher_frames=20, pairs=(), begin=0.0, tell=print, teacher=None
+) -> Report:
     """Analyse a run; what is missing is told and left out.
 
     Parameters
@@ -89,11 +91,15 @@ def analyze(folder, out=None, reference=None, model=None, teacher_frames=20, pai
     teacher_frames : int
         How many frames the teacher labels, evenly spaced; 0: none.
     pairs : list of (str, str)
-        MDTraj selections of atoms for further radial distributions; by default carbonyl O and H of other grains.
+        MDTraj selections of atoms for radial distributions besides those of grain centers; by default the hydrogens
+        and ions of each grain type with the atoms that accept them (`rdf.contact_pairs`).
     begin : float
         ps; what comes before is left out, but for the NVE run.
     tell : callable
         Takes a line of progress.
+    teacher : labelling.teachers.Teacher, optional
+        By default the one that the model names in its provenance. Where that cannot be made here, the section is left
+        out, and the reason is told.
 
     Returns
     -------
@@ -111,7 +117,7 @@ def analyze(folder, out=None, reference=None, model=None, teacher_frames=20, pai
         _bonds(run, report)
         _contacts(run, report)
         _distributions(run, report, reference, pairs)
-        _teacher(run, report, model, teacher_frames)
+        _teacher(run, report, model, teacher, teacher_frames)
         report.write()
     return report
 
@@ -214,7 +220,8 @@ def _distributions(run, report, reference, pairs):
         return report.skip("radial distributions: the run is not periodic")
     other = None if reference is None else read_reference(reference, run.trajectory.topology)
     wanted = {"centers": (center_pairs(run.grain_map), lambda trajectory: grain_centers(trajectory, run.grain_map))}
-    wanted["atoms"] = (_chosen_pairs(run.trajectory.topology, pairs), lambda trajectory: trajectory)
+    chosen = _chosen_pairs(run.trajectory.topology, pairs) if pairs else contact_pairs(run.grain_map)
+    wanted["atoms"] = (chosen, lambda trajectory: trajectory)
     numbers, lines = {}, []
     for kind, (chosen, points) in wanted.items():
         curves = _curves(points(run.trajectory), chosen)
@@ -243,14 +250,10 @@ def _curves(trajectory, chosen):
 
 
 def _chosen_pairs(topology, selections):
-    if not selections:
-        oxygens, hydrogens = carbonyl_oxygens(topology), topology.select("element H")
-        chosen = {"carbonyl O - H of other grains": atom_pairs(topology, oxygens, hydrogens)}
-    else:
-        chosen = {
-            f"{first} - {second}": atom_pairs(topology, _select(topology, first), _select(topology, second))
-            for first, second in selections
-        }
+    chosen = {
+        f"{first} - {second}": atom_pairs(topology, _select(topology, first), _select(topology, second))
+        for first, second in selections
+    }
     return {name: pairs for name, pairs in chosen.items() if len(pairs)}
 
 
@@ -276,25 +279,27 @@ def _write_curves(report, file, curves):
     write_bytes(report.out / file, ("\n".join(rows) + "\n").encode())
 
 
-def _teacher(run, report, model, frames):
+def _teacher(run, report, model, teacher, frames):
     if frames <= 0:
         return report.skip("error against the teacher: no frames asked for")
     model = model or run.provenance.get("model")
     if model is None:
         return report.skip("error against the teacher: run.json names no model; give --model")
-    missing = [name for name in ("ase", "sevenn", "dftd3") if find_spec(name) is None]
-    if missing:
-        return report.skip(f"error against the teacher: no {', '.join(missing)}; pip install 'openmm-cgaa[teacher]'")
-    from ..labelling.teachers import SEVENNET, load_teacher
+    from ..labelling.teachers import known_teacher
     from ..potential import CGAAPotential
     from .teacher_error import teacher_error
 
     potential, trajectory = CGAAPotential(model), run.trajectory
+    if teacher is None:
+        try:
+            teacher = known_teacher(potential.metadata["provenance"].get("teacher"))
+        except EngineError as error:
+            return report.skip(f"error against the teacher: {error}")
 
     def progress(status):
         report.tell(f"the teacher has labelled {status.frames} of {status.all_frames} frames")
 
-    teacher, folder = load_teacher(SEVENNET), report.out / "teacher.parts"
+    folder = report.out / "teacher.parts"
     error = teacher_error(trajectory, run.grain_map, potential, teacher, folder, frames, progress)
     numbers = error.summary()
     force, energy = numbers["force_eV_per_A"], numbers["energy_meV_per_atom"]
@@ -302,7 +307,7 @@ def _teacher(run, report, model, frames):
     relative = ", ".join(f"{name} {100 * x:.0f} %" for name, x in shares.items() if x is not None) + " of the teacher's"
     report.add(
         "teacher",
-        {"model": str(model), **numbers},
+        {"model": str(model), "teacher": teacher.identity, **numbers},
         f"force RMSE {force['component']:.3f} eV/Å per component over {numbers['frames']} frames "
         f"(rms force {numbers['teacher_force_eV_per_A']['component']:.3f})",
         "of it " + ", ".join(f"{name} {force[name]:.3f}" for name in MOTIONS) + f"; {relative}",

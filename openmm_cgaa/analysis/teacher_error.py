@@ -70,7 +70,7 @@ def teacher_error(trajectory, grain_map, potential, teacher, folder, count=20, p
     Raises
     ------
     EngineError
-        If ase is not installed.
+        If ase is not installed, or the teacher does not know these atoms.
     """
     try:
         from ase import Atoms
@@ -82,6 +82,7 @@ def teacher_error(trajectory, grain_map, potential, teacher, folder, count=20, p
     numbers = [atom.element.atomic_number for atom in trajectory.topology.atoms]
     cells = [None] * len(chosen) if boxes is None else boxes * ANGSTROM_PER_NM
     frames = [Atoms(numbers, xyz * ANGSTROM_PER_NM, cell=c, pbc=c is not None) for xyz, c in zip(positions, cells)]
+    teacher.check(np.array(numbers), boxes is not None, "the run")
     labels = label_frames(frames, teacher, folder, progress)
     teacher_energy = np.array([label.energy for label in labels])
     teacher_forces = np.array([label.forces for label in labels])

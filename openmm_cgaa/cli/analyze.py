@@ -1,7 +1,8 @@
 """``openmm-cgaa analyze RUN``: radial distributions, drift, temperatures, bonds and errors of a run."""
 
+from ..errors import CGAAError
 from ..inputs.ranges import Range
-from .options import add_number
+from .options import add_number, add_teacher, teacher_settings
 
 
 def add_arguments(parser):
@@ -9,6 +10,7 @@ def add_arguments(parser):
     parser.add_argument("--out", help="folder for figures and summary (default: RUN/analysis)")
     parser.add_argument("--reference", help="trajectory or a data set (.h5) of the same atoms, for comparison")
     parser.add_argument("--model", help="model to hold against the teacher (default: the one that made the run)")
+    add_teacher(parser, None, "the one that the model learned from")
     add_number(parser, "--teacher-frames", Range(int, 0, 10**6), 20, "frames to label, with 0 none")
     parser.add_argument(
         "--pairs",
@@ -17,19 +19,24 @@ def add_arguments(parser):
         default=[],
         metavar=("FIRST", "SECOND"),
         help="radial distribution between two MDTraj selections of different grains, may be given several times "
-        "(default: carbonyl O and H)",
+        "(default: hydrogens and ions with the atoms that accept them)",
     )
     add_number(parser, "--begin", Range(float, 0.0, 1e9, "ps"), 0.0, "leave out what comes before")
 
 
 def run(args):
     from ..analysis.report import analyze
+    from ..labelling.teachers import load_teacher
 
+    settings = teacher_settings(args)
+    if settings and not args.teacher:
+        raise CGAAError("--setting is for a teacher; name it with --teacher")
     report = analyze(
         args.run,
         out=args.out,
         reference=args.reference,
         model=args.model,
+        teacher=load_teacher(args.teacher, **settings) if args.teacher else None,
         teacher_frames=args.teacher_frames,
         pairs=args.pairs,
         begin=args.begin,

@@ -1,25 +1,16 @@
 """``openmm-cgaa label FRAMES.h5 OUTPUT.h5``: energies, forces and stresses of a teacher."""
 
-import json
 import sys
 
-from ..errors import CGAAError
 from ..host import signals
 from ..inputs.ranges import PROCESSES, THREADS, Range
-from .options import add_number
+from .options import add_number, add_teacher, teacher_settings
 
 
 def add_arguments(parser):
     parser.add_argument("frames", help="configurations (.h5), as openmm-cgaa sample writes them")
     parser.add_argument("output", help="labelled data set (.h5); run again after an interruption to go on")
-    parser.add_argument(
-        "--teacher",
-        default="sevennet-0-d3",
-        help="sevennet-0-d3, openmm:SYSTEM.xml, or an ASE calculator as package.module:Class (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--setting", action="append", default=[], metavar="KEY=VALUE", help="for the teacher; VALUE may be JSON"
-    )
+    add_teacher(parser, "sevennet-0-d3")
     add_number(parser, "--workers", Range(int, *PROCESSES), 1, "processes on this machine")
     add_number(parser, "--threads", Range(int, *THREADS), 1, "of each worker")
     parser.add_argument("--scheduler", metavar="ADDRESS", help="running Dask scheduler, tcp://HOST:PORT")
@@ -36,7 +27,7 @@ def run(args):
     if args.partial:
         dataset = assemble(args.frames, args.output)
     else:
-        settings = dict(_setting(text) for text in args.setting)
+        settings = teacher_settings(args)
         try:
             with _Bar() as bar:
                 dataset = label_dataset(
@@ -62,16 +53,6 @@ def run(args):
         print(f"not labelled yet: {facts['unfinished']} frames")
     else:
         print(f"the labels of single frames stay in {Path(args.output).name}.parts until you remove it")
-
-
-def _setting(text):
-    key, equals, value = text.partition("=")
-    if not equals or not key.isidentifier():
-        raise CGAAError(f"--setting {text}: expected KEY=VALUE, such as --setting dispersion=false")
-    try:
-        return key, json.loads(value)
-    except ValueError:
-        return key, value
 
 
 class _Bar:

@@ -1,6 +1,7 @@
 """Options of the command line: numbers with their ranges, settings from the fields of their dataclass."""
 
 import argparse
+import json
 import re
 from dataclasses import fields
 
@@ -37,3 +38,27 @@ def add_settings(parser, kind):
             add_number(parser, flag, range_of(kind, f.name), f.default, f.metadata["help"])
         else:
             parser.add_argument(flag, default=f.default, help=f.metadata["help"])
+
+
+def add_teacher(parser, default, default_in_words="%(default)s"):
+    """Options ``--teacher`` and ``--setting``, which `teacher_settings` reads."""
+    kinds = "sevennet-0-d3, openmm:SYSTEM.xml, or an ASE calculator as package.module:Class"
+    parser.add_argument("--teacher", default=default, help=f"{kinds} (default: {default_in_words})")
+    parser.add_argument(
+        "--setting", action="append", default=[], metavar="KEY=VALUE", help="for the teacher; VALUE may be JSON"
+    )
+
+
+def teacher_settings(args) -> dict:
+    """What ``--setting`` gives to `labelling.teachers.load_teacher`."""
+    return dict(_setting(text) for text in args.setting)
+
+
+def _setting(text):
+    key, equals, value = text.partition("=")
+    if not equals or not key.isidentifier():
+        raise CGAAError(f"--setting {text}: expected KEY=VALUE, such as --setting dispersion=false")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..data.dataset import describe_teacher, same_teacher
 from ..errors import EngineError
 
 SEVENNET = "sevennet-0-d3"
@@ -115,6 +116,35 @@ def load_teacher(spec, **settings) -> Teacher:
             "calculator as package.module:Class, such as ase.calculators.lj:LennardJones"
         )
     return _imported(spec, settings)
+
+
+def known_teacher(identity) -> Teacher:
+    """The teacher that labelled a data set or taught a model, made anew on this machine.
+
+    Parameters
+    ----------
+    identity : dict
+        As `Teacher.identity`; what a model's provenance holds. The first models have a text there.
+
+    Raises
+    ------
+    EngineError
+        It is not known, cannot be made here, or the one that is here has other weights.
+    """
+    advice = "name the teacher: --teacher NAME --setting KEY=VALUE, in Python teacher=load_teacher(NAME, KEY=VALUE)"
+    if not isinstance(identity, dict):
+        told = f"describes its teacher as {identity!r} alone" if identity else "does not say who its teacher is"
+        raise EngineError(f"the model {told}; {advice}")
+    try:
+        teacher = load_teacher(identity["name"], **identity.get("settings") or {})
+    except EngineError as error:
+        raise EngineError(f"{error}. The model learned from {describe_teacher(identity)}: {advice}") from error
+    if not same_teacher(teacher.identity, identity):
+        raise EngineError(
+            f"the model learned from {describe_teacher(identity)}, but here that name is "
+            f"{describe_teacher(teacher.identity)}; install the versions {identity.get('versions')}, or {advice}"
+        )
+    return teacher
 
 
 def sevennet_0_d3(dispersion=True, device="auto", fast=True):

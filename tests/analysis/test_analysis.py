@@ -8,7 +8,7 @@ from pathlib import Path
 import mdtraj
 import numpy as np
 import pytest
-from conftest import EC_EMC, LIQUID, topology_of
+from conftest import EC_EMC, LIQUID, TINY_CONSERVING, tiny_model, topology_of
 from openmm import app
 
 from openmm_cgaa import CGAAPotential
@@ -18,6 +18,7 @@ from openmm_cgaa.analysis.rdf import (
     atom_pairs,
     carbonyl_oxygens,
     center_pairs,
+    contact_pairs,
     grain_centers,
     half_height,
     radial_distribution,
@@ -28,7 +29,7 @@ from openmm_cgaa.building.boxes import classical_system
 from openmm_cgaa.cli import main
 from openmm_cgaa.data import Dataset
 from openmm_cgaa.errors import CGAAError, GeometryError, SimulationError
-from openmm_cgaa.labelling.teachers import Teacher
+from openmm_cgaa.labelling.teachers import Teacher, load_teacher
 from openmm_cgaa.mapping.grains import GrainMap
 from openmm_cgaa.simulation.read import read_reference, read_run
 from openmm_cgaa.simulation.run import Settings
@@ -114,6 +115,28 @@ def test_atom_pairs_leave_out_the_own_grain():
     oxygens = carbonyl_oxygens(topology)
     assert oxygens.tolist() == [1, 5, 9]
     assert len(atom_pairs(topology, oxygens, topology.select("element H"))) == 3 * 4
+    assert {name: len(pairs) for name, pairs in contact_pairs(GrainMap.from_mdtraj(topology)).items()} == {
+        "FOR H - FOR O": 12  # of a molecule without polar hydrogens all
+    }
+
+
+def test_contact_pairs_are_hydrogen_bonds_and_ions():
+    """Two methanols, of which only the hydrogen on oxygen counts; water; a salt; methane, which accepts nothing."""
+    methanol = ["C", "O", "H", "H", "H", "H"], [(0, 1), (0, 2), (0, 3), (0, 4), (1, 5)]
+    molecules = [methanol, methanol, (["O", "H", "H"], [(0, 1), (0, 2)]), (["Na"], []), (["Cl"], [])]
+    molecules.append((["C", *"HHHH"], [(0, k) for k in range(1, 5)]))
+    elements, bonds, residues = [], [], []
+    for number, (symbols, pairs) in enumerate(molecules):
+        bonds += [(i + len(elements), j + len(elements)) for i, j in pairs]
+        elements, residues = elements + symbols, residues + [number] * len(symbols)
+    grain_map = GrainMap.from_arrays(elements, bonds, residues, ["MEO", "MEO", "HOH", "NA", "CL", "MET"])
+    found = contact_pairs(grain_map)
+    assert {name: len(pairs) for name, pairs in found.items()} == {
+        **{"MEO H - MEO O": 2, "MEO H - HOH O": 2, "MEO H - CL Cl": 2},
+        **{"HOH H - MEO O": 4, "HOH H - CL Cl": 2, "MET H - MEO O": 8, "MET H - HOH O": 4, "MET H - CL Cl": 4},
+        **{"NA Na - MEO O": 2, "NA Na - HOH O": 1, "NA Na - CL Cl": 1, "CL Cl - MEO O": 2, "CL Cl - HOH O": 1},
+    }
+    assert found["MEO H - MEO O"].tolist() == [[1, 11], [5, 7]]
 
 
 def test_no_pairs_is_an_error():
@@ -205,7 +228,8 @@ def test_report_of_a_run_has_every_section_and_figure(run_folder, tmp_path, caps
     assert summary["drift"]["picoseconds"] == pytest.approx(0.095)
     assert 0.0 < summary["bonds"]["largest_deviation_A"] < 0.5
     assert 1.5 < summary["contacts"]["shortest_A"] < 2.5
-    assert set(summary["rdf"]) == {"EC-EC", "EC-EMC", "EMC-EMC", "carbonyl O - H of other grains"}
+    atoms = {f"{a} H - {b} O" for a in ("EC", "EMC") for b in ("EC", "EMC")}
+    assert set(summary["rdf"]) == {"EC-EC", "EC-EMC", "EMC-EMC"} | atoms
     names = {"temperatures.png", "drift.png", "bonds.png", "rdf_centers.png", "rdf_atoms.png"}
     assert {Path(path).name for path in summary["figures"]} == names
     assert all(Path(path).read_bytes()[:4] == b"\x89PNG" for path in summary["figures"])
@@ -247,6 +271,56 @@ def test_error_against_a_teacher_that_is_the_model_itself_is_zero(run_folder, ti
     assert numbers["energy_meV_per_atom"]["mean"] == pytest.approx(-1.0, abs=1e-4)
     figures.teacher_figure(error, run.trajectory.time[error.frames], tmp_path / "teacher.png")
     assert (tmp_path / "teacher.png").stat().st_size > 1000
+
+
+@pytest.fixture
+def taught(liquid, tmp_path):
+    """A function that makes a model file which names a teacher."""
+
+    def make(teacher):
+        provenance = {"teacher": teacher}
+        return tiny_model(tmp_path / "taught.safetensors", TINY_CONSERVING, liquid, provenance=provenance)
+
+    return make
+
+
+def test_the_teacher_is_the_one_that_the_model_names(run_folder, taught, tmp_path):
+    pytest.importorskip("ase")
+    name, settings = "ase.calculators.lj:LennardJones", {"sigma": 1.5, "rc": 3.0}
+    model = taught(load_teacher(name, **settings).identity)
+    report = analyze(run_folder, tmp_path / "out", model=model, teacher_frames=2, tell=lambda line: None)
+    assert report.summary["teacher"]["teacher"]["name"] == name and report.summary["teacher"]["frames"] == 2
+    assert report.summary["teacher"]["teacher"]["settings"] == settings
+
+
+@pytest.mark.parametrize(
+    ("teacher", "reason"),
+    [
+        ({"name": "absent_package:Potential", "settings": {}}, "there is no module absent_package"),
+        ({"name": "ase.calculators.lj:LennardJones", "weights_sha256": "ab" * 32}, "weights abababab, but here"),
+        ("words of the first models", "describes its teacher as 'words of the first models' alone"),
+        (None, "does not say who its teacher is"),
+    ],
+    ids=["absent", "other", "text", "none"],
+)
+def test_a_teacher_that_cannot_be_made_here_is_told_with_advice(run_folder, taught, tmp_path, teacher, reason, capsys):
+    pytest.importorskip("ase")
+    model = str(taught(teacher))
+    arguments = ["analyze", str(run_folder), "--out", str(tmp_path / "out"), "--model", model, "--teacher-frames", "1"]
+    assert main(arguments) == 0
+    assert reason in capsys.readouterr().out
+    report = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert "teacher" not in report and "rdf" in report
+    told = next(line for line in report["left_out"] if "teacher" in line)
+    assert "--teacher NAME --setting KEY=VALUE" in told
+    if teacher is None:  # the advice, followed
+        assert main([*arguments, "--teacher", "ase.calculators.lj:LennardJones", "--setting", "sigma=1.5"]) == 0
+        assert "teacher" in json.loads((tmp_path / "out" / "summary.json").read_text())
+
+
+def test_settings_without_a_teacher_are_refused(run_folder, capsys):
+    assert main(["analyze", str(run_folder), "--setting", "sigma=1.5"]) == 2
+    assert "name it with --teacher" in capsys.readouterr().err
 
 
 def test_reading_what_is_no_run_or_damaged(run_folder, tmp_path, capsys):
