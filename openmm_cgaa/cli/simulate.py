@@ -27,7 +27,7 @@ def run(args):
 
     import torch
 
-    from ..engines import NOT_CONSERVING
+    from ..engines.guard import NOT_CONSERVING
     from ..errors import EngineError
     from ..host.files import check_spared
     from ..host.torchstate import threads

@@ -12,12 +12,12 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from ..errors import CGAADomainWarning, EngineError, GeometryError, GrainError
 from ..mapping.grains import GrainMap
 from ..model import checks
-from ..potential import CGAAPotential
+from ..model.loaded import LoadedModel
 from ..structures import geometry, lattice
 from ..structures.bonding import bonds_by_distance, molecules
 from ..units import ANGSTROM_PER_NM
-from . import NOT_CONSERVING
 from .binding import Binding
+from .guard import NOT_CONSERVING
 
 BROKEN = 1.4  # times the covalent radii: a longer bond is none, however hot the run
 JUMP = 0.5  # Å
@@ -46,7 +46,7 @@ class CGAACalculator(Calculator):
 
     def __init__(self, model, topology=None, precision: str = "double", device=None, **kwargs):
         super().__init__(**kwargs)
-        self.potential = model if isinstance(model, CGAAPotential) else CGAAPotential(model, precision, device)
+        self.potential = model if isinstance(model, LoadedModel) else LoadedModel(model, precision, device)
         self.implemented_properties = ["energy", "forces"]
         if self.potential.conserving:
             self.implemented_properties += ["free_energy", "stress"]

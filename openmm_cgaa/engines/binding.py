@@ -11,9 +11,11 @@ from dataclasses import replace
 import numpy as np
 
 from ..mapping import matching
+from ..mapping.grains import GrainMap
 from ..mapping.whole import unwrap
 from ..model import checks
-from ..model.evaluator import OwnLock
+from ..model.evaluator import Evaluator, OwnLock
+from ..model.loaded import LoadedModel
 from ..structures import geometry, lattice
 from ..units import ANGSTROM_PER_NM
 
@@ -85,24 +87,25 @@ class Binding:
 
     Parameters
     ----------
-    potential : CGAAPotential
+    model : LoadedModel
     grain_map : GrainMap
-        Matched to the potential's types.
+        Matched to the model's types.
     periodic : bool
     part : int
         0 the total, 1 the intra-grain term, 2 the rest.
     """
 
-    def __init__(self, potential, grain_map, periodic: bool, part: int = 0):
-        self.potential = potential
+    def __init__(self, model: LoadedModel, grain_map: GrainMap, periodic: bool, part: int = 0):
+        self.model = model
         self.grain_map = grain_map
         self.periodic = periodic
         self.part = part
-        self.slots = None if potential.permutation_invariant else Slots(grain_map)
-        self.evaluator = None
+        self.slots = None if model.permutation_invariant else Slots(grain_map)
+        self.evaluator: Evaluator | None = None
+        self.evaluated = grain_map  # the map of that evaluator
         self.lock = OwnLock()  # several Contexts of one System share what follows
 
-    def __call__(self, positions: np.ndarray, box: np.ndarray | None):
+    def __call__(self, positions: np.ndarray, box: np.ndarray | None) -> Evaluator:
         """The `Evaluator` for this geometry (nm); the first one is checked.
 
         Raises
@@ -113,13 +116,13 @@ class Binding:
             if self.evaluator is None:
                 positions = geometry.check_positions(positions, self.grain_map.num_atoms)
                 checks.check_extent(self.grain_map, positions, geometry.check_box(box))
-            grain_map = self.grain_map
+            grain_map = self.evaluated
             if self.slots is not None:
                 grain_map = self.slots(positions * ANGSTROM_PER_NM, None if box is None else box * ANGSTROM_PER_NM)
-            if self.evaluator is None or grain_map is not self.grain_map:
+            if self.evaluator is None or grain_map is not self.evaluated:
                 before = self.evaluator
-                self.evaluator = self.potential.evaluator(grain_map, self.periodic, self.part)
+                self.evaluator = self.model.evaluator(grain_map, self.periodic, self.part)
                 if before is not None:
                     self.evaluator.check = before.check  # equal atoms have changed places: this is no new start
-                self.grain_map = grain_map
+                self.evaluated = grain_map
             return self.evaluator

@@ -32,12 +32,14 @@ class CGAAImpl(MLPotentialImpl):
     """One model in OpenMM-ML; ``createSystem`` and ``createMixedSystem`` take the options of `addForces`."""
 
     def __init__(self, model, precision: str, device):
-        from ..potential import CGAAPotential
+        from ..model.loaded import LoadedModel
 
-        self.potential = CGAAPotential(model, precision, device)
+        self.model = LoadedModel(model, precision, device)
 
     def addForces(self, topology, system, atoms, forceGroup, **args):
         """As `CGAAPotential.addForces`; ``atoms`` must be whole residues."""
+        from .systems import add_forces
+
         if unknown := sorted(set(args) - OPTIONS):
             raise EngineError(
                 f"CGAA models have no option {', '.join(unknown)}; they have {', '.join(sorted(OPTIONS))}"
@@ -51,7 +53,7 @@ class CGAAImpl(MLPotentialImpl):
             )
         # interpolate=True copies the forces, which openmmtorch 1.5 does not survive (docs/engines.md)
         args.setdefault("backend", "python")
-        self.potential.addForces(topology, system, atoms=atoms, forceGroup=forceGroup, **args)
+        add_forces(self.model, topology, system, atoms=atoms, forceGroup=forceGroup, **args)
 
     def getMLLongRange(self) -> bool:
         return False  # everything ends at the model's cutoffs

@@ -17,7 +17,7 @@ NAMES = ("CGAA", "CGAA intra-grain", "CGAA inter-grain")
 
 
 def check(system, grain_map, particles: list) -> None:
-    """Refuse a System whose forces the model would double; parameters as in `engines.add_forces`.
+    """Refuse a System whose forces the model would double; parameters as of `Placement`.
 
     Raises
     ------

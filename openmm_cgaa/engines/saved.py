@@ -65,19 +65,26 @@ def _shared(model: bytes) -> bytes:
     return model
 
 
-def plain(model, precision, device, fused, periodic, part, grain_map) -> dict:
-    """A `Computation` as plain data, with the model's bytes, so that it stands by itself."""
-    rest = {
-        "format": formats.SYSTEM.mark,
-        "precision": precision,
-        "device": device,
-        "fused": fused,
-        "periodic": periodic,
-        "part": part,
+def plain(binding) -> dict:
+    """A `Binding` as plain data, with the model's bytes, so that it stands by itself."""
+    model = binding.model
+    options = {"precision": model.precision, "device": model.device.type, "fused": model.fused}
+    return _plain_data(model.data, options | {"periodic": binding.periodic, "part": binding.part}, binding.grain_map)
+
+
+def plain_of_0_1_0(state: dict) -> dict:
+    """The same of what a pickle of version 0.1.0 holds, which had a `GrainMap` in it."""
+    options = {name: state[name] for name in ("precision", "device", "periodic", "part")}
+    return _plain_data(state["model"], options | {"fused": state.get("fused", True)}, state["grain_map"])
+
+
+def _plain_data(model: bytes, options: dict, grain_map: GrainMap) -> dict:
+    grains = {
         "type_index": grain_map.type_index.tolist(),
         "slots": [slots.tolist() for slots in grain_map.slots],
         "labels": list(grain_map.labels),
     }
+    rest = {"format": formats.SYSTEM.mark} | options | grains
     return rest | {"digest": _digest(rest), "model": model}
 
 
@@ -95,14 +102,16 @@ def make(state):
     ModelFileError
         The model in it cannot be used.
     """
-    from .pythonforce import Computation, Guard
+    from .binding import Binding
+    from .guard import Guard
+    from .pythonforce import Computation
 
     try:
         if state.keys() == {"guard"}:
             return Guard(state["guard"] if state["guard"] is None else np.array(state["guard"], dtype=float))
         rest = {key: value for key, value in state.items() if key not in ("digest", "model")}
         formats.SYSTEM.check(rest["format"], "the System")
-        found = potential(state["model"], rest["precision"], rest["device"], rest["fused"])
+        found = loaded_model(state["model"], rest["precision"], rest["device"], rest["fused"])
         if _digest(rest) != state["digest"]:
             raise ValueError("the checksum does not match")
         slots = [np.array(atoms, dtype=int) for atoms in rest["slots"]]
@@ -110,7 +119,7 @@ def make(state):
         if sizes != [len(atoms) for atoms in slots] or (np.sort(np.concatenate(slots)) != np.arange(sum(sizes))).any():
             raise ValueError("its grains are not those of its model")
         grain_map = GrainMap(found.types, np.array(rest["type_index"]), slots, rest["labels"], sum(sizes))
-        return Computation(found, grain_map, rest["periodic"], rest["part"])
+        return Computation(Binding(found, grain_map, rest["periodic"], rest["part"]))
     except CGAAError:
         raise
     except (AttributeError, LookupError, TypeError, ValueError) as error:
@@ -120,17 +129,17 @@ def make(state):
         ) from error
 
 
-def potential(model: bytes, precision: str, device: str, fused: bool):
-    """The potential of saved data; equal ones are made once in a process, because OpenMM never frees copied forces."""
+def loaded_model(model: bytes, precision: str, device: str, fused: bool):
+    """The `LoadedModel` of saved data; equal ones are made once in a process, as OpenMM never frees copied forces."""
     # CUDA in the file means the best there is where it is loaded
-    return _potential(bytes(model), precision, None if device == "cuda" else device, fused)
+    return _loaded_model(bytes(model), precision, None if device == "cuda" else device, fused)
 
 
 @lru_cache(maxsize=KEPT)
-def _potential(model, precision, device, fused):
-    from ..potential import CGAAPotential
+def _loaded_model(model, precision, device, fused):
+    from ..model.loaded import LoadedModel  # imports torch, which reading a System need not
 
-    return CGAAPotential(model, precision, device, fused)
+    return LoadedModel(model, precision, device, fused)
 
 
 class _PlainUnpickler(pickle.Unpickler):

@@ -1,5 +1,6 @@
 """OpenMM calls libtorch: `openmmtorch.TorchForce` with the model as TorchScript. No Python at a step."""
 
+import logging
 from typing import Tuple
 
 import openmm
@@ -7,9 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import EngineError
-from . import log
+from ..model.loaded import LoadedModel
 from .binding import Slots
-from .pythonforce import Guard
+from .guard import Guard
+from .placement import Placement
+
+log = logging.getLogger("openmm_cgaa")
 
 
 class Scattered(nn.Module):
@@ -55,8 +59,8 @@ class FreeModule(Scattered):
         return self.run(positions, torch.zeros(3, 3, dtype=positions.dtype, device=positions.device))
 
 
-def make_forces(potential, grain_map, box, particles, part, positions, use_cuda_graphs) -> list:
-    """A TorchForce, and a `Guard` beside it for a model without an energy; parameters as in `add_forces`.
+def make_forces(model: LoadedModel, place: Placement, part: int, use_cuda_graphs: bool) -> list:
+    """A TorchForce for a part of a model (0 the total), and a `Guard` beside it for a model without an energy.
 
     Raises
     ------
@@ -65,26 +69,24 @@ def make_forces(potential, grain_map, box, particles, part, positions, use_cuda_
     """
     import openmmtorch  # after torch, whose libraries it needs
 
-    if not potential.permutation_invariant:
-        if positions is None:
-            raise EngineError(
-                "this model tells equivalent atoms (such as the hydrogens of a methyl group) by the geometry of the "
-                "start, which TorchForce cannot see: give positions=, or use backend='python'"
-            )
-        grain_map = potential.aligned(grain_map, positions, box)
-    evaluator = potential.evaluator(grain_map, box is not None, part)
-    module = (FreeModule if box is None else PeriodicModule)(evaluator, particles).to(potential.device)
-    module = torch.jit.script(module.eval())
-    force = openmmtorch.TorchForce(module)
+    if not model.permutation_invariant and place.positions is None:
+        raise EngineError(
+            "this model tells equivalent atoms (such as the hydrogens of a methyl group) by the geometry of the "
+            "start, which TorchForce cannot see: give positions=, or use backend='python'"
+        )
+    grain_map = place.settled(model)
+    evaluator = model.evaluator(grain_map, place.periodic, part)
+    module = (PeriodicModule if place.periodic else FreeModule)(evaluator, place.particles).to(model.device)
+    force = openmmtorch.TorchForce(torch.jit.script(module.eval()))
     force.setOutputsForces(True)
-    force.setUsesPeriodicBoundaryConditions(box is not None)
+    force.setUsesPeriodicBoundaryConditions(place.periodic)
     if use_cuda_graphs:
         log.warning("useCUDAGraphs: not verified on CUDA; neighbour lists change their length, so capture may fail")
         force.setProperty("useCUDAGraphs", "true")
-    if potential.conserving:
+    if model.conserving:
         return [force]
-    slots = None if potential.permutation_invariant else Slots(grain_map)
-    guard = openmm.PythonForce(Guard(box, slots), {}, particles or list(range(grain_map.num_atoms)))
+    slots = None if model.permutation_invariant else Slots(grain_map)
+    guard = openmm.PythonForce(Guard(place.box, slots), {}, place.particles or list(range(grain_map.num_atoms)))
     guard.setName("CGAA guard")
-    guard.setUsesPeriodicBoundaryConditions(box is not None)
+    guard.setUsesPeriodicBoundaryConditions(place.periodic)
     return [force, guard]

@@ -79,6 +79,11 @@ def integer(value, name: str, low: int, high: int) -> int:
     return found
 
 
+def force_group(value, name: str) -> int:
+    """A force group of OpenMM; errors as of `integer`."""
+    return integer(value, name, 0, FORCE_GROUPS - 1)
+
+
 def flag(value, name: str) -> bool:
     """True or False; `EngineError` for what would only count as such (a word, a number)."""
     if not isinstance(value, bool | np.bool_):

@@ -61,14 +61,14 @@ def save_model(path, network, metadata: dict, half=False) -> None:
         Built by `build_network(metadata["config"], types)`.
     metadata : dict
         ``config`` (dict) and ``types`` (list of ``GrainType.to_dict()``); also ``provenance`` (data, seed, versions),
-        ``domain`` (what it was trained on, see `validation.check_domain`) and ``errors`` (on validation frames).
+        ``domain`` (what it was trained on, see `domain.outside`) and ``errors`` (on validation frames).
     half : bool
         Store the parameters (not the buffers) in float16, for networks of millions of weights; read back as float32.
 
     Raises
     ------
     ModelFileError
-        If the metadata lacks a part, is not JSON or nonsense (`modelschema`), or a weight is not finite.
+        If the metadata lacks a part, is not JSON or nonsense (`schema`), or a weight is not finite.
     OSError
         If the file cannot be written.
     """
@@ -116,7 +116,7 @@ def load_model(model) -> tuple:
     ------
     ModelFileError
         If the file is missing, truncated, altered, foreign, of a newer format, of an unknown network, or holds what
-        cannot be meant: weights that are not finite, a cutoff of zero, negative counts (`modelschema`).
+        cannot be meant: weights that are not finite, a cutoff of zero, negative counts (`schema`).
     """
     if isinstance(model, bytes):
         return load_model_bytes(model)

@@ -100,7 +100,7 @@ def _grain_type(entry, where) -> GrainType:
 
 
 def _check_domain(domain, names):
-    """As `training.domain.training_domain` makes it; all keys are optional."""
+    """As `training.coverage.training_domain` makes it; all keys are optional."""
     _expect(isinstance(domain.get("periodic", True), bool), "domain: periodic, expected true or false")
     species = domain.get("species", {})
     _expect(isinstance(species, dict) and set(species) <= names, f"domain: species, expected a dict of {sorted(names)}")

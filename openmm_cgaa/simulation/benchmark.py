@@ -12,7 +12,7 @@ import torch
 from openmm import app, unit
 
 from ..building.boxes import classical_system
-from ..engines import missing_torchforce
+from ..engines.backends import missing_torchforce
 from ..units import ANGSTROM_PER_NM
 
 STEP = 0.0005  # ps

@@ -17,7 +17,7 @@ def training_domain(dataset, types) -> dict:
     Returns
     -------
     dict
-        As `model.checks.check_domain` reads it. ``species``: lowest and highest fraction of all grains for each type;
+        As `model.domain.outside` reads it. ``species``: lowest and highest fraction of all grains for each type;
         ``compositions``: grains of each type, one dict for each kind of box, and ``densities`` of each of them,
         [lowest, highest] or None; ``density`` (g/cm3) and ``temperature`` (K): [lowest, highest] of all;
         ``temperatures``: each one; ``shortest_contact``: Å, between atoms of different grains; ``periodic``. All but

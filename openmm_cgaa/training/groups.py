@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..model.checks import SAME_FRACTION
+from ..model.domain import SAME_FRACTION
 
 DENSITY_STEP = 0.1  # g/cm3
 KNOWN = ("seen", "inside", "outside")  # one of training's values; within their range; beyond it
@@ -17,7 +17,7 @@ def frame_groups(dataset, types, domain: dict) -> tuple:
     types : list of GrainType
         The model's.
     domain : dict
-        As `domain.training_domain` makes it; a key that is missing leaves the question open. Without ``temperatures``
+        As `coverage.training_domain` makes it; a key that is missing leaves the question open. Without ``temperatures``
         one is at best inside, without ``densities`` all compositions have one range.
 
     Returns

@@ -9,7 +9,8 @@ import torch
 from advice import World, follow, rows
 from contexts import assert_same, classical, context_of, numbers
 
-from openmm_cgaa import CGAAPotential, engines
+from openmm_cgaa import CGAAPotential
+from openmm_cgaa.engines.backends import missing_torchforce
 from openmm_cgaa.model.evaluator import Evaluator
 from openmm_cgaa.model.file import bundled_models
 from openmm_cgaa.structures import lattice
@@ -101,16 +102,16 @@ def molecule_beyond_its_walls(w):
 @row("or use backend='python'", "useCUDAGraphs is a property of the torch backend; give backend='torch' with it")
 def backends(w):
     yield lambda: w.potential.createSystem(w.topology, useCUDAGraphs=True)
-    if engines.missing_torchforce() is None:
+    if missing_torchforce() is None:
         w.potential.createSystem(w.topology, useCUDAGraphs=True, backend="torch")
-    w.patch.setattr(engines, "missing_torchforce", lambda: "openmmtorch does not import")
+    w.patch.setattr("openmm_cgaa.engines.backends.missing_torchforce", lambda: "openmmtorch does not import")
     yield lambda: w.potential.createSystem(w.topology, backend="torch")
     w.potential.createSystem(w.topology, backend="python")
 
 
 @row("TorchForce cannot see: give positions=, or use backend='python'")
 def torchforce_of_a_model_with_ordered_slots(w):
-    if engines.missing_torchforce() is not None:
+    if missing_torchforce() is not None:
         pytest.skip("the extra torchforce is not installed")
     yield lambda: w.direct.createSystem(w.topology, backend="torch")
     w.direct.createSystem(w.topology, backend="torch", positions=w.positions)
@@ -119,7 +120,7 @@ def torchforce_of_a_model_with_ordered_slots(w):
 
 @row("make the System anew with positions=, or use backend='python', which follows them")
 def hydrogens_that_changed_places(w):
-    if engines.missing_torchforce() is not None:
+    if missing_torchforce() is not None:
         pytest.skip("the extra torchforce is not installed")
     bonded = {}
     for a, b in w.topology.bonds():

@@ -13,8 +13,8 @@ from conftest import TINY_CONSERVING, tiny_model
 from contexts import assert_same, backends, context_of, numbers, platforms
 from openmm import app, unit
 
-from openmm_cgaa import CGAAPotential, GrainMap, engines
-from openmm_cgaa.engines.pythonforce import Guard
+from openmm_cgaa import CGAAPotential, GrainMap
+from openmm_cgaa.engines.guard import Guard
 from openmm_cgaa.engines.torchforce import FreeModule, PeriodicModule
 from openmm_cgaa.errors import EngineError
 from openmm_cgaa.mapping.layout import layout_of
@@ -316,7 +316,7 @@ def test_torch_backend_needs_positions_to_tell_equal_atoms(tiny_published_path, 
 
 def test_auto_says_what_it_took_and_vain_requests_what_is_missing(tiny_conserving_path, solvent, monkeypatch, caplog):
     potential = CGAAPotential(tiny_conserving_path)
-    monkeypatch.setattr(engines, "missing_torchforce", lambda: "openmmtorch does not import")
+    monkeypatch.setattr("openmm_cgaa.engines.backends.missing_torchforce", lambda: "openmmtorch does not import")
     with caplog.at_level(logging.INFO, "openmm_cgaa"):
         system = potential.createSystem(solvent[0])
     assert any(isinstance(force, openmm.PythonForce) for force in system.getForces())

@@ -226,7 +226,7 @@ def test_copies_share_the_model(written):
     path, _ = written
     first, second = (pickle.loads(payload(path)) for _ in range(2))
     assert first.state["model"] is second.state["model"]
-    assert saved.make(first.state).potential is saved.make(second.state).potential
+    assert saved.make(first.state).binding.model is saved.make(second.state).binding.model
 
 
 def test_errors_of_loading_are_of_the_package(tmp_path):

@@ -11,8 +11,8 @@ from ase import Atoms
 from openmm import app, unit
 
 from openmm_cgaa import CGAAPotential
-from openmm_cgaa.engines import missing_torchforce
 from openmm_cgaa.engines.ase import CGAACalculator
+from openmm_cgaa.engines.backends import missing_torchforce
 from openmm_cgaa.mapping.grains import GrainMap
 from openmm_cgaa.mapping.layout import layout_of
 from openmm_cgaa.mapping.whole import network_positions

@@ -12,7 +12,8 @@ ase = pytest.importorskip("ase")
 from ase import Atoms  # noqa: E402
 from contexts import assert_same, context_of, numbers  # noqa: E402
 
-from openmm_cgaa import CGAAPotential, engines  # noqa: E402
+from openmm_cgaa import CGAAPotential  # noqa: E402
+from openmm_cgaa.engines import backends  # noqa: E402
 from openmm_cgaa.engines.ase import CGAACalculator  # noqa: E402
 from openmm_cgaa.engines.binding import Slots  # noqa: E402
 from openmm_cgaa.errors import CGAADomainWarning, GeometryError, GrainError  # noqa: E402
@@ -189,7 +190,7 @@ def test_slots_stay_in_a_run_and_follow_a_slow_turn(tiny_published_path, solvent
     assert [s.tolist() for s in last.slots] == [s.tolist() for s in fresh.slots]
 
 
-@pytest.mark.skipif(engines.missing_torchforce() is not None, reason="the extra torchforce is not installed")
+@pytest.mark.skipif(backends.missing_torchforce() is not None, reason="the extra torchforce is not installed")
 def test_torchforce_tells_that_it_cannot_follow(tiny_published_path, solvent):
     topology, positions, box = solvent
     potential = CGAAPotential(tiny_published_path)

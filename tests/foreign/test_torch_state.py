@@ -20,8 +20,8 @@ from ase import Atoms
 from openmm import app, unit
 
 from openmm_cgaa import CGAAPotential
-from openmm_cgaa.engines import missing_torchforce
 from openmm_cgaa.engines.ase import CGAACalculator
+from openmm_cgaa.engines.backends import missing_torchforce
 from openmm_cgaa.host.torchstate import building, threads
 from openmm_cgaa.units import ANGSTROM_PER_NM, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
 

@@ -5,9 +5,9 @@ import openmm
 import pytest
 from openmm import unit
 
-from openmm_cgaa import engines
+from openmm_cgaa.engines.backends import missing_torchforce
 
-extra = pytest.mark.skipif(engines.missing_torchforce() is not None, reason="the extra torchforce is not installed")
+extra = pytest.mark.skipif(missing_torchforce() is not None, reason="the extra torchforce is not installed")
 
 TORCH = pytest.param("torch", marks=extra)
 

@@ -1,0 +1,211 @@
+"""A trained model in memory, for any engine: its grains, its evaluators, its domain, where it is from."""
+
+import hashlib
+
+import numpy as np
+import torch
+
+from ..errors import EngineError
+from ..host.torchstate import building
+from ..inputs import arguments
+from ..mapping.grains import GrainMap, GrainType
+from ..structures import geometry
+from ..structures.lattice import reduced
+from ..units import ANGSTROM_PER_NM
+from . import checks, domain
+from .evaluator import Evaluator
+from .file import load_model_bytes, model_bytes
+
+DTYPES = {"single": torch.float32, "double": torch.float64}
+
+
+class LoadedModel:
+    """A trained model that knows no engine.
+
+    Parameters
+    ----------
+    model, precision, device, fused
+        As of `CGAAPotential`, which can make an OpenMM System, too.
+
+    Attributes
+    ----------
+    data : bytes
+        The model file.
+    source : str
+        Its name, for messages.
+    network : nn.Module
+        In evaluation mode, in the precision and on the device that were asked for.
+    permutation_invariant : bool
+        Whether equivalent atoms may sit in any of their slots; if not, the geometry tells which (`aligned`).
+    types, conserving, metadata
+        As of `CGAAPotential`.
+    """
+
+    @building()
+    def __init__(self, model, precision: str = "single", device=None, fused: bool = True):
+        arguments.choice(precision, "precision", DTYPES)
+        arguments.flag(fused, "fused")
+        if isinstance(model, bytes):
+            self.data, self.source = model, "from memory"
+        else:
+            self.data, self.source = model_bytes(arguments.path(model, "model")), str(model)
+        network, self.metadata = load_model_bytes(self.data, self.source)
+        self.precision = precision
+        self.device = _device(device)
+        self.fused = fused
+        self.types = [GrainType.from_dict(entry) for entry in self.metadata["types"]]
+        energies = network.type_energy.clone()
+        self.network = network.requires_grad_(False).to(self.device, DTYPES[precision])
+        # absolute totals of thousands of eV: stay in double precision, as the file has them
+        self.network.type_energy = energies.to(self.device)
+        self.conserving = bool(network.conserving)
+        # without this invariance equal atoms must sit in the slots that the reference geometry gives them
+        self.permutation_invariant = bool(getattr(network, "permutation_invariant", self.conserving))
+        self.told = set()  # what `evaluate` has warned of
+
+    def __repr__(self):
+        kinds = ", ".join(kind.name for kind in self.types)
+        forces = "conserving" if self.conserving else "direct forces"
+        return f"{type(self).__name__}({self.source!r}, {self.precision}, {self.device}): {forces}, knows {kinds}"
+
+    def grain_map(self, topology) -> GrainMap:
+        """The grains of a Topology or GrainMap on the model's types and slots.
+
+        Raises
+        ------
+        GrainError
+            Not a topology, residues that are no grains, or a grain that the model does not know.
+        """
+        grain_map = topology if isinstance(topology, GrainMap) else GrainMap.from_topology(topology)
+        return grain_map.match(self.types)
+
+    def evaluator(self, topology, periodic: bool, part: int = 0) -> Evaluator:
+        """The model bound to one Topology or GrainMap, in the potential's precision and on its device.
+
+        Parameters
+        ----------
+        topology : openmm.app.Topology or GrainMap
+            Slots of equivalent atoms are taken as they come: for a model that is not `permutation_invariant`, give a
+            map from ``grain_map(topology).align(positions, box)``.
+        periodic : bool
+        part : int
+            0 the total, 1 the intra-grain term with the reference energies, 2 the rest.
+        """
+        arguments.flag(periodic, "periodic")
+        if arguments.integer(part, "part", 0, 2) and not self.conserving:
+            raise EngineError(
+                f"model {self.source}: forces of a direct model are not split into an intra-grain energy and a rest; "
+                "only a conserving model has these parts (intraForceGroup, RESPA)"
+            )
+        return Evaluator(self.network, self.grain_map(topology), periodic, part, self.fused).to(self.device)
+
+    def evaluate(self, topology, positions, box=None) -> tuple:
+        """Energy and forces of one configuration, without any Context.
+
+        Parameters
+        ----------
+        topology : openmm.app.Topology or GrainMap
+            A GrainMap is the faster one to call many times.
+        positions : array [atoms, 3], nm, or Quantity
+        box : array [3, 3], nm, or Quantity, optional
+            Rows are the box vectors; None: not periodic.
+
+        Returns
+        -------
+        energy : float
+            kJ/mol, the teacher's absolute total.
+        forces : float64 array [atoms, 3]
+            kJ/mol/nm.
+
+        Raises
+        ------
+        GeometryError, GrainError
+        """
+        box = geometry.check_box(box)
+        if not isinstance(topology, GrainMap):
+            checks.check_periodicity(arguments.topology(topology), box)
+        box = None if box is None else reduced(box)
+        grain_map = self.grain_map(topology)
+        positions = geometry.check_positions(positions, grain_map.num_atoms)
+        checks.check_extent(grain_map, positions, box)
+        self.warn_domain(grain_map, box, positions, told=self.told)
+        evaluator = self.evaluator(self.aligned(grain_map, positions, box), box is not None)
+        energy, forces = evaluator(self.tensor(positions), None if box is None else self.tensor(box))
+        energy, forces = float(energy), forces.detach().double().cpu().numpy()
+        checks.check_finite(energy, forces, grain_map)
+        return energy, forces
+
+    def warn_domain(
+        self,
+        grain_map: GrainMap,
+        box: np.ndarray | None,
+        positions: np.ndarray | None = None,
+        whole: bool = True,
+        told: set | None = None,
+    ) -> None:
+        """One `CGAADomainWarning` that names what of a system (nm) lies outside of what the model was trained on.
+
+        Parameters
+        ----------
+        grain_map : GrainMap
+            Matched to the model's types.
+        box : array [3, 3], nm, or None
+        positions : array [atoms, 3], nm, optional
+            For the shapes of molecules.
+        whole : bool
+            False: these grains share the box with other particles, so that their density says nothing.
+        told : set, optional
+            What was said before, and is not said again of the same composition; it grows.
+        """
+        outside = domain.outside(self.metadata["domain"], self.types, grain_map, box, whole)
+        if positions is not None and hasattr(self.network, "ranges"):  # of networks with walls inside molecules
+            ranges = [(low.cpu().numpy(), high.cpu().numpy()) for low, high in self.network.ranges()]
+            outside |= domain.shapes_outside(ranges, grain_map, positions, box)
+        if told is not None:
+            composition = tuple(np.bincount(grain_map.type_index, minlength=len(self.types)).tolist())
+            outside = {what: text for what, text in outside.items() if (composition, what) not in told}
+            told.update((composition, what) for what in outside)
+        domain.warn(self.source, list(outside.values()))
+
+    def provenance(self) -> dict:
+        """What made a run's forces and what they were trained on, as `simulate` takes it.
+
+        ``model``, ``model_sha256``; of the training frames ``trained_contact`` (Å, the shortest between grains),
+        ``trained_temperature`` (K) and ``trained_density`` (g/cm3), both [lowest, highest]; None where it is not known.
+        """
+        trained = self.metadata["domain"]
+        return {
+            "model": self.source,
+            "model_sha256": hashlib.sha256(self.data).hexdigest(),
+            "trained_contact": trained.get("shortest_contact"),
+            "trained_temperature": trained.get("temperature"),
+            "trained_density": trained.get("density"),
+        }
+
+    def aligned(self, grain_map: GrainMap, positions: np.ndarray, box: np.ndarray | None) -> GrainMap:
+        """The map with equivalent atoms in the slots that this geometry (nm) gives them, where the model needs it."""
+        if self.permutation_invariant:
+            return grain_map
+        return grain_map.align(positions * ANGSTROM_PER_NM, None if box is None else box * ANGSTROM_PER_NM)
+
+    def tensor(self, values: np.ndarray) -> torch.Tensor:
+        """float64, on the potential's device: wrapping in single precision would lose digits."""
+        return torch.as_tensor(np.ascontiguousarray(values), dtype=torch.float64, device=self.device)
+
+
+def _device(device) -> torch.device:
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise EngineError(
+            f"device {arguments.described(device)}: {str(error).splitlines()[0]}; give 'cpu' or 'cuda'"
+        ) from None
+    if device.type not in ("cpu", "cuda"):
+        raise EngineError(f"device {str(device)!r}: models run on CPUs and by CUDA; give 'cpu' or 'cuda'")
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise EngineError(f"device {str(device)!r}: this torch ({torch.__version__}) finds no CUDA device; use 'cpu'")
+    if device.type == "cuda" and (device.index or 0) >= (number := torch.cuda.device_count()):
+        raise EngineError(f"device {str(device)!r}: torch finds {number} CUDA devices; give 'cuda:0' or 'cuda'")
+    return device
