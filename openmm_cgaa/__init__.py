@@ -1,22 +1,80 @@
-"""All-atom molecular dynamics in OpenMM by message passing between grains (CGAA-FF)."""
+"""All-atom molecular dynamics in OpenMM by message passing between grains (CGAA-FF).
+
+The names in `__all__` are the public ones (docs/api.md). All else may move from one version to the next.
+"""
 
 import importlib
+from typing import TYPE_CHECKING
 
-__all__ = ["CGAAPotential", "GrainMap", "GrainType", "load_system"]
+if TYPE_CHECKING:  # for editors and type checkers; at run time each name is imported when it is asked for
+    from .analysis.report import analyze as analyze
+    from .building.boxes import build as build
+    from .building.boxes import relax as relax
+    from .data.dataset import Dataset as Dataset
+    from .data.extxyz import export_xyz as export_xyz
+    from .data.extxyz import import_xyz as import_xyz
+    from .data.frames import Frames as Frames
+    from .data.frames import Trajectory as Trajectory
+    from .engines.ase import CGAACalculator as CGAACalculator
+    from .engines.saved import load_system as load_system
+    from .errors import CGAADomainWarning as CGAADomainWarning
+    from .errors import CGAAError as CGAAError
+    from .labelling.label import label as label
+    from .mapping.grains import GrainMap as GrainMap
+    from .mapping.grains import GrainType as GrainType
+    from .pipeline.active import improve as improve
+    from .potential import CGAAPotential as CGAAPotential
+    from .sampling.sample import sample as sample
+    from .simulation.run import SimulationSettings as SimulationSettings
+    from .simulation.run import simulate as simulate
+    from .structures.structure import read_structure as read_structure
+    from .structures.structure import write_structure as write_structure
+    from .structures.topologies import add_bonds as add_bonds
+    from .training.evaluation import evaluate as evaluate
+    from .training.train import train as train
+
+
 __version__ = "0.1.0"
 
 _HOMES = {
+    "CGAACalculator": "engines.ase",
+    "CGAADomainWarning": "errors",
+    "CGAAError": "errors",
     "CGAAPotential": "potential",
+    "Dataset": "data.dataset",
+    "Frames": "data.frames",
     "GrainMap": "mapping.grains",
     "GrainType": "mapping.grains",
+    "SimulationSettings": "simulation.run",
+    "Trajectory": "data.frames",
+    "add_bonds": "structures.topologies",
+    "analyze": "analysis.report",
+    "build": "building.boxes",
+    "evaluate": "training.evaluation",
+    "export_xyz": "data.extxyz",
+    "import_xyz": "data.extxyz",
+    "improve": "pipeline.active",
+    "label": "labelling.label",
     "load_system": "engines.saved",
+    "read_structure": "structures.structure",
+    "relax": "building.boxes",
+    "sample": "sampling.sample",
+    "simulate": "simulation.run",
+    "train": "training.train",
+    "write_structure": "structures.structure",
 }
+__all__ = list(_HOMES)
 
 
 def __getattr__(name):
     # on demand: OpenMM-ML imports this package at each `import openmmml`, which must not cost an import of torch
     if name in _HOMES:
-        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+        try:
+            return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+        except ImportError as error:
+            from .errors import MissingPackageError
+
+            raise MissingPackageError.of(error) from error
     if not name.startswith("_"):
         try:  # messages name functions by their modules, and people have imported the package alone
             return importlib.import_module(f"{__name__}.{name}")
@@ -24,3 +82,7 @@ def __getattr__(name):
             if error.name != f"{__name__}.{name}":
                 raise
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

@@ -1,5 +1,10 @@
 """Errors that a user can act on. Each message says what was wrong, where, what was expected and what to do."""
 
+EXTRAS = {  # packages that an installation may lack, and what brings them
+    **{"lightning": "train", "ase": "ase", "sevenn": "teacher", "dftd3": "teacher", "matplotlib": "plot"},
+    **{"dask": "label", "distributed": "label", "rdkit": "build", "packmol": "build"},
+}
+
 
 class CGAAError(ValueError):
     """Base of every error that openmm_cgaa raises on bad input."""
@@ -31,6 +36,17 @@ class SimulationError(CGAAError):
 
 class OutputError(CGAAError, OSError):
     """A file or folder cannot be written, must not be replaced, or belongs to another process at the moment."""
+
+
+class MissingPackageError(CGAAError, ImportError):
+    """A package that only some installations have is not there."""
+
+    @classmethod
+    def of(cls, error: ImportError) -> "MissingPackageError":
+        """What to tell of an import that failed: the extra that brings the package."""
+        extra = EXTRAS.get((error.name or "").split(".")[0])
+        advice = f"pip install 'openmm-cgaa[{extra}]'" if extra else "it is part of a whole installation; install anew"
+        return cls(f"the package {error.name or error} cannot be imported ({error}): {advice}")
 
 
 class CGAADomainWarning(UserWarning):

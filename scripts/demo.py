@@ -10,17 +10,20 @@ import sys
 import time
 from pathlib import Path
 
+import openmm
 import torch
 from openmm import app
 
-from openmm_cgaa import CGAAPotential
-from openmm_cgaa.analysis.report import analyze
-from openmm_cgaa.building.boxes import build, classical_system, relax
-from openmm_cgaa.errors import CGAAError
-from openmm_cgaa.simulation.benchmark import best_platform, time_openmm
-from openmm_cgaa.simulation.run import Settings
-from openmm_cgaa.simulation.run import run as simulate
-from openmm_cgaa.structures.structure import read_structure
+from openmm_cgaa import (
+    CGAAError,
+    CGAAPotential,
+    SimulationSettings,
+    analyze,
+    build,
+    read_structure,
+    relax,
+    simulate,
+)
 
 MODEL = "ec-emc-lipf6"
 SYSTEM = Path(__file__).parents[1] / "systems/ec_emc_lipf6"
@@ -49,17 +52,17 @@ def main():
     positions = relax(topology, packed, forcefield, threads=THREADS)
     say("5 ps of the classical force field, for comparison")
     common = {"threads": THREADS, "report_interval": 20}
-    peer = classical_system(topology, forcefield)
-    simulate(peer, topology, positions, OUT / "classical", Settings(picoseconds=5.0, **common))
+    peer = forcefield.createSystem(topology, nonbondedMethod=app.PME, nonbondedCutoff=0.9)
+    simulate(peer, topology, positions, OUT / "classical", SimulationSettings(picoseconds=5.0, **common))
 
     system = potential.createSystem(topology, positions=positions)
-    ms, _ = time_openmm(system, topology, positions, best_platform(), THREADS, steps=50)
+    ms = time_step(system, positions)
     share = min(1.0, RUN_SECONDS / (16_000 * ms / 1000))  # of 8 ps at 0.5 fs
     nvt, nve = (max(0.5, round(2 * picoseconds * share) / 2) for picoseconds in (3.0, 5.0))
     say(f"{ms:.1f} ms/step; {nvt:g} ps NVT at 300 K and {nve:g} ps NVE on {MODEL}")
     if share < 1:
         say("(what ten minutes leave here; the error of the drift will be wide)")
-    settings = Settings(picoseconds=nvt, nve_picoseconds=nve, **common)
+    settings = SimulationSettings(picoseconds=nvt, nve_picoseconds=nve, **common)
     simulate(system, topology, positions, OUT / "run", settings, provenance=potential.provenance())
 
     say(f"analysis; the teacher labels {FRAMES} frames")
@@ -67,6 +70,18 @@ def main():
     report = analyze(OUT / "run", reference=reference, begin=min(1.0, nvt / 2), teacher_frames=FRAMES, tell=say)
     say("done\n")
     print((report.out / "summary.txt").read_text())
+
+
+def time_step(system, positions, steps=50):
+    """Milliseconds of a step on the platform that OpenMM takes by itself."""
+    integrator = openmm.LangevinMiddleIntegrator(300.0, 1.0, 0.0005)
+    context = openmm.Context(system, integrator)
+    context.setPositions(positions)
+    integrator.step(5)
+    start = time.perf_counter()
+    integrator.step(steps)
+    context.getState(positions=True)  # an accelerator has finished by then
+    return 1000.0 * (time.perf_counter() - start) / steps
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 import ase.io
 import numpy as np
 
-from openmm_cgaa.data import Dataset, Frames, Trajectory
+from openmm_cgaa import Dataset, Frames, Trajectory
 
 IONS = {
     "LI": {"elements": ["Li"], "bonds": []},

@@ -14,8 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Polygon
 from scipy.spatial import ConvexHull
 
-from openmm_cgaa import CGAAPotential
-from openmm_cgaa.data import Dataset
+from openmm_cgaa import CGAAPotential, Dataset
 
 TEST = Path(__file__).parents[1] / "systems/ec_emc_lipf6/data/liquids_test.h5"
 MODEL = "ec-emc-lipf6"

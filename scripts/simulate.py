@@ -8,8 +8,7 @@ import sys
 from openmm import LangevinMiddleIntegrator, unit
 from openmm.app import DCDReporter, Simulation, StateDataReporter
 
-from openmm_cgaa import CGAAPotential
-from openmm_cgaa.structures.structure import read_structure, write_structure
+from openmm_cgaa import CGAAPotential, read_structure, write_structure
 
 structure_file, model = sys.argv[1:3]  # bonds must be in the file, as `systems/ec_emc/build.py` writes them
 steps = int(sys.argv[3]) if len(sys.argv) > 3 else 10_000

@@ -81,7 +81,7 @@ def analyze(
     Parameters
     ----------
     folder : path
-        Output of `simulation.run`.
+        Output of `simulate`.
     out : path, optional
         ``FOLDER/analysis`` by default.
     reference : path, optional

@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-from ..errors import CGAAError
+from ..errors import CGAAError, MissingPackageError
 from ..host import signals
 from .options import Parser
 from .terminal import usable, words
@@ -20,10 +20,6 @@ COMMANDS = {
     "simulate": "molecular dynamics with a model",
     "analyze": "radial distributions, drift, temperatures and errors of a run",
     "benchmark": "time per step beside the teacher and a classical force field",
-}
-EXTRAS = {  # packages that an installation may lack, and what brings them
-    **{"lightning": "train", "ase": "ase", "sevenn": "teacher", "dftd3": "teacher", "matplotlib": "plot"},
-    **{"dask": "label", "distributed": "label", "rdkit": "build", "packmol": "build"},
 }
 
 
@@ -75,7 +71,5 @@ def _sentence(error) -> str | None:
     if isinstance(error, RecursionError):
         return f"what was read is nested too deep ({error})"
     if isinstance(error, ImportError):
-        extra = EXTRAS.get((error.name or "").split(".")[0])
-        advice = f"pip install 'openmm-cgaa[{extra}]'" if extra else "it is part of a whole installation; install anew"
-        return f"the package {error.name or error} cannot be imported ({error}): {advice}"
+        return str(MissingPackageError.of(error))
     return None

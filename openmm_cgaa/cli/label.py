@@ -22,7 +22,7 @@ def add_arguments(parser):
 def run(args):
     from pathlib import Path
 
-    from ..labelling.label import assemble, label_dataset
+    from ..labelling.label import assemble, label
 
     if args.partial:
         dataset = assemble(args.frames, args.output)
@@ -30,7 +30,7 @@ def run(args):
         settings = teacher_settings(args)
         try:
             with _Bar() as bar:
-                dataset = label_dataset(
+                dataset = label(
                     args.frames,
                     args.output,
                     args.teacher,

@@ -7,13 +7,13 @@ TEMPLATES = "structure files with bonds, of molecules that have none in TOPOLOGY
 
 
 def add_arguments(parser):
-    from ..simulation.run import Settings
+    from ..simulation.run import SimulationSettings
 
     parser.add_argument("topology", help="topology and coordinates, PDBx/mmCIF or PDB, bonds included")
     parser.add_argument("--templates", nargs="+", default=(), metavar="FILE", help=TEMPLATES)
     parser.add_argument("--model", required=True, help="name of a bundled model, or a model file")
     parser.add_argument("--out", required=True, help="folder of the run")
-    add_settings(parser, Settings)
+    add_settings(parser, SimulationSettings)
     parser.add_argument("--backend", choices=["auto", "torch", "python"], default="auto")
     parser.add_argument("--precision", choices=["single", "double"], default="single")
     parser.add_argument("--resume", action="store_true", help="go on with the run in the folder")
@@ -33,13 +33,12 @@ def run(args):
     from ..host.torchstate import threads
     from ..potential import CGAAPotential
     from ..simulation.folder import FILES
-    from ..simulation.run import INTRA_GROUP, Settings
-    from ..simulation.run import run as simulate
+    from ..simulation.run import INTRA_GROUP, SimulationSettings, simulate
     from ..structures.structure import read_structure
 
     for name in () if args.resume else FILES:
         check_spared(Path(args.out, name), [args.topology, *args.templates, args.model])
-    settings = Settings(**{field.name: getattr(args, field.name) for field in fields(Settings)})
+    settings = SimulationSettings(**{field.name: getattr(args, field.name) for field in fields(SimulationSettings)})
     topology, positions = read_structure(args.topology, args.templates)
     potential = CGAAPotential(args.model, precision=args.precision)
     if args.pressure is not None and not potential.conserving:

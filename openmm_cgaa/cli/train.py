@@ -1,6 +1,5 @@
 """``openmm-cgaa train CONFIG.yaml``: distil a teacher's labels into a model."""
 
-from ..errors import CGAAError
 from ..inputs.settings import range_of
 from .options import add_number
 
@@ -24,10 +23,6 @@ def add_arguments(parser):
 
 
 def run(args):
-    try:
-        import lightning  # noqa: F401
-    except ImportError:
-        raise CGAAError("training needs lightning: pip install 'openmm-cgaa[train]'") from None
     import shlex
     from dataclasses import replace
     from pathlib import Path

@@ -10,7 +10,7 @@ from openmm import app, unit
 from ..errors import CGAAError, EngineError, GeometryError, GrainError
 
 FORCE_GROUPS = 32  # OpenMM's
-READ = "topology, positions = openmm_cgaa.structures.read_structure({!r})"
+READ = "topology, positions = openmm_cgaa.read_structure({!r})"
 
 
 def described(value) -> str:

@@ -25,7 +25,7 @@ class Progress(NamedTuple):
     failed: int
 
 
-def label_dataset(
+def label(
     frames_path, output_path, teacher, workers=1, threads=1, scheduler=None, settings=None, progress=None
 ) -> Dataset:
     """Label a file of frames with a teacher; killed at any moment it loses no more than the frames in work.
@@ -97,7 +97,7 @@ def label_dataset(
 def assemble(frames_path, output_path) -> Dataset:
     """Make OUTPUT of the frames that are labelled by now, while others may still be in work elsewhere.
 
-    Parameters and errors as of `label_dataset`.
+    Parameters and errors as of `label`.
     """
     dataset, parts = _open(Path(frames_path), Path(output_path))
     if parts.teacher is None:

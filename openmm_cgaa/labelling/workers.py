@@ -24,14 +24,14 @@ def hired(teacher, settings, workers, threads, scheduler, topologies):
     Parameters
     ----------
     teacher, settings, workers, threads, scheduler
-        As of `label.label_dataset`.
+        As of `label.label`.
     topologies : list of (int array [atoms], bool, str)
         Atomic numbers, whether periodic, and a name for messages.
 
     Raises
     ------
     EngineError
-        As of `label.label_dataset`.
+        As of `label.label`.
     """
     if workers == 1 and scheduler is None:
         teacher = teacher if isinstance(teacher, Teacher) else load_teacher(teacher, **settings)

@@ -12,7 +12,7 @@ from .matching import is_connected
 
 ADVICE = (
     "read a file with bonds (PDB with CONECT records, PDBx/mmCIF); or add the bonds of a Topology in which such a "
-    "residue has them: openmm_cgaa.structures.add_bonds(topology, templates), --templates FILE on the command line"
+    "residue has them: openmm_cgaa.add_bonds(topology, templates), --templates FILE on the command line"
 )
 
 
@@ -135,7 +135,7 @@ def _checked(elements, bonds, members, names, labels, atom_names, advice) -> Res
             if any(elements[atom] in IONS and len(members[grain_of[atom]]) == 1 for atom in (i, j)):
                 what = (
                     "a single ion has no bonds here: leave this one out. Where a CONECT record that tells what the ion "
-                    "touches makes it, read the file by openmm_cgaa.structures.read_structure, or delete the record"
+                    "touches makes it, read the file by openmm_cgaa.read_structure, or delete the record"
                 )
             raise GrainError(
                 f"atom {atom_names[i]} (index {i}) of residue {labels[g]} is bonded to atom {atom_names[j]} "
@@ -171,7 +171,7 @@ def _repeated_ids(atoms) -> str:
     return (
         f". Perhaps bonds were lost: {times} atoms are named {name}, of residue {number} in chain {chain}. A "
         "PDBx/mmCIF file names bonded atoms so, and OpenMM repeats such names where it writes more than 26 chains. "
-        "Write the file anew from the topology: openmm_cgaa.structures.write_structure(path, topology, positions)"
+        "Write the file anew from the topology: openmm_cgaa.write_structure(path, topology, positions)"
     )
 
 

@@ -51,7 +51,7 @@ class LoadedModel:
             self.data, self.source = model_bytes(arguments.path(model, "model")), str(model)
         network, self.metadata = load_model_bytes(self.data, self.source)
         self.precision = precision
-        self.device = _device(device)
+        self.device = chosen_device(device)
         self.fused = fused
         self.types = [GrainType.from_dict(entry) for entry in self.metadata["types"]]
         energies = network.type_energy.clone()
@@ -193,7 +193,8 @@ class LoadedModel:
         return torch.as_tensor(np.ascontiguousarray(values), dtype=torch.float64, device=self.device)
 
 
-def _device(device) -> torch.device:
+def chosen_device(device) -> torch.device:
+    """The device of a name; by default CUDA where torch has it, else the CPU. `EngineError` if it is not to be had."""
     if device is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

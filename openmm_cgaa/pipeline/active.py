@@ -14,7 +14,7 @@ from ..host.formats import ROUND
 from ..inputs.ranges import PROCESSES, bounded
 from ..inputs.settings import Checked, completed, from_mapping
 from ..inputs.yamlfile import read_yaml
-from ..labelling.label import label_dataset
+from ..labelling.label import label
 from ..labelling.teachers import load_teacher
 from ..potential import CGAAPotential
 from ..sampling.derived import Cut
@@ -291,7 +291,7 @@ def _labelled(dataset, output, plan):
         return output
     frames = output.with_suffix(".frames.h5")
     dataset.save(frames)
-    label_dataset(frames, output, plan.teacher, workers=plan.workers, settings=plan.teacher_settings)
+    label(frames, output, plan.teacher, workers=plan.workers, settings=plan.teacher_settings)
     return output
 
 

@@ -26,7 +26,7 @@ def make_record(settings, provenance, topology) -> dict:
 
     Parameters
     ----------
-    settings : simulation.Settings
+    settings : SimulationSettings
     provenance : dict
         Of plain data.
     topology : openmm.app.Topology

@@ -15,12 +15,12 @@ from ..structures.topologies import symbol
 from ..structures.trajectories import load
 from ..units import ANGSTROM_PER_NM
 from .folder import read_dcd, read_record
-from .run import Settings
+from .run import SimulationSettings
 
 
 @dataclass(frozen=True)
 class RunOutput:
-    """A folder of `simulation.run`.
+    """A folder of `simulate`.
 
     Attributes
     ----------
@@ -84,9 +84,9 @@ def read_run(folder, begin=0.0) -> RunOutput:
 
 def _settings(values, path):
     """Checked, as far as this version knows them."""
-    known = {f.name: values[f.name] for f in fields(Settings) if f.name in values}
+    known = {f.name: values[f.name] for f in fields(SimulationSettings) if f.name in values}
     try:
-        return values | asdict(Settings(**known))
+        return values | asdict(SimulationSettings(**known))
     except CGAAError as error:
         raise SimulationError(f"{path}: is damaged ({error}); bring the file back from a copy") from None
 

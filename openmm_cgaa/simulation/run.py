@@ -30,7 +30,7 @@ INTRA_GROUP = 1  # force group of the intra-grain part in RESPA
 
 
 @dataclass(frozen=True)
-class Settings(Checked):
+class SimulationSettings(Checked):
     """How to run.
 
     Attributes
@@ -80,7 +80,7 @@ class Settings(Checked):
         return round(1000.0 * picoseconds / self.timestep)
 
 
-def run(system, topology, positions, out, settings=None, resume=False, provenance=None, progress=True) -> bool:
+def simulate(system, topology, positions, out, settings=None, resume=False, provenance=None, progress=True) -> bool:
     """Run NVT dynamics and then, if asked for, NVE dynamics.
 
     The folder holds ``topology.cif`` (start, with bonds), ``trajectory.dcd`` (both parts, whole grains, never
@@ -98,7 +98,7 @@ def run(system, topology, positions, out, settings=None, resume=False, provenanc
     positions : array [atoms, 3], nm, or Quantity
         Grains may be broken across the boundary.
     out : path
-    settings : Settings, optional
+    settings : SimulationSettings, optional
     resume : bool
         Go on with the run in the folder; only its lengths and threads may have changed. Frames and rows after the
         checkpoint are dropped, so that none is there twice. A `ResumeWarning` says what is missing: all checkpoints
@@ -128,7 +128,7 @@ def run(system, topology, positions, out, settings=None, resume=False, provenanc
     GeometryError, GrainError
         Positions, box or topology cannot be used.
     """
-    settings, out = settings or Settings(), Path(out)
+    settings, out = settings or SimulationSettings(), Path(out)
     # errors leave no folder behind
     platform, barostat = _platform(settings), _barostat(system, topology, settings)
     _check_groups(system, settings)

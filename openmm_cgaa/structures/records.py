@@ -147,6 +147,6 @@ def compare(path, records, bonded, topology) -> int:
                 f"{path}: its bonds name {identity}, which is there {len(found)} times (at {found[0]}, {found[1]}...), "
                 "so that bonds are lost. Chains and residue numbers, in a PDB file atom numbers, must not repeat, as "
                 "they do where OpenMM writes more than 26 chains. Write the file anew from the topology: "
-                "openmm_cgaa.structures.write_structure(path, topology, positions)"
+                "openmm_cgaa.write_structure(path, topology, positions)"
             )
     return lost

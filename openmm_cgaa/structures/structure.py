@@ -53,7 +53,7 @@ def read_structure(path, templates=()) -> tuple:
         raise CGAAError(
             f"{path} is a crystallographic CIF: it holds fractional coordinates, and neither molecules nor bonds. "
             "Expected is PDBx/mmCIF (_atom_site.Cartn_x) with residues and bonds. ASE takes this file as it is: "
-            "from openmm_cgaa.engines.ase import CGAACalculator; atoms = ase.io.read(path); "
+            "from openmm_cgaa import CGAACalculator; atoms = ase.io.read(path); "
             "atoms.calc = CGAACalculator(model)"
         )
     try:

@@ -31,7 +31,7 @@ from .checkpoints import (
     checkpoint_callbacks,
     read_checkpoint,
 )
-from .config import TrainingConfig
+from .config import TrainingConfig, load_config
 from .coverage import training_domain
 from .evaluation import other_teacher
 from .labelled import LabelledFrames, closest_pairs, collate, common_types
@@ -41,12 +41,13 @@ from .progress import StepBar
 from .selection import choose_frames
 
 
-def train(config: TrainingConfig, restart=False) -> Path:
+def train(config, restart=False) -> Path:
     """Train, or go on from the last checkpoint of the same configuration, and write the best weights as a model file.
 
     Parameters
     ----------
-    config : TrainingConfig
+    config : path or TrainingConfig
+        A training configuration (YAML, see `load_config`), or one that was read.
     restart : bool
         Begin anew, though the output folder holds a run.
 
@@ -64,6 +65,8 @@ def train(config: TrainingConfig, restart=False) -> Path:
     Interrupted
         By a signal, after a checkpoint: the same call goes on.
     """
+    if not isinstance(config, TrainingConfig):
+        config = load_config(config)
     with working(), threads(config.threads or torch.get_num_threads()):
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             torch.manual_seed(config.seed)

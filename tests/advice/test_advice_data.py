@@ -23,7 +23,7 @@ from ase import Atoms  # noqa: E402
 from openmm_cgaa.data import Dataset, Frames, Trajectory  # noqa: E402
 from openmm_cgaa.data.extxyz import import_xyz  # noqa: E402
 from openmm_cgaa.errors import CGAAError  # noqa: E402
-from openmm_cgaa.labelling.label import assemble, label_dataset  # noqa: E402
+from openmm_cgaa.labelling.label import assemble, label  # noqa: E402
 from openmm_cgaa.labelling.teachers import Teacher, load_teacher  # noqa: E402
 from openmm_cgaa.sampling.sample import sample  # noqa: E402
 
@@ -220,38 +220,38 @@ def frames_path(tmp_path):
 
 def test_labels_without_their_parts(frames_path, tmp_path):
     out = tmp_path / "labels.h5"
-    assert len(label_dataset(frames_path, out, SPRINGS)) == 4
+    assert len(label(frames_path, out, SPRINGS)) == 4
     shutil.rmtree(f"{out}.parts")
     with refused("exists, but no labels.h5.parts to go on from; move it away, or name another"):
-        label_dataset(frames_path, out, SPRINGS)
-    assert len(label_dataset(frames_path, tmp_path / "another.h5", SPRINGS)) == 4
+        label(frames_path, out, SPRINGS)
+    assert len(label(frames_path, tmp_path / "another.h5", SPRINGS)) == 4
     out.rename(tmp_path / "away.h5")
-    assert len(label_dataset(frames_path, out, SPRINGS)) == 4
+    assert len(label(frames_path, out, SPRINGS)) == 4
 
 
 def test_labels_of_another_teacher(frames_path, tmp_path):
     out = tmp_path / "labels.h5"
-    label_dataset(frames_path, out, SPRINGS)
+    label(frames_path, out, SPRINGS)
     with refused("give another output, or move the folder away to start anew"):
-        label_dataset(frames_path, out, SPRINGS, settings={"stiffness": 2.0})
-    label_dataset(frames_path, tmp_path / "another.h5", SPRINGS, settings={"stiffness": 2.0})
+        label(frames_path, out, SPRINGS, settings={"stiffness": 2.0})
+    label(frames_path, tmp_path / "another.h5", SPRINGS, settings={"stiffness": 2.0})
     Path(f"{out}.parts").rename(tmp_path / "away")
     with refused("move it away, or name another"):  # the output goes with its folder
-        label_dataset(frames_path, out, SPRINGS, settings={"stiffness": 2.0})
+        label(frames_path, out, SPRINGS, settings={"stiffness": 2.0})
     out.unlink()
-    assert label_dataset(frames_path, out, SPRINGS, settings={"stiffness": 2.0}).teacher["settings"]["stiffness"] == 2.0
+    assert label(frames_path, out, SPRINGS, settings={"stiffness": 2.0}).teacher["settings"]["stiffness"] == 2.0
 
 
 def test_labels_of_nobody(frames_path, tmp_path):
     out = tmp_path / "labels.h5"
-    label_dataset(frames_path, out, SPRINGS)
+    label(frames_path, out, SPRINGS)
     teacher = Path(f"{out}.parts/teacher.json")
     kept = teacher.read_text()
     teacher.unlink()
     with refused("put it back, or move the folder away to start anew"):
-        label_dataset(frames_path, out, SPRINGS)
+        label(frames_path, out, SPRINGS)
     teacher.write_text(kept)
-    assert len(label_dataset(frames_path, out, SPRINGS)) == 4
+    assert len(label(frames_path, out, SPRINGS)) == 4
 
 
 def test_no_labels_yet(frames_path, tmp_path):
@@ -264,8 +264,8 @@ def test_no_labels_yet(frames_path, tmp_path):
 def test_what_several_workers_take(frames_path, tmp_path):
     teacher = load_teacher(SPRINGS)
     with refused("several workers load the teacher by themselves; give its name, not the teacher itself"):
-        label_dataset(frames_path, tmp_path / "labels.h5", teacher, workers=2)
-    assert len(label_dataset(frames_path, tmp_path / "labels.h5", teacher.identity["name"])) == 4
+        label(frames_path, tmp_path / "labels.h5", teacher, workers=2)
+    assert len(label(frames_path, tmp_path / "labels.h5", teacher.identity["name"])) == 4
 
 
 def test_a_setting_that_is_none(frames_path, tmp_path, told):  # noqa: F811
@@ -349,7 +349,7 @@ def test_frames_that_do_not_fit_together():
 
 
 def test_sets_that_do_not_mix(frames_path, tmp_path):
-    label_dataset(frames_path, tmp_path / "labels.h5", SPRINGS)
+    label(frames_path, tmp_path / "labels.h5", SPRINGS)
     labelled, bare = Dataset.load(tmp_path / "labels.h5"), Dataset.load(frames_path)
     with refused("rename it in one of them, or leave out what is there twice"):
         Dataset.merge([labelled, labelled])

@@ -12,9 +12,10 @@ from conftest import TINY_CONSERVING, TINY_PUBLISHED, tiny_model
 from contexts import context_of, numbers
 from openmm import unit
 
-from openmm_cgaa import CGAAPotential, GrainMap, load_system, potential
+from openmm_cgaa import CGAAPotential, GrainMap, load_system
 from openmm_cgaa.model.checks import take_grains
 from openmm_cgaa.model.file import bundled_models, load_model, save_model
+from openmm_cgaa.model.loaded import chosen_device
 from openmm_cgaa.neighbors import memory
 from openmm_cgaa.nn import build_network
 from openmm_cgaa.training.config import OptimizerConfig
@@ -132,7 +133,7 @@ def devices(w):
         patch.setattr(torch.cuda, "is_available", lambda: True)
         patch.setattr(torch.cuda, "device_count", lambda: 1)
         yield lambda: CGAAPotential(w.model, device="cuda:7")
-        assert potential._device("cuda:0").index == 0
+        assert chosen_device("cuda:0").index == 0
     w.evaluate(CGAAPotential(w.model, device="cpu"))
 
 

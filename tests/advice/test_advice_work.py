@@ -28,7 +28,7 @@ from openmm_cgaa.host.files import check_folder, check_output, check_outputs, ow
 from openmm_cgaa.inputs.settings import Checked, from_mapping
 from openmm_cgaa.inputs.yamlfile import parse_yaml
 from openmm_cgaa.simulation.read import read_run
-from openmm_cgaa.simulation.run import Settings, run
+from openmm_cgaa.simulation.run import SimulationSettings, simulate
 from openmm_cgaa.structures.structure import write_structure
 
 EC_EMC = Path(__file__).parents[2] / "systems/ec_emc"
@@ -56,7 +56,6 @@ ELSEWHERE = {  # advice that other tests follow, or that was followed by hand
     "set the variable PYTHONUTF8 to 1": "by hand",
     "take fewer atoms or frames at a time, or another machine": "a machine too small",
     "it is part of a whole installation; install anew": "a package taken away",
-    "training needs lightning: pip install": "the extras exist: test_messages.py",
     "let no other process work in it": "a file system without locks",
     "it belongs to the machine, the platform and the OpenMM version that wrote it": "another machine",
     "do not trust the run from here; train the model on such frames": "hours of labelling",
@@ -87,7 +86,7 @@ def done(*words):
 
 
 def simulated(out, settings=NVT, **options):
-    return run(*diatomics(), out, settings, progress=False, **options)
+    return simulate(*diatomics(), out, settings, progress=False, **options)
 
 
 @pytest.fixture(scope="module")
@@ -178,11 +177,11 @@ def test_a_bond_that_may_not_stretch(tmp_path):
 def test_respa_without_groups(solvent, tiny_conserving_path, tmp_path):
     topology, positions, _ = solvent
     potential = CGAAPotential(tiny_conserving_path)
-    settings = Settings(picoseconds=1e-5, timestep=0.01, report_interval=1, inner_steps=2, max_stretch=5.0)
+    settings = SimulationSettings(picoseconds=1e-5, timestep=0.01, report_interval=1, inner_steps=2, max_stretch=5.0)
     with refused("RESPA needs the intra-grain part in group 1 (intraForceGroup=1) and the rest in group 0"):
         simulated(tmp_path, settings)
     system = potential.createSystem(topology, positions=positions, backend="python", intraForceGroup=1)
-    assert run(system, topology, positions, tmp_path, settings, progress=False)
+    assert simulate(system, topology, positions, tmp_path, settings, progress=False)
 
 
 def test_a_platform_that_is_not_there(tmp_path):

@@ -32,8 +32,7 @@ from openmm_cgaa.errors import CGAAError, GeometryError, SimulationError
 from openmm_cgaa.labelling.teachers import Teacher, load_teacher
 from openmm_cgaa.mapping.grains import GrainMap
 from openmm_cgaa.simulation.read import read_reference, read_run
-from openmm_cgaa.simulation.run import Settings
-from openmm_cgaa.simulation.run import run as simulate
+from openmm_cgaa.simulation.run import SimulationSettings, simulate
 from openmm_cgaa.units import KJMOL_PER_EV, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
 
 TRICLINIC = np.array([[3.0, 0.0, 0.0], [0.8, 2.5, 0.0], [-0.5, 0.6, 2.8]])
@@ -202,7 +201,7 @@ def run_folder(tmp_path_factory, liquid):
     topology = topology_of(liquid.elements, liquid.bonds, liquid.residues, liquid.residue_names, frame[1])
     system = classical_system(topology, app.ForceField(str(EC_EMC / "forcefield.xml")))
     folder = tmp_path_factory.mktemp("runs") / "classical"
-    settings = Settings(picoseconds=0.1, nve_picoseconds=0.1, report_interval=10, threads=1)
+    settings = SimulationSettings(picoseconds=0.1, nve_picoseconds=0.1, report_interval=10, threads=1)
     assert simulate(system, topology, frame[0], folder, settings, progress=False)
     return folder
 

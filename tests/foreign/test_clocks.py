@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from short_runs import SHORT, diatomics, same_run, table
 
-from openmm_cgaa.simulation.run import run
+from openmm_cgaa.simulation.run import simulate
 
 
 @pytest.fixture
@@ -22,8 +22,8 @@ def jumping(monkeypatch):
 
 @pytest.mark.parametrize("progress", [False, True])
 def test_a_run_is_the_same_run(tmp_path, jumping, monkeypatch, progress):
-    run(*diatomics(), tmp_path / "jumping", SHORT, progress=progress)
+    simulate(*diatomics(), tmp_path / "jumping", SHORT, progress=progress)
     monkeypatch.undo()
-    run(*diatomics(), tmp_path / "even", SHORT, progress=False)
+    simulate(*diatomics(), tmp_path / "even", SHORT, progress=False)
     same_run(tmp_path / "jumping", tmp_path / "even")
     assert np.isfinite(table(tmp_path / "jumping" / "state.csv")["ns_per_day"]).all()

@@ -17,7 +17,7 @@ from openmm_cgaa.errors import SimulationError
 from openmm_cgaa.mapping.grains import GrainMap
 from openmm_cgaa.sampling.dynamics import Dynamics
 from openmm_cgaa.simulation.reporters import GrainStateReporter
-from openmm_cgaa.simulation.run import Settings, run
+from openmm_cgaa.simulation.run import SimulationSettings, simulate
 from openmm_cgaa.simulation.temperature import Moving, element_temperatures, kinetic_temperatures
 from openmm_cgaa.units import BOLTZMANN_KJMOL
 
@@ -170,10 +170,10 @@ def test_a_run_with_a_frozen_molecule_is_made_and_read(tmp_path):
     system, topology, positions = methanols(count=2, frozen=[0, 1], ions=6, com_removed=False)
     topology.setPeriodicBoxVectors(np.eye(3) * 5.0 * unit.nanometer)
     system.setDefaultPeriodicBoxVectors(*np.eye(3) * 5.0)
-    settings = Settings(picoseconds=0.1, report_interval=10, platform="Reference")
+    settings = SimulationSettings(picoseconds=0.1, report_interval=10, platform="Reference")
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
-        run(system, topology, positions, tmp_path, settings, progress=False)
+        simulate(system, topology, positions, tmp_path, settings, progress=False)
     rows = (tmp_path / "state.csv").read_text().splitlines()
     assert "nan" not in rows[1] and rows[1].split(",")[rows[0].split(",").index("vibration_K")] == ""
     mass = 2 * 32.04186 + 6 * 6.941

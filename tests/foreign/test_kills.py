@@ -60,14 +60,14 @@ def timed(work):
 DYNAMICS = """
 from pathlib import Path
 from short_runs import diatomics, replaced
-from openmm_cgaa.simulation.run import run
+from openmm_cgaa.simulation.run import simulate
 
 out = Path(sys.argv[1])
 odd = replaced(picoseconds=0.2, nve_picoseconds=0.1, report_interval=7, checkpoint_interval=11)
 
 def work(name):
     folder = out / name
-    run(*diatomics(), folder, odd, resume=(folder / "run.json").exists(), progress=False)
+    simulate(*diatomics(), folder, odd, resume=(folder / "run.json").exists(), progress=False)
 
 life = timed(lambda: work("whole"))
 for seed in range(3):

@@ -262,7 +262,7 @@ def test_a_conect_record_of_an_ion_is_left_out(tmp_path):
     with pytest.warns(StructureWarning, match="bonds of single ions are left out: 1, .*LI"):
         found, _ = read_structure(path)
     assert GrainMap.from_topology(found).num_grains == 2 and contents(found)[1] == contents(topology)[1]
-    with pytest.raises(GrainError, match="read the file by openmm_cgaa.structures.read_structure"):
+    with pytest.raises(GrainError, match="read the file by openmm_cgaa.read_structure"):
         GrainMap.from_topology(app.PDBFile(str(path)).topology)
 
 

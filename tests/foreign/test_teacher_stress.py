@@ -14,7 +14,7 @@ pytest.importorskip("ase")
 
 from openmm_cgaa.cli import main  # noqa: E402
 from openmm_cgaa.data import Dataset, Frames, Trajectory  # noqa: E402
-from openmm_cgaa.labelling.label import label_dataset  # noqa: E402
+from openmm_cgaa.labelling.label import label  # noqa: E402
 
 TEACHER = """
 import numpy as np
@@ -62,13 +62,13 @@ def test_energy_and_forces_are_labelled_and_the_missing_stress_is_told(frames_pa
 
 def test_stress_on_some_frames_goes_through_everything(frames_path, tmp_path, capsys):
     spec, output = "molecular_teacher:Molecular", tmp_path / "labels.h5"
-    made = label_dataset(frames_path, output, spec, settings={"without": "first"})
+    made = label(frames_path, output, spec, settings={"without": "first"})
     assert made.provenance["labelling"]["without_stress"] == 1
     with_stress, without = Dataset.load(output).sets
     arms = with_stress.positions - with_stress.positions.mean(axis=1, keepdims=True)
     np.testing.assert_allclose(with_stress.stress, np.einsum("fax,fay->fxy", arms, arms) / 729.0, rtol=1e-5)
     assert len(with_stress) == 2 and without.positions[0, 0, 0] == 0.0 and without.stress is None
-    assert label_dataset(frames_path, output, spec, settings={"without": "first"}).sets[1].stress is None
+    assert label(frames_path, output, spec, settings={"without": "first"}).sets[1].stress is None
 
     other = replace(made, trajectories=[replace(made.trajectories[0], name="other")])
     other.save(tmp_path / "other.h5")

@@ -5,9 +5,9 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
-from openmm_cgaa.simulation.run import Settings
+from openmm_cgaa.simulation.run import SimulationSettings
 
-SHORT = Settings(
+SHORT = SimulationSettings(
     picoseconds=0.02, nve_picoseconds=0.01, report_interval=10, checkpoint_interval=20, platform="Reference"
 )
 
@@ -53,4 +53,4 @@ def same_run(a, b):
 
 
 def replaced(**changes):
-    return Settings(**{**SHORT.__dict__, **changes})
+    return SimulationSettings(**{**SHORT.__dict__, **changes})

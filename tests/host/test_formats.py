@@ -25,7 +25,7 @@ from openmm_cgaa.model.file import load_model
 from openmm_cgaa.nn import build_network
 from openmm_cgaa.pipeline import active
 from openmm_cgaa.simulation.folder import make_record, read_record
-from openmm_cgaa.simulation.run import Settings
+from openmm_cgaa.simulation.run import SimulationSettings
 from openmm_cgaa.training.checkpoints import AtomicCheckpointIO, read_checkpoint
 from openmm_cgaa.training.config import load_config
 from openmm_cgaa.training.module import Distillation
@@ -118,7 +118,7 @@ class Labels(Kind):
 class Run(Kind):
     def write(self):
         self.path.mkdir()
-        record = make_record(Settings(picoseconds=1.0), {}, app.Topology())
+        record = make_record(SimulationSettings(picoseconds=1.0), {}, app.Topology())
         (self.path / "run.json").write_text(json.dumps(record))
 
     def read(self):

@@ -17,7 +17,7 @@ import pytest
 from openmm_cgaa.cli import main
 from openmm_cgaa.data.dataset import Dataset, Frames, Trajectory
 from openmm_cgaa.errors import DatasetError, EngineError, OutputError
-from openmm_cgaa.labelling.label import label_dataset, label_frames
+from openmm_cgaa.labelling.label import label, label_frames
 from openmm_cgaa.labelling.parts import LabelFolder
 from openmm_cgaa.labelling.teachers import Teacher, load_teacher
 
@@ -87,7 +87,7 @@ def assert_complete(output, stiffness=1.0):
 
 def test_labels_stand_beside_what_was_known_of_the_frames(frames_path, output, log):
     states = []
-    made = label_dataset(frames_path, output, SPRINGS, settings={"stiffness": 2.0}, progress=states.append)
+    made = label(frames_path, output, SPRINGS, settings={"stiffness": 2.0}, progress=states.append)
     dataset, frames = assert_complete(output, stiffness=2.0), Dataset.load(frames_path)
     assert len(made) == 8 and dataset.trajectories == frames.trajectories
     for one, other in zip(dataset.sets, frames.sets):
@@ -101,7 +101,7 @@ def test_labels_stand_beside_what_was_known_of_the_frames(frames_path, output, l
     assert (facts["frames"], facts["refused"], facts["unfinished"]) == (8, 0, 0)
     assert [state.frames for state in states] == list(range(9)) and states[-1].atoms == states[0].all_atoms == 69
 
-    label_dataset(frames_path, output, SPRINGS, settings={"stiffness": 2.0})
+    label(frames_path, output, SPRINGS, settings={"stiffness": 2.0})
     assert len(log()) == 8  # nothing was computed again
     assert not (output.parent / "labels.refused.h5").exists()
 
@@ -121,14 +121,14 @@ def test_threads_are_those_of_the_labelling_alone(frames_path, output):
             seen.add(("here", torch.get_num_threads()))
             super().calculate(*given, **more)
 
-    label_dataset(frames_path, output, Teacher(Watching(), load_teacher(SPRINGS).identity), threads=before + 2)
+    label(frames_path, output, Teacher(Watching(), load_teacher(SPRINGS).identity), threads=before + 2)
     assert seen == {("here", before + 2), ("beside", before)} and torch.get_num_threads() == before
 
 
 def test_a_frame_that_is_there_twice_is_computed_once(tmp_path, output, log):
     twice = waters(3, 1, False, 0).take([0, 1, 1, 2])
     Dataset([twice], [Trajectory("gas", "molecule")]).save(tmp_path / "frames.h5")
-    assert len(label_dataset(tmp_path / "frames.h5", output, SPRINGS)) == 4
+    assert len(label(tmp_path / "frames.h5", output, SPRINGS)) == 4
     assert len(log()) == 3
 
 
@@ -140,7 +140,7 @@ def test_interruption_leaves_what_there_is(frames_path, output, log, tmp_path, m
             (tmp_path / "interrupt").touch()
 
     with pytest.raises(KeyboardInterrupt):
-        label_dataset(frames_path, output, SPRINGS, progress=interrupt)
+        label(frames_path, output, SPRINGS, progress=interrupt)
     partial = Dataset.load(output)
     assert [len(frames) for frames in partial.sets] == [5, 1] and partial.provenance["labelling"]["unfinished"] == 2
     assert main(["label", str(frames_path), str(output), "--teacher", SPRINGS]) == 0
@@ -181,7 +181,7 @@ def test_a_killed_worker_loses_and_doubles_no_frame(frames_path, output, log, tm
         if status.frames == 2:
             (tmp_path / "kill").touch()  # the next call of the teacher kills its process
 
-    label_dataset(frames_path, output, SPRINGS, workers=2, progress=kill_on_the_way)
+    label(frames_path, output, SPRINGS, workers=2, progress=kill_on_the_way)
     assert not (tmp_path / "kill").exists()
     assert_complete(output)
     assert states == list(range(9))  # every frame came in once
@@ -197,10 +197,10 @@ def test_existing_scheduler(frames_path, output, log):
     with distributed.LocalCluster(
         n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, protocol="tcp"
     ) as cluster:
-        label_dataset(frames_path, output, SPRINGS, scheduler=cluster.scheduler_address, settings={"stiffness": 2.0})
+        label(frames_path, output, SPRINGS, scheduler=cluster.scheduler_address, settings={"stiffness": 2.0})
         assert_complete(output, stiffness=2.0)
         with pytest.raises(EngineError, match="no module no_such_package; install the package"):
-            label_dataset(frames_path, output, "no_such_package:Best", scheduler=cluster.scheduler_address)
+            label(frames_path, output, "no_such_package:Best", scheduler=cluster.scheduler_address)
 
 
 def test_no_scheduler_and_no_dask(frames_path, output, monkeypatch):
@@ -209,17 +209,17 @@ def test_no_scheduler_and_no_dask(frames_path, output, monkeypatch):
     with pytest.raises(
         EngineError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9.*dask scheduler --port 9,"
     ):
-        label_dataset(frames_path, output, SPRINGS, scheduler="tcp://127.0.0.1:9")
+        label(frames_path, output, SPRINGS, scheduler="tcp://127.0.0.1:9")
     with pytest.raises(EngineError, match="give its name"):
-        label_dataset(frames_path, output, load_teacher(SPRINGS), workers=2)
+        label(frames_path, output, load_teacher(SPRINGS), workers=2)
     for absurd in (0, -1, 10**6, 1.5, None, "2", True):
         for name in ("workers", "threads"):
             with pytest.raises(EngineError, match=f"{name} is {absurd!r}, expected a whole number from 1 to 512"):
-                label_dataset(frames_path, output, SPRINGS, **{name: absurd})
+                label(frames_path, output, SPRINGS, **{name: absurd})
     monkeypatch.delitem(sys.modules, "openmm_cgaa.labelling.cluster")
     monkeypatch.setitem(sys.modules, "dask.distributed", None)
     with pytest.raises(EngineError, match=r"dask.*openmm-cgaa\[label\]"):
-        label_dataset(frames_path, output, SPRINGS, workers=2)
+        label(frames_path, output, SPRINGS, workers=2)
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_what_is_no_scheduler_is_said_at_once(frames_path, output, address):
     """Dask would start threads for it that nothing ends."""
     pytest.importorskip("distributed")
     with pytest.raises(EngineError, match=f"scheduler '?{address}'?: "):
-        label_dataset(frames_path, output, SPRINGS, scheduler=address)
+        label(frames_path, output, SPRINGS, scheduler=address)
     assert not output.exists()
 
 
@@ -254,7 +254,7 @@ def test_workers_listen_to_this_machine_alone_and_show_no_pages():
 
 
 def test_labels_of_another_teacher_are_not_mixed_in(frames_path, output, capsys):
-    label_dataset(frames_path, output, SPRINGS)
+    label(frames_path, output, SPRINGS)
     before = output.read_bytes()
     command = ["label", str(frames_path), str(output), "--teacher", SPRINGS, "--setting", "stiffness=3"]
     assert main(command) == 2
@@ -272,7 +272,7 @@ def test_labels_of_another_teacher_are_not_mixed_in(frames_path, output, capsys)
     foreign.parent.mkdir()
     foreign.write_text("of a school")
     with pytest.raises(DatasetError, match=r"teacher.json: is missing or damaged"):
-        label_dataset(frames_path, f"{output}-new", SPRINGS)
+        label(frames_path, f"{output}-new", SPRINGS)
     assert foreign.read_text() == "of a school"
 
 
@@ -280,33 +280,33 @@ def test_two_at_once_on_one_output(frames_path, output, log):
     identity = load_teacher(SPRINGS).identity
     with LabelFolder(f"{output}.parts").claim(identity):
         with pytest.raises(OutputError, match=f"process {os.getpid()} on .* works in it"):
-            label_dataset(frames_path, output, SPRINGS)
+            label(frames_path, output, SPRINGS)
     assert not log()
-    label_dataset(frames_path, output, SPRINGS)
+    label(frames_path, output, SPRINGS)
 
 
 def test_unknown_element_is_found_before_anything_is_computed(frames_path, output, log):
     springs = load_teacher(SPRINGS)
     teacher = Teacher(springs.calculator, springs.identity, frozenset({"H"}))
     with pytest.raises(EngineError, match=r"frames\.h5, set 0: the teacher springs:Springs does not know O"):
-        label_dataset(frames_path, output, teacher)
+        label(frames_path, output, teacher)
     assert not log() and list(output.parent.glob("labels*")) == []
 
 
 def test_damaged_part_is_computed_again(frames_path, output, log):
-    label_dataset(frames_path, output, SPRINGS)
+    label(frames_path, output, SPRINGS)
     truncated, foreign, *_ = sorted(Path(f"{output}.parts").glob("*.npz"))
     truncated.write_bytes(truncated.read_bytes()[:200])
     file = io.BytesIO()
     np.savez(file, energy=0.0, forces=np.zeros((2, 3)), seconds=0.0)
     foreign.write_bytes(file.getvalue())
-    label_dataset(frames_path, output, SPRINGS)
+    label(frames_path, output, SPRINGS)
     assert len(log()) == 10
     assert_complete(output)
 
 
 def test_frames_that_the_teacher_fails_on_are_kept_apart(frames_path, output, log):
-    made = label_dataset(frames_path, output, SPRINGS, settings={"fails_below": 0.005})  # the first of each set
+    made = label(frames_path, output, SPRINGS, settings={"fails_below": 0.005})  # the first of each set
     assert [len(frames) for frames in made.sets] == [4, 2] and made.provenance["labelling"]["refused"] == 2
     refused = Dataset.load(output.parent / "labels.refused.h5")
     assert [len(frames) for frames in refused.sets] == [1, 1] and not any(s.labelled for s in refused.sets)
@@ -314,7 +314,7 @@ def test_frames_that_the_teacher_fails_on_are_kept_apart(frames_path, output, lo
     assert "RuntimeError: no convergence" in refused.provenance["refused"][0]["reason"]
     assert num_parts(output) == 6  # a failure is no label: the next run tries again
     with pytest.raises(DatasetError, match="not one of 8 frames is labelled; the first failure: .*no convergence"):
-        label_dataset(frames_path, output.with_name("none.h5"), SPRINGS, settings={"fails_below": 1.0})
+        label(frames_path, output.with_name("none.h5"), SPRINGS, settings={"fails_below": 1.0})
 
 
 def test_bad_labels_are_kept_apart_with_their_reasons(frames_path, output, capsys):
@@ -327,7 +327,7 @@ def test_bad_labels_are_kept_apart_with_their_reasons(frames_path, output, capsy
     assert [(e["set"], e["frame"], e["time"]) for e in entries] == [(0, 0, 0.0), (0, 1, 1.0), (1, 0, 0.0), (1, 1, 1.0)]
     assert all("finite" in entry["reason"] for entry in entries)
     with pytest.raises(DatasetError, match=r"all 8 labels were refused and lie in none\.refused\.h5"):
-        label_dataset(frames_path, output.with_name("none.h5"), SPRINGS, settings={"nan_below": 1.0})
+        label(frames_path, output.with_name("none.h5"), SPRINGS, settings={"nan_below": 1.0})
 
 
 def test_bad_input(frames_path, output, capsys, tmp_path):
@@ -345,7 +345,7 @@ def test_bad_input(frames_path, output, capsys, tmp_path):
         assert message in capsys.readouterr().err
     shutil.copy(frames_path, output)  # a finished set, its parts removed
     with pytest.raises(DatasetError, match="exists, but no labels.h5.parts"):
-        label_dataset(frames_path, output, SPRINGS)
+        label(frames_path, output, SPRINGS)
     assert output.read_bytes() == frames_path.read_bytes()
 
 

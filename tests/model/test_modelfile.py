@@ -66,7 +66,7 @@ def test_missing_model_names_the_bundled_ones(tmp_path):
     assert all(name in str(caught.value) for name in file.bundled_models())
 
 
-def test_a_model_that_is_no_longer_bundled_is_told_with_its_place():
+def test_a_model_that_is_bundled_no_longer():
     with pytest.raises(ModelFileError, match="'ec-emc-lipf6-published' does not come with the package") as caught:
         file.load_model("ec-emc-lipf6-published")
     (path,) = re.findall(r"\S+\.safetensors", str(caught.value))

@@ -14,7 +14,7 @@ pytest.importorskip("lightning")
 from openmm_cgaa.cli import main
 from openmm_cgaa.data.dataset import Dataset, Frames, Trajectory
 from openmm_cgaa.errors import CGAAError, DatasetError
-from openmm_cgaa.labelling.label import label_dataset
+from openmm_cgaa.labelling.label import label
 from openmm_cgaa.mapping.grains import GrainMap
 from openmm_cgaa.model.file import load_model, save_model
 from openmm_cgaa.pipeline import active
@@ -229,7 +229,7 @@ def data(tmp_path_factory, liquid):
     frames = replace(liquid.take(range(6)), trajectory=[0, 0, 0, 0, 1, 1], energy=None, forces=None)
     trajectories = [Trajectory(name, "liquid", name) for name in ("train", "validation")]
     Dataset([frames], trajectories).save(folder / "frames.h5")
-    label_dataset(folder / "frames.h5", folder / DATA, SPRINGS, settings=SETTINGS)
+    label(folder / "frames.h5", folder / DATA, SPRINGS, settings=SETTINGS)
     return folder / DATA
 
 
@@ -329,7 +329,7 @@ def test_interrupted_labelling_goes_on(copied, calls, monkeypatch, no_training, 
     path = copied("chosen*", "own_*", "report.json")
     interrupt = tmp_path / "interrupt"
     monkeypatch.setenv("SPRINGS_INTERRUPT", str(interrupt))
-    original = label_dataset
+    original = label
 
     def interrupted(*args, **options):
         def after_one(status):
@@ -338,12 +338,12 @@ def test_interrupted_labelling_goes_on(copied, calls, monkeypatch, no_training, 
 
         return original(*args, progress=after_one, **options)
 
-    monkeypatch.setattr(active, "label_dataset", interrupted)
+    monkeypatch.setattr(active, "label", interrupted)
     with pytest.raises(KeyboardInterrupt):
         improve(path, lambda line: None)
     out = path.parent / "out"
     assert len(Dataset.load(out / "chosen.h5")) == 1 and calls() == 1
-    monkeypatch.setattr(active, "label_dataset", original)
+    monkeypatch.setattr(active, "label", original)
     report = improve(path, lambda line: None)
     assert len(Dataset.load(out / "chosen.h5")) == 3 and report["chosen"]["frames"] == 3
     assert calls() == 3 + 2 + 2  # those to learn, and the old and the new student's own: each once

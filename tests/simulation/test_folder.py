@@ -23,7 +23,7 @@ from openmm_cgaa.host.files import owned
 from openmm_cgaa.host.formats import RUN
 from openmm_cgaa.simulation.folder import make_record
 from openmm_cgaa.simulation.read import read_run
-from openmm_cgaa.simulation.run import Settings, run
+from openmm_cgaa.simulation.run import SimulationSettings, simulate
 from openmm_cgaa.structures.structure import read_structure, write_structure
 
 NVT = replace(SHORT, picoseconds=0.03, nve_picoseconds=0.0)  # 60 steps, checkpoints every 20
@@ -32,7 +32,7 @@ NVT = replace(SHORT, picoseconds=0.03, nve_picoseconds=0.0)  # 60 steps, checkpo
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "whole"
-    run(*diatomics(), out, SHORT, progress=False)
+    simulate(*diatomics(), out, SHORT, progress=False)
     return out
 
 
@@ -55,16 +55,18 @@ def moving(path, intra, solvent):
     potential = CGAAPotential("ec-emc")
     system = potential.createSystem(topology, positions=positions, intraForceGroup=intra)
     run_ = dict(temperature=600.0, timestep=1.0, report_interval=5, checkpoint_interval=20, threads=1, max_stretch=3.0)
-    return (system, topology, positions, path), Settings(**run_, platform="CPU", inner_steps=2 if intra else 1)
+    return (system, topology, positions, path), SimulationSettings(
+        **run_, platform="CPU", inner_steps=2 if intra else 1
+    )
 
 
 @pytest.mark.parametrize("intra", [None, 1])
 def test_a_resumed_run_of_a_model_is_the_unbroken_one_to_the_bit(solvent, tmp_path, intra):
     arguments, settings = moving(tmp_path / "a", intra, solvent)
-    run(*arguments, replace(settings, picoseconds=0.06), progress=False)
+    simulate(*arguments, replace(settings, picoseconds=0.06), progress=False)
     for path, resume, length in (("b", False, 0.02), ("b", True, 0.06)):
         arguments, settings = moving(tmp_path / path, intra, solvent)
-        run(*arguments, replace(settings, picoseconds=length), resume=resume, progress=False)
+        simulate(*arguments, replace(settings, picoseconds=length), resume=resume, progress=False)
     same_run_of_nvt(tmp_path / "a", tmp_path / "b")
     assert np.abs(np.diff(frames(tmp_path / "a")[[0, -1]], axis=0)).max() > 0.05  # half a skin: lists were made anew
 
@@ -148,7 +150,7 @@ def test_a_damaged_file_is_named_and_nothing_else_is_changed(copy, number):
     damage(copy / name)
     before = contents(copy)
     for stops, act in (
-        (stops_resume, lambda: run(*diatomics(), copy, SHORT, resume=True, progress=False)),
+        (stops_resume, lambda: simulate(*diatomics(), copy, SHORT, resume=True, progress=False)),
         (stops_reading, lambda: read_run(copy)),
     ):
         if stops:
@@ -164,7 +166,7 @@ def test_a_damaged_topology_is_written_anew(folder, copy):
         with pytest.raises(SimulationError, match="topology.cif"):
             read_run(copy)
         with pytest.warns(ResumeWarning, match="topology.cif: is missing or damaged; it is written anew"):
-            run(*diatomics(), copy, SHORT, resume=True, progress=False)
+            simulate(*diatomics(), copy, SHORT, resume=True, progress=False)
         assert topology_digest(read_structure(copy / "topology.cif")[0]) == topology_digest(whole)
     same_run(folder, copy)
 
@@ -175,13 +177,13 @@ def test_a_missing_checkpoint_is_told(folder, copy, tmp_path):
         del before[name]
         (copy / name).unlink()
     with pytest.raises(SimulationError, match="beyond the first checkpoint, but nvt.chk is missing; bring the file"):
-        run(*diatomics(), copy, SHORT, resume=True, progress=False)
+        simulate(*diatomics(), copy, SHORT, resume=True, progress=False)
     assert contents(copy) == before
     short = replace(SHORT, picoseconds=0.005, nve_picoseconds=0.0)  # as if killed before the first checkpoint
-    run(*diatomics(), tmp_path / "short", short, progress=False)
+    simulate(*diatomics(), tmp_path / "short", short, progress=False)
     (tmp_path / "short/nvt.chk").unlink()
     with pytest.warns(ResumeWarning, match="short: holds no checkpoint; the run begins anew"):
-        run(*diatomics(), tmp_path / "short", SHORT, resume=True, progress=False)
+        simulate(*diatomics(), tmp_path / "short", SHORT, resume=True, progress=False)
     same_run(folder, tmp_path / "short")
 
 
@@ -200,7 +202,7 @@ def two_molecules():
     return system, topology, np.array([[0, 0, 0], [0.12, 0, 0], [0, 1, 0], [0, 1, 0.12]], dtype=float)
 
 
-OLD = Settings(picoseconds=0.02, report_interval=5, checkpoint_interval=20, platform="Reference")
+OLD = SimulationSettings(picoseconds=0.02, report_interval=5, checkpoint_interval=20, platform="Reference")
 
 
 def test_a_run_of_version_0_1_0_goes_on(tmp_path):
@@ -209,18 +211,18 @@ def test_a_run_of_version_0_1_0_goes_on(tmp_path):
     if record["versions"]["openmm"] != openmm.__version__:
         pytest.skip("OpenMM reads its own checkpoints alone")
     assert "format" not in record and "topology_sha256" not in record
-    run(*two_molecules(), whole, OLD, provenance={"topology": "a.cif", "new": 1}, progress=False)
+    simulate(*two_molecules(), whole, OLD, provenance={"topology": "a.cif", "new": 1}, progress=False)
     with pytest.raises(SimulationError, match="has topology a.cif, but b.cif is asked for"):
-        run(*two_molecules(), tmp_path / "old", OLD, True, {"topology": "b.cif", "topology_sha256": "0"}, False)
+        simulate(*two_molecules(), tmp_path / "old", OLD, True, {"topology": "b.cif", "topology_sha256": "0"}, False)
     assert json.loads((tmp_path / "old/run.json").read_text()) == record
     with pytest.warns(ResumeWarning, match="nvt.chk: is of an older version and has no checksum"):
-        run(*two_molecules(), tmp_path / "old", OLD, True, {"topology": "a.cif", "new": 1}, False)
+        simulate(*two_molecules(), tmp_path / "old", OLD, True, {"topology": "a.cif", "new": 1}, False)
     np.testing.assert_allclose(frames(tmp_path / "old"), frames(whole), atol=1e-5)
     assert json.loads((tmp_path / "old/run.json").read_text()) == json.loads((whole / "run.json").read_text())
     longer = replace(OLD, picoseconds=0.03)
     with warnings.catch_warnings():
         warnings.simplefilter("error", ResumeWarning)  # it is of this version now
-        run(*two_molecules(), tmp_path / "old", longer, True, {"topology": "a.cif", "new": 1}, False)
+        simulate(*two_molecules(), tmp_path / "old", longer, True, {"topology": "a.cif", "new": 1}, False)
 
 
 def test_a_run_of_a_later_version_is_refused(copy):
@@ -229,7 +231,7 @@ def test_a_run_of_a_later_version_is_refused(copy):
     with pytest.raises(
         SimulationError, match=f"run.json: run .* of format {RUN.current + 1}, .* reads up to {RUN.current}; update it"
     ):
-        run(*diatomics(), copy, SHORT, resume=True, progress=False)
+        simulate(*diatomics(), copy, SHORT, resume=True, progress=False)
     assert contents(copy) == before
 
 
@@ -242,7 +244,7 @@ def test_rows_that_were_not_written_out_are_none(copy):
 def test_two_processes_do_not_run_in_one_folder(folder, copy):
     before = contents(copy)
     with owned(copy), pytest.raises(OutputError, match=f"process {os.getpid()} on .* works in it at this moment"):
-        run(*diatomics(), copy, SHORT, resume=True, progress=False)
+        simulate(*diatomics(), copy, SHORT, resume=True, progress=False)
     assert contents(copy) == before
 
 
@@ -269,13 +271,13 @@ def test_foreign_files_are_not_run_over(tmp_path):
         out.mkdir()
         (out / name).write_text("of another program")
         with pytest.raises(OutputError, match=f"holds {name}, but no run.json"):
-            run(*diatomics(), out, SHORT, progress=False)
+            simulate(*diatomics(), out, SHORT, progress=False)
         assert contents(out) == {name: b"of another program"}
     out = tmp_path / "record"
     out.mkdir()
     (out / "run.json").write_text('{"job": "of another program"}')
     with pytest.raises(SimulationError, match="is damaged, or no record of a run"):
-        run(*diatomics(), out, SHORT, progress=False)
+        simulate(*diatomics(), out, SHORT, progress=False)
     assert (out / "run.json").read_text() == '{"job": "of another program"}'
 
 
@@ -293,16 +295,16 @@ def test_after_an_error_the_corrected_command_runs(tmp_path):
         ((system, topology, positions * np.nan, tmp_path, SHORT), "not finite"),
     ):
         with pytest.raises(CGAAError, match=why):
-            run(*bad, progress=False)
-    assert run(system, topology, positions, tmp_path, SHORT, progress=False)
+            simulate(*bad, progress=False)
+    assert simulate(system, topology, positions, tmp_path, SHORT, progress=False)
     with pytest.raises(SimulationError, match="holds a run already"):
-        run(system, topology, positions, tmp_path, SHORT, progress=False)
+        simulate(system, topology, positions, tmp_path, SHORT, progress=False)
 
 
 def test_a_shorter_run_than_there_is_is_refused(copy):
     with pytest.raises(SimulationError, match="is at step 60 already, beyond the 50"):
-        run(*diatomics(), copy, replace(SHORT, nve_picoseconds=0.005), resume=True, progress=False)
-    run(*diatomics(), copy, SHORT, resume=True, progress=False)
+        simulate(*diatomics(), copy, replace(SHORT, nve_picoseconds=0.005), resume=True, progress=False)
+    simulate(*diatomics(), copy, SHORT, resume=True, progress=False)
 
 
 def test_the_topology_is_compared_by_its_contents(folder, copy):
@@ -310,7 +312,7 @@ def test_the_topology_is_compared_by_its_contents(folder, copy):
     next(topology.residues()).name = "OC"
     before = contents(copy)
     with pytest.raises(SimulationError, match="has topology_sha256"):
-        run(system, topology, positions, copy, SHORT, resume=True, progress=False)
+        simulate(system, topology, positions, copy, SHORT, resume=True, progress=False)
     assert contents(copy) == before
 
 
@@ -348,8 +350,8 @@ def test_threads_are_the_contexts_own(tmp_path, monkeypatch):
     monkeypatch.setattr("openmm_cgaa.simulation.run.app.Simulation", look)
     for platform in (None, "CPU"):
         settings = replace(NVT, threads=1, platform=platform)
-        run(*diatomics(), tmp_path / str(platform), settings, progress=False)
-    run(*diatomics(), tmp_path / "more", replace(NVT, threads=2, platform="CPU"), progress=False)
+        simulate(*diatomics(), tmp_path / str(platform), settings, progress=False)
+    simulate(*diatomics(), tmp_path / "more", replace(NVT, threads=2, platform="CPU"), progress=False)
     assert seen == [("CPU", "1"), ("CPU", "1"), ("CPU", "2")]
     assert cpu.getPropertyDefaultValue("Threads") == before
 
@@ -358,7 +360,7 @@ def test_threads_are_the_contexts_own(tmp_path, monkeypatch):
     "number, advice", [(errno.ENOSPC, "make room, then resume"), (errno.EROFS, "you may not write")]
 )
 def test_a_disk_that_is_full_or_read_only(tmp_path, monkeypatch, number, advice):
-    run(*diatomics(), tmp_path / "a", SHORT, progress=False)
+    simulate(*diatomics(), tmp_path / "a", SHORT, progress=False)
     done, replaces = [], os.replace
 
     def fail(source, target):
@@ -370,6 +372,6 @@ def test_a_disk_that_is_full_or_read_only(tmp_path, monkeypatch, number, advice)
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", fail)
         with pytest.raises(OutputError, match=f"{os.strerror(number)}.*{advice}"):
-            run(*diatomics(), tmp_path / "b", SHORT, progress=False)
-    run(*diatomics(), tmp_path / "b", SHORT, resume=True, progress=False)
+            simulate(*diatomics(), tmp_path / "b", SHORT, progress=False)
+    simulate(*diatomics(), tmp_path / "b", SHORT, resume=True, progress=False)
     same_run(tmp_path / "a", tmp_path / "b")

@@ -16,13 +16,13 @@ from openmm_cgaa.errors import CGAADomainWarning, CGAAError, GeometryError, Outp
 from openmm_cgaa.host.files import write_bytes
 from openmm_cgaa.mapping.grains import GrainMap
 from openmm_cgaa.simulation.reporters import GrainStateReporter, StabilityReporter
-from openmm_cgaa.simulation.run import Settings, run
+from openmm_cgaa.simulation.run import SimulationSettings, simulate
 from openmm_cgaa.simulation.temperature import kinetic_temperatures
 from openmm_cgaa.units import BOLTZMANN_KJMOL
 
 
 def test_run_writes_its_folder(tmp_path):
-    assert run(*diatomics(), tmp_path / "a", SHORT, provenance={"model": "m"}, progress=False)
+    assert simulate(*diatomics(), tmp_path / "a", SHORT, provenance={"model": "m"}, progress=False)
     names = {"topology.cif", "trajectory.dcd", "state.csv", "nve.csv", "nvt.chk", "nve.chk", "run.json", ".lock"}
     assert {path.name for path in (tmp_path / "a").iterdir()} == names
     assert table(tmp_path / "a" / "state.csv")["step"].tolist() == [10, 20, 30, 40]
@@ -35,25 +35,25 @@ def test_run_writes_its_folder(tmp_path):
 @pytest.mark.parametrize("first", [{"picoseconds": 0.01, "nve_picoseconds": 0.0}, {"nve_picoseconds": 0.005}])
 def test_resumed_run_is_the_unbroken_run(tmp_path, first):
     system, topology, positions = diatomics()
-    run(system, topology, positions, tmp_path / "a", SHORT, progress=False)
-    run(system, topology, positions, tmp_path / "b", replaced(**first), progress=False)
-    run(system, topology, positions, tmp_path / "b", SHORT, resume=True, progress=False)
+    simulate(system, topology, positions, tmp_path / "a", SHORT, progress=False)
+    simulate(system, topology, positions, tmp_path / "b", replaced(**first), progress=False)
+    simulate(system, topology, positions, tmp_path / "b", SHORT, resume=True, progress=False)
     same_run(tmp_path / "a", tmp_path / "b")
 
 
 def test_frames_after_the_checkpoint_are_dropped(tmp_path):
     system, topology, positions = diatomics()
-    run(system, topology, positions, tmp_path / "a", SHORT, progress=False)
-    run(system, topology, positions, tmp_path / "b", replaced(nve_picoseconds=0.0), progress=False)
+    simulate(system, topology, positions, tmp_path / "a", SHORT, progress=False)
+    simulate(system, topology, positions, tmp_path / "b", replaced(nve_picoseconds=0.0), progress=False)
     checkpoint = (tmp_path / "b" / "nvt.chk").read_bytes()
-    run(system, topology, positions, tmp_path / "b", SHORT, resume=True, progress=False)
+    simulate(system, topology, positions, tmp_path / "b", SHORT, resume=True, progress=False)
     (tmp_path / "b" / "nvt.chk").write_bytes(checkpoint)  # as after a kill before the first checkpoint of NVE
     (tmp_path / "b" / "nve.chk").unlink()
     with open(tmp_path / "b" / "trajectory.dcd", "ab") as file:
         file.write(b"half a frame")
     with open(tmp_path / "b" / "nve.csv", "a") as file:
         file.write("70,0.03")
-    run(system, topology, positions, tmp_path / "b", SHORT, resume=True, progress=False)
+    simulate(system, topology, positions, tmp_path / "b", SHORT, resume=True, progress=False)
     same_run(tmp_path / "a", tmp_path / "b")
 
 
@@ -61,22 +61,22 @@ def test_interrupt_saves_a_checkpoint_and_resume_goes_on(tmp_path):
     system, topology, positions = diatomics()
     long = replaced(picoseconds=50.0, nve_picoseconds=0.0, checkpoint_interval=10**6)
     threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
-    assert not run(system, topology, positions, tmp_path, long, progress=False)
+    assert not simulate(system, topology, positions, tmp_path, long, progress=False)
     done = table(tmp_path / "state.csv")["step"][-1]
     assert 0 < done < 100_000 and (tmp_path / "nvt.chk").exists()
     end = replaced(picoseconds=(done + 20) * 5e-4, nve_picoseconds=0.0, checkpoint_interval=10**6)
-    assert run(system, topology, positions, tmp_path, end, resume=True, progress=False)
+    assert simulate(system, topology, positions, tmp_path, end, resume=True, progress=False)
     assert np.array_equal(np.diff(table(tmp_path / "state.csv")["step"]), np.full(len(frames(tmp_path)) - 1, 10.0))
 
 
 def test_constant_pressure_moves_the_volume_until_nve(tmp_path):
     system, topology, positions = diatomics()
     settings = replaced(picoseconds=0.5, nve_picoseconds=0.1, pressure=5000.0, report_interval=25, platform=None)
-    run(system, topology, positions, tmp_path / "a", settings, progress=False)
+    simulate(system, topology, positions, tmp_path / "a", settings, progress=False)
     volume, nve = table(tmp_path / "a" / "state.csv")["volume_nm3"], table(tmp_path / "a" / "nve.csv")["volume_nm3"]
     assert len(np.unique(volume)) > 5 and volume[-1] < volume[0]
     assert np.allclose(nve, volume[-1])
-    run(system, topology, positions, tmp_path / "b", settings, progress=False)  # the same system, again
+    simulate(system, topology, positions, tmp_path / "b", settings, progress=False)  # the same system, again
     assert [force.getName() for force in system.getForces()].count("MonteCarloBarostat") == 1
     assert len(np.unique(table(tmp_path / "b" / "state.csv")["volume_nm3"])) > 5
 
@@ -86,11 +86,11 @@ def test_respa_lets_the_rest_take_longer_steps(tmp_path):
     system, topology, positions = diatomics(k=6.8e5)
     longer = dict(picoseconds=2.0, nve_picoseconds=4.0, timestep=4.0, platform=None, max_stretch=5.0)
     with pytest.raises(SimulationError, match="group 1"):
-        run(system, topology, positions, tmp_path / "a", replaced(inner_steps=8, **longer), progress=False)
+        simulate(system, topology, positions, tmp_path / "a", replaced(inner_steps=8, **longer), progress=False)
     assert not (tmp_path / "a").exists()
-    run(system, topology, positions, tmp_path / "a", replaced(**longer), progress=False)
+    simulate(system, topology, positions, tmp_path / "a", replaced(**longer), progress=False)
     system.getForce(0).setForceGroup(1)  # the bonds
-    run(system, topology, positions, tmp_path / "b", replaced(inner_steps=8, **longer), progress=False)
+    simulate(system, topology, positions, tmp_path / "b", replaced(inner_steps=8, **longer), progress=False)
     spread = {name: table(tmp_path / name / "nve.csv")["total_kjmol"].std() for name in "ab"}
     assert spread["b"] < 0.2 * spread["a"]
     assert table(tmp_path / "b" / "state.csv")["temperature_K"].mean() == pytest.approx(300.0, rel=0.1)
@@ -100,7 +100,7 @@ def test_pressure_without_a_box_is_refused(tmp_path):
     system, topology, positions = diatomics()
     topology.setPeriodicBoxVectors(None)
     with pytest.raises(SimulationError, match="no periodic box"):
-        run(system, topology, positions, tmp_path / "a", replaced(pressure=1.0), progress=False)
+        simulate(system, topology, positions, tmp_path / "a", replaced(pressure=1.0), progress=False)
     with pytest.raises(CGAAError, match="pressure is nan; expected a number from -10000 to 1e.06 bar"):
         replaced(pressure=float("nan"))
     assert not (tmp_path / "a").exists()
@@ -109,34 +109,34 @@ def test_pressure_without_a_box_is_refused(tmp_path):
 def test_second_run_in_a_folder_is_refused(tmp_path):
     arguments = (*diatomics(), tmp_path)
     with pytest.raises(SimulationError, match="no run to go on with"):
-        run(*arguments, SHORT, resume=True, progress=False)
-    run(*arguments, SHORT, progress=False)
+        simulate(*arguments, SHORT, resume=True, progress=False)
+    simulate(*arguments, SHORT, progress=False)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(SimulationError, match="holds a run already"):
-        run(*arguments, SHORT, progress=False)
+        simulate(*arguments, SHORT, progress=False)
     with pytest.raises(SimulationError, match="temperature 300.0, but 310.0"):
-        run(*arguments, replaced(temperature=310.0), resume=True, progress=False)
+        simulate(*arguments, replaced(temperature=310.0), resume=True, progress=False)
     with pytest.raises(SimulationError, match="model_sha256 None, but 1"):
-        run(*arguments, SHORT, resume=True, provenance={"model_sha256": 1}, progress=False)
+        simulate(*arguments, SHORT, resume=True, provenance={"model_sha256": 1}, progress=False)
     assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
 
 def test_missing_frames_and_altered_checkpoint_are_refused(tmp_path):
     arguments = (*diatomics(), tmp_path)
-    run(*arguments, SHORT, progress=False)
+    simulate(*arguments, SHORT, progress=False)
     os.truncate(tmp_path / "trajectory.dcd", 2000)
     with pytest.raises(SimulationError, match="holds 2 frames of 54 atoms, but .* after frame 6"):
-        run(*arguments, SHORT, resume=True, progress=False)
+        simulate(*arguments, SHORT, resume=True, progress=False)
     (tmp_path / "nve.chk").write_bytes(b"foreign")
     with pytest.raises(SimulationError, match="nve.chk: is damaged, or no checkpoint"):
-        run(*arguments, SHORT, resume=True, progress=False)
+        simulate(*arguments, SHORT, resume=True, progress=False)
 
 
 def test_bond_that_breaks_stops_the_run(tmp_path):
     system, topology, positions = diatomics()
     system.getForce(0).setBondParameters(4, 8, 9, 0.3, 3e5)  # wants 3 Å
     with pytest.raises(SimulationError, match=r"NVT stopped .* residue CO 5 falls apart: its bond C-O is .*last_good"):
-        run(system, topology, positions, tmp_path, SHORT, progress=False)
+        simulate(system, topology, positions, tmp_path, SHORT, progress=False)
     good = app.PDBxFile(str(tmp_path / "last_good.cif"))
     assert np.allclose(good.getPositions(asNumpy=True)._value, positions, atol=1e-4)
     assert not (tmp_path / "trajectory.dcd").stat().st_size
@@ -145,11 +145,15 @@ def test_bond_that_breaks_stops_the_run(tmp_path):
 def test_grains_closer_than_in_training_are_warned_of_once(tmp_path):
     system, topology, positions = diatomics()
     with pytest.warns(CGAADomainWarning, match=r"step 10: .* of CO \d+ are 3\.\d+ Å apart.* below 5\.00 Å") as told:
-        run(system, topology, positions, tmp_path / "a", SHORT, provenance={"trained_contact": 5.0}, progress=False)
+        simulate(
+            system, topology, positions, tmp_path / "a", SHORT, provenance={"trained_contact": 5.0}, progress=False
+        )
     assert len([w for w in told if w.category is CGAADomainWarning]) == 1
     with warnings.catch_warnings():
         warnings.simplefilter("error", CGAADomainWarning)
-        run(system, topology, positions, tmp_path / "b", SHORT, provenance={"trained_contact": 3.5}, progress=False)
+        simulate(
+            system, topology, positions, tmp_path / "b", SHORT, provenance={"trained_contact": 3.5}, progress=False
+        )
     same_run(tmp_path / "a", tmp_path / "b")
 
 
@@ -158,13 +162,13 @@ def test_density_and_temperature_outside_of_training_are_warned_of(tmp_path):
     inside = {"trained_density": [0.3, 0.4], "trained_temperature": [280.0, 320.0]}
     outside = {"trained_density": [0.5, 0.9], "trained_temperature": [350.0, 400.0]}
     with pytest.warns(CGAADomainWarning) as told:
-        run(system, topology, positions, tmp_path / "a", SHORT, provenance=outside, progress=False)
+        simulate(system, topology, positions, tmp_path / "a", SHORT, provenance=outside, progress=False)
     texts = [str(w.message) for w in told if w.category is CGAADomainWarning]
     assert len(texts) == 2 and "300 K, but the model was trained at 350 to 400 K" in texts[0]
     assert "step 10: the density is 0.37 g/cm3, but the model was trained at 0.50 to 0.90" in texts[1]
     with warnings.catch_warnings():
         warnings.simplefilter("error", CGAADomainWarning)
-        run(system, topology, positions, tmp_path / "b", SHORT, provenance=inside, progress=False)
+        simulate(system, topology, positions, tmp_path / "b", SHORT, provenance=inside, progress=False)
 
 
 @pytest.mark.parametrize("energy", ["sqrt(0.01-x^2)", "1/step(-1-x*x)"])
@@ -174,7 +178,7 @@ def test_force_or_energy_that_is_not_finite_stops_the_run(tmp_path, energy):
     force.addParticle(53)
     system.addForce(force)
     with pytest.raises(SimulationError, match=r"not finite|is nan|is inf|NaN"):
-        run(system, topology, positions, tmp_path, SHORT, progress=False)
+        simulate(system, topology, positions, tmp_path, SHORT, progress=False)
     assert (tmp_path / "last_good.cif").exists()
 
 
@@ -182,36 +186,36 @@ def test_grain_broken_across_the_boundary_is_the_same_run(tmp_path):
     system, topology, positions = diatomics()
     broken = positions.copy()
     broken[7] += [1.5, -1.5, 3.0]
-    run(system, topology, positions, tmp_path / "a", SHORT, progress=False)
-    run(system, topology, broken, tmp_path / "b", SHORT, progress=False)
+    simulate(system, topology, positions, tmp_path / "a", SHORT, progress=False)
+    simulate(system, topology, broken, tmp_path / "b", SHORT, progress=False)
     assert np.allclose(frames(tmp_path / "a"), frames(tmp_path / "b"), atol=1e-5)
 
 
 def test_bad_input_is_named(tmp_path):
     system, topology, positions = diatomics()
     with pytest.raises(GeometryError, match="53 positions"):
-        run(system, topology, positions[1:], tmp_path / "a", SHORT, progress=False)
+        simulate(system, topology, positions[1:], tmp_path / "a", SHORT, progress=False)
     with pytest.raises(GeometryError, match="not finite"):
-        run(system, topology, positions * np.nan, tmp_path / "a", SHORT, progress=False)
+        simulate(system, topology, positions * np.nan, tmp_path / "a", SHORT, progress=False)
     with pytest.raises(CGAAError, match="timestep is 0"):
-        Settings(timestep=0)
+        SimulationSettings(timestep=0)
     assert not (tmp_path / "a").exists()
     with pytest.raises(SimulationError, match="no platform 'Abacus'"):
-        run(system, topology, positions, tmp_path / "b", replaced(platform="Abacus"), progress=False)
+        simulate(system, topology, positions, tmp_path / "b", replaced(platform="Abacus"), progress=False)
     assert not (tmp_path / "b").exists()  # so that the corrected command finds an empty place
     with pytest.raises(CGAAError, match="threads is 0"):
-        Settings(threads=0)
+        SimulationSettings(threads=0)
 
 
 def test_nve_conserves_the_total_energy(tmp_path):
-    run(*diatomics(), tmp_path, replaced(picoseconds=0.05, nve_picoseconds=0.5), progress=False)
+    simulate(*diatomics(), tmp_path, replaced(picoseconds=0.05, nve_picoseconds=0.5), progress=False)
     nve = table(tmp_path / "nve.csv")
     assert nve["total_kjmol"].std() < 0.02 * nve["kinetic_kjmol"].std()
 
 
 def test_full_disk_is_named_and_resume_goes_on(tmp_path, monkeypatch):
     arguments = diatomics()
-    run(*arguments, tmp_path / "a", SHORT, progress=False)
+    simulate(*arguments, tmp_path / "a", SHORT, progress=False)
     written = []
 
     def third_is_full(path, data):
@@ -222,8 +226,8 @@ def test_full_disk_is_named_and_resume_goes_on(tmp_path, monkeypatch):
 
     monkeypatch.setattr("openmm_cgaa.simulation.folder.write_bytes", third_is_full)
     with pytest.raises(OutputError, match="No space left on device.*make room, then resume the run"):
-        run(*arguments, tmp_path / "b", SHORT, progress=False)
-    run(*arguments, tmp_path / "b", SHORT, resume=True, progress=False)
+        simulate(*arguments, tmp_path / "b", SHORT, progress=False)
+    simulate(*arguments, tmp_path / "b", SHORT, resume=True, progress=False)
     same_run(tmp_path / "a", tmp_path / "b")
 
 
@@ -286,7 +290,7 @@ def test_monatomic_grains_only_translate():
 def test_langevin_keeps_every_temperature(tmp_path):
     """Half-step velocities read the set temperature; at the full step this bond would be 10 % too cold."""
     settings = replaced(picoseconds=30.0, nve_picoseconds=0, timestep=2.0, friction=20.0, checkpoint_interval=10**6)
-    run(*diatomics(k=6.8e5), tmp_path, settings, progress=False)
+    simulate(*diatomics(k=6.8e5), tmp_path, settings, progress=False)
     rows = table(tmp_path / "state.csv")[200:]
     assert rows["volume_nm3"] == pytest.approx(1.5**3)
     assert rows["density_gml"] == pytest.approx(27 * 28.0101 * 1.66053906660e-3 / 1.5**3, rel=1e-4)

@@ -15,8 +15,8 @@ from openmm_cgaa.errors import CGAADomainWarning, CGAAError
 from openmm_cgaa.host.files import owned, write_bytes
 from openmm_cgaa.simulation.folder import read_dcd
 from openmm_cgaa.simulation.read import read_run
-from openmm_cgaa.simulation.run import INTRA_GROUP, Settings
-from openmm_cgaa.simulation.run import run as simulate
+from openmm_cgaa.simulation.run import INTRA_GROUP, simulate
+from openmm_cgaa.simulation.run import SimulationSettings as Settings
 from openmm_cgaa.structures.structure import read_structure, write_structure
 
 SYSTEM = Path(__file__).parents[1]

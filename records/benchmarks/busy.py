@@ -1,4 +1,4 @@
-"""Time of a step beside a busy process: ``python scripts/benchmark_busy.py [TOPOLOGY] [--model NAME] [--threads N]``.
+"""Time of a step beside a busy process: ``python records/benchmarks/busy.py [TOPOLOGY] [--model NAME] [--threads N]``.
 
 Steps are timed on the machine as it is, and beside a process that does nothing but count. Both are timed as the package
 does it, with one thread in fused calls, and with all of torch's threads there. Let nothing else run.

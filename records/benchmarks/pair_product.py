@@ -3,7 +3,7 @@
 The forms: e3nn's fully connected tensor product for each edge, the same in Cartesian components, and the factorised
 one, whose weights meet V_J once a grain. All give the same numbers (tests/nn/test_e3nn_equivalence.py).
 
-    python scripts/benchmark_pair_product.py [--grains 75] [--neighbors 31] [--channels 64] [--threads 1]
+    python records/benchmarks/pair_product.py [--grains 75] [--neighbors 31] [--channels 64] [--threads 1]
 """
 
 import argparse
