@@ -2,29 +2,24 @@
 
 import json
 import os
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 
-from ..errors import CGAAError
+from ..errors import CGAAError, GrainError
 from ..host.files import TIMINGS, check_outputs, write_bytes
 from ..inputs.ranges import THREADS, Range
 from ..structures.structure import read_structure
 from .options import add_number
 
-SYSTEM = Path(__file__).parents[2] / "systems/ec_emc"
-BUILD = SYSTEM / "build.py"
-# the test box of paper 001 (docs/papers.md) without its one LiPF6
-SOLVENT = ["--ec", "24", "--emc", "49", "--picoseconds", "1"]
+# the test box of paper 001 (docs/papers.md) without its one LiPF6: python systems/ec_emc/build.py --picoseconds 1
+SOLVENT = Path(__file__).parents[1] / "models/ec-emc.cif"
 
 
 def add_arguments(parser):
     parser.add_argument(
-        "topology", nargs="?", help="PDB or mmCIF with a box; by default 24 EC + 49 EMC (975 atoms), packed and relaxed"
+        "topology", nargs="?", help="PDB or mmCIF with a box; by default 24 EC + 49 EMC (975 atoms), which come along"
     )
     parser.add_argument("--model", default="ec-emc", help="bundled name or model file (default: %(default)s)")
-    parser.add_argument("--forcefield", help="OpenMM force field (XML) of the classical peer (default: that of EC/EMC)")
+    parser.add_argument("--forcefield", help="OpenMM force field (XML) of a classical peer to time as well")
     parser.add_argument("--teacher", action="store_true", help="time SevenNet-0 through ASE as well (needs some GB)")
     add_number(parser, "--threads", Range(int, *THREADS), 2, "for all of them")
     add_number(parser, "--steps", Range(int, 1, 10**7), 50, "steps of the model to time")
@@ -36,36 +31,30 @@ def run(args):
     check_outputs([(args.json, TIMINGS)], [args.topology, args.model, args.forcefield])
     # OpenMP reads these when the libraries that use it are loaded, below
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(args.threads)
-    import torch
-    from openmm import OpenMMException, app
+    from openmm import OpenMMException
     from rich.console import Console
 
+    from ..host.torchstate import threads
     from ..potential import CGAAPotential
     from ..simulation import benchmark
 
-    torch.set_num_threads(args.threads)
     console = Console()
     potential = CGAAPotential(args.model)
-    forcefield = args.forcefield or SYSTEM / "forcefield.xml"
-    if not Path(forcefield).is_file():
-        raise CGAAError(f"{forcefield}: no such force field; name one with --forcefield")
-    try:
-        peer = app.ForceField(str(forcefield))
-    except Exception as error:  # OpenMM's reader raises all kinds
-        raise CGAAError(f"{forcefield}: is no OpenMM force field in XML ({error}); see --forcefield") from None
-    with console.status("preparing the box"):
-        topology, positions = read_box(args.topology)
-    rows = []
-    with console.status(f"timing {args.model}"):
-        rows += benchmark.time_model(potential, Path(args.model).stem, topology, positions, args.threads, args.steps)
-    with console.status("timing the classical force field"):
-        try:
-            rows.append(benchmark.time_classical(peer, topology, positions, args.threads, 4 * args.steps))
-        except (ValueError, OpenMMException) as error:
-            raise CGAAError(f"{forcefield}: does not fit the topology ({error}); see --forcefield") from None
-    if args.teacher:
-        with console.status("timing the teacher; a call may take half a minute"):
-            rows += benchmark.time_teacher(topology, positions, args.teacher_calls)
+    peer = read_forcefield(args.forcefield) if args.forcefield else None
+    topology, positions = read_box(args.topology, potential)
+    with threads(args.threads):
+        with console.status(f"timing {args.model}"):
+            name = Path(args.model).stem
+            rows = benchmark.time_model(potential, name, topology, positions, args.threads, args.steps)
+        if peer is not None:
+            with console.status("timing the classical force field"):
+                try:
+                    rows.append(benchmark.time_classical(peer, topology, positions, args.threads, 4 * args.steps))
+                except (ValueError, OpenMMException) as error:
+                    raise CGAAError(f"{args.forcefield}: does not fit the topology ({error})") from None
+        if args.teacher:
+            with console.status("timing the teacher; a call may take half a minute"):
+                rows += benchmark.time_teacher(topology, positions, args.teacher_calls)
     result = {"atoms": topology.getNumAtoms(), "model": args.model, **benchmark.machine(args.threads)}
     result["timings"] = [row._asdict() for row in rows]
     _print(console, result, rows)
@@ -73,22 +62,32 @@ def run(args):
         write_bytes(args.json, (json.dumps(result, indent=2) + "\n").encode())
 
 
-def read_box(path):
-    """Topology and positions of a periodic system; without a path those of the solvent box, built for it."""
-    if path is None:
-        if not BUILD.is_file():
-            raise CGAAError(f"{BUILD}: not there, for this is no checkout; name a topology with a box")
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "box.cif")
-            command = [sys.executable, str(BUILD), str(path), *SOLVENT]
-            built = subprocess.run(command, capture_output=True, text=True)
-            if built.returncode:
-                raise CGAAError(f"the solvent box could not be built: {built.stderr.strip()}")
-            return read_structure(path)
-    topology, positions = read_structure(path)
+def read_box(path, potential):
+    """Topology and positions of a periodic system; without a path those of the solvent box that comes along."""
+    topology, positions = read_structure(path or SOLVENT)
     if topology.getPeriodicBoxVectors() is None:
         raise CGAAError(f"{path}: has no periodic box; the benchmark compares periodic systems")
+    if path is None:
+        try:
+            potential.grain_map(topology)
+        except GrainError as error:
+            raise CGAAError(
+                f"the box that comes along, of EC and EMC, does not fit the model ({error}); name a topology with a "
+                "box of its molecules, such as openmm-cgaa build writes"
+            ) from None
     return topology, positions
+
+
+def read_forcefield(path):
+    """The ``openmm.app.ForceField`` of a file."""
+    from openmm import app
+
+    if not Path(path).is_file():
+        raise CGAAError(f"{path}: no such force field; give --forcefield an OpenMM force field in XML, or leave it out")
+    try:
+        return app.ForceField(str(path))
+    except Exception as error:  # OpenMM's reader raises all kinds
+        raise CGAAError(f"{path}: is no OpenMM force field in XML ({error})") from None
 
 
 def _print(console, result, rows):

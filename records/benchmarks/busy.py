@@ -39,7 +39,7 @@ def busy(processes):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("topology", nargs="?", help="PDB or mmCIF with a box (default: 24 EC + 49 EMC, built for it)")
+    parser.add_argument("topology", nargs="?", help="PDB or mmCIF with a box (default: 24 EC + 49 EMC)")
     parser.add_argument("--model", default="ec-emc", help="(default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="of torch and of OpenMM (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=50, help="steps to time (default: %(default)s)")
@@ -47,7 +47,7 @@ def main():
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     potential = CGAAPotential(args.model, device="cpu")
-    topology, positions = read_box(args.topology)
+    topology, positions = read_box(args.topology, potential)
     print(f"{topology.getNumAtoms()} atoms, {args.model}, {args.threads} threads of torch, median ms per step:")
     as_before = mock.patch.object(torchstate, "threads", lambda number: nullcontext())
     for name, patch in ("one thread", nullcontext()), ("all threads", as_before):

@@ -1,24 +1,31 @@
 """The benchmark times what it names, and prints and writes the same numbers."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from conftest import EC_EMC, TINY_CONSERVING
 from openmm import app, unit
 
+import openmm_cgaa
 from openmm_cgaa.cli import main
+from openmm_cgaa.mapping.grains import GrainType
+from openmm_cgaa.model.file import save_model
+from openmm_cgaa.nn import build_network
 from openmm_cgaa.simulation import benchmark
 
 
 @pytest.fixture(autouse=True)
-def threads_as_before(monkeypatch):
-    """The command sets the threads of its process, which here is that of all tests."""
-    threads = torch.get_num_threads()
+def variables_as_before(monkeypatch):
+    """The command sets variables of its process, which here is that of all tests."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        monkeypatch.setenv(name, str(threads))
-    yield
-    torch.set_num_threads(threads)
+        monkeypatch.setenv(name, "1")
 
 
 @pytest.fixture
@@ -33,7 +40,9 @@ def box_file(solvent, tmp_path):
 def test_command_times_model_and_peer_on_one_box(box_file, tiny_conserving_path, tmp_path, capsys):
     out = tmp_path / "timings.json"
     arguments = ["benchmark", str(box_file), "--model", str(tiny_conserving_path), "--threads", "1", "--steps", "5"]
-    assert main([*arguments, "--json", str(out)]) == 0
+    threads = torch.get_num_threads()
+    assert main([*arguments, "--json", str(out), "--forcefield", str(EC_EMC / "forcefield.xml")]) == 0
+    assert torch.get_num_threads() == threads
     result = json.loads(out.read_text())
     names = [row["what"] for row in result["timings"]]
     assert result["atoms"] == 240 and result["threads"] == 1
@@ -85,7 +94,26 @@ def test_a_box_is_needed(solvent, tiny_conserving_path, tmp_path, capsys):
     assert "no periodic box" in capsys.readouterr().err
 
 
-def test_without_a_checkout_a_topology_is_asked_for(tiny_conserving_path, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("openmm_cgaa.cli.benchmark.BUILD", tmp_path / "build.py")
-    assert main(["benchmark", "--model", str(tiny_conserving_path)]) == 2
-    assert "name a topology" in capsys.readouterr().err
+def test_the_package_alone_has_a_box(tiny_conserving_path, tmp_path):
+    """As after pip install: no folder of the repository but the package is there."""
+    package = Path(openmm_cgaa.__file__).parent
+    shutil.copytree(package, tmp_path / "openmm_cgaa", ignore=shutil.ignore_patterns("*.safetensors", "__pycache__"))
+    words = ["benchmark", "--model", str(tiny_conserving_path), "--threads", "1", "--steps", "5", "--json", "out.json"]
+    code = f"import sys; from openmm_cgaa.cli import main; sys.exit(main({words}))"
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "out.json").read_text())
+    assert result["atoms"] == 975 and all(row["what"].startswith("conserving, ") for row in result["timings"])
+
+
+def test_a_model_of_other_molecules_asks_for_a_box(liquid, tmp_path, capsys):
+    water = GrainType.from_bonds("HOH", ["O", "H", "H"], [(0, 1), (0, 2)])
+    save_model(
+        tmp_path / "water.safetensors",
+        build_network(TINY_CONSERVING, [water]),
+        {"config": TINY_CONSERVING, "types": [water.to_dict()]},
+    )
+    assert main(["benchmark", "--model", str(tmp_path / "water.safetensors")]) == 2
+    told = capsys.readouterr().err
+    assert "name a topology with a box of its molecules, such as openmm-cgaa build writes" in told and "HOH" in told
