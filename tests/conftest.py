@@ -88,6 +88,14 @@ def any_path(request, tiny_conserving_path, tiny_published_path):
     return {"conserving": tiny_conserving_path, "published": tiny_published_path}[request.param]
 
 
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
+def device(request):
+    """Where the network computes; a law that takes it holds on every kind of device."""
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("torch finds no CUDA device")
+    return request.param
+
+
 @pytest.fixture(autouse=True)
 def fixed_seeds():
     torch.manual_seed(0)

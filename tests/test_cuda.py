@@ -1,4 +1,4 @@
-"""What needs a CUDA device; runs where there is one."""
+"""What only CUDA has: its platform, and numbers to compare with the CPU's. Laws of any device take `device`."""
 
 import openmm
 import pytest

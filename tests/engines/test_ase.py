@@ -21,8 +21,8 @@ def atoms(liquid):
     return Atoms(liquid.elements, liquid.positions[0].astype(float), cell=liquid.cell[0], pbc=True)
 
 
-def test_same_numbers_as_evaluate(any_path, solvent, atoms):
-    potential = CGAAPotential(any_path, "double")
+def test_same_numbers_as_evaluate(any_path, device, solvent, atoms):
+    potential = CGAAPotential(any_path, "double", device)
     energy, forces = potential.evaluate(*solvent)
     atoms.calc = CGAACalculator(potential, solvent[0])
     assert atoms.get_potential_energy() * KJMOL_PER_EV == pytest.approx(energy, abs=1e-6)
@@ -40,18 +40,18 @@ def test_grains_found_by_distance_are_those_of_the_topology(any_path, solvent, a
 
 
 @pytest.mark.parametrize("shear", [0.0, 1.5])
-def test_stress_is_the_slope_of_the_energy(tiny_conserving_path, atoms, shear):
+def test_stress_is_the_slope_of_the_energy(tiny_conserving_path, device, atoms, shear):
     cell = atoms.cell.array.copy()
     cell[2, 0] += shear  # triclinic
     atoms.set_cell(cell)
-    atoms.calc = CGAACalculator(tiny_conserving_path)
+    atoms.calc = CGAACalculator(tiny_conserving_path, device=device)
     stress = atoms.get_stress()
     numerical = calculate_numerical_stress(atoms, eps=1e-4)
     np.testing.assert_allclose(stress, numerical, atol=1e-6 * np.abs(stress).max() + 1e-9)
 
 
-def test_forces_are_the_slope_of_the_energy(tiny_conserving_path, atoms):
-    atoms.calc = CGAACalculator(tiny_conserving_path)
+def test_forces_are_the_slope_of_the_energy(tiny_conserving_path, device, atoms):
+    atoms.calc = CGAACalculator(tiny_conserving_path, device=device)
     forces = atoms.get_forces()
     direction = np.random.default_rng(4).normal(size=forces.shape)
     energies = []
@@ -71,17 +71,17 @@ def test_model_without_energy_has_no_stress_and_no_optimizer(tiny_published_path
         FIRE(atoms, logfile=None).run(steps=1)
 
 
-def test_conserving_model_relaxes(tiny_conserving_path, atoms):
-    atoms.calc = CGAACalculator(tiny_conserving_path)
+def test_conserving_model_relaxes(tiny_conserving_path, device, atoms):
+    atoms.calc = CGAACalculator(tiny_conserving_path, device=device)
     before = atoms.get_potential_energy()
     FIRE(atoms, logfile=None).run(steps=5)
     assert atoms.get_potential_energy() < before
 
 
-def test_without_a_box(tiny_conserving_path, solvent, atoms):
+def test_without_a_box(tiny_conserving_path, device, solvent, atoms):
     topology, positions, _ = solvent
     topology.setPeriodicBoxVectors(None)
-    potential = CGAAPotential(tiny_conserving_path, "double")
+    potential = CGAAPotential(tiny_conserving_path, "double", device)
     atoms.pbc = False
     atoms.calc = CGAACalculator(potential, topology)
     energy, _ = potential.evaluate(topology, positions)

@@ -11,6 +11,7 @@ import pytest
 import torch
 from conftest import TINY_CONSERVING, tiny_model
 from contexts import assert_same, backends, context_of, numbers, platforms
+from graphs import on_device
 from openmm import app, unit
 
 from openmm_cgaa import CGAAPotential, GrainMap
@@ -27,9 +28,9 @@ from openmm_cgaa.units import BAR_PER_EV_PER_ANGSTROM3, BOLTZMANN_KJMOL
 @platforms
 @backends
 @pytest.mark.parametrize("precision", ["single", "double"])
-def test_engine_gives_the_numbers_of_evaluate(any_path, solvent, backend, platform, precision):
+def test_engine_gives_the_numbers_of_evaluate(any_path, device, solvent, backend, platform, precision):
     topology, positions, box = solvent
-    potential = CGAAPotential(any_path, precision)
+    potential = CGAAPotential(any_path, precision, device)
     system = potential.createSystem(topology, backend=backend, positions=positions)
     context = context_of(system, positions, platform)
     expected = potential.evaluate(topology, positions, box)
@@ -39,10 +40,10 @@ def test_engine_gives_the_numbers_of_evaluate(any_path, solvent, backend, platfo
 
 
 @backends
-def test_no_box(any_path, solvent, backend):
+def test_no_box(any_path, device, solvent, backend):
     topology, positions, _ = solvent
     topology.setPeriodicBoxVectors(None)
-    potential = CGAAPotential(any_path, "double")
+    potential = CGAAPotential(any_path, "double", device)
     system = potential.createSystem(topology, backend=backend, positions=positions)
     assert not system.usesPeriodicBoundaryConditions()
     assert_same(numbers(context_of(system, positions)), potential.evaluate(topology, positions))
@@ -50,9 +51,9 @@ def test_no_box(any_path, solvent, backend):
 
 @pytest.mark.parametrize("part", [0, 1, 2])
 @pytest.mark.parametrize("module", [PeriodicModule, FreeModule])
-def test_frozen_module_gives_the_numbers_of_the_eager_one(tiny_conserving_path, liquid, module, part):
+def test_frozen_module_gives_the_numbers_of_the_eager_one(tiny_conserving_path, device, liquid, module, part):
     """OpenMM-Torch freezes what it gets, and freezing drops each detach()."""
-    potential = CGAAPotential(tiny_conserving_path, "double")
+    potential = CGAAPotential(tiny_conserving_path, "double", device)
     evaluator = potential.evaluator(liquid.grain_map(), module is PeriodicModule, part)
     inputs = [potential.tensor(liquid.positions[0] / 10.0), potential.tensor(liquid.cell[0] / 10.0)]
     inputs = inputs if module is PeriodicModule else inputs[:1]
@@ -78,8 +79,8 @@ def test_xml_and_copies_stand_by_themselves(any_path, tmp_path, solvent):
 @backends
 def test_checkpoint_resumes_the_same_run(any_path, solvent, backend):
     topology, positions, _ = solvent
-    system = CGAAPotential(any_path, "double").createSystem(topology, backend=backend, positions=positions)
-    context = context_of(system, positions)
+    potential = CGAAPotential(any_path, "double", "cpu")  # where sums have one order
+    context = context_of(potential.createSystem(topology, backend=backend, positions=positions), positions)
     context.setVelocitiesToTemperature(300.0, 1)
     context.getIntegrator().step(2)
     checkpoint = context.createCheckpoint()
@@ -92,9 +93,9 @@ def test_checkpoint_resumes_the_same_run(any_path, solvent, backend):
 
 
 @backends
-def test_molecules_are_known_and_written_whole(tiny_conserving_path, solvent, backend):
+def test_molecules_are_known_and_written_whole(tiny_conserving_path, device, solvent, backend):
     topology, positions, box = solvent
-    system = CGAAPotential(tiny_conserving_path).createSystem(topology, backend=backend)
+    system = CGAAPotential(tiny_conserving_path, device=device).createSystem(topology, backend=backend)
     context = context_of(system, positions + 3.0 * box.sum(0))
     assert sorted(map(len, context.getMolecules())) == [10] * 6 + [15] * 12
     wrapped = context.getState(getPositions=True, enforcePeriodicBox=True).getPositions(asNumpy=True)._value
@@ -104,10 +105,10 @@ def test_molecules_are_known_and_written_whole(tiny_conserving_path, solvent, ba
 
 
 @backends
-def test_part_of_a_system_in_the_order_of_the_user(any_path, liquid, solvent, backend):
+def test_part_of_a_system_in_the_order_of_the_user(any_path, device, liquid, solvent, backend):
     topology, positions, box = solvent
     chosen = np.flatnonzero(np.isin(liquid.residues, [1, 3, 7, 12]))[::-1]
-    potential = CGAAPotential(any_path, "double")
+    potential = CGAAPotential(any_path, "double", device)
     system = openmm.System()
     for _ in range(len(positions) + 2):  # two more particles than the topology has
         system.addParticle(1.0)
@@ -142,9 +143,9 @@ def test_system_of_another_size(tiny_conserving_path, solvent):
 
 
 @backends
-def test_intra_force_group_adds_up_and_runs_in_respa(tiny_conserving_path, solvent, backend):
+def test_intra_force_group_adds_up_and_runs_in_respa(tiny_conserving_path, device, solvent, backend):
     topology, positions, box = solvent
-    potential = CGAAPotential(tiny_conserving_path, "double")
+    potential = CGAAPotential(tiny_conserving_path, "double", device)
     system = potential.createSystem(topology, backend=backend, forceGroup=0, intraForceGroup=1)
     integrator = openmm.MTSLangevinIntegrator(300, 1, 0.00002, [(0, 1), (1, 4)])
     context = context_of(system, positions, integrator=integrator)
@@ -161,9 +162,9 @@ def test_direct_model_has_no_intra_force_group(tiny_published_path, solvent):
 
 
 @backends
-def test_minimiser_works_on_an_energy(tiny_conserving_path, solvent, backend):
+def test_minimiser_works_on_an_energy(tiny_conserving_path, device, solvent, backend):
     topology, positions, _ = solvent
-    system = CGAAPotential(tiny_conserving_path, "double").createSystem(topology, backend=backend)
+    system = CGAAPotential(tiny_conserving_path, "double", device).createSystem(topology, backend=backend)
     context = context_of(system, positions)
     before = numbers(context)[0]
     openmm.LocalEnergyMinimizer.minimize(context, maxIterations=3)
@@ -172,9 +173,11 @@ def test_minimiser_works_on_an_energy(tiny_conserving_path, solvent, backend):
 
 @platforms
 @backends
-def test_minimiser_is_refused_without_an_energy(tiny_published_path, solvent, backend, platform):
+def test_minimiser_is_refused_without_an_energy(tiny_published_path, device, solvent, backend, platform):
     topology, positions, _ = solvent
-    system = CGAAPotential(tiny_published_path).createSystem(topology, backend=backend, positions=positions)
+    system = CGAAPotential(tiny_published_path, device=device).createSystem(
+        topology, backend=backend, positions=positions
+    )
     simulation = app.Simulation(
         topology, system, openmm.VerletIntegrator(1e-5), openmm.Platform.getPlatformByName(platform)
     )
@@ -223,9 +226,9 @@ def test_many_frames_in_one_context_are_no_minimisation(tiny_published_path, liq
 
 
 @backends
-def test_barostat_and_new_box_are_refused_without_an_energy(tiny_published_path, solvent, backend):
+def test_barostat_and_new_box_are_refused_without_an_energy(tiny_published_path, device, solvent, backend):
     topology, positions, box = solvent
-    potential = CGAAPotential(tiny_published_path)
+    potential = CGAAPotential(tiny_published_path, device=device)
     system = potential.createSystem(topology, backend=backend, positions=positions)
     context = context_of(system, positions)
     numbers(context)
@@ -243,9 +246,11 @@ def test_barostat_and_new_box_are_refused_without_an_energy(tiny_published_path,
 
 
 @backends
-def test_barostat_moves_whole_molecules_of_a_conserving_model(tiny_conserving_path, solvent, backend):
+def test_barostat_moves_whole_molecules_of_a_conserving_model(tiny_conserving_path, device, solvent, backend):
     topology, positions, box = solvent
-    system = CGAAPotential(tiny_conserving_path, "double").createSystem(topology, backend=backend, removeCMMotion=False)
+    system = CGAAPotential(tiny_conserving_path, "double", device).createSystem(
+        topology, backend=backend, removeCMMotion=False
+    )
     barostat = openmm.MonteCarloBarostat(1.0, 300.0, 1)
     barostat.setRandomNumberSeed(3)
     system.addForce(barostat)
@@ -259,16 +264,16 @@ def test_barostat_moves_whole_molecules_of_a_conserving_model(tiny_conserving_pa
         assert before == pytest.approx(after, abs=1e-5)
 
 
-def test_pressure_of_the_barostat_is_the_virial_of_the_molecules(tiny_conserving_path, solvent):
+def test_pressure_of_the_barostat_is_the_virial_of_the_molecules(tiny_conserving_path, device, solvent):
     topology, positions, box = solvent
-    potential = CGAAPotential(tiny_conserving_path, "double")
+    potential = CGAAPotential(tiny_conserving_path, "double", device)
     system = potential.createSystem(topology, backend="python", removeCMMotion=False)
     barostat = openmm.MonteCarloBarostat(1.0, 300.0)
     system.addForce(barostat)
     context = context_of(system, positions)
     pressure = barostat.computeCurrentPressure(context).value_in_unit(unit.bar)  # of molecules at rest
 
-    layout, network = layout_of(potential.grain_map(topology)), potential.network
+    layout, network = on_device(layout_of(potential.grain_map(topology)), device), potential.network
     cutoffs = network.grain_cutoff, network.atom_cutoff
     graph = build_graph(*map(potential.tensor, (10 * positions, 10 * box)), layout, *cutoffs, torch.float64)
     _, forces, virial = network(graph)
@@ -278,9 +283,9 @@ def test_pressure_of_the_barostat_is_the_virial_of_the_molecules(tiny_conserving
 
 
 @backends
-def test_conserving_model_follows_a_changed_box(tiny_conserving_path, solvent, backend):
+def test_conserving_model_follows_a_changed_box(tiny_conserving_path, device, solvent, backend):
     topology, positions, box = solvent
-    potential = CGAAPotential(tiny_conserving_path, "double")
+    potential = CGAAPotential(tiny_conserving_path, "double", device)
     context = context_of(potential.createSystem(topology, backend=backend), positions)
     numbers(context)
     context.setPeriodicBoxVectors(*(1.05 * box))
@@ -288,9 +293,11 @@ def test_conserving_model_follows_a_changed_box(tiny_conserving_path, solvent, b
 
 
 @backends
-def test_energy_that_is_no_number_never_reaches_the_barostat(tiny_conserving_path, solvent, backend):
+def test_energy_that_is_no_number_never_reaches_the_barostat(tiny_conserving_path, device, solvent, backend):
     topology, positions, _ = solvent
-    context = context_of(CGAAPotential(tiny_conserving_path).createSystem(topology, backend=backend), positions)
+    context = context_of(
+        CGAAPotential(tiny_conserving_path, device=device).createSystem(topology, backend=backend), positions
+    )
     numbers(context)
     positions[3] = positions[2]
     context.setPositions(positions)
@@ -347,10 +354,10 @@ def test_cuda_graphs_are_a_property_of_the_force_with_a_warning(
 
 
 @backends
-def test_verlet_conserves_the_energy_of_a_conserving_model(tmp_path, liquid, solvent, backend):
+def test_verlet_conserves_the_energy_of_a_conserving_model(tmp_path, device, liquid, solvent, backend):
     """Halving the step quarters the fluctuation of the total energy: the integrator's own, so the forces are exact."""
     topology, positions, _ = solvent
-    potential = CGAAPotential(tiny_model(tmp_path / "model.safetensors", TINY_CONSERVING, liquid), "double")
+    potential = CGAAPotential(tiny_model(tmp_path / "model.safetensors", TINY_CONSERVING, liquid), "double", device)
     system = potential.createSystem(topology, backend=backend)
     spread = []
     for step in (2e-4, 1e-4):

@@ -5,6 +5,11 @@ import torch
 from openmm_cgaa.nn.graph import Graph, batch_graphs
 
 
+def on_device(values, device):
+    """A Graph or a Layout, its tensors on a device."""
+    return values._replace(**{k: v.to(device) for k, v in values._asdict().items() if isinstance(v, torch.Tensor)})
+
+
 def edges_within(centers, box, cutoff, images=1):
     """All directed grain edges over the periodic images, a grain's own included: index [2, edges], shift [edges, 3]."""
     steps = torch.arange(-images, images + 1).to(centers.dtype)

@@ -15,11 +15,11 @@ from openmm_cgaa.neighbors.verlet import forget_neighbors
 
 
 @pytest.fixture(params=["fused", "eager", "published"])
-def bound(request, tiny_conserving_path, tiny_published_path, solvent):
+def bound(request, device, tiny_conserving_path, tiny_published_path, solvent):
     """(evaluator that was used once, positions, box), in nm."""
     topology, positions, box = solvent
     path = tiny_published_path if request.param == "published" else tiny_conserving_path
-    potential = CGAAPotential(path, device="cpu", fused=request.param == "fused")
+    potential = CGAAPotential(path, device=device, fused=request.param == "fused")
     evaluator = potential.evaluator(potential.grain_map(topology).align(positions, box), True)
     positions, box = potential.tensor(positions), potential.tensor(box)
     evaluator(positions, box)
@@ -39,7 +39,7 @@ def test_a_position_that_is_no_number(bound, value):
     [
         (lambda box: box * float("nan"), "box is not finite"),
         (lambda box: box * 0.0, "has volume 0 nm"),
-        (lambda box: box * torch.tensor([[0.3], [1.0], [1.0]]).double(), "but the box is only .* Å high"),
+        (lambda box: box * box.new_tensor([[0.3], [1.0], [1.0]]), "but the box is only .* Å high"),
     ],
 )
 def test_a_new_box_is_looked_at(bound, change, message):
@@ -59,9 +59,9 @@ def test_a_unit_that_is_mistaken_is_named(bound):
         evaluator(0.1 * positions, 2.0 * box)
 
 
-def test_positions_alone_in_another_unit(any_path, solvent):
+def test_positions_alone_in_another_unit(any_path, device, solvent):
     topology, positions, box = solvent
-    potential = CGAAPotential(any_path, device="cpu")
+    potential = CGAAPotential(any_path, device=device)
     with pytest.raises(GeometryError, match="are they in Å where nm are expected, or another frame than the box"):
         potential.evaluate(topology, 10.0 * positions, box)
     topology.setPeriodicBoxVectors(None)
@@ -89,9 +89,9 @@ def test_a_molecule_that_grew_is_seen_with_the_next_list(tiny_conserving_path, s
         context.getState(energy=True)
 
 
-def test_scripted_it_says_what_is_wrong(tiny_conserving_path, solvent):
+def test_scripted_it_says_what_is_wrong(tiny_conserving_path, device, solvent):
     topology, positions, box = solvent
-    potential = CGAAPotential(tiny_conserving_path, device="cpu")
+    potential = CGAAPotential(tiny_conserving_path, device=device)
     scripted = torch.jit.script(potential.evaluator(topology, True))
     positions, box = potential.tensor(positions), potential.tensor(box)
     with pytest.raises(torch.jit.Error, match="not finite"):

@@ -1,8 +1,11 @@
 """The laws that a conserving model obeys, in float64 and with random weights."""
 
+from functools import partial
+
 import pytest
 import torch
 from conftest import TINY_CONSERVING
+from graphs import on_device
 
 from openmm_cgaa.mapping import matching
 from openmm_cgaa.mapping.grains import GrainMap
@@ -14,34 +17,51 @@ BOX_SMALLER_THAN_CUTOFFS = dict(TINY_CONSERVING, grain_cutoff=16.0, messages=2)
 
 
 class Bound:
-    """A network with random weights on one topology."""
+    """A network with random weights on one topology; it takes and gives tensors of the CPU, wherever it computes."""
 
-    def __init__(self, grain_map, config=TINY_CONSERVING):
+    def __init__(self, device, grain_map, config=TINY_CONSERVING):
         torch.manual_seed(3)
-        self.network = build_network(config, grain_map.types).double().eval()
-        self.layout = layout_of(grain_map)
+        self.device = device
+        self.network = build_network(config, grain_map.types).double().eval().to(device)
+        self.layout = on_device(layout_of(grain_map), device)
         self.back = torch.argsort(self.layout.atom_index)
 
-    def graph(self, positions, box):
+    def graph(self, positions, box, dtype=torch.float64):
         cutoffs = self.network.grain_cutoff, self.network.atom_cutoff
-        return build_graph(positions, box, self.layout, *cutoffs, torch.float64)
+        box = None if box is None else box.to(self.device)
+        return build_graph(positions.to(self.device), box, self.layout, *cutoffs, dtype)
+
+    def whole(self, positions, box):
+        return self.graph(positions, box).positions[self.back].cpu()
 
     def __call__(self, positions, box, part=0):
         energy, forces, virial = self.network(self.graph(positions, box), part)
-        return energy[0], forces[self.back], virial[0]
+        return energy[0].cpu(), forces[self.back].cpu(), virial[0].cpu()
+
+
+@pytest.fixture
+def bound(device):
+    """`Bound` on a device."""
+    return partial(Bound, device)
+
+
+@pytest.fixture
+def frame(liquid):
+    """(positions [240, 3], box [3, 3]) of the liquid, Å."""
+    return torch.tensor(liquid.positions[0]), torch.tensor(liquid.cell[0])
 
 
 @pytest.fixture(params=["periodic", "small box", "no box", "no messages", "tensors"])
-def case(request, liquid):
+def case(request, bound, liquid, frame):
     config = {
         "small box": BOX_SMALLER_THAN_CUTOFFS,
         "no messages": dict(TINY_CONSERVING, messages=0),
         "tensors": dict(TINY_CONSERVING, tensors=3),
     }.get(request.param, TINY_CONSERVING)
-    positions, box = torch.tensor(liquid.positions[0]).double(), torch.tensor(liquid.cell[0])
-    model = Bound(liquid.grain_map(), config)
+    positions, box = frame
+    model = bound(liquid.grain_map(), config)
     if request.param == "no box":
-        return model, model.graph(positions, box).positions[model.back], None
+        return model, model.whole(positions, box), None
     return model, positions, box
 
 
@@ -105,16 +125,16 @@ def test_lattice_shift_of_one_atom(case):
     close(shifted[1], forces)
 
 
-def test_no_torque_without_a_box(liquid):
-    model = Bound(liquid.grain_map())
-    whole = model.graph(torch.tensor(liquid.positions[0]).double(), torch.tensor(liquid.cell[0])).positions[model.back]
+def test_no_torque_without_a_box(bound, liquid, frame):
+    model = bound(liquid.grain_map())
+    whole = model.whole(*frame)
     forces = model(whole, None)[1]
     close(torch.linalg.cross(whole, forces).sum(0), torch.zeros(3, dtype=torch.float64))
 
 
-def test_permutation_of_grains_of_equivalent_atoms_and_of_the_input(liquid):
-    model = Bound(liquid.grain_map())
-    positions, box = torch.tensor(liquid.positions[0]).double(), torch.tensor(liquid.cell[0])
+def test_permutation_of_grains_of_equivalent_atoms_and_of_the_input(bound, liquid, frame):
+    model = bound(liquid.grain_map())
+    positions, box = frame
     energy, forces, _ = model(positions, box)
 
     swapped = torch.arange(240)
@@ -144,15 +164,15 @@ def test_permutation_of_grains_of_equivalent_atoms_and_of_the_input(liquid):
         [int(liquid.residues[a]) for a in order],
         liquid.residue_names,
     ).match(grain_map.types)
-    again = Bound(shuffled)(positions[order], box)
+    again = bound(shuffled)(positions[order], box)
     close(again[0], energy)
     close(again[1], forces[order])
 
 
-def test_extensive(liquid):
+def test_extensive(bound, liquid, frame):
     grain_map = liquid.grain_map()
-    model = Bound(grain_map, BOX_SMALLER_THAN_CUTOFFS)
-    positions, box = torch.tensor(liquid.positions[0]).double(), torch.tensor(liquid.cell[0])
+    model = bound(grain_map, BOX_SMALLER_THAN_CUTOFFS)
+    positions, box = frame
     energy, forces, _ = model(positions, box)
     cells = [(i, j, k) for i in range(2) for j in range(2) for k in range(2)]
     eightfold = GrainMap.from_arrays(
@@ -162,15 +182,15 @@ def test_extensive(liquid):
         liquid.residue_names * 8,
     ).match(grain_map.types)
     copies = torch.cat([positions + torch.tensor(c, dtype=torch.float64) @ box for c in cells])
-    big = Bound(eightfold, BOX_SMALLER_THAN_CUTOFFS)(copies, 2 * box)
+    big = bound(eightfold, BOX_SMALLER_THAN_CUTOFFS)(copies, 2 * box)
     close(big[0], 8 * energy)
     close(big[1], forces.repeat(8, 1))
 
 
 @pytest.mark.parametrize("messages, cutoff", [(0, 4.0), (1, 6.0)], ids=["atoms", "grains"])
-def test_nothing_jumps_at_the_cutoffs(messages, cutoff):
+def test_nothing_jumps_at_the_cutoffs(bound, messages, cutoff):
     """Two ions drawn apart: up to the second derivative the energy goes to that of infinite distance."""
-    model = Bound(GrainMap.from_arrays(["Li", "Li"], [], [0, 1]), dict(TINY_CONSERVING, messages=messages))
+    model = bound(GrainMap.from_arrays(["Li", "Li"], [], [0, 1]), dict(TINY_CONSERVING, messages=messages))
 
     def at(distance):
         energy, forces, _ = model(torch.tensor([[0.0, 0.0, 0.0], [distance, 0.0, 0.0]]).double(), None)
@@ -183,12 +203,12 @@ def test_nothing_jumps_at_the_cutoffs(messages, cutoff):
     assert torch.equal(at(cutoff + 1e-6), at(50.0))
 
 
-def test_ions():
+def test_ions(bound):
     """Single atoms and an octahedron: no NaN where a grain has no internal distance, and still F = -grad E."""
     ions = GrainMap.from_arrays(["Li", "P", *["F"] * 6], [(1, f) for f in range(2, 8)], [0] + [1] * 7, ["LI", "PF6"])
     corners = 1.6 * torch.cat([torch.zeros(1, 3), torch.eye(3), -torch.eye(3)])
     positions = torch.cat([torch.tensor([[2.0, 2.1, 1.9]]), corners]).double() + 0.1 * torch.randn(8, 3).double()
-    model = Bound(ions)
+    model = bound(ions)
     for box in (None, 7.5 * torch.eye(3, dtype=torch.float64)):
         energy, forces, virial = model(positions, box)
         assert energy.isfinite() and virial.isfinite().all() and forces[0].abs().max() > 0
@@ -197,9 +217,9 @@ def test_ions():
         close((e[0] - e[1]) / 2e-5, (forces * step).sum() / 1e-5, 1e-6)
 
 
-def test_parts_add_up_and_the_intra_part_sees_one_grain(liquid):
-    model = Bound(liquid.grain_map())
-    positions, box = torch.tensor(liquid.positions[0]).double(), torch.tensor(liquid.cell[0])
+def test_parts_add_up_and_the_intra_part_sees_one_grain(bound, liquid, frame):
+    model = bound(liquid.grain_map())
+    positions, box = frame
     total, intra, rest = (model(positions, box, part) for part in (0, 1, 2))
     close(intra[0] + rest[0], total[0])
     close(intra[1] + rest[1], total[1])
@@ -209,21 +229,21 @@ def test_parts_add_up_and_the_intra_part_sees_one_grain(liquid):
 
 
 @pytest.mark.parametrize("tensors", [0, 3])
-def test_scripted_equals_eager_and_single_equals_double(liquid, tensors):
-    model = Bound(liquid.grain_map(), dict(TINY_CONSERVING, tensors=tensors))
-    positions, box = torch.tensor(liquid.positions[0]).double(), torch.tensor(liquid.cell[0])
+def test_scripted_equals_eager_and_single_equals_double(bound, liquid, tensors, frame):
+    model = bound(liquid.grain_map(), dict(TINY_CONSERVING, tensors=tensors))
+    positions, box = frame
     graph = model.graph(positions, box)
     eager = model.network(graph)
     for scripted, exact in zip(torch.jit.script(model.network)(graph), eager):
         close(scripted, exact)
-    single = model.network.float()(build_graph(positions, box, model.layout, 6.0, 4.0, torch.float32))
+    single = model.network.float()(model.graph(positions, box, torch.float32))
     close(single[0], eager[0], 1e-5)
     close(single[1].double(), eager[1], 2e-4)
 
 
-def test_a_batch_is_its_frames(liquid):
-    model = Bound(liquid.grain_map())
-    graphs = [model.graph(torch.tensor(liquid.positions[f]).double(), torch.tensor(liquid.cell[f])) for f in (0, 4)]
+def test_a_batch_is_its_frames(bound, liquid):
+    model = bound(liquid.grain_map())
+    graphs = [model.graph(torch.tensor(liquid.positions[f]), torch.tensor(liquid.cell[f])) for f in (0, 4)]
     joined, order = batch_graphs(graphs, model.network.slots)
     energy, forces, virial = model.network(joined)
     singles = [model.network(graph) for graph in graphs]
@@ -232,19 +252,19 @@ def test_a_batch_is_its_frames(liquid):
     close(virial, torch.cat([s[2] for s in singles]))
 
 
-def test_training_reaches_every_weight(liquid):
-    model = Bound(liquid.grain_map())
+def test_training_reaches_every_weight(bound, liquid, frame):
+    model = bound(liquid.grain_map())
     network = model.network.train()
-    energy, forces, _ = network(model.graph(torch.tensor(liquid.positions[0]).double(), torch.tensor(liquid.cell[0])))
+    energy, forces, _ = network(model.graph(*frame))
     (energy.sum() + forces.square().sum()).backward()
     assert [name for name, p in network.named_parameters() if p.grad is None] == []
 
 
-def test_closer_than_ever_seen_costs_energy(liquid):
+def test_closer_than_ever_seen_costs_energy(bound, liquid, frame):
     """Below the shortest distance of two elements in the calibration frames stands a wall; above it nothing changes."""
-    model = Bound(liquid.grain_map())
+    model = bound(liquid.grain_map())
     network = model.network
-    positions, box = torch.tensor(liquid.positions[0]).double(), torch.tensor(liquid.cell[0])
+    positions, box = frame
     graph = model.graph(positions, box)
     before = network(graph)
     network.calibrate(graph)
@@ -266,11 +286,11 @@ def test_closer_than_ever_seen_costs_energy(liquid):
     assert 0.9 * 30.0 * 0.1**3 < (high - network(graph)[0]).item() < 5 * 30.0 * 0.1**3
 
 
-def test_molecules_have_walls_where_they_were_not_seen(liquid):
+def test_molecules_have_walls_where_they_were_not_seen(bound, liquid, frame):
     """Within the range of every distance and the margin nothing changes; outside stands a wall, if there is a range."""
-    model = Bound(liquid.grain_map())
+    model = bound(liquid.grain_map())
     network = model.network
-    graph = model.graph(torch.tensor(liquid.positions[0]).double(), torch.tensor(liquid.cell[0]))
+    graph = model.graph(*frame)
     before = network(graph)
     network.bound([graph], margin=0.1)
     for with_walls, without in zip(network(graph), before):
@@ -279,7 +299,7 @@ def test_molecules_have_walls_where_they_were_not_seen(liquid):
     first = graph.positions[:size]
     kinds, own = network.intra[0].pairs, torch.cdist(first, first)
     for i, j in ((0, 1), (2, size - 1)):
-        same = torch.where((kinds == kinds[i, j]) & ~torch.eye(size, dtype=bool))
+        same = torch.where((kinds == kinds[i, j]) & ~torch.eye(size, dtype=bool, device=own.device))
         grains = graph.positions[: graph.counts[0] * size].view(-1, size, 3)
         r = torch.cdist(grains, grains)[:, same[0], same[1]]
         close(network.intra[0].low[kinds[i, j]].double(), r.min() - 0.1, 1e-5)
@@ -298,7 +318,7 @@ def test_molecules_have_walls_where_they_were_not_seen(liquid):
     assert walls[0] > 100.0 * 0.2**3 and walls[0] == pytest.approx(walls[1])
     assert walls[2] == pytest.approx(0.0, abs=1e-9)  # they belong to the intra-grain term
 
-    network = Bound(liquid.grain_map()).network
+    network = bound(liquid.grain_map()).network
     network.bound([graph._replace(counts=[0] * len(network.slots), positions=graph.positions[:0])])
     never_met = network.intra[0]
     assert (never_met.low == 0.0).all() and torch.isinf(never_met.high).all()

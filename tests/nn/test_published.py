@@ -4,7 +4,7 @@ import openmm
 import pytest
 import torch
 from conftest import TINY_PUBLISHED, tiny_model
-from graphs import random_batch, random_frame
+from graphs import on_device, random_batch, random_frame
 from openmm import unit
 
 from openmm_cgaa import CGAAPotential
@@ -18,13 +18,27 @@ COUNTS = [3, 1, 2]
 CHAINS = {n: [(i, i + 1) for i in range(n - 1)] for n in (1, 4, 6)}  # bonds
 
 
-def network(slots=SLOTS, **options):
+def random_network(slots=SLOTS, **options):
     torch.manual_seed(1)
     trees = [CHAINS[n] for n in slots]
     net = PublishedNetwork(slots, **{"bonds": trees, "scalars": 8, "vectors": 6, "radial_hidden": (16, 16), **options})
     net.set_reference([-10.0 * (t + 1) for t in range(len(slots))])
     net.set_scale(0.5, 0.3)
     return net.double().eval()
+
+
+@pytest.fixture
+def network(device):
+    """Makes networks with random weights on a device, which take and give tensors of the CPU."""
+
+    def make(slots=SLOTS, **options):
+        net = random_network(slots, **options).to(device)
+        if device != "cpu":
+            net.register_forward_pre_hook(lambda net, given: (on_device(given[0], device), *given[1:]))
+            net.register_forward_hook(lambda net, given, found: tuple(result.cpu() for result in found))
+        return net
+
+    return make
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +57,7 @@ every_read_out = pytest.mark.parametrize("read_out", ["intra", "gradient"])
 @every_convolution
 @every_read_out
 @pytest.mark.parametrize("sign", [1.0, -1.0], ids=["rotation", "rotation and inversion"])
-def test_energy_is_invariant_and_forces_turn(graph, convolution, read_out, sign):
+def test_energy_is_invariant_and_forces_turn(network, graph, convolution, read_out, sign):
     generator = torch.Generator().manual_seed(3)
     matrix, _ = torch.linalg.qr(torch.randn(3, 3, generator=generator, dtype=torch.float64))
     matrix = matrix * torch.linalg.det(matrix) * sign
@@ -55,7 +69,7 @@ def test_energy_is_invariant_and_forces_turn(graph, convolution, read_out, sign)
     torch.testing.assert_close(turned_virial, matrix @ virial @ matrix.T, rtol=0, atol=1e-9)
 
 
-def test_translation_changes_nothing(graph):
+def test_translation_changes_nothing(network, graph):
     net = network()
     moved = graph._replace(positions=graph.positions + torch.tensor([3.0, -50.0, 0.2], dtype=torch.float64))
     for result, expected in zip(net(moved), net(graph)):
@@ -63,7 +77,7 @@ def test_translation_changes_nothing(graph):
 
 
 @every_convolution
-def test_grains_of_one_type_may_be_exchanged(graph, convolution):
+def test_grains_of_one_type_may_be_exchanged(network, graph, convolution):
     """Grains 0 and 2, four atoms each, change places; their forces follow them."""
     net = network(convolution=convolution)
     grains, atoms = torch.arange(6), torch.arange(len(graph.positions))
@@ -77,7 +91,7 @@ def test_grains_of_one_type_may_be_exchanged(graph, convolution):
 
 
 @every_convolution
-def test_order_of_edges_is_free(graph, convolution):
+def test_order_of_edges_is_free(network, graph, convolution):
     net = network(convolution=convolution)
     order = torch.randperm(graph.edge_index.size(1), generator=torch.Generator().manual_seed(5))
     shuffled = graph._replace(edge_index=graph.edge_index[:, order], edge_shift=graph.edge_shift[order])
@@ -86,7 +100,7 @@ def test_order_of_edges_is_free(graph, convolution):
 
 
 @every_convolution
-def test_edges_beyond_the_cutoff_add_nothing(graph, convolution):
+def test_edges_beyond_the_cutoff_add_nothing(network, graph, convolution):
     net = network(convolution=convolution)
     far = torch.tensor([[10.0, 1.0, 0.0], [0.0, 0.0, 30.0]], dtype=torch.float64)
     padded = graph._replace(
@@ -98,7 +112,7 @@ def test_edges_beyond_the_cutoff_add_nothing(graph, convolution):
 
 
 @every_convolution
-def test_grains_without_neighbors(graph, convolution):
+def test_grains_without_neighbors(network, graph, convolution):
     net = network(convolution=convolution)
     alone = graph._replace(edge_index=graph.edge_index[:, :0], edge_shift=graph.edge_shift[:0])
     energy, forces, _ = net(alone)
@@ -107,7 +121,7 @@ def test_grains_without_neighbors(graph, convolution):
 
 
 @every_convolution
-def test_two_grains_pass_the_cutoff_smoothly(convolution):
+def test_two_grains_pass_the_cutoff_smoothly(network, convolution):
     """No jump at the cutoff up to the second derivative of the energy, which goes as the fourth power of the gap."""
     net = network(slots=[4], convolution=convolution)
     pair = random_frame([4], [2])
@@ -128,7 +142,7 @@ def test_two_grains_pass_the_cutoff_smoothly(convolution):
 
 @every_convolution
 @pytest.mark.parametrize("part", [0, 1, 2])
-def test_forces_by_gradient_are_minus_the_gradient(graph, convolution, part):
+def test_forces_by_gradient_are_minus_the_gradient(network, graph, convolution, part):
     net = network(convolution=convolution, read_out="gradient")
     assert net.conserving and not net.permutation_invariant
     forces = net(graph, part)[1]
@@ -142,7 +156,7 @@ def test_forces_by_gradient_are_minus_the_gradient(graph, convolution, part):
 
 @every_convolution
 @pytest.mark.parametrize("part", [0, 1, 2])
-def test_virial_by_gradient_is_minus_the_strain_derivative(graph, convolution, part):
+def test_virial_by_gradient_is_minus_the_strain_derivative(network, graph, convolution, part):
     net = network(convolution=convolution, read_out="gradient")
     virial = net(graph, part)[2][0]
     torch.testing.assert_close(virial, virial.T, rtol=0, atol=1e-9)
@@ -153,7 +167,7 @@ def test_virial_by_gradient_is_minus_the_strain_derivative(graph, convolution, p
         assert virial[a, b].item() == pytest.approx(-(e[1] - e[0]) / 2e-5, abs=1e-6)
 
 
-def test_parts_by_gradient_add_up_and_the_first_knows_no_neighbors(graph):
+def test_parts_by_gradient_add_up_and_the_first_knows_no_neighbors(network, graph):
     net = network(read_out="gradient")
     total, intra, rest = (net(graph, part) for part in (0, 1, 2))
     for whole, first, second in zip(total, intra, rest):
@@ -165,17 +179,17 @@ def test_parts_by_gradient_add_up_and_the_first_knows_no_neighbors(graph):
     assert rest[1].abs().max() > 1e-3
 
 
-def test_raw_embedding_is_not_whitened():
+def test_raw_embedding_is_not_whitened(network, device):
     slots, counts = [4, 6], [3, 2]
     net, batch = network(slots=slots, raw_embedding=True), random_batch(slots, counts, 20)
     before = net(batch)
-    net.calibrate(batch)
+    net.calibrate(on_device(batch, device))
     for result, expected in zip(net(batch), before):
-        torch.testing.assert_close(result, expected, rtol=0, atol=0)
-    assert torch.equal(net.bond_basis.matrices[1], torch.eye(6, dtype=torch.float64))
+        torch.testing.assert_close(result, expected, rtol=0, atol=1e-12)
+    assert torch.equal(net.bond_basis.matrices[1].cpu(), torch.eye(6, dtype=torch.float64))
 
 
-def test_forces_between_grains_are_minus_the_gradient_by_centers(graph):
+def test_forces_between_grains_are_minus_the_gradient_by_centers(network, graph):
     net = network()
     total = grain_sum(net(graph)[1], graph)
     step = 1e-5
@@ -187,7 +201,7 @@ def test_forces_between_grains_are_minus_the_gradient_by_centers(graph):
     torch.testing.assert_close(total.sum(0), torch.zeros(3, dtype=torch.float64), rtol=0, atol=1e-10)
 
 
-def test_intra_forces_of_a_grain_sum_to_zero(graph):
+def test_intra_forces_of_a_grain_sum_to_zero(network, graph):
     """Each atom carries 1/N of its grain's force; what is left has no sum, and a single atom has nothing left."""
     _, forces, virial = network()(graph)
     share = grain_sum(forces, graph) / grain_sizes(graph).unsqueeze(1)
@@ -197,20 +211,20 @@ def test_intra_forces_of_a_grain_sum_to_zero(graph):
     assert not virial.any()
 
 
-def test_the_energy_is_the_reference_plus_what_is_learnt(graph):
+def test_the_energy_is_the_reference_plus_what_is_learnt(network, graph):
     net = network()
     learnt = net(graph)[0].item() + 3 * 10.0 + 20.0 + 2 * 30.0
     net.set_scale(1.0, 0.3)
     assert net(graph)[0].item() + 110.0 == pytest.approx(2.0 * learnt, rel=1e-10)
 
 
-def test_calibration_whitens_the_products_of_a_grain_and_changes_nothing_else():
+def test_calibration_whitens_the_products_of_a_grain_and_changes_nothing_else(network, device):
     slots, counts = [4, 6], [3, 2]
     net, batch = network(slots=slots), random_batch(slots, counts, 20)
-    net.calibrate(batch)
+    net.calibrate(on_device(batch, device))
     seen = {}
     for product in net.interactions[0].connection.products:
-        product.own.register_forward_hook(lambda module, inputs, output: seen.update({module: output}))
+        product.own.register_forward_hook(lambda module, inputs, output: seen.update({module: output.cpu()}))
     net(batch)
     for whitened in seen.values():
         torch.testing.assert_close(whitened.mean(0), torch.zeros_like(whitened[0]), rtol=0, atol=1e-9)
@@ -218,7 +232,7 @@ def test_calibration_whitens_the_products_of_a_grain_and_changes_nothing_else():
         assert covariance.max() < 1.0 + 1e-9 and covariance.median() > 0.999
 
 
-def test_frames_of_a_batch_do_not_see_each_other():
+def test_frames_of_a_batch_do_not_see_each_other(network):
     net = network()
     frames = [random_frame(SLOTS, COUNTS, seed=seed) for seed in range(3)]
     batch, order = batch_graphs(frames, SLOTS)
@@ -244,29 +258,29 @@ def test_frames_of_a_batch_do_not_see_each_other():
     ],
     ids=str,
 )
-def test_scripted_is_eager(graph, options):
-    net = network(**options)
+def test_scripted_is_eager(device, graph, options):
+    net, graph = random_network(**options).to(device), on_device(graph, device)
     scripted = torch.jit.script(net)
     for _ in range(3):  # the later calls run TorchScript's specialised code
         for result, expected in zip(scripted(graph), net(graph)):
             torch.testing.assert_close(result, expected, rtol=0, atol=1e-10)
 
 
-def test_a_frozen_program_still_differentiates(graph):
-    net = network(read_out="gradient")
+def test_a_frozen_program_still_differentiates(device, graph):
+    net, graph = random_network(read_out="gradient").to(device), on_device(graph, device)
     frozen = torch.jit.freeze(torch.jit.script(net))
     for part in range(3):
         for result, expected in zip(frozen(graph, part), net(graph, part)):
             torch.testing.assert_close(result, expected, rtol=0, atol=1e-10)
 
 
-def test_plain_pair_product_gives_the_same(graph):
+def test_plain_pair_product_gives_the_same(network, graph):
     fast, plain = network(), network(factorised=False)
     for result, expected in zip(fast(graph), plain(graph)):
         torch.testing.assert_close(result, expected, rtol=0, atol=1e-10)
 
 
-def test_single_precision_follows_double(graph):
+def test_single_precision_follows_double(network, graph):
     energy, forces, _ = network()(graph)
     single = graph._replace(positions=graph.positions.float(), edge_shift=graph.edge_shift.float())
     single_energy, single_forces, _ = network().float()(single)
@@ -275,13 +289,13 @@ def test_single_precision_follows_double(graph):
     torch.testing.assert_close(single_forces.double(), forces, rtol=0, atol=1e-4)
 
 
-def test_total_forces_read_out_directly_are_not_differentiated(graph):
+def test_total_forces_read_out_directly_are_not_differentiated(network, graph):
     net = network(read_out="total")
     assert grain_sum(net(graph)[1], graph)[3].abs().max() > 1e-6  # a single atom, whose intra force would be zero
 
 
 @every_convolution
-def test_every_weight_learns_from_forces_and_energy(convolution):
+def test_every_weight_learns_from_forces_and_energy(network, convolution):
     slots, counts = [4, 6], [3, 2]  # no single atoms, whose r' are zero
     net = network(slots=slots, convolution=convolution).train()
     energy, forces, _ = net(random_batch(slots, counts, 2))
@@ -291,7 +305,7 @@ def test_every_weight_learns_from_forces_and_energy(convolution):
 
 
 @every_convolution
-def test_gradient_learns_from_forces_and_virial_alone(convolution):
+def test_gradient_learns_from_forces_and_virial_alone(network, convolution):
     """All weights but those of the last vectors, which no energy is read from; single atoms do no harm."""
     net = network(convolution=convolution, read_out="gradient").train()
     _, forces, virial = net(random_batch(SLOTS, COUNTS, 2))
@@ -303,7 +317,7 @@ def test_gradient_learns_from_forces_and_virial_alone(convolution):
 
 
 @every_read_out
-def test_evaluation_keeps_no_graph(graph, read_out):
+def test_evaluation_keeps_no_graph(network, graph, read_out):
     assert not any(result.requires_grad for result in network(read_out=read_out)(graph))
 
 
@@ -331,7 +345,7 @@ def test_a_network_by_gradient_is_a_conserving_model(liquid, solvent, tmp_path):
     assert energy() < before
 
 
-def test_there_is_no_part_to_take(graph):
+def test_there_is_no_part_to_take(network, graph):
     with pytest.raises(ValueError, match="part 0"):
         network()(graph, 1)
 
@@ -339,4 +353,4 @@ def test_there_is_no_part_to_take(graph):
 @pytest.mark.parametrize("options", [{"convolution": "mace"}, {"read_out": "torque"}], ids=str)
 def test_unknown_options_are_named(options):
     with pytest.raises(CGAAError, match="expected"):
-        network(**options)
+        random_network(**options)
