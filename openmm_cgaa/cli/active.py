@@ -1,5 +1,8 @@
 """``openmm-cgaa active ROUND.yaml``: one round of active learning."""
 
+from .tables import new_table, show
+from .terminal import tell
+
 
 def add_arguments(parser):
     parser.add_argument("config", help="the round (YAML); paths in it are relative to it. Run again to go on")
@@ -8,8 +11,8 @@ def add_arguments(parser):
 def run(args):
     from ..pipeline.active import improve
 
-    report = improve(args.config)
-    table(report)
+    report = improve(args.config, progress=tell)
+    show(table(report))
     print(f"chosen: {report['chosen']['frames']} frames, {report['chosen']['grains']} grains of {report['budget']}")
     print(
         f"largest disagreement about a net force, mean over frames: {report['deviation']['candidates']:.3f} eV/Å, "
@@ -19,18 +22,15 @@ def run(args):
 
 
 def table(report):
-    from rich.console import Console
-    from rich.table import Table
-
+    """Errors of the round's students."""
     rows = {
         "before: student on its own trajectory": report["before"],
         "after: new student on its own trajectory": report["after"],
         "new student on the old trajectory": report["same"],
         **{f"student {n} of the committee on it": errors for n, errors in enumerate(report["others"], 2)},
     }
-    out = Table(title="Error against the teacher, on trajectories that nothing was learned from")
-    for heading in ("", "frames", "force\neV/Å", "net force", "torque", "energy\nmeV/atom"):
-        out.add_column(heading)
+    title = "Error against the teacher, on trajectories that nothing was learned from"
+    out = new_table(title, "", "frames", "force\neV/Å", "net force", "torque", "energy\nmeV/atom", width=45)
     for name, errors in rows.items():
         force, energy = errors["force"], errors["energy"]["rmse"]
         out.add_row(
@@ -39,4 +39,4 @@ def table(report):
             *(f"{force[key]:.3f}" for key in ("component", "net_force", "torque")),
             f"{energy:.3f}",
         )
-    Console().print(out)
+    return out

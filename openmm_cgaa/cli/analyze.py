@@ -3,6 +3,7 @@
 from ..errors import CGAAError
 from ..inputs.ranges import Range
 from .options import add_number, add_teacher, teacher_settings
+from .terminal import tell
 
 
 def add_arguments(parser):
@@ -40,7 +41,6 @@ def run(args):
         teacher_frames=args.teacher_frames,
         pairs=args.pairs,
         begin=args.begin,
-        tell=lambda line: print(line, flush=True),
+        tell=tell,
     )
-    print()
     print((report.out / "summary.txt").read_text(), end="")

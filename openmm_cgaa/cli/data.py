@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from .tables import new_table, show
+
 SHOWN = 10  # outliers and duplicates printed in full
 
 
@@ -107,14 +109,14 @@ def _info(args):
     from ..data import refusals, summary
 
     dataset, console = _load(args.files), Console(highlight=False, markup=False)
-    console.print(_kind_table(dataset, ", ".join(Path(file).name for file in args.files)))
-    console.print(_composition_table(dataset))
+    show(_kind_table(dataset, ", ".join(Path(file).name for file in args.files)))
+    show(_composition_table(dataset))
     for series, title in (
         (summary.forces_by_element(dataset), "force on an atom"),
         (summary.forces_by_grain(dataset), "net force on a grain"),
     ):
         if series:
-            console.print(_force_table(series, title))
+            show(_force_table(series, title))
     periodic = [frames for frames in dataset.sets if frames.labelled and frames.periodic]
     if periodic:
         stressed = sum(len(frames) for frames in periodic if frames.stress is not None)
@@ -129,21 +131,12 @@ def _info(args):
         console.print(f"figure: {args.figure}", soft_wrap=True)
 
 
-def _table(title, *columns):
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left")
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="left" if number == 0 else "right")
-    return table
-
-
 def _kind_table(dataset, title):
     from ..data import summary
 
     names = ("trajectories", "frames", "grains", "environments")
     columns = ("kind", "split", "trajectories", "frames", "grains", "grains with\n8 neighbours")
-    table = _table(f"{title}: {len(dataset)} frames", *columns)
+    table = new_table(f"{title}: {len(dataset)} frames", *columns)
     rows = summary.counts_by_kind(dataset)
     for (kind, split), row in sorted(rows.items()):
         table.add_row(kind, split or "none", *(str(row[name]) for name in names))
@@ -157,7 +150,7 @@ def _composition_table(dataset):
     from ..data import summary
 
     heads = ("composition", "atoms", "frames", "K", "g/cm3", "eV/atom", "force rms\neV/Å", "virial pressure\nGPa")
-    table = _table("composition, and what is spanned", *heads)
+    table = new_table("composition, and what is spanned", *heads)
     for (name, periodic), row in summary.counts_by_composition(dataset).items():
         table.add_row(
             name if periodic else f"{name} (isolated)",
@@ -183,7 +176,7 @@ def _force_table(series, title):
     import numpy as np
 
     quantiles = (0.5, 0.9, 0.99, 0.999)
-    table = _table(f"{title}, eV/Å", "", "count", "rms", *(f"{100 * q:g} %" for q in quantiles), "largest")
+    table = new_table(f"{title}, eV/Å", "", "count", "rms", *(f"{100 * q:g} %" for q in quantiles), "largest")
     for name, values in series.items():
         good = values[np.isfinite(values)]
         numbers = (np.sqrt(np.square(good).mean()), *np.quantile(good, quantiles), good.max()) if len(good) else ()

@@ -4,6 +4,7 @@ import json
 
 from ..analysis.deviations import PAPER_SLOTS
 from ..data import KINDS, SPLITS
+from .tables import new_table, show
 
 GRAINS = {"species": "species of grain", "contact": "nearest other grain"}
 
@@ -24,7 +25,7 @@ def run(args):
     check_outputs([(args.json, EVALUATION), (args.figure, FIGURE)], [args.model, *args.dataset])
     errors = evaluate(args.model, args.dataset, args.split, args.kind, args.figure)
     for table in tables(errors):
-        _print(table)
+        show(table, markup=True)
     print(
         "in brackets or below an error: 95 % of resamples, of trajectories within each composition and\n"
         "temperature (of frames where there is but one trajectory: rather too narrow)"
@@ -55,7 +56,7 @@ def _force_table(errors):
     force, intervals = errors["force"], errors["intervals"]
     title = f"{errors['frames']} frames ({errors['split']}), {errors['atoms']} atoms, {errors['grains']} grains in all"
     title += f"\n({errors['trajectories']} trajectories; in brackets: 95 % of resamples)"
-    table = _table(title, "force", "error\neV/Å", "reference\neV/Å", "error / reference")
+    table = new_table(title, "force", "error\neV/Å", "reference\neV/Å", "error / reference")
     rows = {
         "per component, rmse": "component",
         "· translation of grains": "translation",
@@ -77,7 +78,7 @@ def _force_table(errors):
 
 def _energy_table(errors):
     energy, intervals = errors["energy"], errors["intervals"]
-    table = _table(None, "energy", "frames", "rmse\nmeV/atom", "best\nconstant", "R2", width=31)
+    table = new_table(None, "energy", "frames", "rmse\nmeV/atom", "best\nconstant", "R2", width=31)
     rmse = f"{energy['rmse']:.3f}{_interval(intervals['energy'])}"
     table.add_row("all", str(errors["frames"]), rmse, "", "")
     about_mean = f"{energy['rmse_about_mean']:.3f}{_interval(intervals['energy_about_mean'])}"
@@ -93,7 +94,7 @@ def _energy_table(errors):
 
 
 def _stress_table(stress):
-    table = _table(None, "stress", "frames", "rmse\nGPa", "rmse\nmeV/Å^3", "reference\nGPa")
+    table = new_table(None, "stress", "frames", "rmse\nGPa", "rmse\nmeV/Å^3", "reference\nGPa")
     component, pressure = (
         f"{stress[name]:.4f}{_interval(stress['intervals'][name])}" for name in ("component", "pressure")
     )
@@ -105,13 +106,15 @@ def _stress_table(stress):
 
 
 def _group_table(groups):
+    from rich.markup import escape
+
     headings = ("frames", "force\neV/Å", "net force\nrelative", "torque\nrelative", "energy\nmeV/atom", "about\nmeans")
     title = "by kind; of the liquids by domain, composition, temperature and density"
     title += "\n(seen in training, inside its range, outside of it)"
-    table = _table(title, "", *headings, "stress\nGPa", width=22, pad_edge=False, collapse_padding=True)
+    table = new_table(title, "", *headings, "stress\nGPa", width=22, pad_edge=False, collapse_padding=True)
     for group in groups:
         for name, row in group.items():
-            label = f"{name}\n  {row['training']}" if row.get("training") else name
+            label = escape(name) + (f"\n  {row['training']}" if row.get("training") else "")
             stress = f"{row['stress']['component']:.3f}" if row["stress"] else "-"
             table.add_row(label, str(row["frames"]), *_forces(row), *_energies(row), stress)
         table.add_section()
@@ -119,12 +122,14 @@ def _group_table(groups):
 
 
 def _grain_table(rows, title):
+    from rich.markup import escape
+
     headings = "grains", "frames", "force\neV/Å", "of", "net force\nrelative", "of\neV/Å", "torque\nrelative"
-    table = _table(None, title, *headings)
+    table = new_table(None, title, *headings)
     for name, row in rows.items():
         force, net_force, torque = _forces(row)
         numbers = force, f"{row['reference_component']:.3f}", net_force, f"{row['reference_net_force']:.3f}", torque
-        table.add_row(name, str(row["grains"]), str(row["frames"]), *numbers)
+        table.add_row(escape(name), str(row["grains"]), str(row["frames"]), *numbers)
     return table
 
 
@@ -155,21 +160,3 @@ def _number(value):
 
 def _interval(ends, digits=3):
     return "" if ends is None else f" ({ends[0]:.{digits}f}–{ends[1]:.{digits}f})"
-
-
-def _table(title, first, *numbers, width=36, **style):
-    from rich.table import Table
-
-    table = Table(title=title, **style)
-    table.add_column(first, max_width=width)
-    for heading in numbers:
-        table.add_column(heading, no_wrap=True)
-    return table
-
-
-def _print(table):
-    from rich.console import Console
-
-    console = Console()
-    console.width = max(console.width, console.measure(table, options=console.options.update(width=200)).maximum)
-    console.print(table)  # rather wrapped by the terminal than cut short

@@ -67,6 +67,11 @@ def usable():
         sys.stdout, sys.stderr = before
 
 
+def tell(line):
+    """Say how a command goes on; what it was asked for goes to the standard output."""
+    print(line, file=sys.stderr, flush=True)
+
+
 def words(args):
     """A context in which a command says what it says: to the standard error where its standard output takes data.
 

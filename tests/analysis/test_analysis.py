@@ -232,8 +232,9 @@ def test_report_of_a_run_has_every_section_and_figure(run_folder, tmp_path, caps
     names = {"temperatures.png", "drift.png", "bonds.png", "rdf_centers.png", "rdf_atoms.png"}
     assert {Path(path).name for path in summary["figures"]} == names
     assert all(Path(path).read_bytes()[:4] == b"\x89PNG" for path in summary["figures"])
-    text = capsys.readouterr().out
-    assert "meV/atom/ps" in text and "drift.png" in text and "error against the teacher: no frames" in text
+    found, said = capsys.readouterr()
+    assert "meV/atom/ps" in found and "drift.png" in found and "error against the teacher: no frames" in found
+    assert "drift: done" in said and "drift: done" not in found
 
 
 def test_missing_parts_are_told_and_left_out(run_folder, tmp_path):

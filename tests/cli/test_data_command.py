@@ -7,6 +7,8 @@ import pytest
 
 pytest.importorskip("ase")
 
+from conftest import LIQUID  # noqa: E402
+
 from openmm_cgaa.cli import main  # noqa: E402
 from openmm_cgaa.data import Dataset, Frames, Trajectory, summary  # noqa: E402
 
@@ -98,3 +100,10 @@ def test_mixed_teachers_are_refused(liquid, tmp_path, capsys):
 def test_a_missing_file_is_one_line(tmp_path, capsys):
     assert main(["data", "info", str(tmp_path / "none.h5")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_no_heading_is_cut_short(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "60")
+    assert main(["data", "info", str(LIQUID)]) == 0
+    text = capsys.readouterr().out
+    assert "composition" in text.split("what is spanned")[1] and "…" not in text

@@ -9,7 +9,7 @@ from conftest import topology_of
 from openmm import app, unit
 
 from openmm_cgaa.cli import main
-from openmm_cgaa.cli.info import read_grains
+from openmm_cgaa.mapping.survey import read_grains
 from openmm_cgaa.model.file import bundled_models, model_card
 
 

@@ -104,7 +104,7 @@ def test_training_graphs_are_the_same_in_other_vectors(liquid):
 
 def test_grains_and_contacts_are_judged_by_the_lattice(solvent, liquid):
     """An error about the height of a box must hold for its lattice (matcalc#200)."""
-    from openmm_cgaa.cli.info import oversized
+    from openmm_cgaa.mapping.survey import oversized
     from openmm_cgaa.neighbors.contacts import pairs_between, shortest_contact
 
     topology, positions, box = solvent

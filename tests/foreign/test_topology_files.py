@@ -10,8 +10,8 @@ from contexts import assert_same, context_of, numbers
 from openmm import app, unit
 
 from openmm_cgaa import CGAAPotential, GrainMap
-from openmm_cgaa.cli.info import read_grains
 from openmm_cgaa.errors import CGAAError, GrainError
+from openmm_cgaa.mapping.survey import read_grains
 from openmm_cgaa.structures.structure import read_structure
 
 BOX = np.array([[1.7, 0.0, 0.0], [0.4, 1.6, 0.0], [-0.5, 0.3, 1.8]])

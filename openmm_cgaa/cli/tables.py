@@ -1,0 +1,34 @@
+"""Tables on a terminal: one look for all commands, and no column cut short."""
+
+
+def new_table(title, first, *numbers, width=36, **style):
+    """A Rich table whose first column holds words and may fold, and whose others hold numbers.
+
+    Parameters
+    ----------
+    title : str or None
+    first : str
+        Heading of the words.
+    numbers : str
+        Headings of the numbers.
+    width : int
+        Of the first column at most.
+    style
+        For ``rich.table.Table``.
+    """
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", **style)
+    table.add_column(first, max_width=width, overflow="fold")
+    for heading in numbers:
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table
+
+
+def show(table, markup=False):
+    """Print a table as wide as it is, rather wrapped by the terminal than cut short; with `markup` [dim] means dim."""
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=markup)
+    console.width = max(console.width, console.measure(table, options=console.options.update(width=200)).maximum)
+    console.print(table)
