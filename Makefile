@@ -19,7 +19,7 @@ demo: $(STAMP)
 	$(BIN)/python scripts/demo.py
 
 validate: $(STAMP)
-	$(BIN)/python systems/ec_emc_lipf6/validation/validate.py --short
+	$(BIN)/openmm-cgaa validate systems/ec_emc_lipf6/validation.yaml --short
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -23,7 +23,7 @@ FLOORS = [
     {"simulation"},
     {"sampling", "analysis"},
     {"training"},
-    {"pipeline"},
+    {"pipeline", "validation"},
     {"cli"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}

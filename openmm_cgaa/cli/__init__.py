@@ -19,6 +19,7 @@ COMMANDS = {
     "evaluate": "error of a model on labelled frames",
     "simulate": "molecular dynamics with a model",
     "analyze": "radial distributions, drift, temperatures and errors of a run",
+    "validate": "hold a model's simulations of a system against its teacher, row by row",
     "benchmark": "time per step beside the teacher and a classical force field",
 }
 

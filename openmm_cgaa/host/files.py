@@ -34,8 +34,10 @@ HEADS = {  # how a file of each kind begins
     "force field (XML)": rb"(?s).*<ForceField",
     "model (safetensors)": rb"(?s).{8}\{",
     "table of curves (CSV)": rb"r_nm,",
+    "results of a validation (JSON)": rb'\s*\{\s*"',
+    "page of openmm-cgaa validate (Markdown)": rb"<!-- openmm-cgaa validate ",
 }
-DATA_SET, FIGURE, EVALUATION, TIMINGS, SUMMARY, XYZ, STRUCTURE, FORCEFIELD, MODEL, CURVES = HEADS
+DATA_SET, FIGURE, EVALUATION, TIMINGS, SUMMARY, XYZ, STRUCTURE, FORCEFIELD, MODEL, CURVES, RESULTS, PAGE = HEADS
 SEAL = b"sha256:"
 
 

@@ -101,8 +101,9 @@ def _members(expected):
 def _typed(expected, value, name):
     """The value as one of the annotation's types: a mapping as the dataclass, an int as the float that is wanted."""
     kinds = {typing.get_origin(whole) or whole: whole for whole in _members(expected)}
-    if len(kinds) == 1 and is_dataclass(expected) and not isinstance(value, expected):
-        return from_mapping(expected, value, name)
+    nested = next((kind for kind in kinds.values() if is_dataclass(kind)), None)
+    if nested and not isinstance(value, nested) and (len(kinds) == 1 or isinstance(value, dict) and dict not in kinds):
+        return from_mapping(nested, value, name)
     if isinstance(value, numbers.Number) and hasattr(value, "item"):
         value = value.item()  # of numpy
     elif isinstance(value, os.PathLike) and str in kinds and not isinstance(value, tuple(kinds)):

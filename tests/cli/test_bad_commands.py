@@ -32,6 +32,12 @@ from openmm_cgaa.sampling.plan import Plan  # noqa: E402
 from openmm_cgaa.sampling.sampler import Sampler  # noqa: E402
 from openmm_cgaa.structures.structure import write_structure  # noqa: E402
 from openmm_cgaa.training.config import DataConfig, LossConfig, OptimizerConfig, TrainingConfig  # noqa: E402
+from openmm_cgaa.validation.accuracy import BurstGroup  # noqa: E402
+from openmm_cgaa.validation.distributions import AtomPairs  # noqa: E402
+from openmm_cgaa.validation.pulling import Cluster, Ligand  # noqa: E402
+from openmm_cgaa.validation.rows import KINDS  # noqa: E402
+from openmm_cgaa.validation.system import BurstPlan, OtherModel, PlannedRun, System  # noqa: E402
+from openmm_cgaa.validation.transport import Experiment  # noqa: E402
 
 SYSTEM = Path(__file__).parents[2] / "systems/ec_emc"
 SHORT = "--picoseconds 4e-5 --timestep 0.01 --report-interval 2 --max-stretch 5 --threads 1 --backend python"
@@ -50,6 +56,7 @@ COMMANDS = {
     "simulate": f"simulate box.cif --model model.safetensors --out newfolder {SHORT}",
     "resume": f"simulate box.cif --model model.safetensors --out run {SHORT.replace('4e-5', '6e-5')} --resume",
     "analyze": "analyze run --out newfolder --teacher-frames 0 --pairs element==O element==H",
+    "validate": "validate system.yaml jacobian --short --out newfolder",
     "benchmark": "benchmark box.cif --model model.safetensors --forcefield forcefield.xml --json new.json "
     "--threads 1 --steps 5",
 }
@@ -59,7 +66,21 @@ BLOCKS = {  # of each YAML file: where a dataclass of settings stands in it
     | {("runs", number): maker.keys for number, maker in enumerate(MAKERS.values())},
     "train.yaml": {(): TrainingConfig, ("data",): DataConfig, ("loss",): LossConfig, ("optimizer",): OptimizerConfig},
     "round.yaml": {(): Round},
+    "system.yaml": {
+        (): System,
+        ("runs", "nvt"): PlannedRun,
+        ("models", "other"): OtherModel,
+        ("molecules", 0): Molecule,
+        ("bursts",): BurstPlan,
+        **{("rows", name): kind for name, kind in KINDS.items()},
+        ("rows", "teacher_liquid", "groups", 0): BurstGroup,
+        ("rows", "rdf", "atoms", "O...H"): AtomPairs,
+        ("rows", "transport", "experiment"): Experiment,
+        ("rows", "molecules", "clusters", 0): Cluster,
+        ("rows", "molecules", "clusters", 0, "ligands", 0): Ligand,
+    },
 }
+MANY = ("drift", "temperatures", "stability", "along", "spread", "respa", "mistakes")  # rows of several runs
 EC = {"name": "EC", "structure": "EC.pdb"}
 FILES = {
     "box.yaml": {"molecules": [EC | {"count": 2}], "box": 12.0},
@@ -80,6 +101,26 @@ FILES = {
         **{"output": "newfolder", "max_steps": 4, "validate_every": 4, "batch_grains": 18, "threads": 1},
     },
     "round.yaml": {"train": "train.yaml", "sample": "plan.yaml", "output": "newfolder"},
+    "system.yaml": {
+        "model": "model.safetensors",
+        "teacher": "ase.calculators.lj:LennardJones",
+        "models": {"other": {"file": "model.safetensors"}},
+        "forcefield": ["forcefield.xml"],
+        "boxes": {"box": "box.cif"},
+        "molecules": [EC],
+        "bursts": {"runs": ["nvt"]},
+        "runs": {"nvt": {"box": "box"}},
+        "rows": {name: {"runs": ["nvt"]} for name in KINDS if name in MANY}
+        | {name: {"run": "nvt"} for name in ("pressure", "spectrum")}
+        | {
+            "jacobian": {"box": "box"},
+            "bonds": {},
+            "rdf": {"atoms": {"O...H": {"first": "element O", "second": "element H"}}},
+            "teacher_liquid": {"groups": [{"runs": ["nvt"]}]},
+            "transport": {"runs": ["nvt"], "experiment": {"values": {"EC": 0.3}}},
+            "molecules": {"modes": ["EC"], "clusters": [{"center": "EC", "ligands": [{"molecule": "EC"}]}]},
+        },
+    },
 }
 FAULTS = ("missing", "empty", "truncated", "binary", "directory", "other", "unreadable")
 # what is no fault: rows of a table that a run has not written yet, a file that is written anew, a frame less

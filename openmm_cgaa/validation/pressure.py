@@ -1,0 +1,114 @@
+"""Row `pressure`: is the density at 1 bar the teacher's?"""
+
+from dataclasses import dataclass
+
+import mdtraj
+import numpy as np
+
+from ..analysis.drift import mean, slope
+from ..analysis.rdf import whole_grains
+from ..inputs.ranges import bounded
+from ..labelling.label import label_frames
+from ..units import ANGSTROM_PER_NM, BAR_PER_EV_PER_ANGSTROM3
+from .bursts import as_atoms
+from .row import Row, estimate, number, panels, thinned, yes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pressure(Row):
+    """Mean density of an NPT run, and the student's pressure less the teacher's on frames of that run.
+
+    The difference is given twice: of the atoms' virials, and of the molecules' (forces on atoms times their molecule's
+    center), which alone moves a barostat: what two models disagree about inside a molecule falls out of it.
+
+    Attributes
+    ----------
+    run : str
+        At constant pressure.
+    frames : int
+        That the teacher labels.
+    settling : float
+        Part of the run that is left out.
+    """
+
+    run: str
+    frames: int = bounded(40, 2, 10**6)
+    settling: float = bounded(0.2, 0.0, 0.9)
+
+    what = "density at constant pressure"
+
+    def needs(self):
+        return {"run": [self.run]}
+
+    def measure(self, place):
+        run = place.finished(self.run, settling=self.settling)
+        atomic, molecular = self._differences(run, place)
+        kept = thinned(len(run.state))
+        return {
+            "density_g_per_ml": estimate(mean(run.state["density_gml"])),
+            "density_slope_g_per_ml_per_ns": estimate(slope(run.state["time_ps"] / 1000.0, run.state["density_gml"])),
+            "picoseconds": float(run.trajectory.time[-1] - run.trajectory.time[0]),
+            "student_minus_teacher_bar": {"atomic": estimate(mean(atomic)), "molecular": estimate(mean(molecular))},
+            "frames": len(atomic),
+            "time_ps": run.state["time_ps"][kept].tolist(),
+            "density_gml": run.state["density_gml"][kept].tolist(),
+            "atomic_bar": atomic.tolist(),
+            "molecular_bar": molecular.tolist(),
+        }
+
+    def _differences(self, run, place) -> tuple:
+        """Student less teacher in bar, frame by frame; the kinetic part is the same in both and falls out."""
+        from ..engines.ase import CGAACalculator
+
+        count = place.count(self.frames, 2)
+        chosen = np.unique(np.linspace(0, run.trajectory.n_frames - 1, count).round().astype(int))
+        frames = [as_atoms(run.trajectory, index) for index in chosen]
+        labels = label_frames(frames, place.teacher, place.folder / self.run / "teacher.parts")
+        calculator = CGAACalculator(place.potential(), topology=run.grain_map)
+        atomic, molecular = [], []
+        for atoms, label in zip(frames, labels):
+            atoms.calc, inside = calculator, 0.0
+            traces = [np.trace(stress) for stress in (atoms.get_stress(voigt=False), np.asarray(label.stress))]
+            off, masses = atoms.get_forces() - label.forces, atoms.get_masses()
+            whole = ANGSTROM_PER_NM * whole_grains(_as_trajectory(atoms, run), run.grain_map)[0]
+            for slots in run.grain_map.slots:
+                center = masses[slots] @ whole[slots] / masses[slots].sum()
+                inside += ((whole[slots] - center) * off[slots]).sum()
+            atomic.append(BAR_PER_EV_PER_ANGSTROM3 * (traces[1] - traces[0]) / 3.0)
+            molecular.append(atomic[-1] - BAR_PER_EV_PER_ANGSTROM3 * inside / (3.0 * atoms.get_volume()))
+        return np.array(atomic), np.array(molecular)
+
+    def must(self):
+        return "mean pressures agree within error"
+
+    def verdict(self, results, system):
+        row = results[self.name]
+        off, drifts = row["student_minus_teacher_bar"], row["density_slope_g_per_ml_per_ns"]
+        agrees = abs(off["molecular"]["value"]) <= 2.0 * off["molecular"]["error"]
+        return (
+            f"{number(row['density_g_per_ml'])} g/ml, slope {number(drifts)} g/ml/ns; student less teacher "
+            f"{number(off['molecular'])} bar (molecules), {number(off['atomic'])} bar (atoms), {row['frames']} frames"
+        ), yes(agrees)
+
+    def draw(self, results, system):
+        """Density over time, and how far the pressures of both models are apart, frame by frame."""
+        row, run = results[self.name], system.runs[self.run]
+        figure, (density, bars) = panels(2, 2, 5.4, 3.0)
+        density.plot(row["time_ps"], row["density_gml"], linewidth=0.8)
+        density.axhline(row["density_g_per_ml"]["value"], color="0.5", linestyle="--", linewidth=0.8)
+        title = f"NPT, {run.pressure or 0.0:g} bar, {run.temperature:g} K"
+        density.set(title=title, xlabel="time (ps)", ylabel="density (g/cm³)")
+        for place, name in enumerate(("atomic", "molecular")):
+            values, found = row[f"{name}_bar"], row["student_minus_teacher_bar"][name]
+            bars.plot(np.full(len(values), place) + np.linspace(-0.2, 0.2, len(values)), values, ".", color="0.6")
+            bars.errorbar(place, found["value"], found["error"], fmt="o", capsize=4, color="tab:blue")
+        bars.axhline(0.0, color="0.5", linewidth=0.8)
+        bars.set_xticks((0, 1), ("of atoms", "of molecules"))
+        bars.set(title="pressure, student − teacher", ylabel="bar", xlim=(-0.5, 1.5))
+        return figure
+
+
+def _as_trajectory(atoms, run):
+    trajectory = mdtraj.Trajectory(atoms.positions[None] / ANGSTROM_PER_NM, run.trajectory.topology)
+    trajectory.unitcell_vectors = np.asarray(atoms.cell)[None] / ANGSTROM_PER_NM
+    return trajectory
