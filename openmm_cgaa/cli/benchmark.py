@@ -1,10 +1,10 @@
 """``openmm-cgaa benchmark [TOPOLOGY] --model NAME``: time per step beside the teacher and a classical force field."""
 
 import json
-import os
 from pathlib import Path
 
 from ..errors import CGAAError, GrainError
+from ..host.environment import environment
 from ..host.files import TIMINGS, check_outputs, write_bytes
 from ..inputs.ranges import THREADS, Range
 from ..structures.structure import read_structure
@@ -30,7 +30,11 @@ def add_arguments(parser):
 def run(args):
     check_outputs([(args.json, TIMINGS)], [args.topology, args.model, args.forcefield])
     # OpenMP reads these when the libraries that use it are loaded, below
-    os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(args.threads)
+    with environment(OMP_NUM_THREADS=str(args.threads), MKL_NUM_THREADS=str(args.threads)):
+        _run(args)
+
+
+def _run(args):
     from openmm import OpenMMException
     from rich.console import Console
 

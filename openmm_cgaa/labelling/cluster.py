@@ -7,7 +7,7 @@ import os
 import platform
 import re
 import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 
 import dask
@@ -17,6 +17,7 @@ from distributed.utils import silence_logging_cmgr
 
 from ..errors import EngineError
 from ..host import signals
+from ..host.environment import environment
 from .attempt import attempt_as
 
 FAILURES = 5  # workers that may die over one frame before it is given up; those die, too, that were killed by hand
@@ -105,30 +106,27 @@ def run(client, spec, settings, threads, identity, jobs):
 
 @contextmanager
 def _local_cluster(workers, threads):
-    environment = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENMM_CPU_THREADS")}
+    variables = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENMM_CPU_THREADS")}
     if platform.libc_ver()[0] == "glibc":
-        environment["GLIBC_TUNABLES"] = os.environ.get("GLIBC_TUNABLES", MALLOC)
-    before = dict(os.environ)
+        variables["GLIBC_TUNABLES"] = os.environ.get("GLIBC_TUNABLES", MALLOC)
     settings = {f"distributed.{who}.http.routes": [] for who in ("scheduler", "worker")}  # no pages
-    settings["distributed.nanny.pre-spawn-environ"] = environment
-    try:
-        with dask.config.set(settings), tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
-            with signals.undisturbed(), signals.deferred() as stop:  # Dask cannot close a cluster that is half there
-                cluster = LocalCluster(
-                    n_workers=workers,
-                    threads_per_worker=1,
-                    memory_limit=None,
-                    host="127.0.0.1",  # neither the scheduler nor its pages ask who calls: nobody else may
-                    dashboard_address="127.0.0.1:0",
-                    local_directory=scratch,
-                    silence_logs=logging.CRITICAL,
-                    scheduler_kwargs={"allowed_failures": FAILURES, "dashboard": False},
-                )
-            with cluster:
-                if stop:
-                    raise signals.Interrupted(stop.number)
-                yield cluster
-    finally:  # Dask leaves what it sets for its workers in this process, too
-        for name in set(os.environ) - set(before):
-            del os.environ[name]
-        os.environ.update(before)
+    settings["distributed.nanny.pre-spawn-environ"] = variables
+    with ExitStack() as stack:
+        stack.enter_context(environment())  # Dask leaves what it sets for its workers in this process, too
+        stack.enter_context(dask.config.set(settings))
+        scratch = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
+        with signals.undisturbed(), signals.deferred() as stop:  # Dask cannot close a cluster that is half there
+            cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                memory_limit=None,
+                host="127.0.0.1",  # neither the scheduler nor its pages ask who calls: nobody else may
+                dashboard_address="127.0.0.1:0",
+                local_directory=scratch,
+                silence_logs=logging.CRITICAL,
+                scheduler_kwargs={"allowed_failures": FAILURES, "dashboard": False},
+            )
+        with cluster:
+            if stop:
+                raise signals.Interrupted(stop.number)
+            yield cluster

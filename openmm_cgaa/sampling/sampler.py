@@ -14,6 +14,7 @@ from ..errors import CGAAError
 from ..host.files import stamps
 from ..inputs.ranges import THREADS, bounded
 from ..inputs.settings import Checked
+from ..model.file import find_model, model_bytes
 
 CUTOFF = 0.9  # nm, of PME
 CUTOFF_OF_HEIGHT = 0.4  # of the height of the box where that is less; a barostat may shrink the box by a fifth
@@ -83,7 +84,7 @@ class Sampler(Checked):
                 digest.update(Path(file).read_bytes())
         if self.model:
             named["model"] = Path(self.model).name
-            digest.update(_loaded(self.model).data)
+            digest.update(model_bytes(self.model))
         return named | {"sha256": digest.hexdigest()}
 
     @property
@@ -153,8 +154,6 @@ def _existing(folder, file):
 
 def _loaded(model):
     """The potential of a bundled name or a path, read again when the file has changed."""
-    from ..model.file import find_model
-
     return _potential(model, *stamps(find_model(model)))
 
 

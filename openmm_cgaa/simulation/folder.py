@@ -16,6 +16,7 @@ from .. import __version__
 from ..errors import ResumeWarning, SimulationError
 from ..host.files import check_folder, seal, unseal, write_bytes
 from ..host.formats import RUN
+from ..inputs.settings import completed
 
 LENGTHS = ("picoseconds", "nve_picoseconds")  # what a resumed run may change
 FILES = ("topology.cif", "trajectory.dcd", "state.csv", "nve.csv", "nvt.chk", "nve.chk", "last_good.cif")
@@ -88,11 +89,12 @@ def read_record(folder) -> dict:
     raise SimulationError(f"{path}: is damaged, or no record of a run ({reason}); bring the file back from a copy")
 
 
-def check_run(out, record, resume):
+def check_run(out, record, resume, kind):
     """Make sure that a run may begin in a folder, or that the run in it is the one to go on with.
 
     A run that never came to its first checkpoint is begun anew: whatever ended it can be put right in the same folder.
-    What an older run.json lacks is not compared.
+    Settings that have come since run.json was written were at their defaults; what else one of format 1 lacks is not
+    compared.
 
     Parameters
     ----------
@@ -100,6 +102,8 @@ def check_run(out, record, resume):
     record : dict
         Of `make_record`.
     resume : bool
+    kind : type
+        The dataclass of the settings.
 
     Raises
     ------
@@ -122,7 +126,8 @@ def check_run(out, record, resume):
     free |= {key.removesuffix("_sha256") for key in old["provenance"] if key.endswith("_sha256")}  # names of files
     pairs = [("OpenMM", old["versions"]["openmm"], record["versions"]["openmm"])]
     parts = [(("atoms", "topology_sha256"), old, record)]
-    parts += [(record[part].keys() - free, old[part], record[part]) for part in ("provenance", "settings")]
+    parts += [(record["provenance"].keys() - free, old["provenance"], record["provenance"])]
+    parts += [(record["settings"].keys() - free, completed(kind, old["settings"]), record["settings"])]
     for names, before, after in parts:
         pairs += [(name, before.get(name), after[name]) for name in names if name in before or old["format"] > 1]
     for name, was, now in pairs:

@@ -138,12 +138,12 @@ def simulate(system, topology, positions, out, settings=None, resume=False, prov
     checks.check_extent(grain_map, positions, box)
     positions = whole_frame(grain_map, positions, box)
     record = make_record(settings, provenance or {}, topology)
-    check_run(out, record, resume)
+    check_run(out, record, resume, SimulationSettings)
     trained = {key: (provenance or {}).get(f"trained_{key}") for key in ("contact", "density")}
     guard = StabilityReporter(topology, positions, settings.report_interval, settings.max_stretch, **trained)
     _warn_temperature(settings.temperature, (provenance or {}).get("trained_temperature"))
     with owned(out), writing(out, "resume the run"), signals.deferred() as stop:
-        check_run(out, record, resume)  # again, now that no other process can change it
+        check_run(out, record, resume, SimulationSettings)  # again, now that no other process can change it
         last = None
         for name, integrator, begin, end, table in _parts(settings, skip_nvt=resume and (out / "nve.chk").exists()):
             if barostat is not None and name == "nve":

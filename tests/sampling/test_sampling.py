@@ -1,5 +1,6 @@
 """Sampling: plans, molecular dynamics of tiny boxes, pairs, and what is cut from frames."""
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from openmm_cgaa.sampling.dynamics import GRID
 from openmm_cgaa.sampling.pairs import IONIC_RADII
 from openmm_cgaa.sampling.plan import load_plan
 from openmm_cgaa.sampling.sample import sample
+from openmm_cgaa.sampling.sampler import Sampler
 from openmm_cgaa.sampling.torsions import Turned, dihedral_angle
 from openmm_cgaa.structures.structure import write_structure
 
@@ -401,3 +403,10 @@ def test_plan_of_the_electrolyte():
             if hasattr(run, "counts") or hasattr(run, "species"):
                 assert run.expand(plan)
     assert json.dumps(plan.sampler.identity())
+
+
+def test_who_a_sampler_is_needs_no_network(tiny_conserving_path, monkeypatch):
+    """It is asked in every process, and once made a model, which set torch's threads for good."""
+    monkeypatch.setattr("openmm_cgaa.potential.CGAAPotential", None)
+    identity = Sampler(model=str(tiny_conserving_path)).identity()
+    assert identity["sha256"] == hashlib.sha256(tiny_conserving_path.read_bytes()).hexdigest()

@@ -225,6 +225,15 @@ def test_a_run_of_version_0_1_0_goes_on(tmp_path):
         simulate(*two_molecules(), tmp_path / "old", longer, True, {"topology": "a.cif", "new": 1}, False)
 
 
+def test_a_setting_that_has_come_since_was_at_its_default(copy):
+    record = json.loads((copy / "run.json").read_text())
+    del record["settings"]["inner_steps"], record["settings"]["max_stretch"]
+    (copy / "run.json").write_text(json.dumps(record))
+    with pytest.raises(SimulationError, match="has max_stretch 0.5, but 0.7 is asked for"):
+        simulate(*diatomics(), copy, replace(SHORT, max_stretch=0.7), resume=True, progress=False)
+    assert simulate(*diatomics(), copy, SHORT, resume=True, progress=False)
+
+
 def test_a_run_of_a_later_version_is_refused(copy):
     edited(format=RUN.current + 1)(copy / "run.json")
     before = contents(copy)
