@@ -13,7 +13,7 @@ import yaml
 
 pytest.importorskip("lightning")
 
-from test_advice_work import done, refused, told  # noqa: E402, F401 - a fixture
+from followed import done, refused  # noqa: E402
 from training_sets import MODEL, PUBLISHED  # noqa: E402
 
 from openmm_cgaa.data import Dataset  # noqa: E402
@@ -23,13 +23,13 @@ from openmm_cgaa.training.train import train  # noqa: E402
 
 
 @pytest.fixture
-def configured(write_config):  # noqa: F811
+def configured(write_config):
     """A short configuration with changes."""
     return lambda **changes: load_config(write_config(**{"max_steps": 2, "validate_every": 2, "threads": 1} | changes))
 
 
 @pytest.fixture(scope="module")
-def model(small_set, tmp_path_factory):  # noqa: F811
+def model(small_set, tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     config = {
         **{"model": MODEL, "data": {"paths": [str(small_set)]}, "output": "run", "max_steps": 2, "validate_every": 2},
@@ -90,7 +90,7 @@ def test_configurations(configured, wrong, advice, right):
     assert train(configured(**right))
 
 
-def test_changes_on_the_command_line(write_config, told):  # noqa: F811
+def test_changes_on_the_command_line(write_config, told):
     words = ["train", write_config(max_steps=2, validate_every=2), "--set"]
     with told(*words, "seed:2", advice="for example seed=2 or data.max_grains.liquid=10000"):
         done(*words, "seed=2", "--set", "data.max_grains.liquid=10000")
@@ -100,7 +100,7 @@ def test_changes_on_the_command_line(write_config, told):  # noqa: F811
         pass
 
 
-def test_trajectories_without_a_split(configured, small_set, tmp_path):  # noqa: F811
+def test_trajectories_without_a_split(configured, small_set, tmp_path):
     dataset = Dataset.load(small_set)
     loose = replace(dataset, trajectories=[replace(t, split="") for t in dataset.trajectories])
     loose.save(tmp_path / "loose.h5")
@@ -116,14 +116,14 @@ def test_trajectories_without_a_split(configured, small_set, tmp_path):  # noqa:
     assert train(configured(**data))
 
 
-def test_no_frame_of_a_split(configured, small_set):  # noqa: F811
+def test_no_frame_of_a_split(configured, small_set):
     for wrong in ({"kinds": ["pair"]}, {"max_grains": {"liquid": 1}}):
         with refused("give more of them, or other kinds and max_grains"):
             train(configured(data={"paths": [str(small_set)]} | wrong))
     assert train(configured(data={"paths": [str(small_set)], "kinds": ["liquid"], "max_grains": {"liquid": 100}}))
 
 
-def test_frames_without_labels(configured, small_set, tmp_path):  # noqa: F811
+def test_frames_without_labels(configured, small_set, tmp_path):
     full = Dataset.load(small_set)
     bare = [replace(frames, energy=None, forces=None) for frames in full.sets]
     Dataset(bare, full.trajectories).save(tmp_path / "bare.h5")
@@ -133,7 +133,7 @@ def test_frames_without_labels(configured, small_set, tmp_path):  # noqa: F811
     assert train(configured(data={"paths": ["labels.h5"]}, loss={"stress": 1.0}))
 
 
-def test_a_start_from_another_model(configured, model, small_set, tmp_path, capsys):  # noqa: F811
+def test_a_start_from_another_model(configured, model, small_set, tmp_path, capsys):
     wide = MODEL | {"hidden": 9}
     with refused("give the model block that it was trained with (openmm-cgaa info shows it), or leave init away"):
         train(configured(init=str(model), model=wide))
@@ -148,14 +148,14 @@ def test_a_start_from_another_model(configured, model, small_set, tmp_path, caps
     assert train(configured(data={"paths": ["other.h5"]}, output="c"))
 
 
-def test_evaluation(model, small_set):  # noqa: F811
+def test_evaluation(model, small_set):
     with refused("no frame of split test and these kinds") as error:
         evaluate(model, small_set, split="test", kinds=["pair"])
     kind, split = re.search(r"it has (\w+) \((\w+)\)", str(error.value)).groups()
     assert evaluate(model, small_set, split=split, kinds=[kind])["frames"]
 
 
-def test_what_the_end_of_training_says(write_config, capsys):  # noqa: F811
+def test_what_the_end_of_training_says(write_config, capsys):
     done("train", write_config(max_steps=2, validate_every=2, output="my run"))
     command = re.search("errors on the test split: openmm-cgaa (.*)", capsys.readouterr().out)[1]
     done(*shlex.split(command))

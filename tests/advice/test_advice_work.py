@@ -1,7 +1,7 @@
-"""What messages about runs, outputs and command lines advise is done to the letter, and helps.
+"""What messages about runs and reports advise is done to the letter, and helps.
 
 Each test provokes a message, does what it says, and demands that the user ends with what was wanted. A message that is
-reworded fails here, so that its new advice is carried out, too. See `test_advice_data.py`, `test_advice_training.py`.
+reworded fails here, so that its new advice is carried out, too. See the other files `test_advice_*.py`.
 """
 
 import dataclasses
@@ -9,12 +9,12 @@ import os
 import re
 import shlex
 import shutil
-from contextlib import contextmanager
 from pathlib import Path
 
-import mdtraj
 import numpy as np
 import pytest
+from conftest import EC_EMC
+from followed import done, refused
 from short_runs import SHORT, diatomics
 from test_messages import texts
 
@@ -22,17 +22,15 @@ from openmm_cgaa import CGAAPotential
 from openmm_cgaa.analysis.diffusion import diffusion
 from openmm_cgaa.analysis.report import analyze
 from openmm_cgaa.analysis.spectrum import density_of_states
-from openmm_cgaa.cli import main
 from openmm_cgaa.errors import CGAADomainWarning, CGAAError, ResumeWarning
-from openmm_cgaa.host.files import check_folder, check_output, check_outputs, owned, write_bytes, writing
-from openmm_cgaa.inputs.settings import Checked, from_mapping
-from openmm_cgaa.inputs.yamlfile import parse_yaml
+from openmm_cgaa.host.files import check_folder, owned
 from openmm_cgaa.simulation.read import read_run
 from openmm_cgaa.simulation.run import SimulationSettings, simulate
 from openmm_cgaa.structures.structure import write_structure
 
-EC_EMC = Path(__file__).parents[2] / "systems/ec_emc"
 NVT = dataclasses.replace(SHORT, nve_picoseconds=0.0)  # 40 steps, checkpoints every 20
+
+
 ELSEWHERE = {  # advice that other tests follow, or that was followed by hand
     "take a shorter time step, or relax the start": "foreign/test_remembered.py",
     "raise it and run again": "test_active.py",
@@ -46,11 +44,11 @@ ELSEWHERE = {  # advice that other tests follow, or that was followed by hand
     "make the file again and save all arrays": "whoever made the file",
     "name them in Dask's configuration (distributed.comm.tls)": "a cluster with certificates",
     "install the same": "workers of different installations",
-    "make room": "test_folder.py, test_training.py",
+    "make room": "test_folder.py, test_resume.py",
     "go on with the same command and --resume": "test_signals.py",
-    "the same command goes on": "test_label.py, test_training.py",
+    "the same command goes on": "test_label.py, test_resume.py",
     "finished trajectories are kept, the same command goes on": "test_signals.py",
-    "run the same command again to go on from the last checkpoint": "test_training.py",
+    "run the same command again to go on from the last checkpoint": "test_resume.py",
     "it is written anew from the topology given": "test_folder.py",
     "update it": "a version to come",
     "set the variable PYTHONUTF8 to 1": "by hand",
@@ -61,28 +59,6 @@ ELSEWHERE = {  # advice that other tests follow, or that was followed by hand
     "do not trust the run from here; train the model on such frames": "hours of labelling",
     "do not trust the run from here; train the model on such boxes": "hours of labelling",
 }
-
-
-def refused(advice, error=CGAAError):
-    return pytest.raises(error, match=re.escape(advice))
-
-
-@pytest.fixture
-def told(capsys):
-    """A command that is refused with some advice."""
-
-    @contextmanager
-    def refuse(*words, advice):
-        assert main([str(word) for word in words]) == 2
-        error = capsys.readouterr().err
-        assert advice in error, error
-        yield
-
-    return refuse
-
-
-def done(*words):
-    assert main([str(word) for word in words]) == 0
 
 
 def simulated(out, settings=NVT, **options):
@@ -99,9 +75,6 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def copy(folder, tmp_path):
     return Path(shutil.copytree(folder, tmp_path / "copy"))
-
-
-# Runs
 
 
 def test_a_folder_that_holds_a_run_already(copy, tmp_path):
@@ -276,28 +249,6 @@ def test_series_that_are_too_short():
     assert np.isfinite(density_of_states(walk[:10], np.ones(5), 4.0)[1]).all()
 
 
-# Outputs
-
-
-def test_outputs_that_cannot_be(tmp_path):
-    kind, free = "figure (PNG)", tmp_path / "free.png"
-    taken, other = tmp_path / "taken.png", tmp_path / "other.png"
-    taken.write_text("a diary")
-    with refused("move it away, or name another output"):
-        check_output(taken, kind)
-    with refused("which would be lost; name another output"):
-        check_output(taken, kind, [taken])
-    with refused("is a folder; name a file for the output"):
-        check_output(tmp_path, kind)
-    with refused("is the place of two outputs, figure (PNG) and figure (PNG); give each a name of its own"):
-        check_outputs([(free, kind), (free, kind)])
-    with refused("name another place"):
-        check_output(taken / "in a file.png", kind)
-    check_outputs([(free, kind), (other, kind)], [taken])
-    taken.rename(tmp_path / "diary")
-    check_output(taken, kind)
-
-
 def test_folders_that_cannot_be(tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "taken").mkdir()
@@ -315,74 +266,6 @@ def test_a_folder_in_which_another_works(copy):
     with owned(copy), refused("wait for it, or end it first. Nothing was changed"):
         simulated(copy, SHORT, resume=True)
     assert simulated(copy, SHORT, resume=True)
-
-
-def test_a_place_where_one_may_not_write(tmp_path):
-    with refused("you may not write there: change the permissions, or name another place, then go on"):
-        with writing(tmp_path, "go on"):
-            raise PermissionError(13, "Permission denied", str(tmp_path / "a"))
-    write_bytes(tmp_path / "another place/a", b"")
-
-
-# Settings and command lines
-
-
-@dataclasses.dataclass(frozen=True)
-class Named(Checked):
-    name: str
-    sizes: dict[str, float] = dataclasses.field(default_factory=dict)
-
-
-@pytest.mark.parametrize(
-    ("wrong", "advice", "right"),
-    [
-        ("name: 5", "name is 5, expected str; put it in quotes", 'name: "5"'),
-        ("name: no", "name is False, expected str; put it in quotes", 'name: "no"'),
-        (
-            "{name: a, sizes: {1: 2.0}}",
-            "sizes has the key 1, expected str; put it in quotes",
-            "{name: a, sizes: {'1': 2}}",
-        ),
-        ("{name: a, sizes: {b: 1e-3}}", "expected float; YAML wants a point: 1.0e-3", "{name: a, sizes: {b: 1.0e-3}}"),
-        ("name: a\nname: b", "name stands there twice, in lines 1 and 2; leave one out", "name: b"),
-        ("name: a\nnames: b", "unknown key names; known are name, sizes", "name: a"),
-    ],
-)
-def test_yaml_that_says_something_else(wrong, advice, right):
-    with refused(advice):
-        from_mapping(Named, parse_yaml(wrong), "file")
-    assert from_mapping(Named, parse_yaml(right), "file").name in ("5", "no", "a", "b")
-
-
-def test_aliases_without_end():
-    levels = "".join(f"{b}: &{b} [{', '.join(9 * ['*' + a])}]\n" for a, b in zip("abcdefgh", "bcdefghi"))
-    with refused("write out what is meant"):
-        parse_yaml(f"a: &a [1]\n{levels}")
-    assert parse_yaml("a: &a [1]\nb: *a")["b"] == [1] == parse_yaml("a: [1]\nb: [1]")["b"]
-
-
-def test_words_that_are_empty(told, capsys):
-    with told("info", "", advice="an argument is empty; give it a value, or leave it out"):
-        done("info", "ec-emc")
-    with told("info", "ec-emc", "--modle=x", advice="see openmm-cgaa"):
-        with pytest.raises(SystemExit) as end:
-            main(["info", "--help"])
-        assert end.value.code == 0 and "--model" in capsys.readouterr().out
-
-
-def test_a_name_that_is_no_model(told):
-    with told("info", "ec-emc-2", advice="no bundled model has this name (bundled: ec-emc, "):
-        done("info", "ec-emc")
-
-
-def test_templates_for_a_file_that_takes_none(solvent, tmp_path, told):
-    topology, positions, _ = solvent
-    trajectory = mdtraj.Trajectory(positions, mdtraj.Topology.from_openmm(topology))
-    trajectory.save(str(tmp_path / "box.gro"))
-    words = ["--templates", EC_EMC / "EC.pdb", EC_EMC / "EMC.pdb"]
-    with told("info", tmp_path / "box.gro", *words, advice="given to PDB and PDBx/mmCIF files; convert it to one"):
-        mdtraj.load(str(tmp_path / "box.gro")).save(str(tmp_path / "box.pdb"))
-        done("info", tmp_path / "box.pdb", *words)
 
 
 def test_a_benchmark_of_other_force_fields(solvent, tiny_conserving_path, tmp_path, told, monkeypatch):

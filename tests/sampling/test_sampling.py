@@ -1,15 +1,19 @@
-"""Sampling: plans, molecular dynamics of tiny boxes, pairs, and what is cut from frames."""
-
-import hashlib
-import json
-from dataclasses import replace
-from pathlib import Path
+"""Sampling: molecular dynamics of tiny boxes, pairs, and what is cut from frames."""
 
 import numpy as np
 import openmm
 import pytest
-import yaml
 from openmm import app, unit
+from sampling_plans import (
+    FORCEFIELD,
+    LIQUID,
+    MOLECULES,
+    SHORT,
+    SYSTEMS,
+    plan_file,
+    sampled,
+    short_preparation,  # noqa: F401 - for all tests here
+)
 
 from openmm_cgaa.building.boxes import classical_system, pack
 from openmm_cgaa.cli import main
@@ -18,40 +22,9 @@ from openmm_cgaa.errors import CGAAError
 from openmm_cgaa.sampling import liquids
 from openmm_cgaa.sampling.dynamics import GRID
 from openmm_cgaa.sampling.pairs import IONIC_RADII
-from openmm_cgaa.sampling.plan import load_plan
 from openmm_cgaa.sampling.sample import sample
-from openmm_cgaa.sampling.sampler import Sampler
 from openmm_cgaa.sampling.torsions import Turned, dihedral_angle
 from openmm_cgaa.structures.structure import write_structure
-
-SYSTEMS = Path(__file__).parents[2] / "systems"
-FORCEFIELD = [str(SYSTEMS / "ec_emc/forcefield.xml"), str(SYSTEMS / "ec_emc_lipf6/ions.xml")]
-MOLECULES = [
-    {"name": "EC", "structure": str(SYSTEMS / "ec_emc/EC.pdb")},
-    {"name": "EMC", "smiles": "CCOC(=O)OC"},
-    {"name": "LI", "structure": str(SYSTEMS / "ec_emc_lipf6/LI.pdb")},
-    {"name": "PF6", "structure": str(SYSTEMS / "ec_emc_lipf6/PF6.pdb")},
-]
-SHORT = {"equilibration": 0.05, "spacing": 0.02, "frames": 2}
-LIQUID = {"kind": "liquid", "name": "ec", "counts": {"EC": 4}, "densities": 1.1, **SHORT}
-
-
-@pytest.fixture(autouse=True)
-def short_preparation(monkeypatch):
-    monkeypatch.setattr(liquids, "SETTLE", (200, 0.5))
-    monkeypatch.setattr(liquids, "SHRINK", (10, 20))
-
-
-def plan_file(where, /, *runs, **changes):
-    where.mkdir(exist_ok=True)
-    values = {"molecules": MOLECULES, "sampler": {"forcefield": FORCEFIELD}, "runs": list(runs), **changes}
-    path = where / "plan.yaml"
-    path.write_text(yaml.safe_dump(values))
-    return path
-
-
-def sampled(where, /, *runs, **changes):
-    return Dataset.load(sample(plan_file(where, *runs, **changes)))
 
 
 def trajectory(dataset, name):
@@ -336,77 +309,3 @@ def test_finished_trajectories_of_other_settings_are_not_taken(tmp_path):
     with pytest.raises(CGAAError, match=r"ec.h5 was made with other settings \(frames: 2 -> 3\); move it away"):
         sampled(tmp_path, {**LIQUID, "frames": 3})
     assert sampled(tmp_path, {**LIQUID, "split": "validation"}).trajectories[0].split == "validation"
-
-
-def test_names_seeds_and_splits(tmp_path):
-    grid = {**LIQUID, "temperatures": [300, 400], "densities": [1.0, 1.2], "boxes": 5, "seed": 7}
-    grid["split"] = {"train": 0.8, "validation": 0.1, "test": 0.1}
-    plan = load_plan(plan_file(tmp_path, grid, LIQUID))
-    runs = plan.runs[0].expand(plan)
-    assert [run.name for run in runs][:2] == ["ec-300K-1g-b1", "ec-300K-1g-b2"] and runs[-1].name == "ec-400K-1.2g-b5"
-    assert [run.seed for run in runs] == list(range(7, 27))
-    assert [sum(run.split == split for run in runs) for split in ("train", "validation", "test")] == [16, 2, 2]
-    assert (runs[5].temperatures, runs[5].densities, runs[5].boxes) == (300.0, 1.2, 1)
-    (one,) = plan.runs[1].expand(plan)
-    assert one.name == "ec" and one.seed != replace(plan, seed=2).runs[1].expand(replace(plan, seed=2))[0].seed
-
-
-@pytest.mark.parametrize(
-    "runs, changes, message",
-    [
-        ([{**LIQUID, "temprature": 300}], {}, r"run 1 \(ec\): unknown key temprature; known are .*temperatures"),
-        ([{**LIQUID, "kind": "gas"}], {}, r"run 1 \(ec\): expected a kind \(liquid, molecule"),
-        ([LIQUID], {"sede": 2}, "unknown key sede"),
-        ([], {}, "runs is empty"),
-        ([{**LIQUID, "counts": {"XX": 1}}], {}, "run ec: counts: there is no molecule 'XX'; molecules is EC, EMC"),
-        ([{**LIQUID, "counts": "pure"}], {}, "compositions has no such name"),
-        ([{**LIQUID, "densities": -1.0}], {}, "densities is -1.0; expected a number from 0.0001 to 50 g/cm3"),
-        ([{**LIQUID, "densities": [1.0, "x"]}], {}, "entry 2 of densities is 'x', expected float"),
-        ([{**LIQUID, "ensemble": "NVE"}], {}, "ensemble is 'NVE'"),
-        ([{**LIQUID, "split": "trian"}], {}, "split: 'trian' is not one of train"),
-        ([{**LIQUID, "split": {"train": 0.5}}], {}, "do not add up to 1"),
-        ([{**LIQUID, "split": {"train": 1.5, "test": -0.5}}], {}, "split is .*; expected a number from 0 to 1"),
-        ([{**LIQUID, "split": {"train": "all"}}], {}, "split of train is 'all', expected float"),
-        ([{**LIQUID, "temperatures": []}], {}, "temperatures is an empty list"),
-        ([{"kind": "molecule", "species": ["EC"], "turned": True}], {}, "EC has no bond that heavy atoms turn about"),
-        ([{"kind": "molecule", "strain": 2.0}], {}, "strain is 2.0; expected a number from 0 to 1 Å"),
-        ([{"kind": "molecule", "species": []}], {}, "the runs make no trajectory; there is nothing to sample"),
-        ([LIQUID, LIQUID], {}, "two trajectories would be called ec"),
-        ([LIQUID], {"sampler": {"forcefield": ["none.xml"]}}, "none.xml: no such file"),
-        ([LIQUID], {"sampler": {"forcefield": FORCEFIELD, "platform": "Abacus"}}, "no platform 'Abacus'"),
-        ([LIQUID], {"sampler": None}, "run ec needs a sampler"),
-        ([{"kind": "cluster"}], {}, "the plan samples no frames to cut from; give source"),
-        ([{"kind": "cluster", "source": "none.h5"}], {}, "none.h5: no such file"),
-        ([LIQUID, {"kind": "scan", "split": "test"}], {}, "has the split of that one"),
-        ([{"kind": "pair", "pairs": [["EC"]]}], {}, "expected two names"),
-        ([LIQUID], {"molecules": [*MOLECULES, MOLECULES[0]]}, "EC stands there twice"),
-        ([LIQUID], {"defaults": {"gas": {}}}, "'gas' is no kind of run"),
-        ([LIQUID], {"defaults": {"liquid": 3}}, "defaults of liquid is 3, expected dict"),
-        ([LIQUID], {"folder": "here"}, "unknown key folder"),
-        ([{**LIQUID, "counts": {"EC": "two"}}], {}, "counts of EC is 'two', expected int"),
-        ([{**LIQUID, "counts": {"EC": 0}}], {}, "expected how many there are of each"),
-        ([{**LIQUID, "spacing": 1e-4}], {}, "spacing is 0.0001 ps, less than a step"),
-        ([{**LIQUID, "counts": {"EC": 40}, "densities": None, "box": 8.0}], {}, "a lower density"),
-        ([LIQUID], {"molecules": [{"name": "EC", "smiles": "O=C1OCCO"}]}, "does not parse"),
-        ([{**LIQUID, "counts": {"NEON": 2}}], {"molecules": [{"name": "NEON", "smiles": "[Ne]"}]}, "force field"),
-    ],
-)
-def test_bad_plans(tmp_path, runs, changes, message):
-    with pytest.raises(CGAAError, match=message):
-        sample(plan_file(tmp_path, *runs, **changes))
-
-
-def test_plan_of_the_electrolyte():
-    for path in sorted((SYSTEMS / "ec_emc_lipf6").glob("sample*.yaml")):
-        plan = load_plan(path)
-        for run in plan.runs:
-            if hasattr(run, "counts") or hasattr(run, "species"):
-                assert run.expand(plan)
-    assert json.dumps(plan.sampler.identity())
-
-
-def test_who_a_sampler_is_needs_no_network(tiny_conserving_path, monkeypatch):
-    """It is asked in every process, and once made a model, which set torch's threads for good."""
-    monkeypatch.setattr("openmm_cgaa.potential.CGAAPotential", None)
-    identity = Sampler(model=str(tiny_conserving_path)).identity()
-    assert identity["sha256"] == hashlib.sha256(tiny_conserving_path.read_bytes()).hexdigest()
