@@ -30,6 +30,8 @@ class OpenMMCalculator(Calculator):
         The System, by ``openmm.XmlSerializer``.
     platform : str
         ``Reference`` is exact; the others are faster, and coarser in the stress.
+    threads : int, optional
+        Of the platform ``CPU``.
 
     Raises
     ------
@@ -39,7 +41,7 @@ class OpenMMCalculator(Calculator):
 
     implemented_properties = ["energy", "forces"]
 
-    def __init__(self, path, platform="Reference"):
+    def __init__(self, path, platform="Reference", threads=None):
         super().__init__()
         self.system = _read(path)
         self.periodic = self.system.usesPeriodicBoundaryConditions()
@@ -49,7 +51,8 @@ class OpenMMCalculator(Calculator):
         self.strain = STRAINS.get(platform, STRAIN)
         try:
             where = openmm.Platform.getPlatformByName(platform)
-            self.context = openmm.Context(self.system, openmm.VerletIntegrator(0.001), where)
+            properties = {"Threads": str(threads)} if threads and platform == "CPU" else {}
+            self.context = openmm.Context(self.system, openmm.VerletIntegrator(0.001), where, properties)
         except openmm.OpenMMException as error:
             raise EngineError(f"{path}: OpenMM cannot set the System up on platform {platform}: {error}") from error
 

@@ -5,6 +5,7 @@ import sys
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import openmm
 from openmm import app
@@ -145,18 +146,19 @@ def simulate(system, topology, positions, out, settings=None, resume=False, prov
     with owned(out), writing(out, "resume the run"), signals.deferred() as stop:
         check_run(out, record, resume, SimulationSettings)  # again, now that no other process can change it
         last = None
-        for name, integrator, begin, end, table in _parts(settings, skip_nvt=resume and (out / "nve.chk").exists()):
-            if barostat is not None and name == "nve":
+        for part in _parts(settings, out, skip_nvt=resume and (out / "nve.chk").exists()):
+            if barostat is not None and part.name == "NVE":
                 barostat.setFrequency(0)
-            simulation = _simulation(topology, system, integrator, platform)  # what OpenMM refuses leaves no run behind
+            simulation = _simulation(
+                topology, system, part.integrator, platform
+            )  # what OpenMM refuses leaves no run behind
             if last is None:
                 if not resume:
                     write_bytes(out / "run.json", json.dumps(record, indent=1).encode())
                     for file in FILES:  # of a run that never came to a checkpoint
                         (out / file).unlink(missing_ok=True)
-            checkpoint = out / f"{name}.chk"
-            if checkpoint.exists():
-                load_checkpoint(checkpoint, simulation.context)
+            if part.checkpoint.exists():
+                load_checkpoint(part.checkpoint, simulation.context)
             elif last is None:
                 if resume:
                     _say(f"{out}: holds no checkpoint; the run begins anew")
@@ -166,7 +168,7 @@ def simulate(system, topology, positions, out, settings=None, resume=False, prov
                 # both integrators keep the velocities of the same time (half a step before the positions, but for RESPA
                 # that of the positions): they carry over as they are
                 simulation.context.setState(last.context.getState(positions=True, velocities=True))
-            _trim(out, simulation.currentStep, begin, end, table, settings, grain_map.num_atoms)
+            _trim(out, simulation.currentStep, part, settings, grain_map.num_atoms)
             if last is None:  # not before all is found fit to go on
                 if not holds(out / "topology.cif", topology):
                     if resume:
@@ -176,20 +178,32 @@ def simulate(system, topology, positions, out, settings=None, resume=False, prov
                     write_structure(out / "topology.cif", topology, positions)
                 if resume:
                     write_bytes(out / "run.json", json.dumps(record, indent=1).encode())
-            _advance(simulation, begin, end, out, checkpoint, table, grain_map, guard, settings, stop, progress)
-            if simulation.currentStep < end:
+            _advance(simulation, part, settings, grain_map, guard, stop, progress)
+            if simulation.currentStep < part.end:
                 return False
             last = simulation
     return True
 
 
-def _parts(settings, skip_nvt):
-    """(name, integrator, first step, last step, table) of NVT and NVE, as far as they are to be run."""
+class _Part(NamedTuple):
+    """NVT or NVE: its first and last step, and its files."""
+
+    name: str
+    integrator: openmm.Integrator
+    begin: int
+    end: int
+    table: Path
+    checkpoint: Path
+
+
+def _parts(settings, out, skip_nvt) -> list:
+    """NVT and NVE, as far as they are to be run."""
     nvt, nve = _integrators(settings)
     middle = settings.steps(settings.picoseconds)
-    parts = [] if skip_nvt else [("nvt", nvt, 0, middle, "state.csv")]
+    parts = [] if skip_nvt else [_Part("NVT", nvt, 0, middle, out / "state.csv", out / "nvt.chk")]
     if settings.nve_picoseconds:
-        parts.append(("nve", nve, middle, middle + settings.steps(settings.nve_picoseconds), "nve.csv"))
+        end = middle + settings.steps(settings.nve_picoseconds)
+        parts.append(_Part("NVE", nve, middle, end, out / "nve.csv", out / "nve.chk"))
     return parts
 
 
@@ -201,51 +215,51 @@ def _simulation(topology, system, integrator, platform):
         raise SimulationError(f"OpenMM cannot run this system{where}: {error}") from error
 
 
-def _trim(out, step, begin, end, table, settings, num_atoms):
-    """Cut the files back to a step of the part that begins after the step `begin`."""
-    interval = settings.report_interval
-    if step > end:
+def _trim(out, step, part, settings, num_atoms):
+    """Cut the files back to a step of a part."""
+    interval, begin = settings.report_interval, part.begin
+    if step > part.end:
         raise SimulationError(
-            f"the run in {out} is at step {step} already, beyond the {end} that are asked for; ask for as many at "
+            f"the run in {out} is at step {step} already, beyond the {part.end} that are asked for; ask for as many at "
             f"least ({step * settings.timestep / 1000.0:g} ps in all)"
         )
-    if table == "nve.csv":
+    if part.name == "NVE":
         trim_csv(out / "state.csv", range(interval, begin + 1, interval))
-    trim_csv(out / table, range(begin // interval * interval + interval, step + 1, interval))
-    if table == "state.csv":
+    trim_csv(part.table, range(begin // interval * interval + interval, step + 1, interval))
+    if part.name == "NVT":
         (out / "nve.csv").unlink(missing_ok=True)
     trim_dcd(out / "trajectory.dcd", step // interval, num_atoms)
 
 
-def _advance(simulation, begin, end, out, checkpoint, table, grain_map, guard, settings, stop, progress):
-    """Step to the end of the part, which has begun at `begin`, or until asked to stop; then write the checkpoint."""
-    name, done = checkpoint.stem.upper(), simulation.currentStep - begin
+def _advance(simulation, part, settings, grain_map, guard, stop, progress):
+    """Step to the end of a part, or until asked to stop; then write the checkpoint."""
+    out, length, done = part.table.parent, part.end - part.begin, simulation.currentStep - part.begin
     pause = 0.2 if sys.stderr.isatty() else 10.0  # s; a log file needs fewer lines
-    bar = tqdm(total=end - begin, initial=done, desc=name, unit="step", disable=not progress, mininterval=pause)
+    bar = tqdm(total=length, initial=done, desc=part.name, unit="step", disable=not progress, mininterval=pause)
     rows = None
     try:
-        rows = GrainStateReporter(out / table, settings.report_interval, grain_map)
+        rows = GrainStateReporter(part.table, settings.report_interval, grain_map)
         trajectory = out / "trajectory.dcd"
         old = trajectory.exists() and trajectory.stat().st_size > 0
         frames = app.DCDReporter(str(trajectory), settings.report_interval, append=old, enforcePeriodicBox=False)
         simulation.reporters = [guard, rows, frames]  # the guard first: what it refuses is not written
-        while simulation.currentStep < end and not stop:
+        while simulation.currentStep < part.end and not stop:
             to_checkpoint = settings.checkpoint_interval - simulation.currentStep % settings.checkpoint_interval
-            steps = min(CHUNK, end - simulation.currentStep, to_checkpoint)
+            steps = min(CHUNK, part.end - simulation.currentStep, to_checkpoint)
             simulation.step(steps)
             bar.update(steps)
             speed = (bar.n - done) * settings.timestep * 1e-6 / max(bar.format_dict["elapsed"], 1e-9) * 86400
             bar.set_postfix_str(f"{speed:.3g} ns/day", refresh=False)
             if simulation.currentStep % settings.checkpoint_interval == 0:
-                _keep(checkpoint, simulation.context)
-        _keep(checkpoint, simulation.context)
+                _keep(part.checkpoint, simulation.context)
+        _keep(part.checkpoint, simulation.context)
     except (SimulationError, openmm.OpenMMException) as error:
         if stop and isinstance(error, openmm.OpenMMException):
             signals.check()  # the second signal, in a callback
         good = out / "last_good.cif"
         guard.save_last_good(good)
         raise SimulationError(
-            f"{name} stopped near step {simulation.currentStep}: {error}. The last good frame is {good}; take a "
+            f"{part.name} stopped near step {simulation.currentStep}: {error}. The last good frame is {good}; take a "
             "shorter time step, or relax the start"
         ) from error
     finally:

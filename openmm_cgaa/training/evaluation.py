@@ -19,6 +19,7 @@ from ..model.file import load_model
 from .batches import fill_batches
 from .groups import frame_groups
 from .labelled import LabelledFrames, collate
+from .objectives import answer
 from .tally import CONTACTS, Tally
 
 BATCH_GRAINS = 144
@@ -30,12 +31,11 @@ def predict(network, frames: LabelledFrames, batch_grains: int = BATCH_GRAINS) -
     for batch in fill_batches(range(len(frames)), frames.grains, batch_grains):
         items = [frames[i] for i in batch]
         graph, _, order = collate(items, frames.slots)
-        with torch.enable_grad():
-            energy, joined, virial = network(graph)
+        energy, joined, virial = answer(network, graph)
         each = torch.empty_like(joined)
         each[order] = joined
-        forces = each.detach().split([len(g.positions) for g, _ in items])
-        answers += zip(energy.tolist(), (f.numpy() for f in forces), virial.detach().numpy())
+        forces = each.split([len(g.positions) for g, _ in items])
+        answers += zip(energy.tolist(), (f.numpy() for f in forces), virial.numpy())
     return answers
 
 

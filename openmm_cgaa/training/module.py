@@ -12,7 +12,7 @@ from torch.optim.swa_utils import AveragedModel
 from ..errors import CGAAError
 from ..host.formats import TRAINING
 from .config import TrainingConfig
-from .objectives import frame_atoms, known_virials, net_force_and_torque, weighted_loss
+from .objectives import answer, frame_atoms, known_virials, net_force_and_torque, weighted_loss
 
 
 def learning_rate_factor(step: int, total: int, warmup: int, final: float, schedule: str) -> float:
@@ -96,8 +96,7 @@ class Distillation(pl.LightningModule):
 
     def validation_step(self, batch, batch_index):
         graph, labels, _ = batch
-        with torch.enable_grad():
-            energy, forces, virial = self.average.module(graph)
+        energy, forces, virial = answer(self.average.module, graph)
         atoms, known = frame_atoms(graph), known_virials(labels)
         self._collect("energy", (energy - labels.energy) / atoms)
         self._collect("virial", ((virial - labels.virial) / atoms[:, None, None])[known])

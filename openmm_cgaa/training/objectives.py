@@ -19,6 +19,12 @@ class Labels(NamedTuple):
     virial: Tensor
 
 
+def answer(network, graph: Graph) -> tuple:
+    """Energy, forces and virial of a network, detached, whatever gradient mode the caller is in."""
+    with torch.enable_grad():
+        return tuple(value.detach() for value in network(graph))
+
+
 def net_force_and_torque(forces: Tensor, graph: Graph):
     """Net force (eV/Å) on each grain and torque (eV) about its center, both [grains, 3].
 

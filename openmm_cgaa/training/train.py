@@ -5,7 +5,7 @@ import logging
 import platform
 import signal
 import warnings
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -91,17 +91,14 @@ def _train(config, restart):
     bound_grains(network, chosen["train"], training)  # before the first copy of it: what is validated is what is saved
     data = FrameData(training, validation, config.batch_grains, config.max_steps, config.seed)
     module = Distillation(network, config)
-    trainer = _trainer(config, output)
-    with owned(output), writing(output, "run the same command again to go on from the last checkpoint"):
+    with _quiet():
+        trainer = _trainer(config, output)
+    with _quiet(), owned(output), writing(output, "run the same command again to go on from the last checkpoint"):
         resume = _resumes(config, restart)
         if not resume:
             for name in ("best.ckpt", "last.ckpt"):
                 (output / name).unlink(missing_ok=True)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".*(does not have many workers|exists and is not empty|in eval mode).*")
-            warnings.filterwarnings("ignore", ".*[Tt]rying to infer the `batch_size`.*")
-            _fit(trainer, module, data, output / "last.ckpt", resume)
-
+        _fit(trainer, module, data, output / "last.ckpt", resume)
         best = read_checkpoint(output / "best.ckpt")
         module.load_state_dict(best["state_dict"])
         metadata = {
@@ -113,6 +110,21 @@ def _train(config, restart):
         }
         save_model(output / "model.safetensors", module.average.module.cpu(), metadata, config.half)
     return output / "model.safetensors"
+
+
+@contextmanager
+def _quiet():
+    """Lightning without its notes, and without warnings of what is meant here."""
+    logger = logging.getLogger("lightning.pytorch")
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*(does not have many workers|exists and is not empty|in eval mode).*")
+            warnings.filterwarnings("ignore", ".*[Tt]rying to infer the `batch_size`.*")
+            yield
+    finally:
+        logger.setLevel(before)
 
 
 def _fit(trainer, module, data, last, resume):
@@ -235,7 +247,6 @@ def _portable(key):
 
 
 def _trainer(config, output):
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     accelerator = config.accelerator
     if accelerator == "auto":  # not what Lightning would take: energies are float64, which mps has not
         accelerator = "cuda" if torch.cuda.is_available() else "cpu"

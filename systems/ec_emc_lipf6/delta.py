@@ -1,4 +1,4 @@
-"""Labels less a classical force field: ``python systems/ec_emc_lipf6/delta.py IN.h5 OUT.h5 [--threads N]``.
+"""Labels less a classical force field: ``python systems/ec_emc_lipf6/delta.py IN.h5 OUT.h5``.
 
 What a network has to learn that is added to fixed charges with their long range: energies, forces and stress of the
 teacher minus those of `../ec_emc/forcefield.xml` with `ions.xml`. Nothing is shifted: the zero of a molecule's energy
@@ -154,9 +154,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("frames", metavar="IN.h5")
     parser.add_argument("output", metavar="OUT.h5")
-    parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
-    openmm.Platform.getPlatformByName("CPU").setPropertyDefaultValue("Threads", str(args.threads))
     try:
         dataset = Dataset.load(args.frames)
 

@@ -268,9 +268,7 @@ def test_a_folder_in_which_another_works(copy):
     assert simulated(copy, SHORT, resume=True)
 
 
-def test_a_benchmark_of_other_force_fields(solvent, tiny_conserving_path, tmp_path, told, monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.setenv("MKL_NUM_THREADS", "1")
+def test_a_benchmark_of_other_force_fields(solvent, tiny_conserving_path, tmp_path, told):
     topology, positions, _ = solvent
     write_structure(tmp_path / "box.cif", topology, positions)
     words = ["benchmark", tmp_path / "box.cif", "--model", tiny_conserving_path, "--threads", 1, "--steps", 1]

@@ -21,13 +21,6 @@ from openmm_cgaa.nn import build_network
 from openmm_cgaa.simulation import benchmark
 
 
-@pytest.fixture(autouse=True)
-def variables_as_before(monkeypatch):
-    """The command sets variables of its process, which here is that of all tests."""
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        monkeypatch.setenv(name, "1")
-
-
 @pytest.fixture
 def box_file(solvent, tmp_path):
     topology, positions, _ = solvent
@@ -40,9 +33,9 @@ def box_file(solvent, tmp_path):
 def test_command_times_model_and_peer_on_one_box(box_file, tiny_conserving_path, tmp_path, capsys):
     out = tmp_path / "timings.json"
     arguments = ["benchmark", str(box_file), "--model", str(tiny_conserving_path), "--threads", "1", "--steps", "5"]
-    threads = torch.get_num_threads()
+    threads, environment = torch.get_num_threads(), dict(os.environ)
     assert main([*arguments, "--json", str(out), "--forcefield", str(EC_EMC / "forcefield.xml")]) == 0
-    assert torch.get_num_threads() == threads
+    assert torch.get_num_threads() == threads and dict(os.environ) == environment
     result = json.loads(out.read_text())
     names = [row["what"] for row in result["timings"]]
     assert result["atoms"] == 240 and result["threads"] == 1

@@ -36,16 +36,6 @@ def some(liquids):
     return chosen.keep([np.arange(len(frames)) < 2 * (number < 2) for number, frames in enumerate(chosen.sets)])
 
 
-@pytest.fixture
-def threads_as_before():
-    """The command sets the threads of its process, which here is that of all tests."""
-    platform = openmm.Platform.getPlatformByName("CPU")
-    before = torch.get_num_threads(), platform.getPropertyDefaultValue("Threads")
-    yield
-    torch.set_num_threads(before[0])
-    platform.setPropertyDefaultValue("Threads", before[1])
-
-
 class Labels(Calculator):
     """Answers with the labels, energies shifted, forces and stress scaled."""
 
@@ -167,13 +157,16 @@ def test_what_is_missing_is_said(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("model", ["no-such-model", "no.such.module:Calculator", "gone.nequip.pth"])
-def test_command_ends_in_one_line(model, threads_as_before, monkeypatch, capsys):
+def test_command_ends_in_one_line(model, monkeypatch, capsys):
+    platform = openmm.Platform.getPlatformByName("CPU")
+    before = torch.get_num_threads(), platform.getPropertyDefaultValue("Threads")
     monkeypatch.setattr(sys, "argv", ["evaluate.py", model])
     with pytest.raises(SystemExit) as stopped:
         script.main()
     told = capsys.readouterr().err
     assert stopped.value.code == 2 and told.startswith("error: ") and model.split(":")[0] in told
     assert told.count("\n") == 1
+    assert (torch.get_num_threads(), platform.getPropertyDefaultValue("Threads")) == before
 
 
 def test_command_refuses_no_threads(monkeypatch, capsys):

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import logging
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -196,6 +198,8 @@ def test_a_run_leaves_what_its_caller_set_in_torch(write_config, small_set):
     """And does not mind it."""
     torch.manual_seed(5)
     threads, expected = torch.get_num_threads(), torch.rand(3)
+    lightning = logging.getLogger("lightning.pytorch")
+    level, filters = lightning.level, list(warnings.filters)
     torch.manual_seed(5)
     torch.set_default_dtype(torch.float64)
     try:
@@ -206,6 +210,7 @@ def test_a_run_leaves_what_its_caller_set_in_torch(write_config, small_set):
     finally:
         torch.set_default_dtype(torch.float32)
     assert torch.get_num_threads() == threads
+    assert lightning.level == level and warnings.filters == filters
     assert torch.equal(torch.rand(3), expected)
     assert all(w.dtype in (torch.float32, torch.float64) for w in load_model(model)[0].state_dict().values())
 

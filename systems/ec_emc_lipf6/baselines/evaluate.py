@@ -14,17 +14,18 @@ ASE.
 import argparse
 import json
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import openmm
-import torch
 from export import DATA, FILES, HERE
 from openmm import unit
 
 from openmm_cgaa.analysis.deviations import bootstrap_intervals, energy_errors, force_sums, pooled
 from openmm_cgaa.data import SPLITS, Dataset
 from openmm_cgaa.errors import CGAAError, DatasetError, EngineError
+from openmm_cgaa.host import torchstate
 from openmm_cgaa.host.files import write_bytes
 from openmm_cgaa.simulation.benchmark import time_calculator
 from openmm_cgaa.units import ANGSTROM_PER_NM, GPA_PER_EV_PER_ANGSTROM3
@@ -34,8 +35,8 @@ FORCEFIELD = [str(HERE.parents[1] / "ec_emc" / "forcefield.xml"), str(HERE.paren
 TIMED_ATOMS = 983  # the cell of paper 001 (docs/papers.md)
 
 
-def calculators(model):
-    """A function that gives the ASE calculator of a MODEL for each `Frames`.
+def calculators(model, threads=1):
+    """A function that gives the ASE calculator of a MODEL for each `Frames`; threads are those of OpenMM.
 
     Raises
     ------
@@ -43,7 +44,7 @@ def calculators(model):
         There is no such model, or a package that it needs is missing.
     """
     if model == CLASSICAL:
-        return classical_calculator
+        return partial(classical_calculator, threads=threads)
     if model.endswith((".nequip.pt2", ".nequip.pth")):
         calculator = nequip_calculator(model)
     elif ":" in model:
@@ -73,7 +74,7 @@ def nequip_calculator(path):
         raise EngineError(f"{path}: NequIP cannot load it; was it compiled for a CPU and for ASE? {error}") from None
 
 
-def classical_calculator(frames):
+def classical_calculator(frames, threads=1):
     """The force field that sampled the liquids, with the settings that it had there, for the atoms of a `Frames`."""
     from openmm_cgaa.labelling.openmm_calculator import OpenMMCalculator
     from openmm_cgaa.sampling.sampler import Sampler
@@ -85,7 +86,7 @@ def classical_calculator(frames):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "system.xml")
         path.write_text(openmm.XmlSerializer.serialize(system))
-        return OpenMMCalculator(path, platform="CPU")
+        return OpenMMCalculator(path, platform="CPU", threads=threads)
 
 
 def evaluate(dataset: Dataset, calculator_of, own_zero=False) -> dict:
@@ -194,21 +195,25 @@ def main():
         parser.error(
             f"--threads is {args.threads} and --calls {args.calls}; give at least 1 thread and no negative calls"
         )
-    torch.set_num_threads(args.threads)
-    openmm.Platform.getPlatformByName("CPU").setPropertyDefaultValue("Threads", str(args.threads))
     try:
-        calculator_of = calculators(args.model)
-        dataset = Dataset.load(DATA / FILES[args.split]).select("liquid", args.split)
-        errors = evaluate(dataset, calculator_of, own_zero=args.model == CLASSICAL)
-        print(f"{Path(args.model).name}, {args.split}: {report(errors)}")
-        if args.calls:
-            timing = time_call(args.model, calculator_of, args.calls)
-            errors |= {"ms": timing.ms, "atoms_timed": TIMED_ATOMS, "threads": args.threads}
-            print(f"one call with {TIMED_ATOMS} atoms, {args.threads} threads: {timing.ms:.1f} ms")
-        if args.json:
-            write_bytes(args.json, (json.dumps(errors, indent=1) + "\n").encode())
+        with torchstate.threads(args.threads):
+            measure(args)
     except (CGAAError, OSError) as error:
         parser.exit(2, f"error: {error}\n")
+
+
+def measure(args):
+    """Print the errors and the time of a call, and write them if asked to."""
+    calculator_of = calculators(args.model, args.threads)
+    dataset = Dataset.load(DATA / FILES[args.split]).select("liquid", args.split)
+    errors = evaluate(dataset, calculator_of, own_zero=args.model == CLASSICAL)
+    print(f"{Path(args.model).name}, {args.split}: {report(errors)}")
+    if args.calls:
+        timing = time_call(args.model, calculator_of, args.calls)
+        errors |= {"ms": timing.ms, "atoms_timed": TIMED_ATOMS, "threads": args.threads}
+        print(f"one call with {TIMED_ATOMS} atoms, {args.threads} threads: {timing.ms:.1f} ms")
+    if args.json:
+        write_bytes(args.json, (json.dumps(errors, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":
