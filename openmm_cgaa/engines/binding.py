@@ -16,6 +16,7 @@ from ..mapping.whole import unwrap
 from ..model import checks
 from ..model.evaluator import Evaluator, OwnLock
 from ..model.loaded import LoadedModel
+from ..nn import Part
 from ..structures import geometry, lattice
 from ..units import ANGSTROM_PER_NM
 
@@ -91,15 +92,15 @@ class Binding:
     grain_map : GrainMap
         Matched to the model's types.
     periodic : bool
-    part : int
+    part : Part or int
         0 the total, 1 the intra-grain term, 2 the rest.
     """
 
-    def __init__(self, model: LoadedModel, grain_map: GrainMap, periodic: bool, part: int = 0):
+    def __init__(self, model: LoadedModel, grain_map: GrainMap, periodic: bool, part: int = Part.TOTAL):
         self.model = model
         self.grain_map = grain_map
         self.periodic = periodic
-        self.part = part
+        self.part = int(part)
         self.slots = None if model.permutation_invariant else Slots(grain_map)
         self.evaluator: Evaluator | None = None
         self.evaluated = grain_map  # the map of that evaluator

@@ -11,6 +11,7 @@ from ..inputs import arguments
 from ..mapping.grains import GrainMap
 from ..model import checks
 from ..model.loaded import LoadedModel
+from ..nn import Part
 from ..structures import geometry
 from . import overlap, pythonforce
 from .backends import choose_backend
@@ -50,10 +51,10 @@ def add_forces(
     """Add a model to a System, as `CGAAPotential.addForces` says."""
     topology = arguments.topology(topology)
     arguments.instance(system, openmm.System, "system", EngineError)
-    groups = [(0, arguments.force_group(forceGroup, "forceGroup"), "CGAA")]
+    groups = [(Part.TOTAL, arguments.force_group(forceGroup, "forceGroup"), "CGAA")]
     if intraForceGroup is not None:
         intra = arguments.force_group(intraForceGroup, "intraForceGroup")
-        groups = [(1, intra, "CGAA intra-grain"), (2, groups[0][1], "CGAA inter-grain")]
+        groups = [(Part.INTRA, intra, "CGAA intra-grain"), (Part.REST, groups[0][1], "CGAA inter-grain")]
     arguments.flag(useCUDAGraphs, "useCUDAGraphs")
     place = place_grains(model, topology, system, atoms, positions)
     if not model.conserving:

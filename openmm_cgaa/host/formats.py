@@ -88,8 +88,8 @@ class Format:
 
 
 MODEL = Format(
-    *("model", 1, 1, errors.ModelFileError, "model.file"),
-    older="ranges of the walls inside grains, which stay open",
+    *("model", 2, 1, errors.ModelFileError, "model.file"),
+    older="format 1: the names of walls, and at first ranges of those inside grains, which stay open",
 )
 SYSTEM = Format(
     *("model in a System", 1, 1, errors.EngineError, "engines.saved"),
@@ -112,8 +112,8 @@ RUN = Format(
     older="format 1: the number, the topology's digest, the checksum of checkpoints",
 )
 TRAINING = Format(
-    *("checkpoint of openmm-cgaa train", 1, 1, errors.CGAAError, "training.checkpoints"),
-    older="the number; the checksum; ranges of the walls inside grains, which are measured again",
+    *("checkpoint of openmm-cgaa train", 2, 1, errors.CGAAError, "training.checkpoints"),
+    older="format 1: names of walls; at first the number, checksum and ranges of walls inside grains (measured again)",
 )
 ROUND = Format(
     *("round of openmm-cgaa active", 1, 1, errors.CGAAError, "pipeline.active"),

@@ -12,7 +12,7 @@ from ..errors import CGAADomainWarning, GeometryError
 from ..host.torchstate import building, calling
 from ..mapping.layout import Layout, layout_of
 from ..neighbors.build import build_graph
-from ..nn import ConservingNetwork
+from ..nn import Network, Part
 from ..structures import geometry
 from ..units import ANGSTROM_PER_NM, KJMOL_PER_EV, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
 from . import checks
@@ -25,25 +25,24 @@ class Evaluator(nn.Module):
 
     Parameters
     ----------
-    network : nn.Module
+    network : Network
     grain_map : GrainMap
         Matched to the network's types.
     periodic : bool
         A periodic evaluator wants a box at each call, the other one ignores it.
-    part : int
-        0 the total, 1 the intra-grain term, 2 the rest.
+    part : Part or int
     fused : bool
         Let Python calls go through the fused kernels where there are some (`fused_evaluation`); TorchScript never does.
     """
 
     @building()
-    def __init__(self, network: nn.Module, grain_map, periodic: bool, part: int = 0, fused: bool = False):
+    def __init__(self, network: Network, grain_map, periodic: bool, part: int = Part.TOTAL, fused: bool = False):
         super().__init__()
         self.network = network.eval()
         self.periodic = periodic
-        self.part = part
-        self.grain_cutoff = float(network.grain_cutoff) if part != 1 else 0.0
-        self.atom_cutoff = float(network.atom_cutoff) if part != 1 else 0.0
+        self.part = int(part)  # TorchScript would take an enum for a type of its own
+        self.grain_cutoff = float(network.grain_cutoff) if part != Part.INTRA else 0.0
+        self.atom_cutoff = float(network.atom_cutoff) if part != Part.INTRA else 0.0
         dtypes = {p.dtype for p in network.parameters()}
         self.dtype: torch.dtype = torch.float64 if torch.float64 in dtypes else torch.float32
         # attributes, because TorchScript sees no globals
@@ -183,7 +182,7 @@ def fused_evaluation(
 
     Parameters
     ----------
-    network : nn.Module
+    network : Network
         On the device where it will run, in evaluation mode.
     layout : Layout
     cutoffs : (float, float)
@@ -192,14 +191,14 @@ def fused_evaluation(
     check : GeometryCheck
     """
     devices = {p.device.type for p in network.parameters()}
-    if not isinstance(network, ConservingNetwork) or devices != {"cpu"}:
+    if devices != {"cpu"}:
         return None
     try:
+        fused = network.fused(layout.counts, layout.atom_grain)
+        if fused is None:
+            return None
         from ..neighbors.verlet import VerletList
-        from ..nn.fused import FusedConserving
     except ImportError as error:
         log.warning("evaluation without fused kernels, about three times slower: numba does not import (%s)", error)
         return None
-    return FusedEvaluation(
-        FusedConserving(network, layout.counts, layout.atom_grain), VerletList(layout, *cutoffs, dtype, check=check)
-    )
+    return FusedEvaluation(fused, VerletList(layout, *cutoffs, dtype, check=check))

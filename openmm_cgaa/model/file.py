@@ -136,9 +136,7 @@ def load_model_bytes(data: bytes, source: str = "model from memory") -> tuple:
     check_tensors(tensors, source)
     try:
         network = build_network(metadata["config"], types)
-        # files from before molecules had walls have no ranges for them: they stay as they are built, without end
-        ranges = {name: tensor for name, tensor in network.state_dict().items() if name.endswith((".low", ".high"))}
-        network.load_state_dict(ranges | tensors)
+        network.load_state_dict(tensors)
     except (CGAAError, LookupError, AttributeError, TypeError, ValueError, RuntimeError) as error:
         raise ModelFileError(f"{source}: cannot build its network from config {metadata['config']}: {error}") from error
     return network.eval(), metadata

@@ -9,6 +9,7 @@ from ..errors import EngineError
 from ..host.torchstate import building
 from ..inputs import arguments
 from ..mapping.grains import GrainMap, GrainType
+from ..nn import Part
 from ..structures import geometry
 from ..structures.lattice import reduced
 from ..units import ANGSTROM_PER_NM
@@ -33,7 +34,7 @@ class LoadedModel:
         The model file.
     source : str
         Its name, for messages.
-    network : nn.Module
+    network : Network
         In evaluation mode, in the precision and on the device that were asked for.
     permutation_invariant : bool
         Whether equivalent atoms may sit in any of their slots; if not, the geometry tells which (`aligned`).
@@ -58,9 +59,9 @@ class LoadedModel:
         self.network = network.requires_grad_(False).to(self.device, DTYPES[precision])
         # absolute totals of thousands of eV: stay in double precision, as the file has them
         self.network.type_energy = energies.to(self.device)
-        self.conserving = bool(network.conserving)
+        self.conserving = network.conserving
         # without this invariance equal atoms must sit in the slots that the reference geometry gives them
-        self.permutation_invariant = bool(getattr(network, "permutation_invariant", self.conserving))
+        self.permutation_invariant = network.permutation_invariant
         self.told = set()  # what `evaluate` has warned of
 
     def __repr__(self):
@@ -79,7 +80,7 @@ class LoadedModel:
         grain_map = topology if isinstance(topology, GrainMap) else GrainMap.from_topology(topology)
         return grain_map.match(self.types)
 
-    def evaluator(self, topology, periodic: bool, part: int = 0) -> Evaluator:
+    def evaluator(self, topology, periodic: bool, part: int = Part.TOTAL) -> Evaluator:
         """The model bound to one Topology or GrainMap, in the potential's precision and on its device.
 
         Parameters
@@ -88,7 +89,7 @@ class LoadedModel:
             Slots of equivalent atoms are taken as they come: for a model that is not `permutation_invariant`, give a
             map from ``grain_map(topology).align(positions, box)``.
         periodic : bool
-        part : int
+        part : Part or int
             0 the total, 1 the intra-grain term with the reference energies, 2 the rest.
         """
         arguments.flag(periodic, "periodic")
@@ -158,8 +159,8 @@ class LoadedModel:
             What was said before, and is not said again of the same composition; it grows.
         """
         outside = domain.outside(self.metadata["domain"], self.types, grain_map, box, whole)
-        if positions is not None and hasattr(self.network, "ranges"):  # of networks with walls inside molecules
-            ranges = [(low.cpu().numpy(), high.cpu().numpy()) for low, high in self.network.ranges()]
+        if positions is not None and (ranges := self.network.ranges()):
+            ranges = [(low.cpu().numpy(), high.cpu().numpy()) for low, high in ranges]
             outside |= domain.shapes_outside(ranges, grain_map, positions, box)
         if told is not None:
             composition = tuple(np.bincount(grain_map.type_index, minlength=len(self.types)).tolist())

@@ -14,7 +14,7 @@ from ..nn import complete_config
 
 UNITS = {"length": "angstrom", "energy": "eV"}
 PARTS = {"config": dict, "types": list, "provenance": dict, "domain": dict, "errors": dict, "units": dict}
-MAY_BE_INFINITE = (".low", ".high")  # ranges of walls that stand nowhere
+MAY_BE_INFINITE = (".high",)  # ranges of walls that stand nowhere
 DENSEST = 50.0  # g/cm3
 HOTTEST = 1e5  # K
 FARTHEST = 1000.0  # Å

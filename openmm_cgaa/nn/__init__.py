@@ -4,15 +4,22 @@ import inspect
 import math
 from typing import List
 
-from torch import nn
-
 from ..host.torchstate import building
 from .conserving import ConservingNetwork
 from .graph import Graph, batch_graphs
-from .intra import pair_classes_of
+from .network import Network, Part
 from .published import PublishedNetwork
 
-__all__ = ["ConservingNetwork", "Graph", "PublishedNetwork", "batch_graphs", "build_network", "complete_config"]
+__all__ = [
+    "ConservingNetwork",
+    "Graph",
+    "Network",
+    "Part",
+    "PublishedNetwork",
+    "batch_graphs",
+    "build_network",
+    "complete_config",
+]
 
 NETWORKS = {"conserving": ConservingNetwork, "published": PublishedNetwork}
 # of each option the least and the largest value; what is not listed is a width
@@ -28,7 +35,7 @@ FROM_TYPES = {"slots", "bonds", "elements", "classes", "pair_classes"}  # argume
 
 
 @building()
-def build_network(config: dict, types: List) -> nn.Module:
+def build_network(config: dict, types: List) -> Network:
     """The network that a configuration names, in single precision on the CPU.
 
     Parameters
@@ -44,14 +51,7 @@ def build_network(config: dict, types: List) -> nn.Module:
     """
     options = complete_config(config)
     name = options.pop("network")
-    given = {"slots": [t.num_slots for t in types]}
-    if issubclass(NETWORKS[name], PublishedNetwork):
-        given["bonds"] = [list(t.tree) for t in types]
-    if issubclass(NETWORKS[name], ConservingNetwork):
-        given["elements"] = [list(t.elements) for t in types]
-        given["classes"] = [list(t.classes) for t in types]
-        given["pair_classes"] = [pair_classes_of(list(t.classes), list(t.bonds)) for t in types]
-    return NETWORKS[name](**given, **options)
+    return NETWORKS[name](**NETWORKS[name].arguments_of(types), **options)
 
 
 def complete_config(config: dict) -> dict:

@@ -11,6 +11,8 @@ from typing import List, Tuple
 import torch
 from torch import Tensor, nn
 
+from .network import irreps
+
 SILU_GAIN = 1.6765324703310907  # 1 / sqrt(E[silu(z)^2]), z standard normal
 SIGMOID_GAIN = 1.8462285453396116
 
@@ -25,6 +27,10 @@ class Linear(nn.Module):
         super().__init__()
         self.scalar_weight = nn.Parameter(torch.randn(scalars_in, scalars_out) / math.sqrt(scalars_in))
         self.vector_weight = nn.Parameter(torch.randn(vectors_in, vectors_out) / math.sqrt(vectors_in))
+
+    def extra_repr(self) -> str:
+        (scalars_in, scalars_out), (vectors_in, vectors_out) = self.scalar_weight.shape, self.vector_weight.shape
+        return f"{irreps(scalars_in, vectors_in)} -> {irreps(scalars_out, vectors_out)}"
 
     def forward(self, scalars: Tensor, vectors: Tensor) -> Tuple[Tensor, Tensor]:
         return scalars @ self.scalar_weight, vectors @ self.vector_weight
@@ -44,6 +50,10 @@ class Gate(nn.Module):
         self.silu_gain = SILU_GAIN
         self.sigmoid_gain = SIGMOID_GAIN
 
+    def extra_repr(self) -> str:
+        scalars, vectors = self.sizes
+        return f"{irreps(scalars + vectors, vectors)} -> {irreps(scalars, vectors)}"
+
     def forward(self, scalars: Tensor, vectors: Tensor) -> Tuple[Tensor, Tensor]:
         passed, gates = scalars.split(self.sizes, dim=-1)
         factors = torch.sigmoid(gates) * self.sigmoid_gain
@@ -57,6 +67,9 @@ class RadialNetwork(nn.Module):
         super().__init__()
         self.gain = SILU_GAIN
         self.weights = nn.ParameterList(torch.randn(a, b) / math.sqrt(a) for a, b in zip(sizes, sizes[1:]))
+
+    def extra_repr(self) -> str:
+        return " -> ".join(str(size) for size in [len(self.weights[0]), *(weight.size(1) for weight in self.weights)])
 
     def forward(self, x: Tensor) -> Tensor:
         for i, weight in enumerate(self.weights):

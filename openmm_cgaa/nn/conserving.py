@@ -1,17 +1,19 @@
 """The energy-conserving grain network: one energy, one backward pass, forces that are exactly -grad E."""
 
-from typing import Final, List, Optional, Tuple
+from typing import ContextManager, List, Optional, Tuple
 
 import torch
 from torch import Tensor, nn
 
-from .graph import Graph, frame_sum, grain_sum
-from .intra import IntraDensity
+from .graph import Graph, frame_sum, grain_sum, of_slots
+from .intra import IntraDensity, pair_classes_of
 from .messages import GrainMessages, TensorDensity, dots, gather_scalars, gather_vectors, mlp, radial_weight
+from .network import Network, Part, irreps
 from .radial import BesselBasis
+from .walls import Walls, from_older_state
 
 
-class ConservingNetwork(nn.Module):
+class ConservingNetwork(Network):
     """E = sum of grains' intra energies + sum of atoms' environment energies + sum of grain energies.
 
     Every weight is shared over the symmetry classes of a grain type, so equivalent atoms may be exchanged. The way of
@@ -45,17 +47,12 @@ class ConservingNetwork(nn.Module):
     atom_neighbors, grain_neighbors : float
         Typical neighbours, to bring sums to order one.
     wall : float, eV/Å^3
-        Two atoms of different grains that come closer than their elements ever did in training (`calibrate`) cost
+        Two atoms of different grains that come closer than their elements ever did in training (`set_contacts`) cost
         wall (shortest - r)^3 besides. No label says what happens there, and without it molecules fuse sooner or later.
     intra_wall : float, eV/Å^3
-        The same inside a grain, for distances outside the range of their class of pair (`bound`): so no molecule tears
-        or folds into what heat never made of it in training. Not in training mode.
+        The same inside a grain, for distances outside the range of their class of pair (`set_ranges`): so no molecule
+        tears or folds into what heat never made of it in training.
     """
-
-    conserving: bool
-    permutation_invariant: bool
-    INTRA: Final[int] = 1  # values of `part`
-    REST: Final[int] = 2
 
     def __init__(
         self,
@@ -80,26 +77,20 @@ class ConservingNetwork(nn.Module):
         wall: float = 30.0,
         intra_wall: float = 100.0,
     ):
-        super().__init__()
-        self.conserving = True
-        self.permutation_invariant = True
-        self.atom_cutoff = atom_cutoff
-        self.grain_cutoff = grain_cutoff if messages > 0 else 0.0
-        self.slots = slots
+        super().__init__(
+            slots,
+            conserving=True,
+            permutation_invariant=True,
+            grain_cutoff=grain_cutoff if messages > 0 else 0.0,
+            atom_cutoff=atom_cutoff,
+        )
         self.norm = atom_neighbors**-0.5
-
         offsets = [sum(max(c) + 1 for c in classes[:t]) for t in range(len(classes))]
         num_classes = sum(max(c) + 1 for c in classes)
         slot_class = [c + offset for own, offset in zip(classes, offsets) for c in own]
         self.register_buffer("slot_class", torch.tensor(slot_class), persistent=False)
-        kinds = sorted({symbol for own in elements for symbol in own})
-        self.register_buffer(
-            "slot_element", torch.tensor([kinds.index(s) for own in elements for s in own]), persistent=False
-        )
-        self.register_buffer("shortest", torch.zeros(len(kinds), len(kinds)))
-        self.wall = wall
-        self.intra_wall = intra_wall
-        self.register_buffer("type_energy", torch.zeros(len(slots), dtype=torch.float64))
+        self.walls = Walls(slots, elements, pair_classes, wall, intra_wall)
+        self.register_load_state_dict_pre_hook(from_older_state)
 
         self.intra = nn.ModuleList(
             IntraDensity(pairs, intra_basis, scalars, vectors, tensors) for pairs in pair_classes
@@ -142,58 +133,39 @@ class ConservingNetwork(nn.Module):
         self.second_mix = nn.Linear(2 * vectors, self.pair_split[1], bias=False)
         self.atom_out = mlp(hidden + pair_channels + 2 * self.pair_split[1], hidden, 1)
 
-    def set_reference(self, type_energies: Tensor) -> None:
-        """Energy of each grain type that the total starts from, [types], eV."""
-        self.type_energy.copy_(type_energies)
+    @staticmethod
+    def arguments_of(types: list) -> dict:
+        return {
+            "slots": [kind.num_slots for kind in types],
+            "elements": [list(kind.elements) for kind in types],
+            "classes": [list(kind.classes) for kind in types],
+            "pair_classes": [pair_classes_of(list(kind.classes), list(kind.bonds)) for kind in types],
+        }
 
-    @torch.jit.unused
-    def calibrate(self, graph: Graph) -> None:
-        """Take from training frames the shortest distance of each pair of elements, where the wall begins."""
-        i, j = graph.pair_index[0], graph.pair_index[1]
-        r = torch.linalg.norm(graph.positions[j] + graph.pair_shift - graph.positions[i], dim=1)
-        self.shortest.fill_(self.atom_cutoff)
-        self.shortest.view(-1).scatter_reduce_(0, self.element_pairs(graph), r.to(self.shortest.dtype), "amin")
-        self.shortest.copy_(torch.minimum(self.shortest, self.shortest.T.clone()))
-        self.shortest[self.shortest == self.atom_cutoff] = 0.0  # never met: nothing is known
+    def set_contacts(self, graph: Graph, keep: bool = False) -> None:
+        self.walls.set_contacts(graph, self.atom_cutoff, keep)
 
-    @torch.jit.unused
-    def bound(self, graphs: List[Graph], margin: float = 0.1) -> None:
-        """Widen the ranges of distances inside grains to what frames show in which no molecule was strained.
+    def set_ranges(self, graphs: List[Graph], margin: float = 0.1) -> None:
+        self.walls.set_ranges(graphs, margin)
 
-        `margin`, Å, is left on both sides: a long run finds what no frame shows. A class of pairs that was never met
-        stays without walls.
-        """
-        for t, density in enumerate(self.intra):
-            unknown = torch.isinf(density.high)
-            density.low[unknown], density.high[unknown] = torch.inf, -torch.inf
-            for graph in graphs:
-                first, size = sum(n * s for n, s in zip(graph.counts[:t], self.slots)), self.slots[t]
-                own = graph.positions[first : first + graph.counts[t] * size]
-                if len(own):
-                    density.widen(own.view(-1, size, 3), margin)
-            unknown = torch.isinf(density.high)
-            density.low[unknown], density.high[unknown] = 0.0, torch.inf
-
-    @torch.jit.unused
     def ranges(self) -> List[Tuple[Tensor, Tensor]]:
-        """Where the walls inside grains begin, of each type: least and largest distance, [slots, slots], Å."""
-        return [(density.low[density.pairs], density.high[density.pairs]) for density in self.intra]
+        return [(own.low[own.pairs], own.high[own.pairs]) for own in self.walls.inside]
 
-    def element_pairs(self, graph: Graph) -> Tensor:
-        """Which pair of elements each atom pair is, as an index into the flat `shortest`, [pairs]."""
-        element = self.of_slots(self.slot_element, graph.counts)
-        return element[graph.pair_index[0]] * self.shortest.size(0) + element[graph.pair_index[1]]
+    def without_ranges(self) -> ContextManager:
+        return self.walls.none_inside()
 
-    def of_slots(self, values: Tensor, counts: List[int]) -> Tensor:
-        """What belongs to the slots of the types, for every atom in network order, [slots] -> [atoms]."""
-        blocks: List[Tensor] = []
-        start = 0
-        for t, size in enumerate(self.slots):
-            blocks.append(values[start : start + size].repeat(counts[t]))
-            start += size
-        return torch.cat(blocks)
+    def extra_repr(self) -> str:
+        atom = irreps(self.send_s.size(1), self.send_v.size(1), self.intra[0].tensors)
+        return f"{super().extra_repr()}; densities {atom} an atom, second gathering {irreps(*self.pair_split)}"
 
-    def intra_features(self, positions: Tensor, counts: List[int]) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
+    def fused(self, counts: List[int], atom_grain: Tensor):
+        from .fused import FusedConserving  # compiles kernels; not everybody has numba
+
+        return FusedConserving(self, counts, atom_grain)
+
+    def intra_features(
+        self, positions: Tensor, counts: List[int], walls: bool
+    ) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
         """Densities of each atom's own grain, [atoms, c], [atoms, 3, c], [atoms, 6, c], and intra energies, [atoms]."""
         scalars: List[Tensor] = []
         vectors: List[Tensor] = []
@@ -201,16 +173,16 @@ class ConservingNetwork(nn.Module):
         energies: List[Tensor] = []
         start = 0
         slot = 0
-        for t, density in enumerate(self.intra):
+        for t, (density, ranges) in enumerate(zip(self.intra, self.walls.inside)):
             count, size = counts[t], self.slots[t]
             if count > 0:
-                s, v, q, outside = density(positions[start : start + count * size].view(count, size, 3))
+                s, v, q, r = density(positions[start : start + count * size].view(count, size, 3))
                 own = self.slot_class[slot : slot + size]
                 x = torch.cat([s, v.square().sum(2), q.square().sum(2)], 2)  # [grain, slot, channel]
                 x = torch.einsum("gsi,sih->gsh", x, self.intra_in[own]) + self.intra_bias[own]
                 energy = self.intra_out(torch.nn.functional.silu(x)).squeeze(2)
-                if not self.training:  # there the walls would stand in the labels' way
-                    energy = energy + self.intra_wall * outside
+                if walls:
+                    energy = energy + self.walls.inside_height * ranges(r)
                 energies.append(energy.flatten())
                 scalars.append(s.flatten(0, 1))
                 vectors.append(v.flatten(0, 1))
@@ -231,7 +203,7 @@ class ConservingNetwork(nn.Module):
     ) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
         """What energies are read from: of atoms [atoms, c], [atoms, 3, c], of grains [grains, c]; distances [pairs]."""
         atom_grain = graph.atom_grain
-        kind = self.of_slots(self.slot_class, graph.counts)
+        kind = of_slots(self.slot_class, self.slots, graph.counts)
         i, j = graph.pair_index[0], graph.pair_index[1]
         delta = positions.index_select(0, j) + pair_shift - positions.index_select(0, i)
         pair_r = torch.linalg.norm(delta, dim=1)
@@ -278,34 +250,31 @@ class ConservingNetwork(nn.Module):
         x = torch.cat([h, s_out, dots(v_out, v_out), dots(v_out, self.second_mix(v))], 1)
         return x, torch.cat([v, v_out], 2), s_grain, pair_r
 
-    def environment_energy(self, x: Tensor, s_grain: Tensor, pair_r: Tensor, graph: Graph) -> Tensor:
+    def environment_energy(self, x: Tensor, s_grain: Tensor, pair_r: Tensor, graph: Graph, walls: bool) -> Tensor:
         """What is left when the intra energies are taken off, one energy per grain, [grains]."""
         energy = grain_sum(self.atom_out(x), graph).squeeze(1) + self.grain_out(s_grain).squeeze(1)
-        closer = torch.relu(self.shortest.flatten().index_select(0, self.element_pairs(graph)) - pair_r)
-        receiver = graph.atom_grain.index_select(0, graph.pair_index[0])
-        return energy.index_add(0, receiver, self.wall * closer * closer * closer)
+        if walls:
+            receiver = graph.atom_grain.index_select(0, graph.pair_index[0])
+            energy = energy.index_add(0, receiver, self.walls.between(pair_r, graph))
+        return energy
 
     def grain_energies(
-        self, positions: Tensor, pair_shift: Tensor, edge_shift: Tensor, graph: Graph, part: int
+        self, positions: Tensor, pair_shift: Tensor, edge_shift: Tensor, graph: Graph, part: int, walls: bool
     ) -> Tensor:
         """Energy of each grain without the reference, [grains], eV."""
-        s, v, t, intra = self.intra_features(positions, graph.counts)
-        if part == self.INTRA:
+        s, v, t, intra = self.intra_features(positions, graph.counts, walls)
+        if part == Part.INTRA.value:
             return grain_sum(intra, graph)
         x, _, s_grain, pair_r = self.environment_features(positions, pair_shift, edge_shift, graph, s, v, t)
-        rest = self.environment_energy(x, s_grain, pair_r, graph)
-        return rest if part == self.REST else rest + grain_sum(intra, graph)
+        rest = self.environment_energy(x, s_grain, pair_r, graph, walls)
+        return rest if part == Part.REST.value else rest + grain_sum(intra, graph)
 
-    def forward(self, graph: Graph, part: int = 0) -> Tuple[Tensor, Tensor, Tensor]:
-        """Energy [frames] eV (float64), forces [atoms, 3] eV/Å, virial -dE/dstrain [frames, 3, 3] eV.
-
-        `part` 1 is the intra-grain term with the reference energies, 2 the rest, 0 both. In training mode the forces
-        keep their graph. Gradient mode must be on (TorchScript cannot switch it on from inside).
-        """
+    def forward(self, graph: Graph, part: int = 0, walls: bool = True) -> Tuple[Tensor, Tensor, Tensor]:
+        """As `Network.forward`."""
         positions = graph.positions.detach().requires_grad_(True)
         pair_shift = graph.pair_shift.detach().requires_grad_(True)
         edge_shift = graph.edge_shift.detach().requires_grad_(True)
-        grains = self.grain_energies(positions, pair_shift, edge_shift, graph, part)
+        grains = self.grain_energies(positions, pair_shift, edge_shift, graph, part, walls)
         energy = frame_sum(grains.double(), graph)
         grads = torch.autograd.grad(
             [energy.sum()], [positions, pair_shift, edge_shift], create_graph=self.training, allow_unused=True
@@ -317,16 +286,11 @@ class ConservingNetwork(nn.Module):
         edge_frame = graph.grain_frame[graph.edge_index[0]]
         virial = virial.index_add(0, pair_frame, -pair_shift.unsqueeze(2) * present(grads[1], pair_shift).unsqueeze(1))
         virial = virial.index_add(0, edge_frame, -edge_shift.unsqueeze(2) * present(grads[2], edge_shift).unsqueeze(1))
-        if part != self.REST:
+        if part != Part.REST.value:
             energy = energy + self.reference(graph)
         if not self.training:
             energy, gradient, virial = energy.detach(), gradient.detach(), virial.detach()
         return energy, -gradient, virial
-
-    def reference(self, graph: Graph) -> Tensor:
-        """Sum of the reference energies, [frames], eV."""
-        per_grain = torch.cat([self.type_energy[t].repeat(count) for t, count in enumerate(graph.counts)])
-        return frame_sum(per_grain, graph)
 
 
 def present(gradient: Optional[Tensor], like: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .cartesian import Gate, RadialNetwork
+from .network import irreps
 
 
 def neighbor_rows(edge_index: Tensor, num_grains: int) -> Tuple[Tensor, Tensor]:
@@ -71,6 +72,11 @@ class PairProduct(nn.Module):
         self.weight_sv = nn.Parameter(torch.randn(scalars, vectors, vectors_out) * to_vectors)  # 0e x 1o -> 1o
         self.weight_vs = nn.Parameter(torch.randn(vectors, scalars, vectors_out) * to_vectors)  # 1o x 0e -> 1o
 
+    def extra_repr(self) -> str:
+        channels = irreps(self.weight_sv.size(0), self.weight_sv.size(1))
+        form = "contracted" if self.factorised else "plain"
+        return f"{channels} x {channels} -> {irreps(self.scalars_out, self.vectors_out)}, {form}"
+
     def forward(self, scalars: Tensor, vectors: Tensor, neighbors: Tensor) -> Tuple[Tensor, Tensor]:
         s, v = gather(scalars, neighbors), gather(vectors, neighbors)
         return self.contracted(scalars, vectors, s, v) if self.factorised else self.plain(scalars, vectors, s, v)
@@ -112,6 +118,10 @@ class Filter(nn.Module):
         self.sizes = [scalars, vectors, scalars, vectors]
         self.norm = 1.0 / math.sqrt(average_neighbors)
         self.radial = RadialNetwork([num_basis] + hidden + [sum(self.sizes)])
+
+    def extra_repr(self) -> str:
+        scalars, vectors = self.sizes[:2]
+        return f"{irreps(scalars, vectors)} -> {irreps(scalars + vectors, scalars + vectors)}"
 
     def forward(self, s: Tensor, v: Tensor, basis: Tensor, direction: Tensor) -> Tuple[Tensor, Tensor]:
         w_ss, w_vs, w_sv, w_vv = self.radial(basis).split(self.sizes, dim=-1)
@@ -199,6 +209,9 @@ class PaiNNConvolution(nn.Module):
             nn.Linear(scalars + vectors, scalars), nn.SiLU(), nn.Linear(scalars, sum(self.sizes))
         )
         self.mix = nn.Linear(vectors, 2 * vectors, bias=False)  # U and W
+
+    def extra_repr(self) -> str:
+        return f"{irreps(self.sizes[0], self.sizes[1])} -> {irreps(*self.channels)}"
 
     def forward(
         self, scalars: Tensor, vectors: Tensor, neighbors: Tensor, basis: Tensor, direction: Tensor

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .cartesian import Gate, Linear
+from .network import irreps
 
 
 class BondBasis(nn.Module):
@@ -36,6 +37,9 @@ class BondBasis(nn.Module):
                 for row, (parent, child) in enumerate(tree):
                     matrix[row, parent], matrix[row, child] = -1.0, 1.0
         self.register_buffer("matrices", matrices, persistent=False)
+
+    def extra_repr(self) -> str:
+        return f"types of {self.slots} atoms, a 1o an atom -> a 1o a bond"
 
     def forward(self, relative: Tensor, counts: List[int]) -> Tensor:
         blocks: List[Tensor] = []
@@ -66,6 +70,9 @@ class GrainEmbedding(nn.Module):
         self.mask_weight = nn.Parameter(torch.randn(sum(slots), scalars + vectors) / math.sqrt(sum(slots)))
         self.relative_weight = nn.Parameter(torch.randn(sum(slots), vectors) / math.sqrt(sum(slots)))
         self.gate = Gate(scalars, vectors)
+
+    def extra_repr(self) -> str:
+        return f"types of {self.slots} atoms, 0e+1o an atom -> {irreps(*self.gate.sizes)} a grain"
 
     def forward(self, relative: Tensor, counts: List[int]) -> Tuple[Tensor, Tensor]:
         """``relative`` [atoms, 3] in Å, atoms of ``counts`` grains of each type in slot order."""
@@ -101,13 +108,15 @@ class OwnProducts(nn.Module):
         self.register_buffer("mean", torch.zeros(self.number))
         self.register_buffer("whiten", torch.eye(self.number))
 
+    def extra_repr(self) -> str:
+        return f"{irreps(0, self.slots)} -> {irreps(self.number, 0)}"
+
     def products(self, bonds: Tensor) -> Tensor:
         return (bonds @ bonds.transpose(1, 2)).flatten(1).index_select(1, self.pick)
 
     def forward(self, bonds: Tensor) -> Tensor:
         return (self.products(bonds) - self.mean) @ self.whiten
 
-    @torch.jit.unused
     def calibrate(self, bonds: Tensor):
         """Mean and covariance over these grains; directions of hardly any variance are not blown up."""
         if self.number and len(bonds) > self.number:
@@ -198,6 +207,9 @@ class SlotVectors(nn.Module):
         super().__init__()
         self.slots = list(slots)
         self.weight = nn.Parameter(torch.randn(vectors, sum(slots)) / math.sqrt(vectors))
+
+    def extra_repr(self) -> str:
+        return f"types of {self.slots} atoms, {irreps(0, len(self.weight))} a grain -> a 1o an atom"
 
     def forward(self, vectors: Tensor, counts: List[int]) -> Tensor:
         atoms: List[Tensor] = []

@@ -16,8 +16,9 @@ from torch.nn.functional import silu
 from ..mapping.whole import grid_steps
 from . import kernels
 from .conserving import ConservingNetwork
-from .graph import Graph
+from .graph import Graph, of_slots
 from .messages import dots
+from .network import Part
 
 INDEX = np.int32
 
@@ -211,10 +212,10 @@ class FusedConserving:
     def bind_atoms(self, counts: List[int]) -> None:
         """What each atom has by its class, and each grain by its size."""
         network = self.network
-        kind = network.of_slots(network.slot_class, counts)
+        kind = of_slots(network.slot_class, network.slots, counts)
         self.kind = kind.numpy().astype(INDEX)
-        self.element = network.of_slots(network.slot_element, counts).numpy()
-        self.shortest = network.shortest.numpy()
+        self.element = of_slots(network.walls.slot_element, network.slots, counts).numpy()
+        self.shortest = network.walls.shortest.numpy()
         self.receive, self.class_bias = network.receive[kind], network.class_bias[kind]
         self.pool_weight = network.pool_weight[kind]
         self.grain_size = torch.bincount(self.atom_grain, minlength=sum(counts)).to(self.receive.dtype).unsqueeze(1)
@@ -225,7 +226,8 @@ class FusedConserving:
         """Entries of all pairs inside grains, and weights by class of pair."""
         network = self.network
         weights, start, sender, partner, group = [], [0], [], [], []
-        self.low, self.high = (torch.cat([getattr(d, end) for d in network.intra]).numpy() for end in ("low", "high"))
+        self.low = torch.cat([ranges.low for ranges in network.walls.inside]).numpy()
+        self.high = torch.cat([ranges.high for ranges in network.walls.inside]).numpy()
         self.blocks = []  # atoms of each type: first, grains, slots; weights and bias of its intra energy
         atom = slot = groups = 0
         for density, count, size in zip(network.intra, counts, network.slots):
@@ -282,25 +284,24 @@ class FusedConserving:
         neighbors : Neighbors
         part : int
         """
-        network = self.network
         positions = positions.detach().requires_grad_(True)
         shifts = neighbors.shifts.detach().requires_grad_(True)
         s, v, t = self.intra_densities(positions)
         by_positions, by_shifts = torch.zeros_like(positions), torch.zeros_like(shifts)
-        walls = 0.0 if part == network.REST else self.intra_wall(by_positions)
-        if part == network.INTRA:
+        walls = 0.0 if part == Part.REST else self.intra_wall(by_positions)
+        if part == Part.INTRA:
             energy = self.intra_energy(s, v, t)
         else:
             rows = self.atom_rows(positions, shifts, neighbors.atoms)
             walls += self.wall(rows, by_positions, by_shifts)
             energy = self.environment_energy(positions, shifts, rows, neighbors.grains, s, v, t)
-            if part != network.REST:
+            if part != Part.REST:
                 energy = energy + self.intra_energy(s, v, t)
         gradient, shift_gradient = torch.autograd.grad(energy, [positions, shifts], materialize_grads=True)
         gradient, shift_gradient = gradient + by_positions, shift_gradient + by_shifts
         virial = -(positions.detach().T @ gradient) - shifts.detach().T @ shift_gradient
         energy = energy.detach() + walls
-        return energy if part == network.REST else energy + self.reference, -gradient, virial
+        return energy if part == Part.REST else energy + self.reference, -gradient, virial
 
     def intra_densities(self, positions: Tensor) -> tuple:
         rows, basis = self.intra_rows, self.gaussians
@@ -327,7 +328,7 @@ class FusedConserving:
 
     def intra_wall(self, by_positions: Tensor) -> float:
         """Energy of the walls inside grains; its gradient is added."""
-        rows, height = self.intra_rows, self.network.intra_wall
+        rows, height = self.intra_rows, self.network.walls.inside_height
         ranges = self.low, self.high, height
         return kernels.intra_wall(
             rows.start, rows.sender, rows.group, rows.unit, rows.distance, *ranges, flat(by_positions)
@@ -336,7 +337,13 @@ class FusedConserving:
     def wall(self, rows: Rows, by_positions: Tensor, by_shifts: Tensor) -> float:
         """Energy of the wall between grains; its gradient is added."""
         return kernels.wall(
-            *rows[:3], *rows[4:6], self.element, self.shortest, self.network.wall, flat(by_positions), flat(by_shifts)
+            *rows[:3],
+            *rows[4:6],
+            self.element,
+            self.shortest,
+            self.network.walls.height,
+            flat(by_positions),
+            flat(by_shifts),
         )
 
     def environment_energy(

@@ -66,6 +66,16 @@ def frame_sum(values: Tensor, graph: Graph) -> Tensor:
     return out.index_add(0, graph.grain_frame, values)
 
 
+def of_slots(values: Tensor, slots: List[int], counts: List[int]) -> Tensor:
+    """What belongs to the slots of the types, for every atom in network order, [all slots] -> [atoms]."""
+    blocks: List[Tensor] = []
+    start = 0
+    for t, size in enumerate(slots):
+        blocks.append(values[start : start + size].repeat(counts[t]))
+        start += size
+    return torch.cat(blocks)
+
+
 def batch_graphs(graphs: List[Graph], slots: List[int]) -> Tuple[Graph, Tensor]:
     """Join graphs of single frames into one, sorted by type and then by frame.
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .messages import outer
+from .network import irreps
 from .radial import DistanceGaussians
 
 
@@ -34,8 +35,7 @@ class IntraDensity(nn.Module):
     """Scalar, vector and tensor densities of the other atoms of a grain, with one radial function per class of pair.
 
     positions [grains, slots, 3] Å -> [grains, slots, scalars], [grains, slots, 3, vectors], [grains, slots, 6, tensors]
-    (components as in `outer`), and [grains, slots] Å^3: how far outside the range `low` to `high` of its class of pair
-    each distance is, to the third power, half of it on either atom.
+    (components as in `outer`), and the distances [grains, slots, slots] Å, with 1 on the diagonal.
     """
 
     def __init__(self, pair_classes: List[List[int]], num_basis: int, scalars: int, vectors: int, tensors: int = 0):
@@ -46,8 +46,6 @@ class IntraDensity(nn.Module):
         self.register_buffer("others", 1.0 - torch.eye(size), persistent=False)
         self.basis = DistanceGaussians(num_basis)
         num_classes = int(pairs.max()) + 1
-        self.register_buffer("low", torch.zeros(num_classes))
-        self.register_buffer("high", torch.full((num_classes,), torch.inf))
         scale = (2.0 / max(size - 1, 1)) ** 0.5
         self.scalar_weight = nn.Parameter(torch.randn(num_classes, num_basis, scalars) * scale)
         self.vector_weight = nn.Parameter(torch.randn(num_classes, num_basis, vectors) * scale)
@@ -55,19 +53,9 @@ class IntraDensity(nn.Module):
         weight = nn.Parameter(torch.randn(num_classes, num_basis, tensors) * scale) if tensors > 0 else None
         self.register_parameter("tensor_weight", weight)
 
-    @torch.jit.unused
-    def widen(self, positions: Tensor, margin: float) -> None:
-        """Let the ranges hold these grains, [grains, slots, 3] Å, and `margin` (Å) besides."""
-        r = torch.cdist(positions, positions, compute_mode="donot_use_mm_for_euclid_dist")
-        classes = self.pairs[self.others > 0.0]
-        for ends, most, way in ((self.low, r.amin(0) - margin, "amin"), (self.high, r.amax(0) + margin, "amax")):
-            ends.scatter_reduce_(0, classes, most[self.others > 0.0].to(ends.dtype), way)
-
     def forward(self, positions: Tensor) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
         delta = positions.unsqueeze(1) - positions.unsqueeze(2)  # [grain, i, j, xyz], from i to j
         r = torch.sqrt(delta.square().sum(3) + (1.0 - self.others))
-        outside = torch.relu(self.low[self.pairs] - r) + torch.relu(r - self.high[self.pairs])
-        outside = 0.5 * (outside * outside * outside * self.others).sum(2)
         basis = self.basis(r) * self.others.unsqueeze(2)  # [grain, i, j, k]
         s = torch.einsum("gijk,ijkc->gic", basis, self.scalar_weight[self.pairs])
         radial = torch.einsum("gijk,ijkc->gijc", basis, self.vector_weight[self.pairs])
@@ -78,4 +66,8 @@ class IntraDensity(nn.Module):
             radial = torch.einsum("gijk,ijkc->gijc", basis, self.tensor_weight[self.pairs])
             square = outer(unit.view(-1, 3)).view(unit.size(0), unit.size(1), unit.size(2), 6)
             t = torch.einsum("gijx,gijc->gixc", square, radial)
-        return s, v, t, outside
+        return s, v, t, r
+
+    def extra_repr(self) -> str:
+        channels = irreps(self.scalar_weight.size(2), self.vector_weight.size(2), self.tensors)
+        return f"{len(self.pairs)} slots, {len(self.scalar_weight)} classes of pair -> {channels} an atom"

@@ -5,6 +5,8 @@ from typing import List, Tuple
 import torch
 from torch import Tensor, nn
 
+from .network import irreps
+
 
 def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, hidden), nn.SiLU(), nn.Linear(hidden, outputs))
@@ -93,6 +95,11 @@ class TensorDensity(nn.Module):
         self.mix = nn.Linear(2 * tensors, 4 * tensors, bias=False)
         self.mix_vectors = nn.Linear(2 * vectors, 4 * tensors, bias=False)
 
+    def extra_repr(self) -> str:
+        num_basis, tensors = self.radial.shape
+        vectors = self.mix_vectors.in_features // 2
+        return f"{num_basis} radial functions, {irreps(0, 2 * vectors, 2 * tensors)} -> {irreps(4 * tensors, 0)}"
+
     def forward(
         self, kind: Tensor, basis: Tensor, unit: Tensor, i: Tensor, j: Tensor, own: Tensor, vectors: Tensor
     ) -> Tensor:
@@ -119,6 +126,10 @@ class GrainMessages(nn.Module):
         self.update = mlp(2 * scalars + 3 * vectors, scalars, scalars + vectors)
         self.mix = nn.Linear(2 * vectors, vectors, bias=False)
         self.norm = neighbors**-0.5
+
+    def extra_repr(self) -> str:
+        channels = irreps(self.split[0], self.split[1])
+        return f"{channels} -> {channels}, {self.radial.in_features} radial functions"
 
     def forward(self, s: Tensor, v: Tensor, basis: Tensor, unit: Tensor, edge_index: Tensor) -> Tuple[Tensor, Tensor]:
         receiver, sender = edge_index[0], edge_index[1]

@@ -15,6 +15,7 @@ from .cartesian import Gate, Linear
 from .convolution import CONVOLUTIONS, neighbor_rows
 from .embedding import BondBasis, GrainEmbedding, SelfConnection, SlotVectors
 from .graph import Graph, frame_sum, grain_centers, grain_sizes, grain_sum
+from .network import Network, Part
 from .radial import BesselBasis
 
 
@@ -55,7 +56,7 @@ class Interaction(nn.Module):
         return self.gate(s + own_s, v + own_v)
 
 
-class PublishedNetwork(nn.Module):
+class PublishedNetwork(Network):
     """CGAA-FF as published: the energy is a sum over grains, the forces are not its gradient.
 
     F_j = F_intra,j + F_inter,J / N_J (paper 001, eq. 6): F_inter = -dE/dR_J (eq. 8), with the relative positions held
@@ -118,20 +119,21 @@ class PublishedNetwork(nn.Module):
         read_out: str = "intra",
         raw_embedding: bool = False,
     ):
-        super().__init__()
         if convolution not in CONVOLUTIONS:
             raise CGAAError(f"convolution {convolution!r} is not known; expected one of {', '.join(CONVOLUTIONS)}")
         if read_out not in ("intra", "total", "gradient"):
             raise CGAAError(f"read_out {read_out!r} is not known; expected 'intra', 'total' or 'gradient'")
-        self.conserving = read_out == "gradient"
-        self.permutation_invariant = False
-        self.grain_cutoff = float(cutoff)
-        self.atom_cutoff = 0.0
+        super().__init__(
+            slots,
+            conserving=read_out == "gradient",
+            permutation_invariant=False,
+            grain_cutoff=cutoff,
+            atom_cutoff=0.0,
+        )
         self.differentiate = read_out == "intra"
         self.radial = BesselBasis(cutoff, num_basis)
         # 1 / root mean square of the radial basis over neighbours anywhere in the sphere
         self.basis_norm = math.sqrt(cutoff**3 * 1001.0 / 1024.0)
-        self.slots = list(slots)
         self.bond_basis = BondBasis(slots, None if raw_embedding else bonds)
         self.embedding = GrainEmbedding(slots, scalars, vectors)
         self.interactions = nn.ModuleList(
@@ -152,44 +154,38 @@ class PublishedNetwork(nn.Module):
             self.atom_forces = SlotVectors(slots, vectors)
         self.register_buffer("energy_scale", torch.tensor(1.0))
         self.register_buffer("force_scale", torch.tensor(1.0))
-        self.register_buffer("type_energy", torch.zeros(len(slots), dtype=torch.float64))
 
-    @torch.jit.unused
-    def set_scale(self, energy: float, force: float):
-        """Natural size of a grain's energy (eV) and of an atom's intra-grain force (eV/Å)."""
+    @staticmethod
+    def arguments_of(types: list) -> dict:
+        return {"slots": [kind.num_slots for kind in types], "bonds": [list(kind.tree) for kind in types]}
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}; forces: {'-dE/dx' if self.conserving else 'direct, read out of 1o'}"
+
+    def set_scale(self, energy: float, force: float) -> None:
         self.energy_scale.fill_(energy)
         self.force_scale.fill_(force)
 
-    @torch.jit.unused
-    def set_reference(self, type_energies):
-        """One energy (eV) for each grain type, added in float64."""
-        self.type_energy.copy_(torch.as_tensor(type_energies, dtype=torch.float64))
-
-    @torch.jit.unused
-    def calibrate(self, graph: Graph):
-        """Whiten the products of each grain's own vectors over a sample of frames, once, before training."""
+    def calibrate(self, graph: Graph) -> None:
+        """Whiten the products of each grain's own vectors over a sample of frames."""
         relative = graph.positions - grain_centers(graph)[graph.atom_grain]
         blocks = self.bond_basis(relative, graph.counts).split([n * c for n, c in zip(self.slots, graph.counts)])
         for product, block, size in zip(self.interactions[0].connection.products, blocks, self.slots):
             if product.geometry and product.first:
                 product.own.calibrate(block.view(-1, size, 3))
 
-    def forward(self, graph: Graph, part: int = 0) -> Tuple[Tensor, Tensor, Tensor]:
-        """Energy [frames] (eV, float64), forces [atoms, 3] (eV/Å), virial -dE/dstrain [frames, 3, 3] (eV).
-
-        Without ``read_out: gradient`` the virial is not defined: zeros. With it ``part`` 1 is the energy of every grain
-        alone, with the reference energies, and 2 the rest. Gradient mode must be on (TorchScript cannot switch it on
-        from inside).
+    def forward(self, graph: Graph, part: int = 0, walls: bool = True) -> Tuple[Tensor, Tensor, Tensor]:
+        """As `Network.forward`; there are no walls.
 
         Raises
         ------
         ValueError
-            ``part`` is not 0, but the network does not conserve energy.
+            ``part`` is not the total, but the network does not conserve energy.
         """
         if self.conserving:
             energy, forces, virial = self.gradient(graph, part)
         else:
-            if part != 0:
+            if part != Part.TOTAL.value:
                 raise ValueError("a model that does not conserve energy has no separate intra-grain part; use part 0")
             energy, forces = self.read_out(graph)
             virial = torch.zeros([graph.num_frames, 3, 3], dtype=forces.dtype, device=forces.device)
@@ -209,7 +205,7 @@ class PublishedNetwork(nn.Module):
             gradient = torch.autograd.grad([grain_energy.sum()], [centers], create_graph=self.training)[0]
             assert gradient is not None
             forces = forces - ((grain_sum(forces, graph) + gradient) / sizes)[graph.atom_grain]
-        return frame_sum(grain_energy.double() + self.reference(graph), graph), forces
+        return frame_sum(grain_energy.double(), graph) + self.reference(graph), forces
 
     def gradient(self, graph: Graph, part: int) -> Tuple[Tensor, Tensor, Tensor]:
         """Energy [frames], forces [atoms, 3] and virial [frames, 3, 3] by paper 001, eqs. 4 to 8, with their graph."""
@@ -217,9 +213,9 @@ class PublishedNetwork(nn.Module):
         shift = graph.edge_shift.clone().requires_grad_(True)
         centers = grain_sum(positions, graph) / grain_sizes(graph).unsqueeze(1)
         relative = positions - centers[graph.atom_grain]
-        edges = graph.edge_index if part != 1 else graph.edge_index[:, :0]
+        edges = graph.edge_index if part != Part.INTRA.value else graph.edge_index[:, :0]
         grain_energy = self.grains(relative, centers, edges, shift[: edges.size(1)], graph.counts)[0]
-        if part == 2:
+        if part == Part.REST.value:
             grain_energy = grain_energy - self.grains(relative, centers, edges[:, :0], shift[:0], graph.counts)[0]
         energy = frame_sum(grain_energy.double(), graph)
         by_position, by_shift = torch.autograd.grad([energy.sum()], [positions, shift], create_graph=self.training)
@@ -228,8 +224,8 @@ class PublishedNetwork(nn.Module):
         virial = -frame_sum(grain_sum(positions.unsqueeze(2) * by_position.unsqueeze(1), graph), graph)
         frame = graph.grain_frame[graph.edge_index[0]]
         virial = virial.index_add(0, frame, -shift.unsqueeze(2) * by_shift.unsqueeze(1))
-        if part != 2:
-            energy = energy + frame_sum(self.reference(graph), graph)
+        if part != Part.REST.value:
+            energy = energy + self.reference(graph)
         return energy, -by_position, virial
 
     def grains(
@@ -252,8 +248,3 @@ class PublishedNetwork(nn.Module):
         rows = torch.cat([relative, beyond]).index_select(0, edges.flatten()).view(edges.size(0), edges.size(1), 3)
         distance = torch.linalg.norm(rows, dim=2)
         return neighbors, self.radial(distance) * self.basis_norm, rows / distance.unsqueeze(2)
-
-    def reference(self, graph: Graph) -> Tensor:
-        """Energy of each grain's type, [grains], float64."""
-        counts = torch.tensor(graph.counts, device=self.type_energy.device)
-        return torch.repeat_interleave(self.type_energy, counts)

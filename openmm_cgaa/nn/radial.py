@@ -23,6 +23,9 @@ class BesselBasis(nn.Module):
         self.cutoff = cutoff
         self.register_buffer("frequencies", torch.arange(1, num_basis + 1) * (math.pi / cutoff), persistent=False)
 
+    def extra_repr(self) -> str:
+        return f"{len(self.frequencies)} radial functions, cutoff {self.cutoff} Å"
+
     def forward(self, r: Tensor) -> Tensor:
         amplitude = math.sqrt(2.0 / self.cutoff) * envelope(r, self.cutoff) / r
         return torch.sin(r.unsqueeze(-1) * self.frequencies) * amplitude.unsqueeze(-1)
@@ -40,6 +43,9 @@ class DistanceGaussians(nn.Module):
         top = math.exp(-shortest / decay)
         self.register_buffer("centers", torch.linspace(0.0, top, num_basis), persistent=False)
         self.inverse_width = num_basis / top
+
+    def extra_repr(self) -> str:
+        return f"{len(self.centers)} radial functions, no cutoff"
 
     def forward(self, r: Tensor) -> Tensor:
         x = torch.exp(r * (-1.0 / self.decay)).unsqueeze(-1)

@@ -43,7 +43,7 @@ class CompiledStep:
 
     Parameters
     ----------
-    network : nn.Module
+    network : Network
         In training mode and where it will be trained; from now on its buffers must not change.
     weights : dict of str to float
         Of the terms of the loss.
@@ -86,7 +86,10 @@ class CompiledStep:
             graph, labels = _unflat(tensors, numbers)
             values = dict(zip(self.names, parameters))
             loss, terms = weighted_loss(
-                lambda graph: torch.func.functional_call(network, values, (graph,)), weights, graph, labels
+                lambda graph, walls: torch.func.functional_call(network, values, (graph,), {"walls": walls}),
+                weights,
+                graph,
+                labels,
             )
             self.terms = list(terms)
             gradients = torch.autograd.grad(loss, parameters, allow_unused=True)

@@ -11,6 +11,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from ..errors import CGAAError
 from ..host.formats import TRAINING
+from ..nn import Network
 from .config import TrainingConfig
 from .objectives import answer, frame_atoms, known_virials, net_force_and_torque, weighted_loss
 
@@ -39,11 +40,11 @@ class Distillation(pl.LightningModule):
 
     Parameters
     ----------
-    network : nn.Module
+    network : Network
     config : TrainingConfig
     """
 
-    def __init__(self, network: torch.nn.Module, config: TrainingConfig):
+    def __init__(self, network: Network, config: TrainingConfig):
         super().__init__()
         self.network = network
         self.average = AveragedModel(network, multi_avg_fn=moving_average(config.ema_decay))
@@ -140,11 +141,6 @@ class Distillation(pl.LightningModule):
         checkpoint["validation"] = self.errors
         checkpoint["minutes"] = self.minutes_before + (time.monotonic() - self.started) / 60
 
-    def load_state_dict(self, state, *args, **more):
-        """A state from before grains had walls inside takes the ranges that stand here."""
-        own = {name: value for name, value in self.state_dict().items() if name.endswith((".low", ".high"))}
-        return super().load_state_dict(own | dict(state), *args, **more)
-
     def on_load_checkpoint(self, checkpoint):
         torch.set_rng_state(checkpoint["torch_rng"].cpu())
         self.minutes_before = checkpoint["minutes"]
@@ -155,7 +151,7 @@ def set_statistics(network, compositions, energies, forces):
 
     Parameters
     ----------
-    network : nn.Module
+    network : Network
     compositions : array, [frames, types]
         Grains of each type.
     energies : array, [frames], eV
@@ -164,13 +160,12 @@ def set_statistics(network, compositions, energies, forces):
     The reference energies are the least-squares fit of the energy on the composition, a frame of n grains being
     uncertain by sqrt(n). Where the frames do not settle it (an anion for every cation), it is the one of the smallest
     norm. `set_scale(energy, force)` gets the deviation of the energy per grain from that fit and the root mean square
-    force component, if the network wants them.
+    force component.
     """
     compositions, energies = np.asarray(compositions, float), np.asarray(energies, float)
     weights = compositions.sum(1) ** -0.5
     reference = np.linalg.lstsq(compositions * weights[:, None], energies * weights, rcond=1e-9)[0]
     network.set_reference(torch.from_numpy(reference))
-    if hasattr(network, "set_scale"):
-        deviation = (energies - compositions @ reference) * weights
-        square = sum(np.square(f, dtype=float).sum() for f in forces) / sum(f.size for f in forces)
-        network.set_scale(float(deviation.std()), float(np.sqrt(square)))
+    deviation = (energies - compositions @ reference) * weights
+    square = sum(np.square(f, dtype=float).sum() for f in forces) / sum(f.size for f in forces)
+    network.set_scale(float(deviation.std()), float(np.sqrt(square)))

@@ -78,6 +78,6 @@ def error_terms(energy: Tensor, forces: Tensor, virial: Tensor, labels: Labels, 
 
 
 def weighted_loss(network, weights: dict, graph: Graph, labels: Labels) -> tuple:
-    """The loss of a batch, and its terms (`error_terms`) by name."""
-    terms = error_terms(*network(graph), labels, graph)
+    """The loss of a batch, and its terms (`error_terms`) by name; walls would stand in the labels' way."""
+    terms = error_terms(*network(graph, walls=False), labels, graph)
     return sum(weights[name] * term for name, term in terms.items() if weights[name]), terms

@@ -181,8 +181,8 @@ def _start_from(config, dataset) -> tuple:
 
 def _prepare(network, types, items, new):
     """Set what does not learn: reference energies, scales, walls between grains; of a loaded network walls alone."""
-    walls = network.state_dict().get("shortest")
-    before = None if walls is None else walls.clone()
+    sample = [(closest_pairs(graph, types), labels) for graph, labels in items]
+    sample = collate(sample, [t.num_slots for t in types])[0]
     if new:
         set_statistics(
             network,
@@ -190,28 +190,24 @@ def _prepare(network, types, items, new):
             [labels.energy.item() for _, labels in items],
             [labels.forces.numpy() for _, labels in items],
         )
-    if hasattr(network, "calibrate") and (new or walls is not None):
-        sample = [(closest_pairs(graph, types), labels) for graph, labels in items]
-        network.calibrate(collate(sample, [t.num_slots for t in types])[0])
-        if not new:  # closest contacts that only the earlier training saw
-            walls.copy_(torch.where((before > 0) & ((walls == 0) | (before < walls)), before, walls))
+        network.calibrate(sample)
+    network.set_contacts(sample, keep=not new)  # those that only the earlier training saw
 
 
 def bound_grains(network, dataset, frames):
-    """Put up the walls inside grains, of a network that has them, by all frames in which no grain was strained.
+    """Put up the walls inside grains by all frames in which no grain was strained.
 
     Parameters
     ----------
-    network : nn.Module
+    network : Network
     dataset : Dataset
     frames : LabelledFrames
         Of that data set.
     """
-    if hasattr(network, "bound"):
-        strained = [
-            bool(dataset.trajectories[index].details.get("strain")) for own in dataset.sets for index in own.trajectory
-        ]
-        network.bound([graph for (graph, _), off in zip(frames.items, strained) if not off])
+    strained = [
+        bool(dataset.trajectories[index].details.get("strain")) for own in dataset.sets for index in own.trajectory
+    ]
+    network.set_ranges([graph for (graph, _), off in zip(frames.items, strained) if not off])
 
 
 def _check_stress(config, network, training):

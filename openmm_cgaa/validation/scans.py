@@ -11,7 +11,6 @@ from .monomers import ligand_stretches, modes, stretches, torsions
 from .pulling import Cluster, assembled, dimer, ligand_scans
 from .row import Row, panels, table, yes
 from .swings import ends, largest_swing, reduced_mass
-from .vacuum import without_walls
 
 STRETCH = 0.3  # Å, of bonds in the table
 STEPS = (0.5, 1.0, 1.5, 2.0)  # fs, of Verlet
@@ -69,7 +68,7 @@ class VacuumScans(Row):
             step = place.count(30.0, 90.0)
             turned = [scan for name in self.torsions for scan in torsions(system, name, *both, step=step)]
             vibrations = [modes(system, name, *both) for name in self.modes[: place.count(None, 1)]]
-            with without_walls(both[0].network):
+            with both[0].network.without_ranges():
                 stretched = [bond for name in self.stretches for bond in stretches(system, name, *both)]
                 stretched += [bond for cluster in clusters for bond in ligand_stretches(*cluster, *both)]
         return {"scans": scans, "torsions": turned, "modes": vibrations, "stretches": stretched}

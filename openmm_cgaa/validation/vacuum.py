@@ -1,7 +1,5 @@
 """Molecules beside each other in a vacuum: how they are put there, relaxed, pulled and held against the teacher."""
 
-from contextlib import contextmanager
-
 import numpy as np
 
 from ..mapping.grains import GrainMap
@@ -100,16 +98,3 @@ def curve(name, x, label, teacher, model):
         "minimum_at": {who: float(x[int(np.argmin(values))]) for who, values in curves.items()},
         "depth_ratio": depths["model"] / depths["teacher"],
     }
-
-
-@contextmanager
-def without_walls(network):
-    """The network without its walls inside grains, which would hide a bond whose energy stops to rise."""
-    height = getattr(network, "intra_wall", None)
-    if height is not None:
-        network.intra_wall = 0.0
-    try:
-        yield
-    finally:
-        if height is not None:
-            network.intra_wall = height

@@ -25,11 +25,14 @@ class DirectNetwork(ConservingNetwork):
         self.conserving = False
         self.force_out = torch.nn.Linear(self.atom_out[0].in_features, self.mix.in_features + self.pair_split[1])
 
-    def forward(self, graph, part: int = 0):
-        s, v, t, intra = self.intra_features(graph.positions, graph.counts)
+    def fused(self, counts, atom_grain):
+        return None
+
+    def forward(self, graph, part: int = 0, walls: bool = True):
+        s, v, t, intra = self.intra_features(graph.positions, graph.counts, walls)
         shifts = graph.pair_shift, graph.edge_shift
         x, vectors, s_grain, pair_r = self.environment_features(graph.positions, *shifts, graph, s, v, t)
-        grains = self.environment_energy(x, s_grain, pair_r, graph)
+        grains = self.environment_energy(x, s_grain, pair_r, graph, walls)
         grains = grains.index_add(0, graph.atom_grain, intra)
         forces = (vectors * self.force_out(x).unsqueeze(1)).sum(2)
         energy = frame_sum(grains.double(), graph) + self.reference(graph)

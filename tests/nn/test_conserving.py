@@ -11,7 +11,8 @@ from openmm_cgaa.mapping import matching
 from openmm_cgaa.mapping.grains import GrainMap
 from openmm_cgaa.mapping.layout import layout_of
 from openmm_cgaa.neighbors.build import build_graph
-from openmm_cgaa.nn import batch_graphs, build_network
+from openmm_cgaa.nn import Part, batch_graphs, build_network
+from openmm_cgaa.nn.graph import of_slots
 
 BOX_SMALLER_THAN_CUTOFFS = dict(TINY_CONSERVING, grain_cutoff=16.0, messages=2)
 
@@ -267,22 +268,22 @@ def test_closer_than_ever_seen_costs_energy(bound, liquid, frame):
     positions, box = frame
     graph = model.graph(positions, box)
     before = network(graph)
-    network.calibrate(graph)
+    network.set_contacts(graph)
     for with_wall, without in zip(network(graph), before):
         close(with_wall, without)
     i, j = graph.pair_index
     r = (graph.positions[j] + graph.pair_shift - graph.positions[i]).norm(dim=1)
-    elements = network.of_slots(network.slot_element, graph.counts)
+    elements = of_slots(network.walls.slot_element, network.slots, graph.counts)
     hydrogens = (elements[i] == 1) & (elements[j] == 1)  # of C, H, O
-    close(network.shortest[1, 1].double(), r[hydrogens].min(), 1e-6)
-    close(network.shortest, network.shortest.T)
+    close(network.walls.shortest[1, 1].double(), r[hydrogens].min(), 1e-6)
+    close(network.walls.shortest, network.walls.shortest.T)
 
     closest = torch.where(hydrogens)[0][r[hydrogens].argmin()]
     pushed = graph.positions.clone()
     pushed[i[closest]] += 0.1 * (graph.positions[j] + graph.pair_shift - graph.positions[i])[closest] / r[closest]
     graph = graph._replace(positions=pushed)
     high = network(graph)[0]
-    network.wall = 0.0
+    network.walls.height = 0.0
     assert 0.9 * 30.0 * 0.1**3 < (high - network(graph)[0]).item() < 5 * 30.0 * 0.1**3
 
 
@@ -292,33 +293,33 @@ def test_molecules_have_walls_where_they_were_not_seen(bound, liquid, frame):
     network = model.network
     graph = model.graph(*frame)
     before = network(graph)
-    network.bound([graph], margin=0.1)
+    network.set_ranges([graph], margin=0.1)
     for with_walls, without in zip(network(graph), before):
         close(with_walls, without)
     size = network.slots[0]
     first = graph.positions[:size]
-    kinds, own = network.intra[0].pairs, torch.cdist(first, first)
+    kinds, own = network.walls.inside[0].pairs, torch.cdist(first, first)
     for i, j in ((0, 1), (2, size - 1)):
         same = torch.where((kinds == kinds[i, j]) & ~torch.eye(size, dtype=bool, device=own.device))
         grains = graph.positions[: graph.counts[0] * size].view(-1, size, 3)
         r = torch.cdist(grains, grains)[:, same[0], same[1]]
-        close(network.intra[0].low[kinds[i, j]].double(), r.min() - 0.1, 1e-5)
-        close(network.intra[0].high[kinds[i, j]].double(), r.max() + 0.1, 1e-5)
+        close(network.walls.inside[0].low[kinds[i, j]].double(), r.min() - 0.1, 1e-5)
+        close(network.walls.inside[0].high[kinds[i, j]].double(), r.max() + 0.1, 1e-5)
 
     far = own[0].argmax()
     way = (first[far] - first[0]) / own[0, far]
-    beyond = float(network.intra[0].high.max()) - own[0, far] + 0.2
+    beyond = float(network.walls.inside[0].high.max()) - own[0, far] + 0.2
     pulled = graph.positions.clone()
     pulled[far] += beyond * way
     moved = graph._replace(positions=pulled)
-    energies = [network(moved, part)[0].item() for part in (0, network.INTRA, network.REST)]
-    network.intra_wall = 0.0
-    free = [network(moved, part)[0].item() for part in (0, network.INTRA, network.REST)]
+    energies = [network(moved, part)[0].item() for part in Part]
+    network.walls.inside_height = 0.0
+    free = [network(moved, part)[0].item() for part in Part]
     walls = [a - b for a, b in zip(energies, free)]
     assert walls[0] > 100.0 * 0.2**3 and walls[0] == pytest.approx(walls[1])
     assert walls[2] == pytest.approx(0.0, abs=1e-9)  # they belong to the intra-grain term
 
     network = bound(liquid.grain_map()).network
-    network.bound([graph._replace(counts=[0] * len(network.slots), positions=graph.positions[:0])])
-    never_met = network.intra[0]
+    network.set_ranges([graph._replace(counts=[0] * len(network.slots), positions=graph.positions[:0])])
+    never_met = network.walls.inside[0]
     assert (never_met.low == 0.0).all() and torch.isinf(never_met.high).all()

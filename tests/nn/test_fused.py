@@ -19,7 +19,7 @@ from openmm_cgaa.mapping.grains import GrainMap
 from openmm_cgaa.mapping.layout import layout_of
 from openmm_cgaa.model.evaluator import Evaluator
 from openmm_cgaa.neighbors.verlet import VerletList, forget_neighbors
-from openmm_cgaa.nn import ConservingNetwork, build_network
+from openmm_cgaa.nn import build_network
 from openmm_cgaa.nn.fused import FusedConserving
 
 TENSORS = dict(TINY_CONSERVING, tensors=3)
@@ -36,11 +36,11 @@ def evaluators(grain_map, config, periodic, part=0, dtype=torch.float64):
     """(fused, torch alone) of one network with random weights, and walls that some pairs feel."""
     torch.manual_seed(3)
     network = build_network(config, grain_map.types).to(dtype).requires_grad_(False)
-    network.shortest.fill_(2.2)
-    network.intra_wall = 0.5
-    for density in network.intra:
-        density.low.uniform_(0.9, 1.2)  # of every class of pairs another one
-        density.high.uniform_(5.0, 7.0)
+    network.walls.shortest.fill_(2.2)
+    network.walls.inside_height = 0.5
+    for ranges in network.walls.inside:
+        ranges.low.uniform_(0.9, 1.2)  # of every class of pairs another one
+        ranges.high.uniform_(5.0, 7.0)
     network.set_reference(torch.arange(len(grain_map.types)) - 3.25)
     return tuple(Evaluator(network, grain_map, periodic, part, fused) for fused in (True, False))
 
@@ -178,7 +178,6 @@ def test_one_switch(tiny_conserving_path, tiny_published_path, solvent):
     ours, theirs = (p.evaluate(topology, positions, box) for p in (potential, plain))
     assert abs(ours[0] - theirs[0]) < 1e-4 * len(positions)
     assert np.abs(ours[1] - theirs[1]).max() < 1e-2  # kJ/mol/nm, 1e-5 eV/Å
-    assert isinstance(potential.network, ConservingNetwork)
     assert potential.evaluator(topology, True).fused is not None
     assert plain.evaluator(topology, True).fused is None
     assert CGAAPotential(tiny_published_path, device="cpu").evaluator(topology, True).fused is None

@@ -9,7 +9,7 @@ from training_sets import MODEL, PUBLISHED, weights
 
 from openmm_cgaa.data import Dataset
 from openmm_cgaa.errors import CGAAError
-from openmm_cgaa.nn import build_network
+from openmm_cgaa.nn import Network, build_network
 from openmm_cgaa.training import compiled
 from openmm_cgaa.training.config import load_config
 from openmm_cgaa.training.labelled import LabelledFrames, collate, common_types
@@ -62,16 +62,14 @@ def test_a_compiled_step_is_the_step_whatever_the_batch(mixed_set, written_out):
     assert_same_step(step, network, LOSS, [liquid, pair], frames.slots)
 
 
-class Springs(torch.nn.Module):
+class Springs(Network):
     """Atoms of two grains repel each other."""
 
-    conserving = True
-
     def __init__(self):
-        super().__init__()
+        super().__init__([], conserving=True, permutation_invariant=True, grain_cutoff=0.0, atom_cutoff=3.5)
         self.strength = torch.nn.Parameter(torch.tensor(2.0))
 
-    def forward(self, graph):
+    def forward(self, graph, part=0, walls=True):
         positions = graph.positions.detach().requires_grad_(True)
         i, j = graph.pair_index[0], graph.pair_index[1]
         r = (positions[j] + graph.pair_shift - positions[i]).norm(dim=1)

@@ -50,11 +50,11 @@ def test_walls_need_only_the_closest_pairs(mixed_set):
     types = common_types(full)
     network = build_network(MODEL, types)
     frames = LabelledFrames(full, types, network.grain_cutoff, network.atom_cutoff)
-    network.calibrate(collate(frames.items, frames.slots)[0])
-    expected = network.shortest.clone()
+    network.set_contacts(collate(frames.items, frames.slots)[0])
+    expected = network.walls.shortest.clone()
     assert (expected > 0).sum() > 8
-    network.calibrate(collate([(closest_pairs(g, types), labels) for g, labels in frames.items], frames.slots)[0])
-    assert torch.equal(network.shortest, expected)
+    network.set_contacts(collate([(closest_pairs(g, types), labels) for g, labels in frames.items], frames.slots)[0])
+    assert torch.equal(network.walls.shortest, expected)
 
 
 def test_aligned_frames_are_superposed_on_the_reference(small_set):

@@ -150,7 +150,7 @@ def test_walls_move_where_new_frames_come_closer(write_config, mixed_set, tmp_pa
     closer = replace(full.sets[6], positions=full.sets[6].positions * np.where(np.arange(8) == 0, 0.95, 1.0)[:, None])
     Dataset([*full.sets[:6], closer], full.trajectories, full.teacher).save(tmp_path / "closer.h5")
     config = load_config(write_config(init=str(first), data={"paths": ["closer.h5"]}, max_steps=4))
-    before, after = (load_model(path)[0].shortest for path in (first, train(config)))
+    before, after = (load_model(path)[0].walls.shortest for path in (first, train(config)))
     assert torch.all(after <= before) and (after < before).sum() in (2, 4)  # Li with F, perhaps with P
     assert torch.equal(after == 0, before == 0)
 
@@ -160,9 +160,7 @@ def test_walls_inside_grains_are_put_up_by_frames_that_nobody_strained(write_con
     first = load_model(train(load_config(write_config(data={"paths": [str(mixed_set)]}, max_steps=4, output="first"))))[
         0
     ]
-    assert all(
-        (density.low > 0.5).all() and (density.high < 10.0).all() for density in first.intra if len(density.others) > 1
-    )
+    assert all((own.low > 0.5).all() and (own.high < 10.0).all() for own in first.walls.inside if len(own.others) > 1)
     grown = [replace(frames, positions=1.2 * frames.positions, cell=1.2 * frames.cell) for frames in full.sets]
     for name, strain in (("plain", 0.0), ("strained", 0.4)):
         again = [
@@ -171,7 +169,7 @@ def test_walls_inside_grains_are_put_up_by_frames_that_nobody_strained(write_con
         Dataset(grown, again, full.teacher).save(tmp_path / f"{name}.h5")
         paths = [str(mixed_set), f"{name}.h5"]
         network = load_model(train(load_config(write_config(data={"paths": paths}, max_steps=4, output=name))))[0]
-        for own, before in zip(network.intra, first.intra):
+        for own, before in zip(network.walls.inside, first.walls.inside):
             assert torch.equal(own.low, before.low)
             assert torch.equal(own.high, before.high) == (strain > 0.0 or len(own.others) == 1)
 

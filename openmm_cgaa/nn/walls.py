@@ -1,0 +1,144 @@
+"""Walls: energy that stands where training never was, and is zero on every frame that it saw.
+
+No label says what happens there, and without walls molecules fuse or tear sooner or later.
+"""
+
+from contextlib import contextmanager
+from typing import List
+
+import torch
+from torch import Tensor, nn
+
+from .graph import Graph, of_slots
+
+
+class Walls(nn.Module):
+    """The walls between grains and inside them; all have the form height (distance beyond)^3.
+
+    Parameters
+    ----------
+    slots : list of int
+        Atoms of each grain type.
+    elements : list of list of str
+        Element of each slot of each type.
+    pair_classes : list of list of list of int
+        Symmetry class of each ordered pair of slots of each type (`pair_classes_of`).
+    height : float, eV/Å^3
+        Of the wall between atoms of different grains that are closer than their elements ever were.
+    inside_height : float, eV/Å^3
+        Of the walls on either side of the range of each distance inside grains.
+    """
+
+    def __init__(
+        self,
+        slots: List[int],
+        elements: List[List[str]],
+        pair_classes: List[List[List[int]]],
+        height: float,
+        inside_height: float,
+    ):
+        super().__init__()
+        self.slots = slots
+        self.height = height
+        self.inside_height = inside_height
+        kinds = sorted({symbol for own in elements for symbol in own})
+        numbers = [kinds.index(symbol) for own in elements for symbol in own]
+        self.register_buffer("slot_element", torch.tensor(numbers), persistent=False)
+        self.register_buffer("shortest", torch.zeros(len(kinds), len(kinds)))
+        self.inside = nn.ModuleList(PairRanges(pairs) for pairs in pair_classes)
+
+    def between(self, r: Tensor, graph: Graph) -> Tensor:
+        """Energy of each atom pair of the graph at distance r (Å), [pairs], eV."""
+        closer = torch.relu(self.shortest.flatten().index_select(0, self.element_pairs(graph)) - r)
+        return self.height * closer * closer * closer
+
+    def element_pairs(self, graph: Graph) -> Tensor:
+        """Which pair of elements each atom pair is, as an index into the flat `shortest`, [pairs]."""
+        element = of_slots(self.slot_element, self.slots, graph.counts)
+        return element[graph.pair_index[0]] * self.shortest.size(0) + element[graph.pair_index[1]]
+
+    def set_contacts(self, graph: Graph, reach: float, keep: bool) -> None:
+        """Begin at the shortest distance of each pair of elements in a graph that lists pairs up to `reach` (Å).
+
+        `keep` what is shorter already. Elements that never met have no wall: nothing is known of them.
+        """
+        i, j = graph.pair_index[0], graph.pair_index[1]
+        r = torch.linalg.norm(graph.positions[j] + graph.pair_shift - graph.positions[i], dim=1)
+        met = torch.full_like(self.shortest, reach)
+        met.view(-1).scatter_reduce_(0, self.element_pairs(graph), r.to(met.dtype), "amin")
+        met = torch.minimum(met, met.T)
+        if keep:
+            met = torch.where(self.shortest > 0.0, torch.minimum(met, self.shortest), met)
+        self.shortest.copy_(torch.where(met == reach, 0.0, met))
+
+    def set_ranges(self, graphs: List[Graph], margin: float) -> None:
+        """Widen the ranges inside grains to what these frames show, and `margin` (Å) besides.
+
+        A long run finds what no frame shows. A class of pairs that was never met stays without walls.
+        """
+        for t, ranges in enumerate(self.inside):
+            unknown = torch.isinf(ranges.high)
+            ranges.low[unknown], ranges.high[unknown] = torch.inf, -torch.inf
+            for graph in graphs:
+                first, size = sum(n * s for n, s in zip(graph.counts[:t], self.slots)), self.slots[t]
+                own = graph.positions[first : first + graph.counts[t] * size]
+                if len(own):
+                    ranges.widen(own.view(-1, size, 3), margin)
+            unknown = torch.isinf(ranges.high)
+            ranges.low[unknown], ranges.high[unknown] = 0.0, torch.inf
+
+    @contextmanager
+    def none_inside(self):
+        """Within the `with` block grains have no walls inside: what the network by itself says of them."""
+        height, self.inside_height = self.inside_height, 0.0
+        try:
+            yield
+        finally:
+            self.inside_height = height
+
+    def extra_repr(self) -> str:
+        return f"{self.height} eV/Å^3 between grains, {self.inside_height} eV/Å^3 inside them"
+
+
+class PairRanges(nn.Module):
+    """The range `low` to `high` (Å) of distances inside grains of one type, of each class of pair."""
+
+    def __init__(self, pair_classes: List[List[int]]):
+        super().__init__()
+        pairs = torch.tensor(pair_classes)
+        self.register_buffer("pairs", pairs, persistent=False)
+        self.register_buffer("others", 1.0 - torch.eye(len(pairs)), persistent=False)
+        self.register_buffer("low", torch.zeros(int(pairs.max()) + 1))
+        self.register_buffer("high", torch.full((int(pairs.max()) + 1,), torch.inf))
+
+    def forward(self, r: Tensor) -> Tensor:
+        """How far outside each distance is, to the third power, half of it on either atom.
+
+        [grains, slots, slots] Å -> [grains, slots] Å^3
+        """
+        outside = torch.relu(self.low[self.pairs] - r) + torch.relu(r - self.high[self.pairs])
+        return 0.5 * (outside * outside * outside * self.others).sum(2)
+
+    def widen(self, positions: Tensor, margin: float) -> None:
+        """Let the ranges hold these grains, [grains, slots, 3] Å, and `margin` (Å) besides."""
+        r = torch.cdist(positions, positions, compute_mode="donot_use_mm_for_euclid_dist")
+        classes = self.pairs[self.others > 0.0]
+        for ends, most, way in ((self.low, r.amin(0) - margin, "amin"), (self.high, r.amax(0) + margin, "amax")):
+            ends.scatter_reduce_(0, classes, most[self.others > 0.0].to(ends.dtype), way)
+
+    def extra_repr(self) -> str:
+        return f"{len(self.pairs)} slots, {len(self.low)} classes of pair"
+
+
+def from_older_state(network: nn.Module, state: dict, prefix: str, *_) -> None:
+    """Where a state has its walls by the names of version 0.1.0, or none inside grains: a hook for `load_state_dict`.
+
+    Grains without walls keep the ranges that stand in the network.
+    """
+    walls = prefix + "walls."
+    if prefix + "shortest" in state:
+        state[walls + "shortest"] = state.pop(prefix + "shortest")
+    for t, ranges in enumerate(network.walls.inside):
+        for end, stands in ranges.state_dict().items():
+            old = state.pop(f"{prefix}intra.{t}.{end}", stands)
+            state.setdefault(f"{walls}inside.{t}.{end}", old)
