@@ -1,0 +1,59 @@
+"""Trajectories by MDTraj: any name of a file, and all atoms that it holds."""
+
+import mdtraj
+import numpy as np
+import pytest
+
+from openmm_cgaa.errors import CGAAError
+from openmm_cgaa.structures import trajectories
+
+
+@pytest.fixture
+def frames(liquid, solvent):
+    cells = liquid.cell / 10.0
+    written = mdtraj.Trajectory(liquid.positions / 10.0, mdtraj.Topology.from_openmm(solvent[0]))
+    written.unitcell_vectors = cells
+    return written
+
+
+@pytest.mark.parametrize("name", ["box.dcd", "Flüssigkeit 液.dcd", "box.xtc", "κουτί.xtc", "ящик.trr"])
+def test_a_file_of_any_name_comes_back(frames, tmp_path, monkeypatch, name):
+    frames.save(str(tmp_path / f"plain{name[name.index('.') :]}"))
+    (tmp_path / f"plain{name[name.index('.') :]}").rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    found = trajectories.load(name, frames.topology)  # a relative path
+    np.testing.assert_allclose(found.xyz, frames.xyz, atol=1e-3)
+    np.testing.assert_allclose(found.unitcell_vectors, frames.unitcell_vectors, atol=1e-3)
+    assert found.topology.n_atoms == 240 and [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_topology_of_a_name_that_is_not_ascii(frames, tmp_path):
+    frames[0].save(str(tmp_path / "box.pdb"))
+    (tmp_path / "box.pdb").rename(tmp_path / "Kästchen.pdb")
+    assert trajectories.load_topology(tmp_path / "Kästchen.pdb").n_atoms == 240
+
+
+PSF = """PSF
+
+       1 !NTITLE
+ REMARKS
+
+{count:8d} !NATOM
+{rows}
+
+       0 !NBOND: bonds
+
+"""
+
+
+@pytest.mark.parametrize("count", [3, 2])
+def test_a_header_is_compared_with_what_follows(tmp_path, count):
+    row = "{0:8d} W    1    HOH  {1:4s} {1:4s}   0.000000       {2}           0"
+    rows = "\n".join(row.format(i + 1, *atom) for i, atom in enumerate([("O", 15.999), ("H1", 1.008), ("H2", 1.008)]))
+    path = tmp_path / "water.psf"
+    path.write_text(PSF.format(count=count, rows=rows))
+    if count == 3:
+        assert trajectories.load_topology(path).n_atoms == 3
+        return
+    with pytest.raises(CGAAError, match=r"water.psf: it holds 3 atoms, but MDTraj reads 2, as many as its header says"):
+        trajectories.load_topology(path)
