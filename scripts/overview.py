@@ -6,7 +6,6 @@ python scripts/overview.py docs/images/overview.png
 import sys
 from pathlib import Path
 
-import networkx
 import numpy as np
 from ase.units import kJ, mol, nm
 from matplotlib.collections import LineCollection
@@ -34,7 +33,7 @@ ION = ("tab:purple", 0.45)
 
 def main(path):
     frames, index = frame()
-    positions = whole(frames.positions[index].astype(float), frames.cell[index], frames.bonds)
+    positions = frames.grain_map().whole(frames.positions[index], frames.cell[index], wrap=True)
     _, forces = CGAAPotential(MODEL).evaluate(frames.grain_map(), positions / 10.0, frames.cell[index] / 10.0)
     forces = forces * kJ / mol / nm  # eV/Å
     figure = Figure(figsize=(12, 4), layout="constrained")
@@ -51,25 +50,9 @@ def frame():
     return frames, int(np.argmin(frames.temperature))
 
 
-def whole(positions, cell, bonds):
-    """Molecules made whole along their bonds, their centers in the box; rectangular boxes."""
-    edges, positions = np.diag(cell), positions.copy()
-    graph = networkx.Graph([tuple(bond) for bond in bonds])
-    graph.add_nodes_from(range(len(positions)))
-    for atoms in networkx.connected_components(graph):
-        for parent, child in networkx.bfs_edges(graph, min(atoms)):
-            step = positions[child] - positions[parent]
-            positions[child] -= edges * np.round(step / edges)
-        atoms = list(atoms)
-        positions[atoms] -= edges * np.floor(positions[atoms].mean(axis=0) / edges)
-    return positions
-
-
 def net(frames, forces):
     """Sum over the atoms of each grain, [grains, 3]."""
-    total = np.zeros((frames.num_grains, 3))
-    np.add.at(total, frames.residues, forces)
-    return total
+    return np.array([forces[atoms].sum(axis=0) for atoms in frames.grain_map().slots])
 
 
 def draw_liquid(axes, frames, positions, cell):

@@ -68,7 +68,7 @@ def whole_grains(trajectory, grain_map) -> np.ndarray:
     return whole_frames(grain_map, trajectory.xyz, trajectory.unitcell_vectors)
 
 
-def grain_centers(trajectory, grain_map) -> mdtraj.Trajectory:
+def center_trajectory(trajectory, grain_map) -> mdtraj.Trajectory:
     """Trajectory of the unweighted means of the atoms of each grain, one atom a grain, named after its type."""
     whole = whole_grains(trajectory, grain_map)
     centers = np.stack([whole[:, slots].mean(axis=1) for slots in grain_map.slots], axis=1)  # [frame, grain, xyz]
@@ -138,22 +138,6 @@ def _sites(kind) -> dict:
 
 def _slots(kind, element) -> list:
     return [slot for slot, own in enumerate(kind.elements) if own == element]
-
-
-def carbonyl_oxygens(topology) -> np.ndarray:
-    """Oxygens with one bond, which leads to a carbon: atom indices."""
-    neighbors = {atom.index: [] for atom in topology.atoms}
-    for a, b in topology.bonds:
-        neighbors[a.index].append(b)
-        neighbors[b.index].append(a)
-    return np.array(
-        [
-            atom.index
-            for atom in topology.atoms
-            if atom.element.symbol == "O" and [n.element.symbol for n in neighbors[atom.index]] == ["C"]
-        ],
-        dtype=int,
-    )
 
 
 def _pairs(first, second) -> np.ndarray:

@@ -15,7 +15,7 @@ from ..structures.topologies import symbol
 from ..units import ANGSTROM_PER_NM
 from .bonds import bond_stability
 from .drift import energy_drift, mean
-from .rdf import atom_pairs, center_pairs, contact_pairs, grain_centers, radial_distribution
+from .rdf import atom_pairs, center_pairs, center_trajectory, contact_pairs, radial_distribution
 
 MOTIONS = ("translation", "rotation", "vibration")
 
@@ -219,7 +219,7 @@ def _distributions(run, report, reference, pairs):
     if run.trajectory.unitcell_vectors is None:
         return report.skip("radial distributions: the run is not periodic")
     other = None if reference is None else read_reference(reference, run.trajectory.topology)
-    wanted = {"centers": (center_pairs(run.grain_map), lambda trajectory: grain_centers(trajectory, run.grain_map))}
+    wanted = {"centers": (center_pairs(run.grain_map), lambda trajectory: center_trajectory(trajectory, run.grain_map))}
     chosen = _chosen_pairs(run.trajectory.topology, pairs) if pairs else contact_pairs(run.grain_map)
     wanted["atoms"] = (chosen, lambda trajectory: trajectory)
     numbers, lines = {}, []

@@ -181,10 +181,10 @@ def build_graph(
         Of the graph; give positions in float64, so that wrapping loses nothing.
     """
     near, origin = near_origin(positions, box, layout)
-    return connect(near, origin, box, layout, grain_cutoff, atom_cutoff, dtype)
+    return graph_near_origin(near, origin, box, layout, grain_cutoff, atom_cutoff, dtype)
 
 
-def connect(
+def graph_near_origin(
     positions: Tensor,
     origin: Tensor,
     box: Optional[Tensor],

@@ -8,7 +8,7 @@ from torch import Tensor
 from ..mapping.layout import Layout
 from ..mapping.whole import near_origin
 from ..nn.fused import Neighbors
-from .build import connect
+from .build import graph_near_origin
 
 SKIN = 1.0  # Å; hydrogens at 300 K wear it off in some 14 fs
 
@@ -79,7 +79,7 @@ class VerletList:
             if self.check is not None:
                 self.check(positions, box)
             near, origin = near_origin(positions, box, self.layout)
-            graph = connect(near, origin, box, self.layout, *self.reaches, self.dtype)
+            graph = graph_near_origin(near, origin, box, self.layout, *self.reaches, self.dtype)
             self.neighbors = Neighbors.from_graph(graph, box)
             self.origin, self.box, self.moved = ordered, box, near - ordered
             self.times_forgotten = _times_forgotten

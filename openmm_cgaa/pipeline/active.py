@@ -16,6 +16,7 @@ from ..inputs.settings import Checked, completed, from_mapping
 from ..inputs.yamlfile import read_yaml
 from ..labelling.label import label
 from ..labelling.teachers import load_teacher
+from ..mapping.sums import grain_sums
 from ..potential import CGAAPotential
 from ..sampling.derived import Cut
 from ..sampling.plan import load_plan
@@ -307,8 +308,8 @@ def _net_forces(potential, frames):
             warnings.simplefilter("ignore", CGAADomainWarning)  # to leave it is what these frames are for
             box = cell / ANGSTROM_PER_NM if frames.periodic else None
             forces = potential.evaluate(grain_map, positions / ANGSTROM_PER_NM, box)[1]
-        found.append([forces[atoms].sum(0) for atoms in grain_map.slots])
-    return np.array(found) / KJMOL_PER_NM_PER_EV_PER_ANGSTROM
+        found.append(forces)
+    return grain_sums(found, grain_map.atom_grain) / KJMOL_PER_NM_PER_EV_PER_ANGSTROM
 
 
 def _spread(values):
@@ -321,6 +322,6 @@ def _correlation(students, dataset):
     spread, error = deviations(students, dataset), []
     potential = CGAAPotential(students[0])
     for frames in dataset.sets:
-        truth = np.stack([frames.forces[:, atoms].sum(1) for atoms in frames.grain_map().slots], 1)
+        truth = grain_sums(frames.forces, frames.residues)
         error.append(np.linalg.norm(_net_forces(potential, frames) - truth, axis=-1).ravel())
     return float(np.corrcoef(np.concatenate([s.ravel() for s in spread]), np.concatenate(error))[0, 1])

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import mdtraj
 import numpy as np
 
-from ..analysis.rdf import atom_pairs, center_pairs, grain_centers, radial_distribution
+from ..analysis.rdf import atom_pairs, center_pairs, center_trajectory, radial_distribution
 from ..errors import CGAAError
 from ..inputs.ranges import bounded
 from ..inputs.settings import Checked
@@ -114,7 +114,7 @@ class Distributions(Row):
     def _points(self, run) -> dict:
         """Centers of all pairs of species, and the pairs of atoms; by name."""
         chosen = {
-            name: Points(lambda trajectory: grain_centers(trajectory, run.grain_map), pairs, self.center_width)
+            name: Points(lambda trajectory: center_trajectory(trajectory, run.grain_map), pairs, self.center_width)
             for name, pairs in center_pairs(run.grain_map).items()
         }
         for name, own in self.atoms.items():

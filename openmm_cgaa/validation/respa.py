@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..analysis.drift import mean
-from ..analysis.rdf import center_pairs, grain_centers, radial_distribution
+from ..analysis.rdf import center_pairs, center_trajectory, radial_distribution
 from ..errors import CGAAError
 from ..inputs.ranges import bounded
 from .conservation import slopes
@@ -63,7 +63,7 @@ class Respa(Row):
 
     def _curves(self, run, trajectory) -> dict:
         """g(r) of centers, by pair of species."""
-        pairs, centers = center_pairs(run.grain_map), grain_centers(trajectory, run.grain_map)
+        pairs, centers = center_pairs(run.grain_map), center_trajectory(trajectory, run.grain_map)
         missing = [pair for pair in self.pairs if pair not in pairs]
         if missing:
             raise CGAAError(f"pairs: the box has no {', '.join(missing)}; it has {', '.join(pairs)}")
