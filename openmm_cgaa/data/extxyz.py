@@ -20,9 +20,10 @@ from ..errors import CGAAError, DatasetError
 from ..host.files import write_bytes
 from ..structures.bonding import bonds_by_distance, molecules
 from ..structures.structure import read_structure
-from ..structures.topologies import formula, symbol
+from ..structures.topologies import formula
 from .conventions import LabelReader
 from .dataset import Dataset, Frames, Trajectory, same_teacher
+from .frames import arrays_of
 from .kinds import guess_kind
 from .xyz import read_frames
 
@@ -263,14 +264,7 @@ def _numbered(values) -> np.ndarray:
 
 
 def _template(path) -> dict:
-    topology, _ = read_structure(path)
-    atoms = list(topology.atoms())
-    return {
-        "elements": ["?" if atom.element is None else symbol(atom) for atom in atoms],
-        "bonds": np.array([(bond[0].index, bond[1].index) for bond in topology.bonds()], int).reshape(-1, 2),
-        "residues": np.array([atom.residue.index for atom in atoms], int),
-        "residue_names": [residue.name for residue in topology.residues()],
-    }
+    return arrays_of(read_structure(path)[0])
 
 
 def _find_group(atoms, grains, labels, templates, groups, where):

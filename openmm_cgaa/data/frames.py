@@ -10,6 +10,7 @@ from openmm import app, unit
 from ..errors import DatasetError
 from ..mapping.grains import GrainMap
 from ..structures.density import density, mass
+from ..structures.topologies import symbol
 from .kinds import KINDS
 
 SPLITS = ("train", "validation", "test")  # "": not assigned
@@ -89,6 +90,20 @@ def real_numbers(name, values, dtype) -> np.ndarray:
         raise DatasetError(f"{name}: expected whole numbers")
     with np.errstate(over="ignore"):  # infinity is told by whoever wants none
         return values.astype(dtype, copy=False)
+
+
+def arrays_of(topology) -> dict:
+    """What `Frames` hold of an OpenMM Topology: elements ("?" where an atom has none), bonds, residues and their names.
+
+    `Frames.topology` is the way back.
+    """
+    atoms = list(topology.atoms())
+    return {
+        "elements": ["?" if atom.element is None else symbol(atom) for atom in atoms],
+        "bonds": np.array([(i.index, j.index) for i, j in topology.bonds()], int).reshape(-1, 2),
+        "residues": np.array([atom.residue.index for atom in atoms], int),
+        "residue_names": [residue.name for residue in topology.residues()],
+    }
 
 
 def frame_key(numbers, positions, cell) -> str:

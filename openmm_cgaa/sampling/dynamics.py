@@ -5,11 +5,11 @@ import openmm
 from openmm import app, unit
 
 from ..data.dataset import Frames
+from ..data.frames import arrays_of
 from ..errors import CGAAError, SimulationError
 from ..mapping.grains import GrainMap
 from ..mapping.whole import whole_frame
 from ..simulation.temperature import Moving
-from ..structures.topologies import symbol
 from ..units import ANGSTROM_PER_NM, BOLTZMANN_KJMOL
 
 GRID = 4096  # positions lie on multiples of 1/4096 Å, which float32 holds exactly within +-1024 Å
@@ -46,10 +46,7 @@ def frames_of(topology, positions, cells, times, temperature) -> Frames:
     return Frames(
         positions=on_grid(positions),
         cell=np.zeros((count, 3, 3)) if cells is None else on_grid(cells),
-        elements=[symbol(atom) for atom in topology.atoms()],
-        bonds=np.array([(i.index, j.index) for i, j in topology.bonds()], int).reshape(-1, 2),
-        residues=np.array([atom.residue.index for atom in topology.atoms()]),
-        residue_names=[residue.name for residue in topology.residues()],
+        **arrays_of(topology),
         trajectory=np.zeros(count, int),
         time=times,
         temperature=np.broadcast_to(temperature, count),

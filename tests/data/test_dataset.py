@@ -14,6 +14,7 @@ from openmm import unit
 
 from openmm_cgaa.data import Dataset, Frames, Trajectory, frame_key
 from openmm_cgaa.data.dataset import is_dataset, same_teacher
+from openmm_cgaa.data.frames import arrays_of
 from openmm_cgaa.errors import DatasetError
 from openmm_cgaa.mapping.grains import GrainMap
 
@@ -301,6 +302,8 @@ def test_topology_of_frames(liquid):
     box = topology.getPeriodicBoxVectors().value_in_unit(unit.angstrom)
     np.testing.assert_allclose(np.array(box), liquid.cell[3])
     assert liquid.topology().getPeriodicBoxVectors() is None
+    for name, values in arrays_of(topology).items():  # and back
+        np.testing.assert_array_equal(values, getattr(liquid, name))
 
 
 def test_a_topology_needs_residues_in_one_piece():
