@@ -77,3 +77,8 @@ def test_no_public_class_stands_in_two_rooms():
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 homes.setdefault(node.name, set()).add(room)
     assert {name: rooms for name, rooms in homes.items() if len(rooms) > 1} == {}
+
+
+def test_no_test_file_holds_many_ideas():
+    lengths = {path.name: len(path.read_text().splitlines()) for path in PACKAGE.parent.glob("tests/**/*.py")}
+    assert {name: lines for name, lines in lengths.items() if lines > 400} == {}
