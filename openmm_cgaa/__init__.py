@@ -66,7 +66,7 @@ _HOMES = {
 __all__ = list(_HOMES)
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> object:
     # on demand: OpenMM-ML imports this package at each `import openmmml`, which must not cost an import of torch
     if name in _HOMES:
         try:
@@ -84,5 +84,5 @@ def __getattr__(name):
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})

@@ -1,8 +1,13 @@
 """The public face for OpenMM: a model that makes a System, or adds its forces to one."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import openmm
+from openmm import app
 
 from .engines import systems
+from .inputs.arguments import Numbers
 from .model.loaded import LoadedModel
 
 
@@ -39,7 +44,9 @@ class CGAAPotential(LoadedModel):
         The precision or the device is not to be had.
     """
 
-    def createSystem(self, topology, removeCMMotion: bool = True, hydrogenMass=None, **options) -> openmm.System:
+    def createSystem(
+        self, topology: app.Topology, removeCMMotion: bool = True, hydrogenMass: Any = None, **options: Any
+    ) -> openmm.System:
         """An OpenMM System, ready for ``app.Simulation``.
 
         Parameters
@@ -56,14 +63,14 @@ class CGAAPotential(LoadedModel):
 
     def addForces(
         self,
-        topology,
+        topology: app.Topology,
         system: openmm.System,
-        atoms=None,
+        atoms: Sequence[int] | None = None,
         forceGroup: int = 0,
         intraForceGroup: int | None = None,
         backend: str = "auto",
         useCUDAGraphs: bool = False,
-        positions=None,
+        positions: Numbers | None = None,
     ) -> None:
         """Add the model to a System.
 

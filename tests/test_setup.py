@@ -51,6 +51,7 @@ def test_wheel_carries_modules_and_bundled_models(tmp_path):
     assert "openmm_cgaa/models/ec-emc.safetensors" in files
     assert wanted <= files
     assert any(name.endswith("/licenses/LICENSE") for name in files)
+    assert "openmm_cgaa/py.typed" in files  # type checkers read our annotations
     assert wheel.stat().st_size < 12e6
 
 

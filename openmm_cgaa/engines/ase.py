@@ -2,14 +2,20 @@
 
 import sys
 import warnings
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any
 
 import numpy as np
+from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.neighborlist import natural_cutoffs
 from ase.optimize.optimize import Optimizer
 from ase.stress import full_3x3_to_voigt_6_stress
+from openmm import app
 
 from ..errors import CGAADomainWarning, EngineError, GeometryError, GrainError
+from ..inputs.arguments import FilePath
 from ..mapping.grains import GrainMap
 from ..model import checks
 from ..model.loaded import LoadedModel
@@ -44,17 +50,29 @@ class CGAACalculator(Calculator):
     Stress is there for conserving models alone. For the others ASE's optimizers are refused.
     """
 
-    def __init__(self, model, topology=None, precision: str = "double", device=None, **kwargs):
+    def __init__(
+        self,
+        model: LoadedModel | FilePath | bytes,
+        topology: app.Topology | GrainMap | None = None,
+        precision: str = "double",
+        device: str | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.potential = model if isinstance(model, LoadedModel) else LoadedModel(model, precision, device)
         self.implemented_properties = ["energy", "forces"]
         if self.potential.conserving:
             self.implemented_properties += ["free_energy", "stress"]
         self.grain_map = None if topology is None else self.potential.grain_map(topology)
-        self.bound = None
-        self.told = set()  # what was warned of
+        self.bound: _Bound | None = None
+        self.told: set = set()  # what was warned of
 
-    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = all_changes,
+    ) -> None:
         """Called by ASE.
 
         Raises
@@ -76,17 +94,17 @@ class CGAACalculator(Calculator):
         binding = self._bind(box)
         evaluator = binding(positions, box)
         tensor = self.potential.tensor
-        energy, forces, virial = evaluator.compute(tensor(self.atoms.positions), None if cell is None else tensor(cell))
-        energy, forces = float(energy), forces.double().cpu().numpy()
+        answer = evaluator.compute(tensor(self.atoms.positions), None if cell is None else tensor(cell))
+        energy, (forces, virial) = float(answer[0]), (each.double().cpu().numpy() for each in answer[1:])
         checks.check_finite(energy, forces, binding.grain_map)
         self.results = {"energy": energy, "forces": forces}
         if self.potential.conserving:
             self.results["free_energy"] = energy
             if periodic:
-                stress = -virial.double().cpu().numpy() / self.atoms.get_volume()
+                stress = -virial / self.atoms.get_volume()
                 self.results["stress"] = full_3x3_to_voigt_6_stress(stress)
 
-    def _bind(self, box) -> Binding:
+    def _bind(self, box: np.ndarray | None) -> Binding:
         """The model on the current atoms; made anew when they are other molecules."""
         valid_for = self.atoms.get_chemical_symbols(), box is not None
         if self.bound is None or self.bound.valid_for != valid_for:
@@ -112,7 +130,7 @@ class CGAACalculator(Calculator):
             )
         return self.bound.binding
 
-    def _new_binding(self, box) -> Binding:
+    def _new_binding(self, box: np.ndarray | None) -> Binding:
         elements = self.atoms.get_chemical_symbols()
         grain_map = self.grain_map
         if grain_map is None:
@@ -145,7 +163,7 @@ class _Bound:
     atoms : ase.Atoms
     """
 
-    def __init__(self, valid_for, binding: Binding, atoms):
+    def __init__(self, valid_for: tuple, binding: Binding, atoms: Atoms):
         self.valid_for = valid_for
         self.binding = binding
         grain_map = binding.grain_map
@@ -159,7 +177,7 @@ class _Bound:
         self.limits = radii[self.first] + radii[self.second]
         self.last = atoms.positions.copy()
 
-    def broken(self, atoms) -> str | None:
+    def broken(self, atoms: Atoms) -> str | None:
         """A sentence about the first bond that is none, or None."""
         lengths = _lengths(atoms, atoms.positions[self.second] - atoms.positions[self.first])
         if (lengths < self.limits).all():
@@ -170,16 +188,16 @@ class _Bound:
             f"{self.binding.grain_map.labels[self.grains[worst]]}, but are {lengths[worst]:.2f} Å apart"
         )
 
-    def jumped(self, atoms) -> bool:
+    def jumped(self, atoms: Atoms) -> bool:
         """Whether an atom is too far from where it was at the last call for a step of a run."""
         return bool((_lengths(atoms, atoms.positions - self.last) > JUMP).any())
 
 
-def _lengths(atoms, vectors) -> np.ndarray:
+def _lengths(atoms: Atoms, vectors: np.ndarray) -> np.ndarray:
     return np.linalg.norm(lattice.nearest_image(vectors, atoms.cell.array) if atoms.pbc.all() else vectors, axis=1)
 
 
-def infer_grains(atoms) -> GrainMap:
+def infer_grains(atoms: Atoms) -> GrainMap:
     """Molecules of an ``ase.Atoms``, found by distance."""
     bonds = bonds_by_distance(atoms)
     return GrainMap.from_arrays(atoms.get_chemical_symbols(), bonds, molecules(len(atoms), bonds))
@@ -187,7 +205,7 @@ def infer_grains(atoms) -> GrainMap:
 
 def _optimizing() -> bool:
     """Whether one of ASE's optimizers waits for this call."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         if isinstance(frame.f_locals.get("self"), Optimizer):
             return True

@@ -32,7 +32,7 @@ def missing_torchforce() -> str | None:
     return None
 
 
-def _of_old_name(record) -> bool:
+def _of_old_name(record: logging.LogRecord) -> bool:
     """Not the warning that openmmtorch 1.5 imports OpenMM by its old name, of which no user can cure it."""
     return "simtk.openmm" not in record.getMessage()
 

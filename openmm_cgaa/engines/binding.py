@@ -33,7 +33,7 @@ class Slots:
         Matched to a model's types, which have reference geometries.
     """
 
-    def __init__(self, grain_map):
+    def __init__(self, grain_map: GrainMap):
         self.grain_map = grain_map
         self.base = grain_map
         self.kinds = []  # (reference, tree, permutations, grains) of each type that has equivalent atoms
@@ -45,9 +45,9 @@ class Slots:
                 self.kinds.append((np.array(kind.reference), kind.tree, permutations, grains))
                 self.chosen[grains] = (permutations == np.arange(kind.num_slots)).all(axis=1).argmax()
         self.slack = np.zeros(grain_map.num_grains)  # Å, how far a grain may move until it is looked at again
-        self.origin = None
+        self.origin: np.ndarray | None = None
 
-    def __call__(self, positions: np.ndarray, box: np.ndarray | None):
+    def __call__(self, positions: np.ndarray, box: np.ndarray | None) -> GrainMap:
         """The grain map of this geometry (Å): the same object as long as no atom changes its slot."""
         looked = []
         moved = np.full(self.base.num_grains, np.inf)

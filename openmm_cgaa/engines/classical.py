@@ -1,5 +1,7 @@
 """What a force of OpenMM does within chosen atoms, and whether it is a classical force field's for certain."""
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 import openmm
 
@@ -44,7 +46,7 @@ ASIDE = {
 OTHERS = (openmm.AmoebaVdwForce, openmm.AmoebaMultipoleForce, openmm.CustomNonbondedForce, openmm.DrudeForce)
 
 
-def classical_terms(force, bonds: set, chosen: set) -> str:
+def classical_terms(force: openmm.Force, bonds: set, chosen: set) -> str:
     """How many terms of a classical force act along bonds of the grains, or between chosen atoms; "" if none.
 
     Parameters
@@ -68,7 +70,7 @@ def classical_terms(force, bonds: set, chosen: set) -> str:
     return f"{pairs} pairs" if pairs else ""
 
 
-def may_be_classical(force, chosen: set) -> bool:
+def may_be_classical(force: openmm.Force, chosen: set) -> bool:
     """Whether a force acts within chosen atoms that a force field or a user may have put there."""
     if isinstance(force, openmm.CustomNonbondedForce):
         return _custom_pairs(force, chosen)
@@ -78,7 +80,7 @@ def may_be_classical(force, chosen: set) -> bool:
     return type(force) in ASIDE and bool(_live(force, chosen, ASIDE[type(force)]))
 
 
-def typed(force):
+def typed(force: openmm.Force) -> openmm.Force:
     """A classical force as its own class: ATMForce hands out all as `openmm.Force`, which shows a name alone."""
     kinds = {kind.__name__ for kind in (*BONDED, *NAMED, *PAIRS, *ASIDE, *OTHERS)}
     if type(force) is not openmm.Force or force.getName() not in kinds | READERS:
@@ -86,22 +88,22 @@ def typed(force):
     return openmm.XmlSerializer.deserialize(openmm.XmlSerializer.serialize(force))
 
 
-def _terms(force, name) -> list:
+def _terms(force: openmm.Force, name: str) -> list:
     get = getattr(force, f"get{name}Parameters")
     return [get(index) for index in range(getattr(force, f"getNum{name}s")())]
 
 
-def _told(number, name, first) -> str:
+def _told(number: int, name: str, first: Iterable) -> str:
     what = {"TorsionTorsion": "torsion pair"}.get(name, name.lower())
     return f"{number} {what}s, the first on atoms {', '.join(map(str, first))}" if number else ""
 
 
-def _along(atoms, bonds: set) -> bool:
+def _along(atoms: Sequence[int], bonds: set) -> bool:
     """Whether each atom is bonded to the next."""
     return all(frozenset(pair) in bonds for pair in zip(atoms, atoms[1:]))
 
 
-def _strength(force, term) -> bool:
+def _strength(force: openmm.Force, term: Sequence) -> bool:
     if isinstance(force, openmm.CMAPTorsionForce):
         return _any(force.getMapParameters(term[0])[1:])
     return isinstance(force, openmm.AmoebaTorsionTorsionForce) or _any(
@@ -109,18 +111,18 @@ def _strength(force, term) -> bool:
     )
 
 
-def _any(values) -> bool:
+def _any(values: Iterable) -> bool:
     """Whether any of some quantities, numbers, or sequences of them is not zero."""
     plain = (getattr(value, "_value", value) for value in values)
     return any(value != 0 if isinstance(value, (int, float)) else np.any(value) for value in plain)
 
 
-def _live(force, chosen: set, which) -> set:
+def _live(force: openmm.Force, chosen: set, which: slice) -> set:
     atoms = chosen.intersection(range(force.getNumParticles()))
     return {atom for atom in atoms if _any(force.getParticleParameters(atom)[which])}
 
 
-def _pairs(force, chosen: set) -> int:
+def _pairs(force: openmm.Force, chosen: set) -> int:
     """Pairs of chosen atoms that see each other by a classical nonbonded force."""
     if isinstance(force, openmm.AmoebaMultipoleForce):  # it has no exceptions
         moments = ((i, force.getMultipoleParameters(i)) for i in chosen.intersection(range(force.getNumMultipoles())))
@@ -135,26 +137,26 @@ def _pairs(force, chosen: set) -> int:
     if type(force) not in PAIRS:
         return 0
     kinds, exception, strengths = PAIRS[type(force)]
-    live = [_live(force, chosen, kind) for kind in kinds]
-    pairs = _count(live)
+    acting = [_live(force, chosen, kind) for kind in kinds]
+    pairs = _count(acting)
     for parameters in _terms(force, exception):
         i, j = parameters[:2]
         if i in chosen and j in chosen:
-            pairs += _any(parameters[strengths]) - any(i in kind and j in kind for kind in live)
+            pairs += _any(parameters[strengths]) - any(i in kind and j in kind for kind in acting)
     return pairs
 
 
-def _count(kinds) -> int:
+def _count(kinds: list[set]) -> int:
     """Pairs of atoms that are both in one of some sets."""
     members = {atom: frozenset(n for n, kind in enumerate(kinds) if atom in kind) for atom in set().union(*kinds)}
-    groups = {}
+    groups: dict[frozenset, int] = {}
     for kind in members.values():
         groups[kind] = groups.get(kind, 0) + 1
     both = ((a, b, first == second) for first, a in groups.items() for second, b in groups.items() if first & second)
     return sum(a * (b - same) for a, b, same in both) // 2
 
 
-def _custom_pairs(force, chosen: set) -> bool:
+def _custom_pairs(force: openmm.Force, chosen: set) -> bool:
     """Whether a CustomNonbondedForce has pairs within the chosen atoms."""
     groups = [force.getInteractionGroupParameters(group) for group in range(force.getNumInteractionGroups())]
     if groups and all(chosen.isdisjoint(one) or chosen.isdisjoint(other) for one, other in groups):

@@ -2,6 +2,8 @@
 
 import sys
 import warnings
+from types import FrameType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import openmm
@@ -10,6 +12,9 @@ from openmm import unit
 from ..errors import CGAADomainWarning, EngineError
 from ..units import ANGSTROM_PER_NM
 from . import saved
+
+if TYPE_CHECKING:  # imports torch, which the command line need not
+    from .binding import Slots
 
 BAROSTATS = (
     openmm.MonteCarloBarostat,
@@ -37,15 +42,15 @@ class Guard:
         Of a model that has the slots of its start for good: a `CGAADomainWarning` when equivalent atoms leave them.
     """
 
-    def __init__(self, box=None, slots=None):
+    def __init__(self, box: np.ndarray | None = None, slots: "Slots | None" = None):
         self.given = box
         self.box = box
         self.slots = slots
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple:
         return saved.restore, ({"guard": None if self.given is None else np.asarray(self.given).tolist()},)
 
-    def check(self, box) -> None:
+    def check(self, box: np.ndarray | None) -> None:
         """Raise `EngineError` if a force call with this box (nm, or None) shows such a use."""
         if minimizing():
             raise EngineError(
@@ -64,16 +69,16 @@ class Guard:
                 + ". To start in another box, set it on the topology and make the System anew"
             )
 
-    def __call__(self, state):
+    def __call__(self, state: openmm.State) -> tuple:
         positions, box = read_state(state, self.given is not None)
         self.check(box)
         if self.slots is not None:
-            self.watch(positions * ANGSTROM_PER_NM, None if box is None else box * ANGSTROM_PER_NM)
+            self.watch(self.slots, positions * ANGSTROM_PER_NM, None if box is None else box * ANGSTROM_PER_NM)
         return 0.0, np.zeros_like(positions)
 
-    def watch(self, positions, box) -> None:
+    def watch(self, slots: "Slots", positions: np.ndarray, box: np.ndarray | None) -> None:
         """Warn once when other slots would fit this geometry (Å) better than those of the start."""
-        if self.slots(positions, box) is not self.slots.base:
+        if slots(positions, box) is not slots.base:
             self.slots = None
             warnings.warn(
                 "equivalent atoms (such as the hydrogens of a methyl group) have changed places; TorchForce keeps them "
@@ -91,13 +96,13 @@ def minimizing() -> bool:
     tell; the call stack can. Platforms that compute forces in a thread of their own have the minimiser on another
     thread's stack.
     """
-    frame = sys._getframe(1)
-    stacks = [frame]
-    outermost = frame
+    outermost = sys._getframe(1)
+    stacks = [outermost]
     while outermost.f_back is not None:
         outermost = outermost.f_back
     if outermost.f_code.co_name == "__call__":  # nothing of Python above the callable: a thread of OpenMM
         stacks = list(sys._current_frames().values())
+    frame: FrameType | None
     for frame in stacks:
         while frame is not None:
             if frame.f_code is MINIMIZE:
@@ -106,7 +111,7 @@ def minimizing() -> bool:
     return False
 
 
-def read_state(state, periodic: bool) -> tuple:
+def read_state(state: openmm.State, periodic: bool) -> tuple:
     """Positions [atoms, 3] and box [3, 3] in nm; the box is None where the force is not periodic."""
     positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
     if not periodic:

@@ -4,11 +4,16 @@
 """
 
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
+import openmm
+from openmm import app
 from openmmml.mlpotential import MLPotentialImpl, MLPotentialImplFactory
 
 from ..errors import EngineError
 from ..inputs import arguments
+from ..inputs.arguments import FilePath
 
 OPTIONS = {"intraForceGroup", "backend", "useCUDAGraphs", "positions"}
 
@@ -16,7 +21,14 @@ OPTIONS = {"intraForceGroup", "backend", "useCUDAGraphs", "positions"}
 class CGAAImplFactory(MLPotentialImplFactory):
     """Makes ``MLPotential("cgaa", modelPath=...)`` and ``MLPotential("cgaa-NAME")`` of a bundled model NAME."""
 
-    def createImpl(self, name: str, modelPath=None, precision="single", device=None, **args) -> "CGAAImpl":
+    def createImpl(
+        self,
+        name: str,
+        modelPath: FilePath | None = None,
+        precision: str = "single",
+        device: str | None = None,
+        **args: Any,
+    ) -> "CGAAImpl":
         """Keywords as of `CGAAPotential`; ``modelPath`` is for the name ``cgaa`` alone."""
         if args:
             raise EngineError(f"MLPotential({name!r}): unknown {', '.join(args)}; known: modelPath, precision, device")
@@ -25,18 +37,25 @@ class CGAAImplFactory(MLPotentialImplFactory):
             raise EngineError(
                 f"MLPotential({name!r}): give either 'cgaa' with modelPath=, or 'cgaa-' and the name of a bundled model"
             )
-        return CGAAImpl(modelPath if bundled == name else bundled, precision, device)
+        return CGAAImpl(bundled if modelPath is None else modelPath, precision, device)
 
 
 class CGAAImpl(MLPotentialImpl):
     """One model in OpenMM-ML; ``createSystem`` and ``createMixedSystem`` take the options of `addForces`."""
 
-    def __init__(self, model, precision: str, device):
+    def __init__(self, model: FilePath, precision: str, device: str | None):
         from ..model.loaded import LoadedModel
 
         self.model = LoadedModel(model, precision, device)
 
-    def addForces(self, topology, system, atoms, forceGroup, **args):
+    def addForces(
+        self,
+        topology: app.Topology,
+        system: openmm.System,
+        atoms: Sequence[int] | None,
+        forceGroup: int,
+        **args: Any,
+    ) -> None:
         """As `CGAAPotential.addForces`; ``atoms`` must be whole residues."""
         from .systems import add_forces
 

@@ -7,16 +7,18 @@ warned of.
 """
 
 import warnings
+from collections.abc import Iterator
 
 import openmm
 
 from ..errors import EngineError
+from ..mapping.grains import GrainMap
 from .classical import classical_terms, may_be_classical, typed
 
 NAMES = ("CGAA", "CGAA intra-grain", "CGAA inter-grain")
 
 
-def check(system, grain_map, particles: list) -> None:
+def check(system: openmm.System, grain_map: GrainMap, particles: list) -> None:
     """Refuse a System whose forces the model would double; parameters as of `Placement`.
 
     Raises
@@ -62,7 +64,7 @@ def check(system, grain_map, particles: list) -> None:
         )
 
 
-def _whole(force, biased=False):
+def _whole(force: openmm.Force, biased: bool = False) -> Iterator:
     """A force and all that it is made of, each with whether a collective variable stands in between."""
     yield force, biased
     if isinstance(force, openmm.CustomCVForce):
@@ -73,11 +75,11 @@ def _whole(force, biased=False):
             yield from _whole(typed(force.getForce(index)), biased)
 
 
-def _is_model(force) -> bool:
+def _is_model(force: openmm.Force) -> bool:
     return force.getName() in NAMES or force.getName() == "CGAA molecules"
 
 
-def _model_particles(force, system) -> set:
+def _model_particles(force: openmm.Force, system: openmm.System) -> set:
     """Particles of a model's force: of its bonds where it cannot tell (TorchForce); all in an ATMForce."""
     if isinstance(force, openmm.PythonForce):
         return set(force.getParticles()) or set(range(system.getNumParticles()))

@@ -22,19 +22,19 @@ class Computation:
         self.binding = binding
         self.guard = None if binding.model.conserving else Guard()
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple:
         return saved.restore, (saved.plain(self.binding),)
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict) -> None:
         """Files of version 0.1.0 hold this class with a `GrainMap` in its state; like `restore`, it cannot fail."""
         try:
             state = saved.plain_of_0_1_0(state)
         except Exception as error:  # reading a pickle must not raise; the first force call does
             saved.log.warning("a force of openmm_cgaa 0.1.0 cannot be read: %s", error)
-        self.__class__ = saved.Restored
-        self.__init__(state)
+        self.__class__ = saved.Restored  # type: ignore[assignment]
+        saved.Restored.__init__(self, state)  # type: ignore[arg-type]
 
-    def __call__(self, state) -> tuple:
+    def __call__(self, state: openmm.State) -> tuple:
         positions, box = read_state(state, self.binding.periodic)
         if self.guard is not None:
             self.guard.check(box)

@@ -11,8 +11,10 @@ import json
 import logging
 import pickle
 import sys
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -21,8 +23,15 @@ import openmm
 from ..errors import CGAAError, EngineError
 from ..host import formats
 from ..inputs import arguments
+from ..inputs.arguments import FilePath
 from ..mapping import grains
 from ..mapping.grains import GrainMap
+
+if TYPE_CHECKING:  # they import torch, which reading a System need not
+    from ..model.loaded import LoadedModel
+    from .binding import Binding
+    from .guard import Guard
+    from .pythonforce import Computation
 
 log = logging.getLogger("openmm_cgaa")
 sys.modules.setdefault("openmm_cgaa.grains", grains)  # where pickles of 0.1.0 look for GrainMap and GrainType
@@ -44,16 +53,16 @@ class Restored:
         As `plain` makes it, or ``{"guard": box}``; anything else is an error of the first call.
     """
 
-    def __init__(self, state):
+    def __init__(self, state: Any):
         if isinstance(state, dict) and isinstance(state.get("model"), bytes):
             state = state | {"model": _shared(state["model"])}
         self.state = state
-        self.made = None
+        self.made: Callable | None = None
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple:
         return restore, (self.state,)
 
-    def __call__(self, state):
+    def __call__(self, state: openmm.State) -> tuple:
         if self.made is None:
             self.made = make(self.state)
         return self.made(state)
@@ -65,7 +74,7 @@ def _shared(model: bytes) -> bytes:
     return model
 
 
-def plain(binding) -> dict:
+def plain(binding: "Binding") -> dict:
     """A `Binding` as plain data, with the model's bytes, so that it stands by itself."""
     model = binding.model
     options = {"precision": model.precision, "device": model.device.type, "fused": model.fused}
@@ -92,7 +101,7 @@ def _digest(rest: dict) -> str:
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
-def make(state):
+def make(state: Any) -> "Computation | Guard":
     """The callable of such data.
 
     Raises
@@ -129,15 +138,15 @@ def make(state):
         ) from error
 
 
-def loaded_model(model: bytes, precision: str, device: str, fused: bool):
+def loaded_model(model: bytes, precision: str, device: str, fused: bool) -> "LoadedModel":
     """The `LoadedModel` of saved data; equal ones are made once in a process, as OpenMM never frees copied forces."""
     # CUDA in the file means the best there is where it is loaded
     return _loaded_model(bytes(model), precision, None if device == "cuda" else device, fused)
 
 
 @lru_cache(maxsize=KEPT)
-def _loaded_model(model, precision, device, fused):
-    from ..model.loaded import LoadedModel  # imports torch, which reading a System need not
+def _loaded_model(model: bytes, precision: str, device: str | None, fused: bool) -> "LoadedModel":
+    from ..model.loaded import LoadedModel
 
     return LoadedModel(model, precision, device, fused)
 
@@ -145,13 +154,13 @@ def _loaded_model(model, precision, device, fused):
 class _PlainUnpickler(pickle.Unpickler):
     """Reads plain data and calls of `restore`, and refuses all else before it is run."""
 
-    def find_class(self, module, name):
+    def find_class(self, module: str, name: str) -> Callable:
         if (module, name) != (restore.__module__, restore.__name__):
             raise pickle.UnpicklingError(f"it calls {module}.{name}")
         return lambda state: Restored(state)  # made for this call: a pickle can set attributes of what it is given
 
 
-def load_system(path) -> openmm.System:
+def load_system(path: FilePath) -> openmm.System:
     """Read a System that `openmm.XmlSerializer` wrote, without running what a foreign file may hold.
 
     ``XmlSerializer.deserialize`` unpickles each PythonForce, which can run any code, and a damaged file ends the
@@ -196,7 +205,7 @@ def load_system(path) -> openmm.System:
         raise EngineError(f"{path} is no System that OpenMM {openmm.version.version} can read: {error}") from error
 
 
-def _plain(function: str, path) -> bytes:
+def _plain(function: str, path: FilePath) -> bytes:
     """The pickle of a PythonForce, checked and written anew."""
     try:
         found = _PlainUnpickler(io.BytesIO(bytes.fromhex(function))).load()

@@ -1,6 +1,8 @@
 """A model in an OpenMM System: its masses, its forces, its box."""
 
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import openmm
@@ -8,6 +10,7 @@ from openmm import app, unit
 
 from ..errors import EngineError
 from ..inputs import arguments
+from ..inputs.arguments import Numbers
 from ..mapping.grains import GrainMap
 from ..model import checks
 from ..model.loaded import LoadedModel
@@ -22,7 +25,7 @@ NEVER_SET = 2.0 * np.eye(3)  # nm, the default box of a new openmm.System
 
 
 def create_system(
-    model: LoadedModel, topology: app.Topology, removeCMMotion: bool = True, hydrogenMass=None, **options
+    model: LoadedModel, topology: app.Topology, removeCMMotion: bool = True, hydrogenMass: Any = None, **options: Any
 ) -> openmm.System:
     """A System of nothing but a model, as `CGAAPotential.createSystem` says."""
     arguments.flag(removeCMMotion, "removeCMMotion")
@@ -41,12 +44,12 @@ def add_forces(
     model: LoadedModel,
     topology: app.Topology,
     system: openmm.System,
-    atoms=None,
+    atoms: Sequence[int] | None = None,
     forceGroup: int = 0,
     intraForceGroup: int | None = None,
     backend: str = "auto",
     useCUDAGraphs: bool = False,
-    positions=None,
+    positions: Numbers | None = None,
 ) -> None:
     """Add a model to a System, as `CGAAPotential.addForces` says."""
     topology = arguments.topology(topology)
@@ -79,7 +82,13 @@ def add_forces(
     model.warn_domain(place.grain_map, place.box, place.positions, whole=whole)
 
 
-def place_grains(model: LoadedModel, topology: app.Topology, system: openmm.System, atoms, positions) -> Placement:
+def place_grains(
+    model: LoadedModel,
+    topology: app.Topology,
+    system: openmm.System,
+    atoms: Sequence[int] | None,
+    positions: Numbers | None,
+) -> Placement:
     """Where in the System a model acts: on all atoms of the topology, or on some of them (whole residues).
 
     Raises
@@ -124,8 +133,10 @@ def shared_box(topology: app.Topology, system: openmm.System) -> np.ndarray | No
         return geometry.check_box(system.getDefaultPeriodicBoxVectors())
     if vectors is None:
         return None
-    if np.array_equal(geometry.check_box(system.getDefaultPeriodicBoxVectors()), NEVER_SET):
-        system.setDefaultPeriodicBoxVectors(*vectors)
+    box = geometry.check_box(system.getDefaultPeriodicBoxVectors())
+    if box is None or not np.array_equal(box, NEVER_SET):
+        return box
+    system.setDefaultPeriodicBoxVectors(*vectors)
     return geometry.check_box(system.getDefaultPeriodicBoxVectors())
 
 
@@ -141,7 +152,7 @@ def molecule_bonds(place: Placement) -> openmm.Force:
     return force
 
 
-def move_mass(grain_map: GrainMap, system: openmm.System, hydrogen_mass) -> None:
+def move_mass(grain_map: GrainMap, system: openmm.System, hydrogen_mass: Any) -> None:
     """Give every bound hydrogen the mass, at the cost of its heavy atom, as `ForceField.createSystem` does."""
     wanted = "a positive number in Da, or a Quantity of a mass"
     mass = arguments.number(hydrogen_mass, unit.dalton, "hydrogenMass", wanted)

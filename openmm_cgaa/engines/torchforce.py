@@ -26,6 +26,8 @@ class Scattered(nn.Module):
         Empty: all of them.
     """
 
+    particles: Tensor
+
     def __init__(self, evaluator: nn.Module, particles: list):
         super().__init__()
         self.evaluator = evaluator

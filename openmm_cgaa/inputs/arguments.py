@@ -5,10 +5,13 @@ import os
 from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import ArrayLike
 from openmm import app, unit
 
 from ..errors import CGAAError, EngineError, GeometryError, GrainError
 
+FilePath = str | os.PathLike[str]
+Numbers = ArrayLike | unit.Quantity  # with or without a unit
 FORCE_GROUPS = 32  # OpenMM's
 READ = "topology, positions = openmm_cgaa.read_structure({!r})"
 

@@ -2,19 +2,25 @@
 
 import itertools
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import networkx
 import numpy as np
-from openmm import unit
+from openmm import app, unit
 
 from ..errors import GeometryError, GrainError
 from ..host.files import write_bytes
 from ..inputs import arguments
+from ..inputs.arguments import FilePath, Numbers
 from ..structures.topologies import formula
 from . import grainfile, matching
 from .residues import Residues, read_arrays, read_mdtraj, read_openmm
+
+if TYPE_CHECKING:
+    import mdtraj
 
 
 @dataclass(frozen=True)
@@ -39,9 +45,11 @@ class GrainType:
     reference: tuple | None = None
 
     @classmethod
-    def from_bonds(cls, name, elements, bonds, reference=None) -> "GrainType":
+    def from_bonds(
+        cls, name: str, elements: Sequence, bonds: Iterable, reference: Iterable | None = None
+    ) -> "GrainType":
         """A type with slots in the order given; the symmetry classes are found."""
-        elements, bonds = tuple(elements), matching.relabel(bonds, range(len(elements)))
+        elements, bonds = tuple(elements), matching.relabel(tuple(bonds), tuple(range(len(elements))))
         if reference is not None:
             reference = tuple(tuple(float(x) for x in row) for row in reference)
         return cls(name, elements, bonds, matching.symmetry_classes(elements, bonds), reference)
@@ -115,13 +123,15 @@ class GrainMap:
             grain[atoms] = g
         return grain
 
-    def members(self, t) -> np.ndarray:
+    def members(self, t: int) -> np.ndarray:
         """Atoms of all grains of a type, in slot order, int [grains of the type, slots]."""
         atoms = [self.slots[g] for g in np.flatnonzero(self.type_index == t)]
         return np.array(atoms, dtype=int).reshape(-1, self.types[t].num_slots)
 
     @classmethod
-    def from_topology(cls, topology, templates=None, atoms=None) -> "GrainMap":
+    def from_topology(
+        cls, topology: app.Topology, templates: app.Topology | dict | None = None, atoms: Iterable | None = None
+    ) -> "GrainMap":
         """Each residue of an OpenMM Topology becomes a grain.
 
         Parameters
@@ -143,12 +153,14 @@ class GrainMap:
         return cls._build(read_openmm(topology, templates, atoms), topology.getNumAtoms())
 
     @classmethod
-    def from_mdtraj(cls, topology) -> "GrainMap":
+    def from_mdtraj(cls, topology: "mdtraj.Topology") -> "GrainMap":
         """Each residue of an mdtraj Topology becomes a grain; errors as in `from_topology`."""
         return cls._build(read_mdtraj(topology))
 
     @classmethod
-    def from_arrays(cls, elements, bonds, residues, names=None) -> "GrainMap":
+    def from_arrays(
+        cls, elements: Iterable, bonds: Iterable, residues: Iterable, names: Iterable | None = None
+    ) -> "GrainMap":
         """Grains from plain arrays; errors as in `from_topology`.
 
         Parameters
@@ -163,8 +175,9 @@ class GrainMap:
         return cls._build(read_arrays(elements, bonds, residues, names))
 
     @classmethod
-    def _build(cls, residues: Residues, num_atoms=None) -> "GrainMap":
-        kinds, type_index, slots = {}, [], []  # kinds: canonical graph -> its type's index and residue names
+    def _build(cls, residues: Residues, num_atoms: int | None = None) -> "GrainMap":
+        kinds: dict[tuple, tuple] = {}  # canonical graph -> its type's index and residue names
+        type_index, slots = [], []
         for atoms, elements, bonds, name in zip(*residues[:4]):
             kind, order = matching.canonical_form(elements, bonds)
             t, names = kinds.setdefault(kind, (len(kinds), []))
@@ -175,7 +188,7 @@ class GrainMap:
         types = [GrainType.from_bonds(name, *kind) for name, kind in zip(names, kinds)]
         return cls(types, np.array(type_index, dtype=int), slots, residues.labels, num_atoms or sum(map(len, slots)))
 
-    def match(self, types) -> "GrainMap":
+    def match(self, types: Iterable[GrainType]) -> "GrainMap":
         """The same grains on a model's types and slots; ``types`` are all the model's, also those absent here.
 
         Raises
@@ -184,7 +197,7 @@ class GrainMap:
             A grain is none of the types: names the residue, what the model knows, the nearest type, the difference.
         """
         types = list(types)
-        known = {}
+        known: dict[tuple, tuple] = {}
         for t, kind in enumerate(types):
             form, order = matching.canonical_form(kind.elements, kind.bonds)
             known.setdefault(form, (t, np.argsort(order)))
@@ -200,7 +213,7 @@ class GrainMap:
         slots = [atoms[source[t]] for t, atoms in zip(self.type_index, self.slots)]
         return replace(self, types=types, type_index=np.array(target, dtype=int)[self.type_index], slots=slots)
 
-    def align(self, positions, box=None) -> "GrainMap":
+    def align(self, positions: Numbers, box: Numbers | None = None) -> "GrainMap":
         """Settle which of several equivalent atoms takes which slot, for types with a reference geometry.
 
         Of all exchanges of equivalent atoms the one is taken that superposes best on the reference by a proper
@@ -230,7 +243,7 @@ class GrainMap:
                 slots[g] = self.slots[g][permutations[p]]
         return replace(self, slots=slots)
 
-    def with_references(self, positions, box=None) -> "GrainMap":
+    def with_references(self, positions: Numbers, box: Numbers | None = None) -> "GrainMap":
         """The same map, its types carrying the geometry of their first grain as reference (Å, centered)."""
         types = list(self.types)
         for t, grains in enumerate(self._by_type(positions, box)):
@@ -239,24 +252,24 @@ class GrainMap:
                 types[t] = replace(types[t], reference=tuple(map(tuple, centered.tolist())))
         return replace(self, types=types)
 
-    def extents(self, positions, box=None) -> np.ndarray:
+    def extents(self, positions: Numbers, box: Numbers | None = None) -> np.ndarray:
         """Largest distance of two atoms within each grain, made whole, [grains], Å."""
         out = np.zeros(self.num_grains)
         for t, distances in enumerate(self.distances(positions, box)):
             out[self.type_index == t] = distances.max(axis=(1, 2), initial=0.0)
         return out
 
-    def distances(self, positions, box=None) -> list:
+    def distances(self, positions: Numbers, box: Numbers | None = None) -> list:
         """Distances of the atoms of each grain, made whole, by type: [grains of the type, slots, slots], Å."""
         whole = self._by_type(positions, box)
         return [np.linalg.norm(grains[:, :, None] - grains[:, None], axis=-1) for grains in whole]
 
-    def _by_type(self, positions, box) -> list:
+    def _by_type(self, positions: Numbers, box: Numbers | None) -> list:
         """Whole grains of each type, [grains, slots, 3], Å."""
         whole = self.whole(positions, box)
         return [whole[self.members(t)] for t in range(len(self.types))]
 
-    def whole(self, positions, box=None, wrap=False) -> np.ndarray:
+    def whole(self, positions: Numbers, box: Numbers | None = None, wrap: bool = False) -> np.ndarray:
         """Positions with every grain in one piece, [atoms, 3], Å.
 
         Parameters
@@ -296,7 +309,7 @@ class GrainMap:
         atoms = np.concatenate([self.slots[g] for g in grains]) if len(grains) else np.empty(0, int)
         return atoms, np.bincount(self.type_index, minlength=len(self.types)).tolist()
 
-    def save(self, path) -> None:
+    def save(self, path: FilePath) -> None:
         """Write the map as JSON; an existing file stays as it was until the new one is complete."""
         data = {
             "num_atoms": self.num_atoms,
@@ -308,7 +321,7 @@ class GrainMap:
         write_bytes(path, grainfile.dumped(data))
 
     @classmethod
-    def load(cls, path) -> "GrainMap":
+    def load(cls, path: FilePath) -> "GrainMap":
         """Read what `save` wrote; a missing, foreign, damaged or inconsistent file raises GrainError."""
         arguments.path(path, "path")
         try:

@@ -65,7 +65,7 @@ def _check_scale(grain_map: GrainMap, distances: list) -> None:
     )
 
 
-def check_periodicity(topology, box) -> None:
+def check_periodicity(topology: app.Topology, box: np.ndarray | None) -> None:
     """Topology and ``box=`` must agree on whether there is a box.
 
     Raises

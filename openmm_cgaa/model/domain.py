@@ -12,7 +12,7 @@ from ..units import ANGSTROM_PER_NM
 SAME_FRACTION = 0.02  # boxes of other sizes cannot have exactly the composition that was trained
 
 
-def outside(domain: dict, types, grain_map: GrainMap, box: np.ndarray | None, whole: bool = True) -> dict:
+def outside(domain: dict, types: list, grain_map: GrainMap, box: np.ndarray | None, whole: bool = True) -> dict:
     """What of a system lies outside of what a model was trained on, {what: one sentence}.
 
     Parameters

@@ -3,6 +3,7 @@
 import logging
 import threading
 import warnings
+from collections.abc import Callable
 from typing import Optional, Tuple
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from ..errors import CGAADomainWarning, GeometryError
 from ..host.torchstate import building, calling
+from ..mapping.grains import GrainMap
 from ..mapping.layout import Layout, layout_of
 from ..neighbors.build import build_graph
 from ..nn import Network, Part
@@ -35,8 +37,16 @@ class Evaluator(nn.Module):
         Let Python calls go through the fused kernels where there are some (`fused_evaluation`); TorchScript never does.
     """
 
+    atom_index: Tensor
+    back: Tensor
+    parent: Tensor
+    atom_grain: Tensor
+    grain_atoms: Tensor
+
     @building()
-    def __init__(self, network: Network, grain_map, periodic: bool, part: int = Part.TOTAL, fused: bool = False):
+    def __init__(
+        self, network: Network, grain_map: GrainMap, periodic: bool, part: int = Part.TOTAL, fused: bool = False
+    ):
         super().__init__()
         self.network = network.eval()
         self.periodic = periodic
@@ -121,17 +131,17 @@ class GeometryCheck:
     grain_map : GrainMap
     """
 
-    def __init__(self, grain_map):
+    def __init__(self, grain_map: GrainMap):
         self.grain_map = grain_map
         self.seen: Optional[list] = None
         self.warned = False
 
     def __call__(self, positions: Tensor, box: Optional[Tensor]) -> None:
         known = [] if box is None else box.tolist()
-        positions = geometry.check_positions(positions.cpu().numpy() / ANGSTROM_PER_NM, self.grain_map.num_atoms)
+        given = geometry.check_positions(positions.cpu().numpy() / ANGSTROM_PER_NM, self.grain_map.num_atoms)
         vectors = None if box is None else geometry.check_box(box.cpu().numpy() / ANGSTROM_PER_NM)
         try:
-            checks.check_extent(self.grain_map, positions, vectors)
+            checks.check_extent(self.grain_map, given, vectors)
         except GeometryError as error:
             if known != self.seen:
                 raise
@@ -149,23 +159,23 @@ class GeometryCheck:
 class OwnLock:
     """A lock; what holds one can be copied and pickled, and the copy has its own."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._lock = threading.Lock()
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         self._lock.acquire()
 
-    def __exit__(self, *raised):
+    def __exit__(self, *raised: object) -> None:
         self._lock.release()
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple:
         return OwnLock, ()
 
 
 class FusedEvaluation:
     """A fused network with the neighbours that it goes on using; one call at a time."""
 
-    def __init__(self, network, neighbors):
+    def __init__(self, network: Callable, neighbors: Callable):
         self.network = network
         self.neighbors = neighbors
         self.lock = OwnLock()
@@ -176,7 +186,7 @@ class FusedEvaluation:
 
 
 def fused_evaluation(
-    network, layout: Layout, cutoffs: tuple, dtype: torch.dtype, check: GeometryCheck
+    network: nn.Module, layout: Layout, cutoffs: Tuple[float, float], dtype: torch.dtype, check: GeometryCheck
 ) -> Optional[FusedEvaluation]:
     """The fused form of a network on a CPU, or None where there is none: the one place that decides.
 

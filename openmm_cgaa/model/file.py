@@ -7,14 +7,17 @@ import hashlib
 import json
 import struct
 from pathlib import Path
+from typing import NoReturn
 
 import safetensors.torch
 from safetensors import SafetensorError
+from torch import nn
 
 from ..errors import CGAAError, ModelFileError
 from ..host import formats
 from ..host.files import write_bytes
 from ..host.torchstate import building
+from ..inputs.arguments import FilePath
 from ..nn import build_network, complete_config
 from .schema import UNITS, check_metadata, check_tensors
 
@@ -28,13 +31,13 @@ def bundled_models() -> list:
     return sorted(path.stem for path in BUNDLED.glob("*.safetensors"))
 
 
-def model_card(name) -> str | None:
+def model_card(name: str) -> str | None:
     """What a bundled model is made of, good for and bad at, as Markdown; None where `name` is no bundled model."""
     path = BUNDLED / f"{name}.md"
     return path.read_text(encoding="utf-8") if path.is_file() else None
 
 
-def find_model(model) -> Path:
+def find_model(model: FilePath) -> Path:
     """The file of a bundled name or of a path; an existing file comes before a bundled name."""
     path = Path(model)
     if path.is_file():
@@ -51,7 +54,7 @@ def find_model(model) -> Path:
     )
 
 
-def save_model(path, network, metadata: dict, half=False) -> None:
+def save_model(path: FilePath, network: nn.Module, metadata: dict, half: bool = False) -> None:
     """Write a network to one file; an existing file is replaced only once the new one is complete.
 
     Parameters
@@ -93,7 +96,7 @@ def save_model(path, network, metadata: dict, half=False) -> None:
     write_bytes(path, safetensors.torch.save(tensors, {HEADER: _canonical(header)}))
 
 
-def model_bytes(model) -> bytes:
+def model_bytes(model: FilePath) -> bytes:
     """The whole file of a bundled name or a path; `ModelFileError` if it cannot be read."""
     path = find_model(model)
     try:
@@ -102,7 +105,7 @@ def model_bytes(model) -> bytes:
         raise ModelFileError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def load_model(model) -> tuple:
+def load_model(model: FilePath | bytes) -> tuple:
     """Load a model by bundled name, path, or from the bytes of a file.
 
     Returns
@@ -164,7 +167,7 @@ def read_metadata(data: bytes, source: str = "model from memory") -> dict:
     return metadata
 
 
-def _no_number(name):
+def _no_number(name: str) -> NoReturn:
     raise ValueError(f"{name} in it")
 
 

@@ -4,10 +4,12 @@ import hashlib
 
 import numpy as np
 import torch
+from openmm import app
 
 from ..errors import EngineError
 from ..host.torchstate import building
 from ..inputs import arguments
+from ..inputs.arguments import FilePath, Numbers
 from ..mapping.grains import GrainMap, GrainType
 from ..nn import Part
 from ..structures import geometry
@@ -43,7 +45,13 @@ class LoadedModel:
     """
 
     @building()
-    def __init__(self, model, precision: str = "single", device=None, fused: bool = True):
+    def __init__(
+        self,
+        model: FilePath | bytes,
+        precision: str = "single",
+        device: str | torch.device | None = None,
+        fused: bool = True,
+    ):
         arguments.choice(precision, "precision", DTYPES)
         arguments.flag(fused, "fused")
         if isinstance(model, bytes):
@@ -62,14 +70,14 @@ class LoadedModel:
         self.conserving = network.conserving
         # without this invariance equal atoms must sit in the slots that the reference geometry gives them
         self.permutation_invariant = network.permutation_invariant
-        self.told = set()  # what `evaluate` has warned of
+        self.told: set[tuple] = set()  # what `evaluate` has warned of
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         kinds = ", ".join(kind.name for kind in self.types)
         forces = "conserving" if self.conserving else "direct forces"
         return f"{type(self).__name__}({self.source!r}, {self.precision}, {self.device}): {forces}, knows {kinds}"
 
-    def grain_map(self, topology) -> GrainMap:
+    def grain_map(self, topology: app.Topology | GrainMap) -> GrainMap:
         """The grains of a Topology or GrainMap on the model's types and slots.
 
         Raises
@@ -80,7 +88,7 @@ class LoadedModel:
         grain_map = topology if isinstance(topology, GrainMap) else GrainMap.from_topology(topology)
         return grain_map.match(self.types)
 
-    def evaluator(self, topology, periodic: bool, part: int = Part.TOTAL) -> Evaluator:
+    def evaluator(self, topology: app.Topology | GrainMap, periodic: bool, part: int = Part.TOTAL) -> Evaluator:
         """The model bound to one Topology or GrainMap, in the potential's precision and on its device.
 
         Parameters
@@ -100,7 +108,9 @@ class LoadedModel:
             )
         return Evaluator(self.network, self.grain_map(topology), periodic, part, self.fused).to(self.device)
 
-    def evaluate(self, topology, positions, box=None) -> tuple:
+    def evaluate(
+        self, topology: app.Topology | GrainMap, positions: Numbers, box: Numbers | None = None
+    ) -> tuple[float, np.ndarray]:
         """Energy and forces of one configuration, without any Context.
 
         Parameters
@@ -194,7 +204,7 @@ class LoadedModel:
         return torch.as_tensor(np.ascontiguousarray(values), dtype=torch.float64, device=self.device)
 
 
-def chosen_device(device) -> torch.device:
+def chosen_device(device: str | torch.device | None) -> torch.device:
     """The device of a name; by default CUDA where torch has it, else the CPU. `EngineError` if it is not to be had."""
     if device is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -4,6 +4,7 @@ A checksum tells that a file is as it was written; this tells that what was writ
 """
 
 import math
+from typing import Any
 
 import torch
 from openmm import app
@@ -72,7 +73,7 @@ def check_tensors(tensors: dict, source: str) -> None:
             raise ModelFileError(f"{source}: {name} is above {high}; it was not written by openmm_cgaa, or was changed")
 
 
-def _grain_type(entry, where) -> GrainType:
+def _grain_type(entry: Any, where: str) -> GrainType:
     _expect(isinstance(entry, dict), f"{where} is no dict")
     for name, kind in (("name", str), ("elements", list), ("bonds", list), ("classes", list)):
         _expect(isinstance(entry.get(name), kind), f"{where}: {name} is missing or no {kind.__name__}")
@@ -85,7 +86,7 @@ def _grain_type(entry, where) -> GrainType:
         _expect(good and bond[0] != bond[1], f"{where}: bond {bond}, expected two slots of 0 to {len(slots) - 1}")
     classes = entry["classes"]
     _expect(len(classes) == len(slots) and all(map(_whole, classes)), f"{where}: classes, expected one for each slot")
-    first = {}
+    first: dict[int, str] = {}
     for element, own in zip(elements, classes):
         _expect(first.setdefault(own, element) == element, f"{where}: class {own} has atoms {first[own]} and {element}")
     _expect(list(first) == list(range(len(first))), f"{where}: classes {classes}, expected 0, 1... as they appear")
@@ -94,12 +95,12 @@ def _grain_type(entry, where) -> GrainType:
         rows = isinstance(reference, list) and len(reference) == len(slots)
         rows = rows and all(isinstance(r, list) and len(r) == 3 and all(map(_number, r)) for r in reference)
         _expect(rows, f"{where}: reference, expected {len(slots)} positions")
-    kind = GrainType.from_dict(entry)
-    _expect(len(kind.tree) == len(slots) - 1, f"{where}: its bonds do not join all atoms")
-    return kind
+    made = GrainType.from_dict(entry)
+    _expect(len(made.tree) == len(slots) - 1, f"{where}: its bonds do not join all atoms")
+    return made
 
 
-def _check_domain(domain, names):
+def _check_domain(domain: dict, names: set) -> None:
     """As `training.coverage.training_domain` makes it; all keys are optional."""
     _expect(isinstance(domain.get("periodic", True), bool), "domain: periodic, expected true or false")
     species = domain.get("species", {})
@@ -127,20 +128,20 @@ def _check_domain(domain, names):
             _check_range(ends, "densities", 0.0, DENSEST)
 
 
-def _check_range(ends, name, least, most):
+def _check_range(ends: Any, name: str, least: float, most: float) -> None:
     good = isinstance(ends, list) and len(ends) == 2 and all(map(_number, ends))
     good = good and least <= ends[0] <= ends[1] <= most * (1 + 1e-12)
     _expect(good, f"domain: {name} {ends}, expected [lowest, highest] from {least:g} to {most:g}")
 
 
-def _expect(good, message):
+def _expect(good: object, message: str) -> None:
     if not good:
         raise ValueError(message)
 
 
-def _number(value) -> bool:
+def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _whole(value) -> bool:
+def _whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
