@@ -108,3 +108,20 @@ def test_scripts_of_before_still_find_the_calculator():
     from openmm_cgaa.engines.ase import CGAACalculator
 
     assert CGAACalculator is openmm_cgaa.CGAACalculator
+
+
+@pytest.mark.parametrize("name", openmm_cgaa.__all__)
+def test_types_are_told(name):
+    """Of each argument and of what comes back, for the functions, the classes and their methods."""
+    try:
+        found = getattr(openmm_cgaa, name)
+    except MissingPackageError as error:
+        pytest.skip(str(error))
+    functions = [found] if inspect.isfunction(found) else []
+    if inspect.isclass(found):
+        own = {key: value for key, value in vars(found).items() if not key.startswith("_")}
+        functions = [getattr(value, "__func__", value) for value in own.values()]
+    for function in filter(inspect.isfunction, functions):
+        signature = inspect.signature(function)
+        told = [p.annotation for p in signature.parameters.values() if p.name not in ("self", "cls")]
+        assert inspect.Signature.empty not in (*told, signature.return_annotation), function.__qualname__

@@ -1,6 +1,7 @@
 """All of the analysis of a run: numbers, figures and one summary, as JSON and as text."""
 
 import json
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from ..errors import CGAAError, EngineError
 from ..host.files import CURVES, FIGURE, SUMMARY, check_folder, check_output, check_spared, owned, write_bytes
+from ..inputs.arguments import FilePath
 from ..neighbors.contacts import pairs_between, shortest_contact
 from ..simulation.folder import FILES
 from ..simulation.read import read_reference, read_run
@@ -74,7 +76,15 @@ class Report:
 
 
 def analyze(
-    folder, out=None, reference=None, model=None, teacher_frames=20, pairs=(), begin=0.0, tell=print, teacher=None
+    folder: FilePath,
+    out: FilePath | None = None,
+    reference: FilePath | None = None,
+    model: FilePath | None = None,
+    teacher_frames: int = 20,
+    pairs: Sequence[tuple[str, str]] = (),
+    begin: float = 0.0,
+    tell: Callable = print,
+    teacher: str | None = None,
 ) -> Report:
     """Analyse a run; what is missing is told and left out.
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from openmm import app, unit
 
 from ..errors import CGAAError
 from ..host.files import FORCEFIELD, STRUCTURE, check_outputs, write_bytes, writing
+from ..inputs.arguments import FilePath, Numbers
 from ..inputs.ranges import SEEDS, bounded
 from ..inputs.settings import Checked, from_mapping
 from ..inputs.yamlfile import read_yaml
@@ -94,7 +96,7 @@ def check_edges(box) -> list:
     return [float(edge) for edge in edges]
 
 
-def build(path, output=None, progress=None):
+def build(path: FilePath, output: FilePath | None = None, progress: Callable | None = None) -> Path:
     """Pack the box that a YAML file describes (see `BoxConfig`) and write it.
 
     Parameters
@@ -235,7 +237,15 @@ def pack(molecules, length, seed=1, tolerance=0.2, timeout=60):
     return topology, packed / ANGSTROM_PER_NM * unit.nanometer
 
 
-def relax(topology, positions, forcefield, temperature=300.0, picoseconds=10.0, seed=1, threads=1):
+def relax(
+    topology: app.Topology,
+    positions: Numbers,
+    forcefield: app.ForceField,
+    temperature: float = 300.0,
+    picoseconds: float = 10.0,
+    seed: int = 1,
+    threads: int = 1,
+) -> unit.Quantity:
     """Minimise, then run NVT dynamics with a classical force field on the CPU.
 
     Parameters

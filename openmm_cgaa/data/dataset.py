@@ -15,6 +15,7 @@ Arrays of 4 KiB or more are chunked by frames, shuffled, compressed by gzip, eac
 """
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ import numpy as np
 from ..errors import DatasetError
 from ..host.files import write_bytes
 from ..host.formats import DATA_SET
+from ..inputs.arguments import FilePath
 from . import hdf5
 from .frames import SPLITS, Frames, Trajectory, frame_key
 from .kinds import EQUILIBRIUM, KINDS
@@ -93,7 +95,7 @@ class Dataset:
             if frames.labelled and not (self.teacher and self.teacher.get("name")):
                 raise DatasetError(f"set {index}: labelled, but no teacher is named; give teacher={{'name': ...}}")
 
-    def __len__(self):
+    def __len__(self) -> int:
         return sum(len(frames) for frames in self.sets)
 
     @property
@@ -106,14 +108,19 @@ class Dataset:
         """Labelled grains, counted in every frame."""
         return sum(len(frames) * frames.num_grains for frames in self.sets if frames.labelled)
 
-    def keep(self, masks) -> "Dataset":
+    def keep(self, masks: Sequence[np.ndarray]) -> "Dataset":
         """The frames chosen by one mask (bool [frames]) for each set; sets and trajectories left empty are dropped."""
         sets = [frames.take(np.asarray(mask, bool)) for frames, mask in zip(self.sets, masks, strict=True) if any(mask)]
         used = np.unique(np.concatenate([frames.trajectory for frames in sets])) if sets else np.empty(0, int)
         sets = [replace(frames, trajectory=np.searchsorted(used, frames.trajectory)) for frames in sets]
         return replace(self, sets=sets, trajectories=[self.trajectories[index] for index in used])
 
-    def select(self, kinds=None, splits=None, trajectories=None) -> "Dataset":
+    def select(
+        self,
+        kinds: Iterable[str] | None = None,
+        splits: Iterable[str] | None = None,
+        trajectories: Iterable[str] | None = None,
+    ) -> "Dataset":
         """Frames of trajectories of these kinds, splits and names; None: of all.
 
         Parameters
@@ -144,7 +151,7 @@ class Dataset:
         return found if len(found) else self
 
     @classmethod
-    def merge(cls, datasets) -> "Dataset":
+    def merge(cls, datasets: Sequence["Dataset"]) -> "Dataset":
         """All frames of several data sets; sets of one topology become one.
 
         Raises
@@ -190,7 +197,7 @@ class Dataset:
         sets = [Frames.concatenate(members) for group in groups.values() for members in group]
         return cls(sets, trajectories, _joined_teacher(datasets), _joined_provenance(datasets))
 
-    def save(self, path, precision="double"):
+    def save(self, path: FilePath, precision: str = "double") -> None:
         """Write one HDF5 file; an existing file stays as it is until the new one is complete.
 
         Parameters
@@ -212,7 +219,7 @@ class Dataset:
         write_bytes(path, hdf5.write(header, self.sets, precision))
 
     @classmethod
-    def load(cls, path) -> "Dataset":
+    def load(cls, path: FilePath) -> "Dataset":
         """Read and check a file written by `save`.
 
         Raises

@@ -11,6 +11,7 @@ Which keys are labels, of which model and by which convention, is told in `conve
 import io
 import json
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import numpy as np
 
 from ..errors import CGAAError, DatasetError
 from ..host.files import write_bytes
+from ..inputs.arguments import FilePath
 from ..structures.bonding import bonds_by_distance, molecules
 from ..structures.structure import read_structure
 from ..structures.topologies import formula
@@ -34,7 +36,7 @@ OWN += ("residue", "residue_name", "residue_names")
 ISOLATED = ("isolatedatom", "isolated_atom")  # config_type of the zeros of other trainers: bare atoms, no ions
 
 
-def export_xyz(dataset: Dataset, path):
+def export_xyz(dataset: Dataset, path: FilePath) -> None:
     """Write all frames, set after set; energies in full, positions and forces with eight digits after the point.
 
     An existing file stays as it is until the new one is complete.
@@ -77,7 +79,14 @@ def _writable(value):
     return "_JSON " + json.dumps(value).replace("\\", "\\\\")  # of two backslashes ASE's reader leaves one
 
 
-def import_xyz(path, topologies=(), teacher=None, kind=None, split="", **labels) -> Dataset:
+def import_xyz(
+    path: FilePath,
+    topologies: Sequence[FilePath] = (),
+    teacher: str | None = None,
+    kind: str | None = None,
+    split: str = "",
+    **labels: str,
+) -> Dataset:
     """Read an extended XYZ file; its frames may be of any compositions, periodic or not.
 
     What was read by which convention, and what was not, stands in the data set's provenance: ``read``, ``not read`` and

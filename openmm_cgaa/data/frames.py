@@ -1,7 +1,9 @@
 """Frames of one topology, labelled or not, and the trajectories that they belong to."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import openmm
@@ -12,6 +14,9 @@ from ..mapping.grains import GrainMap
 from ..structures.density import density, mass
 from ..structures.topologies import symbol
 from .kinds import KINDS
+
+if TYPE_CHECKING:
+    import ase
 
 SPLITS = ("train", "validation", "test")  # "": not assigned
 # of each array its type and its shape after the frames
@@ -251,7 +256,7 @@ class Frames:
         self._set("residues", residues)
         self._set("bonds", bonds)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.positions)
 
     @property
@@ -290,7 +295,7 @@ class Frames:
         """Grains of this topology."""
         return GrainMap.from_arrays(self.elements, self.bonds, self.residues, names=self.residue_names)
 
-    def topology(self, index=None) -> app.Topology:
+    def topology(self, index: int | None = None) -> app.Topology:
         """The OpenMM Topology of these frames, with their bonds; atoms are called C1, C2, H3... in each residue.
 
         Parameters
@@ -324,12 +329,12 @@ class Frames:
             topology.setPeriodicBoxVectors([openmm.Vec3(*row) for row in self.cell[index]] * unit.angstrom)
         return topology
 
-    def take(self, indices) -> "Frames":
+    def take(self, indices: Any) -> "Frames":
         """Some of the frames: indices, a slice or a mask."""
         arrays = {name: getattr(self, name) for name in (*ARRAYS, *LABELS)}
         return replace(self, **{name: values[indices] for name, values in arrays.items() if values is not None})
 
-    def atoms(self, index):
+    def atoms(self, index: int) -> "ase.Atoms":
         """One frame as ase.Atoms, with its labels on a SinglePointCalculator (needs ASE)."""
         from ase import Atoms
         from ase.calculators.singlepoint import SinglePointCalculator
@@ -345,7 +350,7 @@ class Frames:
             atoms.calc = SinglePointCalculator(atoms, **labels)
         return atoms
 
-    def same_topology(self, other) -> bool:
+    def same_topology(self, other: "Frames") -> bool:
         """Whether frames of both could stand in one set."""
         return (
             self.periodic == other.periodic
@@ -357,7 +362,7 @@ class Frames:
         )
 
     @classmethod
-    def concatenate(cls, sets) -> "Frames":
+    def concatenate(cls, sets: Sequence["Frames"]) -> "Frames":
         """Frames of the same topology, one after another."""
         sets = list(sets)
         for other in sets[1:]:

@@ -1,5 +1,6 @@
 """Labels for frames: resumable, on one core, on many, or on a cluster."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,10 +9,12 @@ import numpy as np
 from ..data.dataset import Dataset, frame_key
 from ..errors import DatasetError, EngineError
 from ..host.files import DATA_SET, check_outputs
+from ..inputs.arguments import FilePath
 from ..inputs.ranges import PROCESSES, THREADS, Range
 from .assembly import refused_path, write_output
 from .attempt import Job
 from .parts import Label, LabelFolder
+from .teachers import Teacher
 from .workers import hired, run_here
 
 
@@ -26,7 +29,14 @@ class Progress(NamedTuple):
 
 
 def label(
-    frames_path, output_path, teacher, workers=1, threads=1, scheduler=None, settings=None, progress=None
+    frames_path: FilePath,
+    output_path: FilePath,
+    teacher: str | Teacher,
+    workers: int = 1,
+    threads: int = 1,
+    scheduler: str | None = None,
+    settings: dict | None = None,
+    progress: Callable | None = None,
 ) -> Dataset:
     """Label a file of frames with a teacher; killed at any moment it loses no more than the frames in work.
 

@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from ..data.dataset import Dataset, describe_teacher, same_teacher
 from ..errors import CGAADomainWarning, CGAAError
 from ..host.files import check_folder, owned, write_bytes
 from ..host.formats import ROUND
+from ..inputs.arguments import FilePath
 from ..inputs.ranges import PROCESSES, bounded
 from ..inputs.settings import Checked, completed, from_mapping
 from ..inputs.yamlfile import read_yaml
@@ -125,7 +127,7 @@ def choose(dataset, scores, budget) -> Dataset:
     return dataset.keep(masks)
 
 
-def improve(path, progress=print) -> dict:
+def improve(path: FilePath, progress: Callable = print) -> dict:
     """One round. Each step leaves a file in the output folder; what is there is not done again.
 
     Parameters

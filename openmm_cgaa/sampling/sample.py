@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import platform
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -16,13 +17,21 @@ from ..data.dataset import Dataset, Trajectory
 from ..errors import CGAAError
 from ..host import signals
 from ..host.files import owned
+from ..inputs.arguments import FilePath
 from ..inputs.settings import completed
 from .derived import Cut
 from .makers import make
 from .plan import load_plan
 
 
-def sample(path, output=None, workers=None, progress=None, model=None, splits=None) -> Path:
+def sample(
+    path: FilePath,
+    output: FilePath | None = None,
+    workers: int | None = None,
+    progress: Callable | None = None,
+    model: FilePath | None = None,
+    splits: Sequence[str] | None = None,
+) -> Path:
     """Make every trajectory of a plan that is not there yet, and join all into one data set.
 
     A trajectory is written to ``OUTPUT.parts/NAME.h5`` when it is finished; a later call with the same plan takes it

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from ..errors import CGAADomainWarning, ResumeWarning, SimulationError
 from ..host import signals
 from ..host.files import owned, write_bytes, writing
+from ..inputs.arguments import FilePath, Numbers
 from ..inputs.ranges import SEEDS, THREADS, bounded
 from ..inputs.settings import Checked
 from ..mapping.grains import GrainMap
@@ -81,7 +82,16 @@ class SimulationSettings(Checked):
         return round(1000.0 * picoseconds / self.timestep)
 
 
-def simulate(system, topology, positions, out, settings=None, resume=False, provenance=None, progress=True) -> bool:
+def simulate(
+    system: openmm.System,
+    topology: app.Topology,
+    positions: Numbers,
+    out: FilePath,
+    settings: SimulationSettings | None = None,
+    resume: bool = False,
+    provenance: dict | None = None,
+    progress: bool = True,
+) -> bool:
     """Run NVT dynamics and then, if asked for, NVE dynamics.
 
     The folder holds ``topology.cif`` (start, with bonds), ``trajectory.dcd`` (both parts, whole grains, never

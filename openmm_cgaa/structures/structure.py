@@ -3,6 +3,7 @@
 import io
 import re
 import warnings
+from collections.abc import Sequence
 from itertools import count, product
 from pathlib import Path
 from string import ascii_uppercase
@@ -13,6 +14,7 @@ from openmm import app, unit
 from ..errors import CGAAError, StructureWarning
 from ..host.files import write_bytes
 from ..inputs import arguments
+from ..inputs.arguments import FilePath, Numbers
 from . import lattice
 from .geometry import check_box, check_positions
 from .records import compare, pdb_records, pdbx_records
@@ -24,7 +26,7 @@ HYBRID_36 = re.compile(r"(?m)^(?:ATOM  |HETATM|CONECT)[ 0-9A-Za-z]{0,4}[G-Zg-z]"
 PLAIN = re.compile(r"[A-Za-z0-9][^\s\"]*")  # a name that the format holds without quotes
 
 
-def read_structure(path, templates=()) -> tuple:
+def read_structure(path: FilePath, templates: Sequence[FilePath] = ()) -> tuple[app.Topology, unit.Quantity]:
     """Topology and positions (Quantity, [atoms, 3]) of a PDB or PDBx/mmCIF file.
 
     Read by OpenMM, then held against the file. A `StructureWarning` says what is left out: further models, alternate
@@ -84,7 +86,7 @@ def read_structure(path, templates=()) -> tuple:
     return topology, structure.getPositions(asNumpy=True)
 
 
-def write_structure(path, topology, positions, box=None):
+def write_structure(path: FilePath, topology: app.Topology, positions: Numbers, box: Numbers | None = None) -> None:
     """PDBx/mmCIF with bonds; an existing file stays as it was until the new one is complete.
 
     The format names bonded atoms by chain, residue number and atom name. Where these repeat, new ones are written. The

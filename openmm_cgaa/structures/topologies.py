@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+from openmm import app
+
 from ..errors import GrainError
 from ..inputs import arguments
 
@@ -24,7 +26,7 @@ def bonds_of_ions(topology) -> list:
     return [bond for bond in topology.bonds() if single(bond[0]) or single(bond[1])]
 
 
-def add_bonds(topology, templates) -> None:
+def add_bonds(topology: app.Topology, templates: app.Topology | dict) -> None:
     """Give an OpenMM Topology, in place, the bonds of residues that have none.
 
     Parameters

@@ -1,5 +1,6 @@
 """All errors of a model on labelled frames, straight through the network."""
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
@@ -13,6 +14,7 @@ from ..data.kinds import EQUILIBRIUM
 from ..errors import CGAAError, DatasetError
 from ..host.files import FIGURE, check_output
 from ..host.torchstate import working
+from ..inputs.arguments import FilePath
 from ..mapping.grains import GrainType
 from ..mapping.sums import grain_sums
 from ..model.file import load_model
@@ -40,7 +42,13 @@ def predict(network, frames: LabelledFrames, batch_grains: int = BATCH_GRAINS) -
 
 
 @working()
-def evaluate(model, paths, split: str = "all", kinds=None, figure=None) -> dict:
+def evaluate(
+    model: FilePath,
+    paths: FilePath | Sequence[FilePath],
+    split: str = "all",
+    kinds: Sequence[str] | None = None,
+    figure: FilePath | None = None,
+) -> dict:
     """Errors of a model file on the frames of a split.
 
     Parameters

@@ -18,6 +18,7 @@ from ..errors import CGAAError
 from ..host import signals
 from ..host.files import MODEL, check_folder, check_output, owned, writing
 from ..host.torchstate import threads, working
+from ..inputs.arguments import FilePath
 from ..inputs.settings import completed
 from ..mapping.grains import GrainType
 from ..model.file import load_model, model_bytes, read_metadata, save_model
@@ -41,7 +42,7 @@ from .progress import StepBar
 from .selection import choose_frames
 
 
-def train(config, restart=False) -> Path:
+def train(config: FilePath | TrainingConfig, restart: bool = False) -> Path:
     """Train, or go on from the last checkpoint of the same configuration, and write the best weights as a model file.
 
     Parameters
