@@ -93,7 +93,7 @@ class Binding:
         Matched to the model's types.
     periodic : bool
     part : Part or int
-        0 the total, 1 the intra-grain term, 2 the rest.
+        A `Part`.
     """
 
     def __init__(self, model: LoadedModel, grain_map: GrainMap, periodic: bool, part: int = Part.TOTAL):

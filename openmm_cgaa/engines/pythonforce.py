@@ -47,7 +47,7 @@ class Computation:
 
 
 def make_forces(model: LoadedModel, place: Placement, part: int) -> list:
-    """One PythonForce for a part of a model (0 the total); a geometry that is given settles equivalent atoms now."""
+    """One PythonForce for a `Part` of a model; a geometry that is given settles equivalent atoms now."""
     binding = Binding(model, place.settled(model), place.periodic, part)
     force = openmm.PythonForce(Computation(binding), {}, place.particles)
     force.setUsesPeriodicBoundaryConditions(place.periodic)

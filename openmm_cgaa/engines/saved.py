@@ -78,7 +78,9 @@ def plain(binding: "Binding") -> dict:
     """A `Binding` as plain data, with the model's bytes, so that it stands by itself."""
     model = binding.model
     options = {"precision": model.precision, "device": model.device.type, "fused": model.fused}
-    return _plain_data(model.data, options | {"periodic": binding.periodic, "part": binding.part}, binding.grain_map)
+    return _plain_data(
+        model.data, options | {"periodic": binding.periodic, "part": int(binding.part)}, binding.grain_map
+    )
 
 
 def plain_of_0_1_0(state: dict) -> dict:

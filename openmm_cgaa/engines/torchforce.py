@@ -62,7 +62,7 @@ class FreeModule(Scattered):
 
 
 def make_forces(model: LoadedModel, place: Placement, part: int, use_cuda_graphs: bool) -> list:
-    """A TorchForce for a part of a model (0 the total), and a `Guard` beside it for a model without an energy.
+    """A TorchForce for a `Part` of a model, and a `Guard` beside it for a model without an energy.
 
     Raises
     ------

@@ -186,7 +186,7 @@ class FusedEvaluation:
 
 
 def fused_evaluation(
-    network: nn.Module, layout: Layout, cutoffs: Tuple[float, float], dtype: torch.dtype, check: GeometryCheck
+    network: Network, layout: Layout, cutoffs: Tuple[float, float], dtype: torch.dtype, check: GeometryCheck
 ) -> Optional[FusedEvaluation]:
     """The fused form of a network on a CPU, or None where there is none: the one place that decides.
 

@@ -11,14 +11,13 @@ from typing import NoReturn
 
 import safetensors.torch
 from safetensors import SafetensorError
-from torch import nn
 
 from ..errors import CGAAError, ModelFileError
 from ..host import formats
 from ..host.files import write_bytes
 from ..host.torchstate import building
 from ..inputs.arguments import FilePath
-from ..nn import build_network, complete_config
+from ..nn import Network, build_network, complete_config
 from .schema import UNITS, check_metadata, check_tensors
 
 HEADER = "openmm_cgaa"
@@ -54,7 +53,7 @@ def find_model(model: FilePath) -> Path:
     )
 
 
-def save_model(path: FilePath, network: nn.Module, metadata: dict, half: bool = False) -> None:
+def save_model(path: FilePath, network: Network, metadata: dict, half: bool = False) -> None:
     """Write a network to one file; an existing file is replaced only once the new one is complete.
 
     Parameters
