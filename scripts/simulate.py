@@ -10,7 +10,7 @@ from openmm.app import DCDReporter, Simulation, StateDataReporter
 
 from openmm_cgaa import CGAAPotential, read_structure, write_structure
 
-structure_file, model = sys.argv[1:3]  # bonds must be in the file, as `systems/ec_emc/build.py` writes them
+structure_file, model = sys.argv[1:3]  # bonds must be in the file, as `openmm-cgaa build` writes them
 steps = int(sys.argv[3]) if len(sys.argv) > 3 else 10_000
 
 topology, positions = read_structure(structure_file)

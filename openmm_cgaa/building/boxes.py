@@ -40,6 +40,11 @@ class BoxConfig(Checked):
         Edges in Å, in place of the density.
     output : str
         PDBx/mmCIF with bonds and residue names.
+    relax : list of str, optional
+        OpenMM force field files, which take the strain out of the packed box (see `relax`); it is left as it is packed
+        without them.
+    temperature, picoseconds : float
+        K and ps, of the relaxation.
     seed : int
     tolerance : float
         Least distance between atoms of different molecules, Å.
@@ -55,6 +60,9 @@ class BoxConfig(Checked):
     density: float | None = bounded(None, *DENSITIES)
     box: float | list[float] | None = bounded(None, *EDGES)
     output: str = "box.cif"
+    relax: list[str] | None = None
+    temperature: float = bounded(300.0, 1.0, 1e4, "K")
+    picoseconds: float = bounded(10.0, 0.0, 1e6, "ps")
     seed: int = bounded(1, *SEEDS)
     tolerance: float = bounded(2.0, 0.1, 10.0, "Å")
     timeout: float = bounded(60.0, 0.1, 1e6, "s")
@@ -121,7 +129,8 @@ def build(path: FilePath, output: FilePath | None = None, progress: Callable | N
     output = Path(output) if output else folder / config.output
     if output.suffix.lower() not in (".cif", ".mmcif", ".pdbx"):
         raise CGAAError(f"{output}: the box is written as PDBx/mmCIF, which keeps all bonds; let its name end on .cif")
-    inputs = [path, *(folder / molecule.structure for molecule in config.molecules if molecule.structure)]
+    named = [molecule.structure for molecule in config.molecules if molecule.structure] + (config.relax or [])
+    inputs = [path, *(folder / name for name in named)]
     forcefield = folder / config.forcefield if config.forcefield else None
     check_outputs([(output, STRUCTURE), (forcefield, FORCEFIELD)], inputs)
     molecules = [(*molecule.load(folder), molecule.count) for molecule in config.molecules]
@@ -130,7 +139,10 @@ def build(path: FilePath, output: FilePath | None = None, progress: Callable | N
     else:
         edges = np.array(config.box) / ANGSTROM_PER_NM
     text = _generic_forcefield(config) if forcefield else None  # may refuse
+    classical = read_forcefield([folder / name for name in config.relax]) if config.relax else None
     topology, positions = pack(molecules, edges, config.seed, config.tolerance / ANGSTROM_PER_NM, config.timeout)
+    if classical:
+        positions = relax(topology, positions, classical, config.temperature, config.picoseconds, config.seed)
     write_structure(output, topology, positions.value_in_unit(unit.nanometer))
     size = " x ".join(f"{ANGSTROM_PER_NM * edge:.3f}" for edge in edges) + " Å"
     reached = density(mass_of(molecules), np.diag(ANGSTROM_PER_NM * edges))
@@ -279,11 +291,37 @@ def relax(
     return simulation.context.getState(positions=True).getPositions(asNumpy=True)
 
 
+def read_forcefield(files):
+    """The ``openmm.app.ForceField`` of some files.
+
+    Raises
+    ------
+    CGAAError
+        A file is missing, or no force field.
+    """
+    for path in files:
+        if not Path(path).is_file():
+            raise CGAAError(f"{path}: no such force field; expected OpenMM's XML")
+    try:
+        return app.ForceField(*map(str, files))
+    except Exception as error:  # OpenMM's reader raises all kinds
+        raise CGAAError(f"{', '.join(map(str, files))}: no OpenMM force field ({error})") from error
+
+
 def classical_system(topology, forcefield):
-    """System of a classical force field with PME, whose cutoff fits into the box; no constraints."""
+    """System of a classical force field with PME, whose cutoff fits into the box; no constraints.
+
+    Raises
+    ------
+    CGAAError
+        The force field does not know a molecule.
+    """
     shortest = min(np.diag(topology.getPeriodicBoxVectors().value_in_unit(unit.nanometer)))
     cutoff = min(1.0, 0.45 * shortest)
-    return forcefield.createSystem(topology, nonbondedMethod=app.PME, nonbondedCutoff=cutoff, constraints=None)
+    try:
+        return forcefield.createSystem(topology, nonbondedMethod=app.PME, nonbondedCutoff=cutoff, constraints=None)
+    except ValueError as error:
+        raise CGAAError(f"the force field cannot be used for these molecules: {error}") from error
 
 
 def append_molecule(topology, chain, molecule):

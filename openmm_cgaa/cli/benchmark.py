@@ -10,7 +10,7 @@ from ..inputs.ranges import THREADS, Range
 from ..structures.structure import read_structure
 from .options import add_number
 
-# the test box of paper 001 (docs/papers.md) without its one LiPF6: python systems/ec_emc/build.py --picoseconds 1
+# the test box of paper 001 (docs/papers.md) without its one LiPF6, relaxed for 1 ps as by systems/ec_emc/box.yaml
 SOLVENT = Path(__file__).parents[1] / "models/ec-emc.cif"
 
 

@@ -7,9 +7,9 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from openmm import app, unit
+from openmm import unit
 
-from ..building.boxes import build, classical_system, relax
+from ..building.boxes import build, classical_system, read_forcefield, relax
 from ..errors import CGAADomainWarning, CGAAError
 from ..host import signals
 from ..host.files import owned, write_bytes
@@ -47,7 +47,7 @@ class Workplace:
 
     @cached_property
     def forcefield(self):
-        return app.ForceField(*(str(self.system.path(name)) for name in self.system.forcefield))
+        return read_forcefield([self.system.path(name) for name in self.system.forcefield])
 
     @cached_property
     def teacher(self):

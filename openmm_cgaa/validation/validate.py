@@ -66,6 +66,8 @@ def validate(path, rows=(), runs=(), short=False, models=None, out=None, threads
         place, failed = Workplace(system, out, models, short, threads), []
         for name in dict.fromkeys([system.model, *system.models]):
             place.potential(name)  # what cannot be loaded is told before hours are spent
+        if system.forcefield:
+            _ = place.forcefield
         with owned(place.folder, wait=True):
             pass  # nor where nothing can be written
         for name in runs:

@@ -1,8 +1,10 @@
 """Molecules from SMILES and files, and the boxes that are packed from them."""
 
 import re
+from pathlib import Path
 
 import numpy as np
+import openmm
 import pytest
 from openmm import app, unit
 
@@ -13,6 +15,7 @@ from openmm_cgaa.errors import CGAAError
 from openmm_cgaa.mapping.grains import GrainMap
 from openmm_cgaa.structures.structure import read_structure, write_structure
 
+EC_EMC = Path(__file__).parents[2] / "systems/ec_emc"
 EC = '{name: EC, smiles: "O=C1OCCO1", count: 2}'
 ION = '{name: LI, smiles: "[Li+]", count: 1}'
 
@@ -124,3 +127,26 @@ def test_bad_descriptions(tmp_path, text, message):
 def test_missing_description(tmp_path, capsys):
     assert main(["build", str(tmp_path / "none.yaml")]) == 2
     assert "none.yaml" in capsys.readouterr().err
+
+
+def test_a_relaxed_box_has_less_strain(tmp_path):
+    """By the energies that OpenMM's reference platform gives."""
+    field = app.ForceField(str(EC_EMC / "forcefield.xml"))
+    text = f"molecules:\n  - {{name: EC, structure: {EC_EMC}/EC.pdb, count: 4}}\ndensity: 0.6\npicoseconds: 0.1\n"
+    energies = []
+    for relax in ("", f"relax: [{EC_EMC}/forcefield.xml]\n"):
+        topology, positions = read_structure(build(written(tmp_path, text + relax), tmp_path / "box.cif"))
+        system = field.createSystem(topology, nonbondedMethod=app.PME, nonbondedCutoff=0.3 * unit.nanometer)
+        context = openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference"))
+        context.setPositions(positions)
+        energies.append(context.getState(energy=True).getPotentialEnergy()._value)
+    assert energies[1] < energies[0] - 10.0
+
+
+def test_a_force_field_that_cannot_relax_is_named(tmp_path):
+    text = f"molecules: [{ION}]\nbox: 12\nrelax: [field.xml]\n"
+    assert "field.xml: no such force field" in refused(tmp_path, text)
+    (tmp_path / "field.cif").write_text("<ForceField")
+    assert "field.cif: no OpenMM force field" in refused(tmp_path, text.replace("field.xml", "field.cif"))
+    text = text.replace("field.xml", str(EC_EMC / "forcefield.xml"))
+    assert "cannot be used for these molecules: No template found for residue" in refused(tmp_path, text)

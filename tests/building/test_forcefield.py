@@ -16,6 +16,7 @@ from openmm_cgaa.building.molecules import from_smiles, single
 from openmm_cgaa.errors import CGAAError
 
 FOLDER = Path(__file__).parents[2] / "systems" / "ec_emc"
+RECORDS = Path(__file__).parents[2] / "records" / "ec_emc"
 
 
 def system_of(parameters, name="MOL"):
@@ -38,7 +39,7 @@ def distances(x):
 
 def test_shipped_force_field_is_what_comes_out(monkeypatch):
     """All but the teacher's minimum, which stands in the PDB files to three digits."""
-    molecules, parameters = json.loads((FOLDER / "molecules.json").read_text()), []
+    molecules, parameters = json.loads((RECORDS / "molecules.json").read_text()), []
     for name, smiles, free in (("EC", "O=C1OCCO1", [(3, 4)]), ("EMC", "CCOC(=O)OC", [])):
         x = app.PDBFile(str(FOLDER / f"{name}.pdb")).getPositions(asNumpy=True).value_in_unit(unit.angstrom)
         monkeypatch.setattr(forcefield, "minimum", lambda *_, x=x: x)

@@ -20,7 +20,8 @@ from openmm_cgaa.training.labelled import LabelledFrames, common_types
 
 pytest.importorskip("lightning")
 SYSTEM = Path(__file__).parents[2] / "systems" / "ec_emc_lipf6"
-sys.path.insert(0, str(SYSTEM))
+RECORDS = Path(__file__).parents[2] / "records" / "ec_emc_lipf6"
+sys.path.insert(0, str(RECORDS))
 import ablation_report  # noqa: E402 - scripts of their folder, not of the package
 import ablations  # noqa: E402
 import delta  # noqa: E402

@@ -1,4 +1,4 @@
-"""Make the electrolyte's data anew: ``python systems/ec_emc_lipf6/make_data.py [--workers N] [--threads N]``.
+"""Make the electrolyte's data anew: ``python records/ec_emc_lipf6/make_data.py [--workers N] [--threads N]``.
 
 Some hours on two cores; killed at any moment it goes on where it was. Of each plan (``sample_*.yaml``) the folder
 ``runs`` holds the sampled frames (``liquids.h5``) and the labelled ones (``liquids-labelled.h5``), and from these come
@@ -14,7 +14,7 @@ import numpy as np
 from openmm_cgaa.cli import main as command
 from openmm_cgaa.data import Dataset
 
-HERE = Path(__file__).parent
+SYSTEM = Path(__file__).parents[2] / "systems" / "ec_emc_lipf6"
 PLANS = ("liquids", "pairs", "cuts", "turned", "strained")  # the cuts are made from the liquids
 SPACE = {"cuts": ["cluster", "dynamics"]}  # volume scans stay in `runs`, for want of space
 
@@ -26,8 +26,8 @@ def main():
     parser.add_argument("--threads", default="1", help="threads of each when labelling (default: 1)")
     args = parser.parse_args()
     for name in PLANS:
-        frames, labelled = (str(HERE / "runs" / f"{name}{what}.h5") for what in ("", "-labelled"))
-        plan = str(HERE / f"sample_{name}.yaml")
+        frames, labelled = (str(SYSTEM / "runs" / f"{name}{what}.h5") for what in ("", "-labelled"))
+        plan = str(SYSTEM / f"sample_{name}.yaml")
         options = ["--teacher", args.teacher, "--workers", args.workers, "--threads", args.threads]
         status = command(["sample", plan, "--output", frames, "--workers", args.workers])
         status = status or command(["label", frames, labelled, *options])
@@ -43,7 +43,7 @@ def keep(dataset, name):
         parts = with_and_without_ions(part) if name == "pairs" else {target: part}
         for file, part in parts.items():
             if len(part):
-                path = HERE / "data" / f"{file}.h5"
+                path = SYSTEM / "data" / f"{file}.h5"
                 part.save(path, precision="single")
                 print(f"{path}: {len(part)} frames, {part.num_grains} grains, {path.stat().st_size / 1e6:.2f} MB")
 

@@ -1,4 +1,4 @@
-"""What labelled grains buy: ``python systems/ec_emc_lipf6/learning_curve.py [--points NAME ...] [--threads N]``.
+"""What labelled grains buy: ``python records/ec_emc_lipf6/learning_curve.py [--points NAME ...] [--threads N]``.
 
 Trains the same network for the same number of steps on more and more of the liquids, on clusters, on pairs and on
 mixtures, and holds each against the validation liquids. Results go into learning_curve.json, point by point; what
@@ -15,6 +15,7 @@ from openmm_cgaa.training.config import load_config
 from openmm_cgaa.training.train import train
 
 HERE = Path(__file__).parent
+SYSTEM = HERE.parents[1] / "systems" / "ec_emc_lipf6"
 RESULTS = HERE / "learning_curve.json"
 STEPS = 12000
 PATHS = ("data/liquids.h5", "data/pairs.h5", "data/ion_pairs.h5", "data/cuts.h5")
@@ -48,7 +49,7 @@ def measure(name, threads):
     changes += [f"max_steps={STEPS}", "batch_grains=72", "validate_every=500", "compile=true"]
     changes += [f"threads={threads}", f"name={name}", f"output=runs/curve/{name}"]
     changes += ["loss.stress=0"] if list(POINTS[name]) == ["cluster"] else []  # they have none
-    model = train(load_config(HERE / "train_curve.yaml", [change.replace("'", '"') for change in changes]))
+    model = train(load_config(SYSTEM / "train_curve.yaml", [change.replace("'", '"') for change in changes]))
     metadata = load_model(model)[1]
     errors = {key: value for key, value in metadata["errors"].items() if key != "split"}
     row = {"grains": metadata["provenance"]["grains"]["train"], "steps": STEPS, **errors}
@@ -89,7 +90,7 @@ def main():
         for name in args.points:
             if name not in results():
                 measure(name, args.threads)
-    plot(results(), args.plot or HERE / "runs" / "learning_curve.png")
+    plot(results(), args.plot or SYSTEM / "runs" / "learning_curve.png")
 
 
 if __name__ == "__main__":

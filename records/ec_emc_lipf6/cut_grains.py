@@ -1,4 +1,4 @@
-"""Smaller grains: ``python systems/ec_emc_lipf6/cut_grains.py IN.h5 OUT.h5 --pieces 2|3``.
+"""Smaller grains: ``python records/ec_emc_lipf6/cut_grains.py IN.h5 OUT.h5 --pieces 2|3``.
 
 The same labelled frames with each EMC cut at the bonds of its C(=O) to the other oxygens: CH3-O-C(=O) | O-CH2-CH3, or
 CH3-O | C(=O) | O-CH2-CH3. A cut between CH2 and O would be milder. But the piece that is left with all three oxygens

@@ -1,4 +1,4 @@
-"""Write forcefield.xml, EC.pdb and EMC.pdb: ``python systems/ec_emc/make_forcefield.py [FOLDER]``.
+"""Write forcefield.xml, EC.pdb and EMC.pdb: ``python records/ec_emc/make_forcefield.py [FOLDER]``.
 
 Needs the extras ``build`` (RDKit) and ``teacher`` (SevenNet-0). Every number comes out of `reference.forcefield`.
 """
@@ -16,12 +16,13 @@ from openmm_cgaa.host.files import write_bytes
 from openmm_cgaa.labelling.teachers import sevennet_0_d3
 
 HERE = Path(__file__).parent
+SYSTEM = HERE.parents[1] / "systems" / "ec_emc"
 SMILES = {"EC": "O=C1OCCO1", "EMC": "CCOC(=O)OC"}  # RDKit's atom order is that of molecules.json
 FREE_BONDS = {"EC": [(3, 4)]}  # about its C-C bond MMFF94 puckers the ring, which is flat in SevenNet-0; see README.md
 
 
 def main():
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else SYSTEM
     molecules = json.loads((HERE / "molecules.json").read_text())
     teacher = sevennet_0_d3(dispersion=False, device="cpu")
     parameters = []

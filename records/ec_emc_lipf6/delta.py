@@ -1,4 +1,4 @@
-"""Labels less a classical force field: ``python systems/ec_emc_lipf6/delta.py IN.h5 OUT.h5``.
+"""Labels less a classical force field: ``python records/ec_emc_lipf6/delta.py IN.h5 OUT.h5``.
 
 What a network has to learn that is added to fixed charges with their long range: energies, forces and stress of the
 teacher minus those of `../ec_emc/forcefield.xml` with `ions.xml`. Nothing is shifted: the zero of a molecule's energy

@@ -1,4 +1,4 @@
-"""What each part of the model is worth: ``python systems/ec_emc_lipf6/ablations.py [ROW ...] [--threads N]``.
+"""What each part of the model is worth: ``python records/ec_emc_lipf6/ablations.py [ROW ...] [--threads N]``.
 
 Trains each row for the same number of steps on the same frames and holds it against the validation liquids. Results go
 into ablations.json, row by row; what stands there (of the same changes and steps) is not trained again, so rows may run
@@ -36,17 +36,18 @@ from openmm_cgaa.training.train import train
 from openmm_cgaa.units import ANGSTROM_PER_NM
 
 HERE = Path(__file__).parent
+SYSTEM = HERE.parents[1] / "systems" / "ec_emc_lipf6"
 RESULTS = HERE / "ablations.json"
 TIMINGS = HERE / "ablations_timings.json"
 FRONT = HERE / "front.json"
-OUTPUT = HERE / "runs" / "ablations"
+OUTPUT = SYSTEM / "runs" / "ablations"
 CONSERVING, PUBLISHED = "train_conserving.yaml", "train_published.yaml"
 STEPS = 6000
 STEPS_OF = {CONSERVING: STEPS, PUBLISHED: STEPS // 2}  # the published network cannot be compiled
 TRIAL = 20
 CLASSICAL = "classical force field"
 FORM, DATA, TRAINING, PAPER = "The form", "The data", "Loss and optimiser", "The network of paper 001"
-PATHS = yaml.safe_load((HERE / CONSERVING).read_text())["data"]["paths"]
+PATHS = yaml.safe_load((SYSTEM / CONSERVING).read_text())["data"]["paths"]
 # what may be done to the frames of a row before it trains on them
 CHANGED = {"cut-2": partial(cut, pieces=2), "cut-3": partial(cut, pieces=3), "delta": less_classical}
 
@@ -162,7 +163,7 @@ def measure(name, threads=1, trial=False, restart=False) -> dict:
     steps = TRIAL if trial else row.steps
     budget = [f"max_steps={steps}", f"validate_every={min(500, steps)}"] + ["compile=false"] * trial
     places = [f"threads={threads}", f"name={name}", f"output={json.dumps(str(output))}"]
-    config = load_config(HERE / row.base, [*row.changes, *budget, *places])
+    config = load_config(SYSTEM / row.base, [*row.changes, *budget, *places])
     told = None
     if row.frames:
         told = choose_frames(config.data, config.seed)
@@ -271,8 +272,8 @@ def time_rows(threads):
     from openmm_cgaa.structures.structure import read_structure
 
     torch.set_num_threads(threads)
-    peer = app.ForceField(str(HERE.parent / "ec_emc" / "forcefield.xml"), str(HERE / "ions.xml"))
-    topology, packed = read_structure(build(HERE / "build.yaml"))
+    peer = app.ForceField(str(SYSTEM.parent / "ec_emc" / "forcefield.xml"), str(SYSTEM / "ions.xml"))
+    topology, packed = read_structure(build(SYSTEM / "build.yaml"))
     positions = relax(topology, packed, peer, threads=threads)
     timings = {CLASSICAL: benchmark.time_classical(peer, topology, positions, threads).ms}
 
@@ -281,7 +282,7 @@ def time_rows(threads):
 
     for point in front():
         if point["kind"] == "bundled":
-            own = HERE / "models" / f"{point['label']}.safetensors"
+            own = SYSTEM / "models" / f"{point['label']}.safetensors"
             potential = CGAAPotential(own if own.is_file() else point["label"])
             timings[point["label"]] = time_one(potential, topology, positions)
     for name in [name for name, row in ROWS.items() if row.group in (FORM, PAPER) and model_of(name).is_file()]:

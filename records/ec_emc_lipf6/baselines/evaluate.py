@@ -1,4 +1,4 @@
-"""Errors of any potential by our own measures: ``python systems/ec_emc_lipf6/baselines/evaluate.py MODEL``.
+"""Errors of any potential by our own measures: ``python records/ec_emc_lipf6/baselines/evaluate.py MODEL``.
 
 MODEL is one of
 
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import openmm
-from export import DATA, FILES, HERE
+from export import DATA, FILES, SYSTEM
 from openmm import unit
 
 from openmm_cgaa.analysis.deviations import bootstrap_intervals, energy_errors, force_sums, pooled
@@ -31,7 +31,7 @@ from openmm_cgaa.simulation.benchmark import time_calculator
 from openmm_cgaa.units import ANGSTROM_PER_NM, GPA_PER_EV_PER_ANGSTROM3
 
 CLASSICAL = "classical"
-FORCEFIELD = [str(HERE.parents[1] / "ec_emc" / "forcefield.xml"), str(HERE.parent / "ions.xml")]
+FORCEFIELD = [str(SYSTEM.parent / "ec_emc" / "forcefield.xml"), str(SYSTEM / "ions.xml")]
 TIMED_ATOMS = 983  # the cell of paper 001 (docs/papers.md)
 
 

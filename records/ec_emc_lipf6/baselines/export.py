@@ -1,4 +1,4 @@
-"""The liquids for other trainers: ``python systems/ec_emc_lipf6/baselines/export.py [--test]``.
+"""The liquids for other trainers: ``python records/ec_emc_lipf6/baselines/export.py [--test]``.
 
 Writes train.extxyz and validation.extxyz, with ``--test`` test.extxyz too, into ``../runs/baselines``. Energies are the
 teacher's totals, nothing subtracted; the energies of the elements that fit the training frames best are printed, for
@@ -14,9 +14,9 @@ from openmm_cgaa.data import Dataset
 from openmm_cgaa.data.extxyz import export_xyz
 from openmm_cgaa.errors import CGAAError
 
-HERE = Path(__file__).parent
-DATA = HERE.parent / "data"
-RUNS = HERE.parent / "runs" / "baselines"
+SYSTEM = Path(__file__).parents[3] / "systems" / "ec_emc_lipf6"
+DATA = SYSTEM / "data"
+RUNS = SYSTEM / "runs" / "baselines"
 FILES = {"train": "liquids.h5", "validation": "liquids.h5", "test": "liquids_test.h5"}
 
 

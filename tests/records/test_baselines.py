@@ -19,7 +19,8 @@ from openmm_cgaa.training.evaluation import evaluate as evaluate_network
 from openmm_cgaa.units import GPA_PER_EV_PER_ANGSTROM3
 
 SYSTEM = Path(__file__).parents[2] / "systems" / "ec_emc_lipf6"
-sys.path.insert(0, str(SYSTEM / "baselines"))
+BASELINES = Path(__file__).parents[2] / "records" / "ec_emc_lipf6" / "baselines"
+sys.path.insert(0, str(BASELINES))
 import evaluate as script  # noqa: E402 - scripts of their folder, not of the package
 from export import element_energies, export  # noqa: E402
 
@@ -83,7 +84,7 @@ def test_energies_of_elements_add_up():
 
 
 def test_nequip_begins_with_the_energies_of_the_training_frames(liquids):
-    config = yaml.safe_load((SYSTEM / "baselines" / "nequip.yaml").read_text())
+    config = yaml.safe_load((BASELINES / "nequip.yaml").read_text())
     shifts = config["training_module"]["model"]["per_type_energy_shifts"]
     assert config["elements"] == list(shifts)
     assert shifts == pytest.approx(element_energies(liquids.select("liquid", "train")), abs=1e-3)

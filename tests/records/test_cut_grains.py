@@ -15,7 +15,8 @@ from openmm_cgaa.structures.topologies import formula
 from openmm_cgaa.training.labelled import common_types
 
 SYSTEM = Path(__file__).parents[2] / "systems" / "ec_emc_lipf6"
-sys.path.insert(0, str(SYSTEM))
+RECORDS = Path(__file__).parents[2] / "records" / "ec_emc_lipf6"
+sys.path.insert(0, str(RECORDS))
 from cut_grains import cut  # noqa: E402 - a script of its folder, not of the package
 
 FORMULAS = {2: {"MOCO": "C2H3O2", "OET": "C2H5O"}, 3: {"MEO": "CH3O", "CO": "CO", "OET": "C2H5O"}}
@@ -137,7 +138,7 @@ def test_what_cannot_be_cut_is_said(whole, pieced):
 
 def test_the_script(tmp_path):
     out = tmp_path / "cut.h5"
-    command = [sys.executable, SYSTEM / "cut_grains.py"]
+    command = [sys.executable, RECORDS / "cut_grains.py"]
     done = subprocess.run(
         [*command, SYSTEM / "data" / "pairs.h5", out, "--pieces", "3"], capture_output=True, text=True
     )
