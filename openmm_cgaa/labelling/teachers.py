@@ -160,7 +160,7 @@ def sevennet_0_d3(dispersion=True, device="auto", fast=True):
     device : str
         Where SevenNet-0 computes; D3 always computes on the CPU.
     fast : bool
-        On a CPU, convolve in one pass (`convolution.speed_up`): the same numbers sooner.
+        On a CPU, convolve in one pass (`sevennet_cpu.speed_up`): the same numbers sooner.
 
     Returns
     -------

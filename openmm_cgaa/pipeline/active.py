@@ -1,32 +1,27 @@
 """One round of active learning: students sample, the frames that they disagree about are labelled and learned."""
 
 import json
-import warnings
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from ..data.dataset import Dataset, describe_teacher, same_teacher
-from ..errors import CGAADomainWarning, CGAAError
+from ..errors import CGAAError
 from ..host.files import check_folder, owned, write_bytes
 from ..host.formats import ROUND
-from ..inputs.arguments import FilePath
 from ..inputs.ranges import PROCESSES, bounded
 from ..inputs.settings import Checked, completed, from_mapping
 from ..inputs.yamlfile import read_yaml
 from ..labelling.label import label
 from ..labelling.teachers import load_teacher
-from ..mapping.sums import grain_sums
-from ..potential import CGAAPotential
 from ..sampling.derived import Cut
 from ..sampling.plan import load_plan
 from ..sampling.sample import sample
 from ..training.config import TrainingConfig, load_config
 from ..training.evaluation import evaluate
 from ..training.train import train
-from ..units import ANGSTROM_PER_NM, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
+from .disagreement import choose, correlation, deviations
 
 RECORD = "round.json"
 FILES = ("before.h5", "chosen.h5", "own_before.h5", "improved", "after.h5", "own_after.h5", "report.json")
@@ -74,60 +69,7 @@ class Round(Checked):
             raise CGAAError(f"members is {self.members}; a committee has at least three, or its spread says little")
 
 
-def deviations(models, dataset, progress=None) -> list:
-    """How much a committee disagrees about the net force on each grain.
-
-    Parameters
-    ----------
-    models : list of path
-        Model files that know all grains of the data set.
-    dataset : Dataset
-        Labelled or not.
-    progress : callable, optional
-        Called after each model with the number of models done.
-
-    Returns
-    -------
-    list of arrays [frames, grains], eV/Å
-        One for each set: root mean square over the committee of the distance of the net force from its mean. The
-        largest over atoms instead of grains is the measure of Zhang et al., Phys. Rev. Mater. 3, 023804 (2019), eq. 4;
-        over the atoms of a molecule the stiff bonds would drown what is left to learn.
-    """
-    answers = []
-    for number, model in enumerate(models, 1):
-        potential = CGAAPotential(model)
-        answers.append([_net_forces(potential, frames) for frames in dataset.sets])
-        if progress:
-            progress(number)
-    return [_spread(np.stack(of_one_set)) for of_one_set in zip(*answers)]
-
-
-def choose(dataset, scores, budget) -> Dataset:
-    """The frames of the highest scores, as many as the budget of grains allows.
-
-    No trajectory gives more than its share twice over, so that one bad box does not take everything.
-
-    Parameters
-    ----------
-    dataset : Dataset
-    scores : list of arrays [frames]
-        One for each set.
-    budget : int
-        Grains.
-    """
-    rows = sorted((-score, s, f) for s, values in enumerate(scores) for f, score in enumerate(values))
-    share = 2 * budget / len(dataset.trajectories)
-    masks, taken, total = [np.zeros(len(values), bool) for values in scores], {}, 0
-    for _, s, f in rows:
-        size, origin = dataset.sets[s].num_grains, int(dataset.sets[s].trajectory[f])
-        if total + size <= budget and taken.get(origin, 0) + size <= max(share, size):
-            masks[s][f] = True
-            taken[origin] = taken.get(origin, 0) + size
-            total += size
-    return dataset.keep(masks)
-
-
-def improve(path: FilePath, progress: Callable = print) -> dict:
+def improve(path, progress=print) -> dict:
     """One round. Each step leaves a file in the output folder; what is there is not done again.
 
     Parameters
@@ -203,7 +145,7 @@ def _go_on(plan, config, folder, out, progress):
         "same": evaluate(new, out / "own_before.h5"),
         "others": [evaluate(student, out / "own_before.h5") for student in students[1:]],
         "after": evaluate(new, out / "own_after.h5"),
-        "correlation": _correlation(students, Dataset.load(out / "own_before.h5")),
+        "correlation": correlation(students, Dataset.load(out / "own_before.h5")),
     }
     write_bytes(out / "report.json", (json.dumps(report, indent=1) + "\n").encode())
     return report
@@ -300,30 +242,3 @@ def _labelled(dataset, output, plan):
 
 def _grains(dataset):
     return sum(len(frames) * frames.num_grains for frames in dataset.sets)
-
-
-def _net_forces(potential, frames):
-    """[frames, grains, 3], eV/Å."""
-    grain_map, found = potential.grain_map(frames.grain_map()), []
-    for positions, cell in zip(frames.positions, frames.cell):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", CGAADomainWarning)  # to leave it is what these frames are for
-            box = cell / ANGSTROM_PER_NM if frames.periodic else None
-            forces = potential.evaluate(grain_map, positions / ANGSTROM_PER_NM, box)[1]
-        found.append(forces)
-    return grain_sums(found, grain_map.atom_grain) / KJMOL_PER_NM_PER_EV_PER_ANGSTROM
-
-
-def _spread(values):
-    """[members, ..., 3] -> [...]"""
-    return np.sqrt(np.square(values - values.mean(0)).sum(-1).mean(0))
-
-
-def _correlation(students, dataset):
-    """Of the committee's spread with the first student's error in the net force, over grains."""
-    spread, error = deviations(students, dataset), []
-    potential = CGAAPotential(students[0])
-    for frames in dataset.sets:
-        truth = grain_sums(frames.forces, frames.residues)
-        error.append(np.linalg.norm(_net_forces(potential, frames) - truth, axis=-1).ravel())
-    return float(np.corrcoef(np.concatenate([s.ravel() for s in spread]), np.concatenate(error))[0, 1])

@@ -36,7 +36,7 @@ class DataConfig(Checked):
 
 @dataclass(frozen=True)
 class LossConfig(Checked):
-    """Weights of the loss terms; see `loss.py` for their definitions. Energies and virials in eV, forces in eV/Å."""
+    """Weights of the loss terms; see `objectives` for their definitions. Energies and virials in eV, forces in eV/Å."""
 
     energy: float = bounded(1.0, 0.0, 1e12)
     forces: float = bounded(1.0, 0.0, 1e12)

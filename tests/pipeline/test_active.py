@@ -17,7 +17,8 @@ from openmm_cgaa.errors import CGAAError, DatasetError
 from openmm_cgaa.labelling.label import label
 from openmm_cgaa.model.file import load_model
 from openmm_cgaa.pipeline import active
-from openmm_cgaa.pipeline.active import deviations, improve
+from openmm_cgaa.pipeline.active import improve
+from openmm_cgaa.pipeline.disagreement import deviations
 from openmm_cgaa.sampling import liquids
 from openmm_cgaa.training.evaluation import evaluate
 from openmm_cgaa.training.module import Distillation

@@ -11,8 +11,8 @@ from openmm_cgaa.data.dataset import Dataset, Frames, Trajectory
 from openmm_cgaa.errors import CGAAError
 from openmm_cgaa.mapping.grains import GrainMap
 from openmm_cgaa.model.file import load_model, save_model
-from openmm_cgaa.pipeline import active
-from openmm_cgaa.pipeline.active import choose, deviations
+from openmm_cgaa.pipeline import active, disagreement
+from openmm_cgaa.pipeline.disagreement import choose, deviations
 from openmm_cgaa.training.evaluation import predict
 from openmm_cgaa.training.labelled import LabelledFrames
 
@@ -47,7 +47,7 @@ def committee(monkeypatch):
         def evaluate(self, grain_map, positions, box):
             return 0.0, self.forces * 964.8533212331002  # kJ/mol/nm
 
-    monkeypatch.setattr(active, "CGAAPotential", Constant)
+    monkeypatch.setattr(disagreement, "CGAAPotential", Constant)
 
 
 def test_deviation_by_hand(pair, committee):
