@@ -1,6 +1,7 @@
 """One round of active learning: students sample, the frames that they disagree about are labelled and learned."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from ..data.dataset import Dataset, describe_teacher, same_teacher
 from ..errors import CGAAError
 from ..host.files import check_folder, owned, write_bytes
 from ..host.formats import ROUND
+from ..inputs.arguments import FilePath
 from ..inputs.ranges import PROCESSES, bounded
 from ..inputs.settings import Checked, completed, from_mapping
 from ..inputs.yamlfile import read_yaml
@@ -69,7 +71,7 @@ class Round(Checked):
             raise CGAAError(f"members is {self.members}; a committee has at least three, or its spread says little")
 
 
-def improve(path, progress=print) -> dict:
+def improve(path: FilePath, progress: Callable = print) -> dict:
     """One round. Each step leaves a file in the output folder; what is there is not done again.
 
     Parameters
