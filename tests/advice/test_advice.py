@@ -20,7 +20,7 @@ VERBS = (
 ADVICE = re.compile(rf"(?:^|[;:,.(] |\bor |\band )(?:{'|'.join(VERBS)}) [\w'(]", re.IGNORECASE)
 # what runs, commands, data and training say is followed in the tests of those
 OTHER_ROOMS = re.compile(
-    r"openmm_cgaa/(?:(?:analysis|cli|data|host|labelling|pipeline|sampling|simulation|training)/|"
+    r"openmm_cgaa/(?:(?:analysis|cli|data|host|labelling|pipeline|sampling|simulation|training|validation)/|"
     r"(?:building/forcefield|inputs/settings|inputs/yamlfile)\.py)"
 )
 # followed by tests of their own
@@ -42,6 +42,7 @@ NOT_HERE = {
     "whole installation; install anew": "a network",
     "pip install 'openmm-cgaa[build]'": "a network; test_messages.py looks whether the extra is there",
     "get Parameters": "a name, no message",
+    "direct, read out of 1o": "a contract, no message",
     "; update it": "a version that is not there yet",
 }
 
