@@ -23,9 +23,15 @@ SYSTEM = {
     "teacher": "springs:Springs",
     "teacher_settings": {"stiffness": 0.1},
     "boxes": {"liquid": "box.cif"},
-    "defaults": {"box": "liquid", "picoseconds": 4e-4} | STEPS,
-    "runs": {"nvt": {}, "nve": {"after": "nvt", "picoseconds": 0.0, "nve_picoseconds": 6e-4}},
-    "bursts": {"runs": ["nvt"], "count": 2, "steps": 12, "every": 2, "timestep": 0.01, "dropped": 4e-5},
+    "defaults": {"box": "liquid", "picoseconds": 6e-4} | STEPS,
+    "runs": {
+        "nvt": {},
+        "nve": {"after": "nvt", "picoseconds": 0.0, "nve_picoseconds": 6e-4},
+        "npt": {"pressure": 1.0},
+        "respa-1": {"inner_steps": 2, "nve_picoseconds": 3e-4},
+        "respa-2": {"inner_steps": 4, "nve_picoseconds": 3e-4, "timestep": 0.015},
+    },
+    "bursts": {"runs": ["nvt"], "count": 2, "steps": 24, "every": 2, "timestep": 0.01, "dropped": 4e-5},
     "rows": {
         "drift": {"runs": ["nve"]},
         "stability": {"runs": ["nvt"]},
@@ -33,6 +39,13 @@ SYSTEM = {
         "rdf": {"frames": 4, "atoms": {"O...H": {"first": "element O", "second": "element H"}}},
         "teacher_liquid": {"groups": [{"runs": ["nvt"], "count": 2, "frames": 2}]},
         "bonds": None,
+        "jacobian": {"box": "liquid"},
+        "temperatures": {"runs": ["nvt", "npt"]},
+        "pressure": {"run": "npt", "frames": 3},
+        "spectrum": {"run": "nvt"},
+        "transport": {"runs": ["nvt", "npt"], "series": {"model": ["nvt"]}, "friction": ["nvt"], "lags": [2e-5, 9e-5]},
+        "respa": {"runs": ["respa-1", "respa-2"], "pairs": ["EC-EMC"]},
+        "mistakes": {"runs": ["nvt"], "frames": 2, "beside": ["nvt"]},
     },
 }
 
@@ -78,7 +91,7 @@ def test_drift_is_the_slope_of_the_table(made):
 def test_errors_are_those_of_model_and_teacher(made):
     """By the calculator of the teacher and the potential, called here."""
     folder, _ = made
-    run = read_run(folder / "runs/validation/nvt", 0.1 * 4e-4)
+    run = read_run(folder / "runs/validation/nvt", 0.1 * 6e-4)
     potential = CGAAPotential(str(folder / "model.safetensors"))
     teacher, squares = load_teacher("springs:Springs", stiffness=0.1), []
     for index in np.linspace(0, run.trajectory.n_frames - 1, 3).round().astype(int):
@@ -115,9 +128,9 @@ def test_what_is_done_is_not_done_again(made):
     before = {
         path: path.stat().st_mtime for path in folder.glob("runs/validation/**/*") if path.suffix in (".dcd", ".npy")
     }
-    assert len(before) == 6
+    assert len(before) == 9
     first = results_of(folder)
-    assert validate(folder / "system.yaml", tell=lambda line: None) == []
+    assert validate(folder / "system.yaml", ["drift", "along", "rdf"], tell=lambda line: None) == []
     assert {path: path.stat().st_mtime for path in before} == before and results_of(folder) == first
 
 
