@@ -1,6 +1,7 @@
 """What of a system lies outside of what a model was trained on; `training.coverage` makes the domain."""
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -9,7 +10,27 @@ from ..mapping.grains import GrainMap
 from ..structures.density import density, mass
 from ..units import ANGSTROM_PER_NM
 
+# how far beyond an end of training is still at it: more than the last digit told, so that what is told differs
 SAME_FRACTION = 0.02  # boxes of other sizes cannot have exactly the composition that was trained
+SAME_DENSITY = 0.005  # g/cm3; a box is rounded when it is written and read
+SAME_TEMPERATURE = 1.0  # K
+SAME_DISTANCE = 0.01  # Å
+
+
+def beyond(values: np.ndarray | float, ends: Sequence, same: float) -> np.ndarray:
+    """By how much numbers lie outside of a range; 0 where that is no more than `same`.
+
+    Parameters
+    ----------
+    values : array or float
+    ends : (lowest, highest)
+        Each a number or an array that fits the values.
+    same : float
+        A tolerance; one of those of this module.
+    """
+    low, high = ends
+    off = np.maximum(low - values, values - high)
+    return np.where(off > same, off, 0.0)
 
 
 def outside(domain: dict, types: list, grain_map: GrainMap, box: np.ndarray | None, whole: bool = True) -> dict:
@@ -33,16 +54,16 @@ def outside(domain: dict, types: list, grain_map: GrainMap, box: np.ndarray | No
         found["periodic"] = f"it was trained on {trained} systems, this one is {here}"
     counts = np.bincount(grain_map.type_index, minlength=len(types))
     for kind, count in zip(types, counts):
-        low, high = domain.get("species", {}).get(kind.name, (0.0, 1.0))
+        low, high = ends = domain.get("species", {}).get(kind.name, (0.0, 1.0))
         fraction = count / grain_map.num_grains
-        if not low - SAME_FRACTION <= fraction <= high + SAME_FRACTION:
+        if beyond(fraction, ends, SAME_FRACTION):
             found[f"fraction {kind.name}"] = (
                 f"{fraction:.3f} of the grains are {kind.name}, trained on {low:.3f} to {high:.3f}"
             )
     if box is not None and whole and "density" in domain:
         total = sum(count * mass(kind.elements) for kind, count in zip(types, counts))
         here, (low, high) = density(total, ANGSTROM_PER_NM * box), domain["density"]
-        if not low <= here <= high:
+        if beyond(here, domain["density"], SAME_DENSITY):
             found["density"] = f"the density is {here:.3f} g/cm^3, trained on {low:.3f} to {high:.3f}"
     return found
 
@@ -63,7 +84,7 @@ def shapes_outside(ranges: list, grain_map: GrainMap, positions: np.ndarray, box
     distances = grain_map.distances(positions * ANGSTROM_PER_NM, None if box is None else box * ANGSTROM_PER_NM)
     for t, (apart, (low, high)) in enumerate(zip(distances, ranges)):
         different = ~np.eye(len(low), dtype=bool)
-        off = np.maximum(low - apart, apart - high) * different
+        off = beyond(apart, (low, high), SAME_DISTANCE) * different
         if not off.size or off.max() <= 0.0:
             continue
         worst, i, j = np.unravel_index(off.argmax(), off.shape)

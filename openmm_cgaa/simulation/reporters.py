@@ -9,6 +9,7 @@ import numpy as np
 from openmm import unit
 
 from ..errors import CGAADomainWarning, SimulationError
+from ..model.domain import SAME_DENSITY, beyond
 from ..neighbors.contacts import pairs_between, shortest_contact
 from ..structures.density import density, mass, mass_of_topology
 from ..structures.structure import write_structure
@@ -177,10 +178,10 @@ class StabilityReporter:
 
     def _check_density(self, state, step):
         here, (lowest, highest) = density(self._mass, ANGSTROM_PER_NM * _box(state)), self._density
-        if not lowest - 0.005 <= here <= highest + 0.005:
+        if beyond(here, self._density, SAME_DENSITY):
             warnings.warn(
-                f"step {step}: the density is {here:.2f} g/cm3, but the model was trained at {lowest:.2f} to "
-                f"{highest:.2f}: do not trust the run from here; train the model on such boxes",
+                f"step {step}: the density is {here:.3f} g/cm3, but the model was trained at {lowest:.3f} to "
+                f"{highest:.3f}: do not trust the run from here; train the model on such boxes",
                 CGAADomainWarning,
                 stacklevel=2,
             )

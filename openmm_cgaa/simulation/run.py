@@ -20,6 +20,7 @@ from ..inputs.settings import Checked
 from ..mapping.grains import GrainMap
 from ..mapping.whole import whole_frame
 from ..model import checks
+from ..model.domain import SAME_TEMPERATURE, beyond
 from ..neighbors.verlet import forget_neighbors
 from ..structures import geometry
 from ..structures.structure import holds, write_structure
@@ -290,7 +291,7 @@ def _keep(checkpoint, context):
 
 
 def _warn_temperature(kelvin, trained):
-    if trained and not trained[0] - 1.0 <= kelvin <= trained[1] + 1.0:
+    if trained and beyond(kelvin, trained, SAME_TEMPERATURE):
         warnings.warn(
             f"the run is at {kelvin:g} K, but the model was trained at {trained[0]:g} to {trained[1]:g} K: check its "
             "errors there before you trust it",

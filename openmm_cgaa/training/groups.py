@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..model.domain import SAME_FRACTION
+from ..model.domain import SAME_DENSITY, SAME_FRACTION, SAME_TEMPERATURE, beyond
 
 DENSITY_STEP = 0.1  # g/cm3
 KNOWN = ("seen", "inside", "outside")  # one of training's values; within their range; beyond it
@@ -70,8 +70,7 @@ def _know_composition(counts, types, domain) -> str | None:
         return "seen"
     ends = np.array([domain.get("species", {}).get(t.name, (0.0, 1.0)) for t in types])
     fractions = counts / counts.sum()
-    within = (ends[:, 0] - SAME_FRACTION <= fractions) & (fractions <= ends[:, 1] + SAME_FRACTION)
-    return "inside" if within.all() else "outside"
+    return "outside" if beyond(fractions, ends.T, SAME_FRACTION).any() else "inside"
 
 
 def _density_range(counts, types, domain):
@@ -89,14 +88,14 @@ def _temperature(value, domain) -> tuple:
     if ends is None:
         return f"{value:g} K", None
     seen = np.isclose(value, domain.get("temperatures", []), atol=0.5).any()
-    return f"{value:g} K", "seen" if seen else "inside" if ends[0] <= value <= ends[1] else "outside"
+    return f"{value:g} K", "seen" if seen else "outside" if beyond(value, ends, SAME_TEMPERATURE) else "inside"
 
 
 def _density(value, ends) -> tuple:
     """Label of a density (g/cm3) and what is known of it."""
     if np.isnan(value):
         return "no density", None
-    if ends and not ends[0] <= value <= ends[1]:
+    if ends and beyond(value, ends, SAME_DENSITY):
         return "below training's" if value < ends[0] else "above training's", "outside"
     step = np.floor(round(value, 3) / DENSITY_STEP + 1e-6)  # a box built at 1.10 is not always above 1.1
     label = f"{step * DENSITY_STEP:.1f}–{(step + 1) * DENSITY_STEP:.1f} g/cm3"

@@ -165,7 +165,7 @@ def test_density_and_temperature_outside_of_training_are_warned_of(tmp_path):
         simulate(system, topology, positions, tmp_path / "a", SHORT, provenance=outside, progress=False)
     texts = [str(w.message) for w in told if w.category is CGAADomainWarning]
     assert len(texts) == 2 and "300 K, but the model was trained at 350 to 400 K" in texts[0]
-    assert "step 10: the density is 0.37 g/cm3, but the model was trained at 0.50 to 0.90" in texts[1]
+    assert "step 10: the density is 0.372 g/cm3, but the model was trained at 0.500 to 0.900" in texts[1]
     with warnings.catch_warnings():
         warnings.simplefilter("error", CGAADomainWarning)
         simulate(system, topology, positions, tmp_path / "b", SHORT, provenance=inside, progress=False)
