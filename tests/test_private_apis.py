@@ -54,7 +54,6 @@ UNDOCUMENTED = {  # or deprecated
     "packmol.cli:get_binary_path": "packmol's program is found by it",
     "torch.jit:is_scripting": "deprecated; networks ask it whether they run as TorchScript",
     "torch.jit:script": "deprecated; a TorchForce holds the model as TorchScript",
-    "torch.jit:unused": "deprecated; networks mark by it what TorchScript leaves out",
     "safetensors:deserialize": "model files are taken apart by it before they are trusted",
 }
 NAMEDTUPLE = {"_asdict", "_replace", "_fields", "_make"}

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..mapping.layout import Layout
 from ..mapping.whole import near_origin
-from ..nn.fused import Neighbors
+from ..nn.ops.neighbor_rows import Neighbors
 from .build import graph_near_origin
 
 SKIN = 1.0  # Å; hydrogens at 300 K wear it off in some 14 fs

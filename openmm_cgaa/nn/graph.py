@@ -44,10 +44,15 @@ class Graph(NamedTuple):
     edge_shift: Tensor
 
 
+def sum_by(values: Tensor, owner: Tensor, count: int) -> Tensor:
+    """Sum of what belongs to each of `count` owners: [n, ...], [n] -> [count, ...]."""
+    out = torch.zeros([count] + list(values.shape[1:]), dtype=values.dtype, device=values.device)
+    return out.index_add(0, owner, values)
+
+
 def grain_sum(values: Tensor, graph: Graph) -> Tensor:
     """Sum per grain of a per-atom quantity: [atoms, ...] -> [grains, ...]."""
-    out = torch.zeros([graph.grain_frame.size(0)] + list(values.shape[1:]), dtype=values.dtype, device=values.device)
-    return out.index_add(0, graph.atom_grain, values)
+    return sum_by(values, graph.atom_grain, graph.grain_frame.size(0))
 
 
 def grain_sizes(graph: Graph) -> Tensor:
@@ -62,8 +67,7 @@ def grain_centers(graph: Graph) -> Tensor:
 
 def frame_sum(values: Tensor, graph: Graph) -> Tensor:
     """Sum per frame of a per-grain quantity: [grains, ...] -> [frames, ...]."""
-    out = torch.zeros([graph.num_frames] + list(values.shape[1:]), dtype=values.dtype, device=values.device)
-    return out.index_add(0, graph.grain_frame, values)
+    return sum_by(values, graph.grain_frame, graph.num_frames)
 
 
 def of_slots(values: Tensor, slots: List[int], counts: List[int]) -> Tensor:

@@ -5,8 +5,8 @@ from typing import List, Tuple
 import torch
 from torch import Tensor, nn
 
-from .messages import outer
 from .network import irreps
+from .ops.by_torch import outer
 from .radial import DistanceGaussians
 
 

@@ -29,12 +29,11 @@ class DirectNetwork(ConservingNetwork):
         return None
 
     def forward(self, graph, part: int = 0, walls: bool = True):
-        s, v, t, intra = self.intra_features(graph.positions, graph.counts, walls)
+        s, v, t, intra = self.intra_features(graph.positions, graph, walls)
         shifts = graph.pair_shift, graph.edge_shift
-        x, vectors, s_grain, pair_r = self.environment_features(graph.positions, *shifts, graph, s, v, t)
-        grains = self.environment_energy(x, s_grain, pair_r, graph, walls)
-        grains = grains.index_add(0, graph.atom_grain, intra)
-        forces = (vectors * self.force_out(x).unsqueeze(1)).sum(2)
+        x, *vectors, s_grain, pair_r = self.environment_features(graph.positions, *shifts, graph, s, v, t)
+        grains = intra + self.environment_energy(x, s_grain, pair_r, graph, walls)
+        forces = (torch.cat(vectors, 2) * self.force_out(x).unsqueeze(1)).sum(2)
         energy = frame_sum(grains.double(), graph) + self.reference(graph)
         return energy, forces, forces.new_zeros(graph.num_frames, 3, 3)
 

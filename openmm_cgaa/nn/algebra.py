@@ -1,0 +1,268 @@
+"""The algebra of the conserving network: its weights, and how energies follow from densities, on any `ops`."""
+
+from typing import List, NamedTuple, Tuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import silu
+
+from .graph import of_slots, sum_by
+from .intra import IntraDensity, pair_classes_of
+from .messages import GrainMessages, TensorDensity, mlp, radial_weight
+from .network import Network, irreps
+from .ops.by_torch import Operations, Radial, dots
+from .radial import BesselBasis
+from .walls import Walls, from_older_state
+
+
+class ByClass(NamedTuple):
+    """What the atoms of one graph have by their class, and its grains by their size.
+
+    Attributes
+    ----------
+    kind, grain : Tensor of int64, [atoms]
+        Class and grain of each atom.
+    receive, bias, pool : Tensor, [atoms, ...]
+        The weights `receive`, `class_bias` and `pool_weight`, handed out.
+    sizes, share : Tensor, [grains, 1]
+        Atoms in each grain, and their root's inverse.
+    """
+
+    kind: Tensor
+    grain: Tensor
+    receive: Tensor
+    bias: Tensor
+    pool: Tensor
+    sizes: Tensor
+    share: Tensor
+
+
+class Algebra(Network):
+    """E = sum of grains' intra energies + sum of atoms' environment energies + sum of grain energies.
+
+    Every weight is shared over the symmetry classes of a grain type, so equivalent atoms may be exchanged. The way of
+    a pass: each atom gathers densities (scalars and vectors) of its own grain and, within `atom_cutoff`, of the atoms
+    of other grains; they are pooled into the grains; grains exchange messages within `grain_cutoff`; the atoms gather
+    once more, weighted by features that now know the grain's surroundings; energies are read from atoms and grains.
+
+    Parameters
+    ----------
+    slots : list of int
+        Atoms of each grain type.
+    classes : list of list of int
+        Symmetry class of each slot of each type.
+    pair_classes : list of list of list of int
+        Symmetry class of each ordered pair of slots of each type (`pair_classes_of`).
+    elements : list of list of str
+        Element of each slot of each type.
+    atom_cutoff, grain_cutoff : float, Å
+    num_basis, intra_basis : int
+        Radial functions between and inside grains.
+    scalars, vectors, tensors : int
+        Channels of an atom's densities: l = 0, 1 and 2. Without vectors and tensors atoms see distances alone.
+    hidden : int
+        Width of the atoms' networks.
+    grain_scalars, grain_vectors : int
+        Channels of a grain; messages carry both.
+    messages : int
+        Grain message layers; 0 for none.
+    pair_channels : int
+        Channels of the second gathering: as many scalars as vectors, if there are `vectors`; 0 for no second gathering.
+    atom_neighbors, grain_neighbors : float
+        Typical neighbours, to bring sums to order one.
+    wall : float, eV/Å^3
+        Two atoms of different grains that come closer than their elements ever did in training (`set_contacts`) cost
+        wall (shortest - r)^3 besides. No label says what happens there, and without it molecules fuse sooner or later.
+    intra_wall : float, eV/Å^3
+        The same inside a grain, for distances outside the range of their class of pair (`set_ranges`): so no molecule
+        tears or folds into what heat never made of it in training.
+    """
+
+    def __init__(
+        self,
+        slots: List[int],
+        classes: List[List[int]],
+        pair_classes: List[List[List[int]]],
+        elements: List[List[str]],
+        atom_cutoff: float = 4.5,
+        grain_cutoff: float = 10.0,
+        num_basis: int = 8,
+        intra_basis: int = 16,
+        scalars: int = 32,
+        vectors: int = 16,
+        tensors: int = 0,
+        hidden: int = 64,
+        grain_scalars: int = 64,
+        grain_vectors: int = 16,
+        messages: int = 1,
+        pair_channels: int = 16,
+        atom_neighbors: float = 30.0,
+        grain_neighbors: float = 30.0,
+        wall: float = 30.0,
+        intra_wall: float = 100.0,
+    ):
+        super().__init__(
+            slots,
+            conserving=True,
+            permutation_invariant=True,
+            grain_cutoff=grain_cutoff if messages > 0 else 0.0,
+            atom_cutoff=atom_cutoff,
+        )
+        self.norm = atom_neighbors**-0.5
+        offsets = [sum(max(c) + 1 for c in classes[:t]) for t in range(len(classes))]
+        num_classes = sum(max(c) + 1 for c in classes)
+        slot_class = [c + offset for own, offset in zip(classes, offsets) for c in own]
+        self.register_buffer("slot_class", torch.tensor(slot_class), persistent=False)
+        self.walls = Walls(slots, elements, pair_classes, wall, intra_wall)
+        self.register_load_state_dict_pre_hook(from_older_state)
+
+        self.intra = nn.ModuleList(
+            IntraDensity(pairs, intra_basis, scalars, vectors, tensors) for pairs in pair_classes
+        )
+        self.pair_split = [pair_channels, pair_channels if vectors > 0 else 0]
+        width = scalars + vectors + tensors
+        self.intra_in = nn.Parameter(torch.randn(num_classes, width, hidden) * width**-0.5)
+        self.intra_bias = nn.Parameter(torch.zeros(num_classes, hidden))
+        self.intra_out = mlp(hidden, hidden, 1)
+
+        self.atom_basis = BesselBasis(atom_cutoff, num_basis)
+        self.radial_s = radial_weight(num_basis, scalars)
+        self.radial_v = radial_weight(num_basis, vectors)
+        self.second_s = radial_weight(num_basis, pair_channels)
+        self.second_v = radial_weight(num_basis, self.pair_split[1])
+        self.send_s = nn.Parameter(torch.randn(num_classes, scalars))
+        self.send_v = nn.Parameter(torch.randn(num_classes, vectors))
+        self.tensor_density = TensorDensity(num_classes, num_basis, vectors, tensors) if tensors > 0 else None
+        width = 2 * scalars + 2 * vectors + 4 * tensors
+        self.receive = nn.Parameter(torch.ones(num_classes, width))
+        self.class_bias = nn.Parameter(torch.randn(num_classes, hidden) * 0.5)
+        self.mix = nn.Linear(2 * vectors, 4 * vectors, bias=False)
+        self.atom_in = nn.Linear(width, hidden)
+        self.atom_hidden = nn.Linear(hidden, hidden)
+
+        self.pool_weight = nn.Parameter(torch.randn(num_classes, hidden))
+        self.pool = nn.Linear(hidden, grain_scalars)
+        self.pool_dipole = nn.Linear(hidden, grain_vectors, bias=False)
+        self.pool_vectors = nn.Linear(2 * vectors, grain_vectors, bias=False)
+        self.grain_basis = BesselBasis(grain_cutoff, num_basis)
+        self.messages = nn.ModuleList(
+            GrainMessages(grain_scalars, grain_vectors, num_basis, grain_neighbors) for _ in range(messages)
+        )
+        self.grain_out = mlp(grain_scalars, grain_scalars, 1)
+
+        self.down = nn.Linear(grain_scalars, hidden, bias=False)
+        self.down_vectors = nn.Linear(2 * vectors, grain_vectors, bias=False)
+        self.down_in = nn.Linear(hidden + 2 * grain_vectors, hidden)
+        self.emit = nn.Linear(hidden, sum(self.pair_split))
+        self.second_mix = nn.Linear(2 * vectors, self.pair_split[1], bias=False)
+        self.atom_out = mlp(hidden + pair_channels + 2 * self.pair_split[1], hidden, 1)
+
+    @staticmethod
+    def arguments_of(types: list) -> dict:
+        return {
+            "slots": [kind.num_slots for kind in types],
+            "elements": [list(kind.elements) for kind in types],
+            "classes": [list(kind.classes) for kind in types],
+            "pair_classes": [pair_classes_of(list(kind.classes), list(kind.bonds)) for kind in types],
+        }
+
+    def extra_repr(self) -> str:
+        atom = irreps(self.send_s.size(1), self.send_v.size(1), self.intra[0].tensors)
+        return f"{super().extra_repr()}; densities {atom} an atom, second gathering {irreps(*self.pair_split)}"
+
+    def by_class(self, counts: List[int], atom_grain: Tensor, num_grains: int) -> ByClass:
+        """Weights handed out to atoms, for so many grains of each type."""
+        kind = of_slots(self.slot_class, self.slots, counts)
+        receive = self.receive.index_select(0, kind)
+        bias, pool = self.class_bias.index_select(0, kind), self.pool_weight.index_select(0, kind)
+        sizes = sum_by(torch.ones_like(receive[:, :1]), atom_grain, num_grains)
+        return ByClass(kind, atom_grain, receive, bias, pool, sizes, sizes.rsqrt())
+
+    def radial_functions(self) -> Radial:
+        first, send = [self.radial_s, self.radial_v], [self.send_s, self.send_v]
+        if self.tensor_density is not None:
+            first.append(self.tensor_density.radial)
+            send.append(self.tensor_density.send)
+        return Radial(first, send, [self.second_s, self.second_v])
+
+    def by_slot(self) -> List[Tuple[Tensor, Tensor]]:
+        """Weight [slots, channels, hidden] and bias [slots, 1, hidden] of the intra energy, of each type."""
+        found: List[Tuple[Tensor, Tensor]] = []
+        slot = 0
+        for size in self.slots:
+            own = self.slot_class[slot : slot + size]
+            found.append((self.intra_in[own], self.intra_bias[own].unsqueeze(1)))
+            slot += size
+        return found
+
+    def intra_energies(
+        self, weights: List[Tuple[Tensor, Tensor]], counts: List[int], s: Tensor, v: Tensor, t: Tensor
+    ) -> Tensor:
+        """Intra energy of each atom by the densities of its own grain; of each type slot after slot, [atoms, 1], eV."""
+        x = torch.cat([s, v.square().sum(1), t.square().sum(1)], 1)
+        hidden: List[Tensor] = []
+        first = 0
+        for (weight, bias), count, size in zip(weights, counts, self.slots):
+            if count > 0:
+                block = x[first : first + count * size].view(count, size, x.size(1)).transpose(0, 1)
+                hidden.append(torch.baddbmm(bias, block, weight).flatten(0, 1))
+            first += count * size
+        return self.intra_out(silu(torch.cat(hidden)))
+
+    def environment(
+        self,
+        ops: Operations,
+        atoms: ByClass,
+        radial: Radial,
+        relative: Tensor,
+        s_in: Tensor,
+        v_in: Tensor,
+        t_in: Tensor,
+    ) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What energies are read from, by whatever backend gathers and exchanges: the network itself.
+
+        Parameters
+        ----------
+        ops : Operations
+            Of one of the backends in `ops`.
+        atoms : ByClass
+        radial : Radial
+            Or what the backend has made of it.
+        relative : Tensor, [atoms, 3, 1], Å
+            From the center of the grain.
+        s_in, v_in, t_in : Tensor, [atoms, c], [atoms, 3, c], [atoms, 6, c]
+            Densities of the atom's own grain.
+
+        Returns
+        -------
+        x : Tensor, [atoms, c]
+        v, v_second : Tensor, [atoms, 3, c]
+            Vectors of both gatherings.
+        s_grain : Tensor, [grains, c]
+        """
+        # first gathering: densities of other grains' atoms, by class of the sender
+        s_out, v_out, t = ops.gather_by_class(radial, atoms.kind)
+        v = torch.cat([v_in, v_out], 2)
+        mix = self.mix.weight
+        if self.tensor_density is not None:
+            mix = torch.cat([mix, self.tensor_density.mix_vectors.weight])
+            t = self.tensor_density(t_in, t)
+        x = ops.invariants(s_in, s_out, v @ mix.t(), t, atoms.receive)
+        h = silu(self.atom_in(x) + atoms.bias)
+        h = silu(self.atom_hidden(h))
+
+        # up into the grains, messages, and down again
+        num_grains = atoms.share.size(0)
+        s_grain = self.pool(sum_by(h * atoms.pool, atoms.grain, num_grains) * atoms.share)
+        v_grain = self.pool_vectors(v) + self.pool_dipole(h).unsqueeze(1) * relative
+        v_grain = sum_by(v_grain, atoms.grain, num_grains) * atoms.share.unsqueeze(2)
+        for layer in self.messages:
+            s_grain, v_grain = layer(s_grain, v_grain, ops)
+        v_here = v_grain.index_select(0, atoms.grain)
+        x = torch.cat([h, dots(self.down_vectors(v), v_here), dots(relative, v_here)], 1)
+        h = silu(self.down_in(x) + self.down(s_grain).index_select(0, atoms.grain))
+
+        # second gathering: pair functions modulated by features of both ends
+        s_second, v_second, _ = ops.gather(radial, self.emit(h))
+        x = torch.cat([h, s_second, dots(v_second, v_second), dots(v_second, self.second_mix(v))], 1)
+        return x, v, v_second, s_grain

@@ -1,0 +1,134 @@
+"""The operations by numba, for inference on a CPU: one frame, first derivatives only.
+
+torch writes every [pairs, channels] array to memory, many times, forward and backward. These kernels hold them in the
+cache, with a backward pass written by hand that autograd calls.
+"""
+
+from typing import NamedTuple, Tuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from .by_torch import Radial
+from .exchange_kernels import exchange_kernels
+from .gather_kernels import gather_kernels
+from .invariant_kernels import invariant_kernels
+from .neighbor_rows import Rows, flat
+
+
+class Folded(NamedTuple):
+    """`Radial` as the kernels take it: weights of all channels in one flat array, and the channels of each kind.
+
+    What a class sends is folded into the first, [classes, num_basis, channels].
+    """
+
+    num_basis: int
+    first: tuple
+    second: tuple
+
+    @classmethod
+    def of(cls, radial: Radial) -> "Folded":
+        first = torch.cat([one * its.unsqueeze(1) for one, its in zip(radial.first, radial.send)], 2)
+        widths = [[one.size(1) for one in own] for own in (radial.first, radial.second)]
+        sizes = [(*own, *[0] * (3 - len(own))) for own in widths]
+        return cls(first.size(1), (flat(first), sizes[0]), (flat(torch.cat(radial.second, 1)), sizes[1]))
+
+
+class Operations(NamedTuple):
+    """Gather, exchange and invariants on rows; the methods are those of `by_torch.Operations`.
+
+    Attributes
+    ----------
+    positions, centers : Tensor, [atoms, 3] and [grains, 3], Å
+    shifts : Tensor, [images, 3], Å
+    atom_rows : Rows
+        Each sender's class is its group.
+    grain_rows : Rows or None
+    """
+
+    positions: Tensor
+    centers: Tensor
+    shifts: Tensor
+    atom_rows: Rows
+    grain_rows: Rows | None
+
+    def gather_by_class(self, radial: "Folded", kind: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
+        return Gather.apply(self.positions, self.shifts, None, self.atom_rows, radial.num_basis, *radial.first)
+
+    def gather(self, radial: "Folded", features: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
+        return Gather.apply(self.positions, self.shifts, features, self.atom_rows, radial.num_basis, *radial.second)
+
+    def invariants(self, s_in: Tensor, s_out: Tensor, v: Tensor, t: Tensor, receive: Tensor) -> Tensor:
+        return Invariants.apply(s_in, s_out, v, t, receive)
+
+    def exchange(self, weight: Tensor, norm: float, sent: Tensor, sent_vectors: Tensor) -> Tuple[Tensor, Tensor]:
+        carried, dotted = (half.contiguous() for half in sent_vectors.chunk(2, 2))
+        weights, num_basis = flat(weight.t() * norm), weight.size(1)
+        return Exchange.apply(self.centers, self.shifts, sent, carried, dotted, self.grain_rows, weights, num_basis)
+
+
+class Gather(torch.autograd.Function):
+    """Densities of one kind of rows; see `gather_kernels`."""
+
+    @staticmethod
+    def forward(ctx, positions, shifts, features, rows, num_basis, weights, sizes):
+        """-> scalars [n, c], vectors [n, 3, c], tensors [n, 6, c]; `features` [n, channels] or None."""
+        featured = features is not None
+        forward, ctx.kernel = gather_kernels(num_basis, *sizes, featured)
+        ctx.shapes = positions.shape, shifts.shape, features.shape if featured else (0,)
+        ctx.given = rows, weights, flat(features) if featured else flat(positions[:0])
+        n, (s, v, t) = len(positions), sizes
+        out = positions.new_zeros(n, s), positions.new_zeros(n, 3, v), positions.new_zeros(n, 6, t)
+        forward(rows.start, rows.sender, rows.group, rows.unit, rows.basis, *ctx.given[1:], *map(flat, out))
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, *gradients):
+        found = [gradients[0].new_zeros(shape) for shape in ctx.shapes]
+        ctx.kernel(tuple(ctx.given[0]), *ctx.given[1:], *map(flat, gradients), *map(flat, found))
+        return *found[:2], found[2] if len(ctx.shapes[2]) > 1 else None, None, None, None, None
+
+
+class Exchange(torch.autograd.Function):
+    """What grains get from each other; see `exchange_kernels`."""
+
+    @staticmethod
+    def forward(ctx, centers, shifts, sent, carried, dotted, rows, weights, num_basis):
+        """-> scalars [grains, scalars + vectors], vectors [grains, 3, vectors]."""
+        ctx.given = rows, weights, flat(sent), flat(carried), flat(dotted)
+        ctx.kernels = exchange_kernels(num_basis, sent.size(1) - carried.size(2), carried.size(2))
+        ctx.shapes = centers.shape, shifts.shape, sent.shape, carried.shape, dotted.shape
+        out = torch.zeros_like(sent), torch.zeros_like(carried)
+        ctx.kernels[0](rows.start, rows.sender, rows.unit, rows.basis, *ctx.given[1:], *map(flat, out))
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad_s, grad_v):
+        found = [grad_s.new_zeros(shape) for shape in ctx.shapes]
+        ctx.kernels[1](tuple(ctx.given[0]), *ctx.given[1:], flat(grad_s), flat(grad_v), *map(flat, found))
+        return *found, None, None, None
+
+
+class Invariants(torch.autograd.Function):
+    """What an atom's network starts from; see `invariant_kernels`."""
+
+    @staticmethod
+    def forward(ctx, s_in, s_out, v, t, receive):
+        """-> [atoms, width]; v [atoms, 3, 2 (vectors + tensors)], t [atoms, 6, 2 tensors], receive [atoms, width]."""
+        tensors = t.size(2) // 2
+        forward, ctx.kernel = invariant_kernels(s_in.size(1), v.size(2) // 2 - tensors, tensors)
+        ctx.given = flat(v), flat(t), flat(receive)
+        ctx.shapes = s_in.shape, s_out.shape, v.shape, t.shape
+        out = torch.empty_like(receive)
+        forward(flat(s_in), flat(s_out), *ctx.given, flat(out))
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient):
+        found = [gradient.new_empty(shape) for shape in ctx.shapes]
+        ctx.kernel(*ctx.given, flat(gradient), *map(flat, found))
+        return *found, None

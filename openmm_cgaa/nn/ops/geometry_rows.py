@@ -1,0 +1,154 @@
+"""Kernels that fill rows of neighbours: who, where, how far, and the radial basis with its slope (`jit`)."""
+
+import math
+
+import numpy as np
+
+from .jit import compiled
+
+# of the Taylor series of sine (x^3 ...) and cosine (x^2 ...), to the last digit up to pi / 2
+SINE = tuple((-1.0) ** n / math.factorial(2 * n + 1) for n in range(11, 0, -1))
+COSINE = tuple((-1.0) ** n / math.factorial(2 * n) for n in range(11, 0, -1))
+
+
+@compiled
+def sine_cosine(angle):
+    """Of an angle from 0 to pi; the library's functions, good for all angles, take four times as long."""
+    x = angle - 0.5 * math.pi
+    square = x * x
+    sine = cosine = 0.0
+    for a in SINE:
+        sine = (sine + a) * square
+    for a in COSINE:
+        cosine = (cosine + a) * square
+    return 1.0 + cosine, -x * (1.0 + sine)
+
+
+@compiled
+def both_directions(first, second, image, opposite, start, sender, row_image, partner):
+    """Rows of pairs that are listed once: fills start [n + 1] and sender, row_image and partner [2 pairs].
+
+    `image` is the index of the lattice vector from first to second, ``opposite[image]`` that of the way back, and
+    `partner` the entry of the way back.
+    """
+    start[:] = 0
+    for p in range(first.size):
+        start[first[p] + 1] += 1
+        start[second[p] + 1] += 1
+    for i in range(start.size - 1):
+        start[i + 1] += start[i]
+    place = start.copy()
+    for p in range(first.size):
+        e = place[first[p]]
+        place[first[p]] += 1
+        back = place[second[p]]
+        place[second[p]] += 1
+        sender[e], row_image[e], partner[e] = second[p], image[p], back
+        sender[back], row_image[back], partner[back] = first[p], opposite[image[p]], e
+
+
+@compiled
+def bessel_rows(
+    positions,
+    shifts,
+    kind,
+    frequencies,
+    cutoff,
+    scale,
+    near,
+    place,
+    start,
+    sender,
+    image,
+    group,
+    unit,
+    distance,
+    basis,
+    slope,
+):
+    """Neighbours within the cutoff out of candidates, with `scale` times `BesselBasis` and its derivative.
+
+    `near` is (start, sender, image, partner) of the candidates, `place` memory for as many indices, `kind` the group of
+    each sender. A pair is computed once, and copied to the way back. Sines are those of multiples of
+    the first frequency, corrected for what the others are off by rounding.
+    """
+    near_start, near_sender, near_image, partner = near
+    num_basis = frequencies.size
+    amplitude = scale * math.sqrt(2.0 / cutoff)
+    omega = float(frequencies[0])
+    per_area = 1.0 / (cutoff * cutoff)
+    off = np.empty(num_basis, np.float64)
+    for k in range(num_basis):
+        off[k] = frequencies[k] - (k + 1) * omega
+    n = 0
+    start[0] = 0
+    for i in range(near_start.size - 1):
+        for e in range(near_start[i], near_start[i + 1]):
+            j, m, back = near_sender[e], near_image[e], partner[e]
+            if back < e:
+                known = place[back]
+                if known >= 0:
+                    sender[n], image[n], group[n], distance[n] = j, m, kind[j], distance[known]
+                    for q in range(3):
+                        unit[3 * n + q] = -unit[3 * known + q]
+                    for k in range(num_basis):
+                        basis[num_basis * n + k] = basis[num_basis * known + k]
+                        slope[num_basis * n + k] = slope[num_basis * known + k]
+                    n += 1
+                continue
+            x = float(positions[3 * j] + shifts[3 * m] - positions[3 * i])
+            y = float(positions[3 * j + 1] + shifts[3 * m + 1] - positions[3 * i + 1])
+            z = float(positions[3 * j + 2] + shifts[3 * m + 2] - positions[3 * i + 2])
+            square = x * x + y * y + z * z
+            if square >= cutoff * cutoff:
+                place[e] = -1
+                continue
+            place[e] = n
+            r = math.sqrt(square)
+            inverse = 1.0 / r
+            sender[n], image[n], group[n], distance[n] = j, m, kind[j], r
+            unit[3 * n], unit[3 * n + 1], unit[3 * n + 2] = x * inverse, y * inverse, z * inverse
+            inside = 1.0 - square * per_area
+            height = amplitude * inside * inside * inside * inverse
+            height_slope = -height * inverse - 6.0 * amplitude * inside * inside * per_area
+            sine, cosine = sine_cosine(omega * r)
+            twice = 2.0 * cosine
+            last_sine, last_cosine = 0.0, 1.0
+            for k in range(num_basis):
+                small = off[k] * r
+                near_one = 1.0 - 0.5 * small * small
+                s = sine * near_one + small * cosine
+                c = cosine * near_one - small * sine
+                basis[num_basis * n + k] = height * s
+                slope[num_basis * n + k] = height_slope * s + height * frequencies[k] * c
+                sine, last_sine = twice * sine - last_sine, sine
+                cosine, last_cosine = twice * cosine - last_cosine, cosine
+            n += 1
+        start[i + 1] = n
+
+
+@compiled
+def gaussian_rows(positions, start, sender, partner, centers, inverse_width, decay, unit, distance, basis, slope):
+    """`DistanceGaussians` of the pairs inside grains and its derivative; `partner` is the entry of the way back."""
+    num_basis = centers.size
+    for i in range(start.size - 1):
+        for e in range(start[i], start[i + 1]):
+            j, back = sender[e], partner[e]
+            if j < i:
+                continue
+            x = float(positions[3 * j] - positions[3 * i])
+            y = float(positions[3 * j + 1] - positions[3 * i + 1])
+            z = float(positions[3 * j + 2] - positions[3 * i + 2])
+            r = math.sqrt(x * x + y * y + z * z)
+            inverse = 1.0 / r
+            distance[e] = distance[back] = r
+            x, y, z = x * inverse, y * inverse, z * inverse
+            unit[3 * e], unit[3 * e + 1], unit[3 * e + 2] = x, y, z
+            unit[3 * back], unit[3 * back + 1], unit[3 * back + 2] = -x, -y, -z
+            u = math.exp(-r / decay)
+            for k in range(num_basis):
+                off = (u - centers[k]) * inverse_width
+                value = math.exp(-0.5 * off * off)
+                change = value * off * inverse_width * u / decay
+                basis[num_basis * e + k] = basis[num_basis * back + k] = value
+                slope[num_basis * e + k] = slope[num_basis * back + k] = change
