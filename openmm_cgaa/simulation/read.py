@@ -60,7 +60,7 @@ def read_run(folder, begin=0.0) -> RunOutput:
     settings = _settings(record["settings"], folder / "run.json")
     topology = mdtraj.Topology.from_openmm(_read(folder / "topology.cif", read_structure)[0])
     path = folder / "trajectory.dcd"
-    trajectory = _read(path, lambda path: _load_dcd(path, topology))
+    trajectory = _read(path, lambda path: _load_dcd(path, topology, settings))
     interval = settings["report_interval"] * settings["timestep"] / 1000.0
     trajectory.time = interval * np.arange(1, trajectory.n_frames + 1)
     trajectory = trajectory[trajectory.time >= begin - 1e-9]
@@ -118,10 +118,19 @@ def read_reference(path, topology) -> mdtraj.Trajectory:
     return _read(path, lambda path: load(path, topology))
 
 
-def _load_dcd(path, topology):
-    held = read_dcd(path)  # MDTraj takes some damaged files
-    if held.atoms != topology.n_atoms or not held.frames:
+def _load_dcd(path, topology, settings):
+    held = read_dcd(path) if path.stat().st_size else None  # MDTraj takes some damaged files
+    if held and held.atoms != topology.n_atoms:
         raise SimulationError(f"{path}: holds {held.frames} frames of {held.atoms} atoms, not of {topology.n_atoms}")
+    if not held or not held.frames:
+        interval = settings["report_interval"] * settings["timestep"] / 1000.0
+        before, last = settings["picoseconds"], settings["nve_picoseconds"]
+        key, needed = ("--nve-picoseconds", interval - before) if last else ("--picoseconds", interval)
+        longer = "" if before + last >= interval else f" and {key} {needed:g} or more"
+        raise SimulationError(
+            f"{path}: holds no frame: a run of {before + last:g} ps that writes one every {interval:g} ps has not come "
+            f"to the first. Go on with it: openmm-cgaa simulate as before, with --resume{longer}"
+        )
     return load(path, topology)
 
 

@@ -1,6 +1,7 @@
 """``openmm-cgaa simulate`` and scripts/simulate.py, on a tiny model."""
 
 import json
+import os
 import runpy
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ import torch
 from openmm import app
 
 from openmm_cgaa.cli import main
+from openmm_cgaa.errors import SimulationError
+from openmm_cgaa.simulation.folder import read_dcd
 from openmm_cgaa.simulation.read import read_run
 from openmm_cgaa.structures.structure import write_structure
 
@@ -58,7 +61,7 @@ def test_respa(box, tiny_conserving_path, tiny_published_path, tmp_path, capsys)
 
 def test_threads_are_those_of_the_command_alone(box, tiny_conserving_path, tmp_path, monkeypatch):
     before, seen = torch.get_num_threads(), []
-    monkeypatch.setattr("openmm_cgaa.simulation.run.run", lambda *_: seen.append(torch.get_num_threads()) or True)
+    monkeypatch.setattr("openmm_cgaa.simulation.run.simulate", lambda *_: seen.append(torch.get_num_threads()) or True)
     assert simulate(box, tiny_conserving_path, tmp_path / "a", f"--threads {before + 2}") == 0
     assert seen == [before + 2] and torch.get_num_threads() == before
 
@@ -97,3 +100,31 @@ def test_script_runs(box, tiny_conserving_path, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", [str(script), str(box), str(tiny_conserving_path), "2"])
     runpy.run_path(str(script), run_name="__main__")
     assert app.PDBxFile("final.cif").topology.getNumBonds() == 228
+
+
+@pytest.mark.parametrize(
+    ("lengths", "longer"),
+    [
+        ("--picoseconds 1e-5", "--picoseconds 2e-05"),
+        ("--picoseconds 0 --nve-picoseconds 1e-5", "--nve-picoseconds 2e-05"),
+    ],
+)
+def test_a_run_shorter_than_its_interval_is_told_and_goes_on(
+    box, tiny_conserving_path, tmp_path, capsys, lengths, longer
+):
+    out = tmp_path / "a"
+    assert simulate(box, tiny_conserving_path, out, lengths) == 0
+    assert main(["analyze", str(out)]) == 2
+    told = capsys.readouterr().err
+    assert "trajectory.dcd: holds no frame: a run of 1e-05 ps that writes one every 2e-05 ps" in told
+    assert f"with --resume and {longer} or more" in told and "damaged" not in told
+    assert simulate(box, tiny_conserving_path, out, f"{lengths} {longer} --resume") == 0
+    assert read_run(out).trajectory.n_frames == 1
+
+
+def test_a_run_that_was_ended_before_its_first_frame_goes_on_as_it_was(box, tiny_conserving_path, tmp_path):
+    out, whole = tmp_path / "a", "--picoseconds 2e-5"
+    assert simulate(box, tiny_conserving_path, out, whole) == 0
+    os.truncate(out / "trajectory.dcd", read_dcd(out / "trajectory.dcd").start)
+    with pytest.raises(SimulationError, match="holds no frame.*Go on with it: .* with --resume$"):
+        read_run(out)
