@@ -1,6 +1,7 @@
 """What a structure file holds, atom by atom, to be held against what OpenMM reads of it."""
 
 import io
+import re
 from itertools import groupby
 from typing import NamedTuple
 
@@ -8,6 +9,14 @@ from openmm.app.internal.pdbx.reader.PdbxReader import PdbxReader
 
 from ..errors import CGAAError
 
+PDB_NAMES = frozenset(  # records of the format's versions 1 to 3
+    "HEADER OBSLTE TITLE SPLIT CAVEAT COMPND SOURCE KEYWDS EXPDTA NUMMDL MDLTYP AUTHOR REVDAT SPRSDE JRNL REMARK "
+    "FTNOTE DBREF DBREF1 DBREF2 SEQADV SEQRES MODRES HET HETNAM HETSYN FORMUL HELIX SHEET TURN SSBOND LINK LINKR "
+    "HYDBND SLTBRG CISPEP SITE CRYST1 ORIGX1 ORIGX2 ORIGX3 SCALE1 SCALE2 SCALE3 MTRIX1 MTRIX2 MTRIX3 TVECT MODEL "
+    "ATOM SIGATM ANISOU SIGUIJ TER HETATM ENDMDL CONECT MASTER END USER".split()
+)
+WHOLE_NAMES = {"ATOM": "ATOM  ", "HETATM": "HETATM", "CONECT": "CONECT", "CRYST1": "CRYST1"}  # as OpenMM looks for them
+COORDINATES = re.compile(r"(?:[ ]*-?\d+\.\d{3}(?!\d)){3}")
 BONDS = ("covale", "disulf", "modres")  # kinds of struct_conn that OpenMM takes for bonds
 
 
@@ -38,10 +47,33 @@ class Record(NamedTuple):
 
 
 def pdb_records(text) -> tuple:
-    """Records of the first model of a PDB file, and the identities that its CONECT records name."""
-    records, bonded, chains, first = [], set(), 0, True
+    """What a PDB file holds.
+
+    Returns
+    -------
+    records : list of Record
+        Of the first model.
+    bonded : set of str
+        The identities that its CONECT records name.
+    passed : list of str
+        What is of no record of the format, and is passed over.
+
+    Raises
+    ------
+    CGAAError
+        A line holds an atom, bonds or a box under a name that OpenMM does not know, or there is no atom.
+    """
+    records, bonded, odd, chains, first = [], set(), [], 0, True
     for line_number, line in enumerate(text.splitlines(), start=1):
         kind = line[:6]
+        if line.strip() and not _is_record(line):
+            odd.append(f"line {line_number} ({line.rstrip()[:20]!r})")
+            if COORDINATES.search(line[6:]) or kind.strip().upper() in WHOLE_NAMES:
+                raise CGAAError(
+                    f"{odd[-1]} would be lost: columns 1 to 6 hold {kind!r}, where OpenMM looks for "
+                    f"{', '.join(map(repr, WHOLE_NAMES.values()))}. Mend that line, or write the file anew as "
+                    "PDBx/mmCIF"
+                )
         if kind in ("ATOM  ", "HETATM") and first:
             residue, number = line[17:21].strip(), line[22:27].strip()
             run = chains, line[21:22], residue, number
@@ -56,14 +88,33 @@ def pdb_records(text) -> tuple:
             first = False
         elif kind == "CONECT":
             bonded |= {f"atom number {line[at : at + 5].strip()}" for at in range(6, 31, 5)}
-    return records, bonded
+    if not records:
+        raise CGAAError("it holds no ATOM and no HETATM record")
+    passed = (
+        [f"lines that are no records of the format are passed over: {len(odd)}, the first is {odd[0]}"] if odd else []
+    )
+    return records, bonded, passed
+
+
+def _is_record(line) -> bool:
+    """Whether a line begins as a record of the format does, and OpenMM sees it as such."""
+    name = line[:6].split(" ")[0]
+    return name in PDB_NAMES and WHOLE_NAMES.get(name, line[:6]) == line[:6]
 
 
 def pdbx_records(text) -> tuple:
-    """Records of the first model of a PDBx/mmCIF file, and the identities that its struct_conn rows name."""
+    """What a PDBx/mmCIF file holds, as `pdb_records`; bonds are those of struct_conn.
+
+    Raises
+    ------
+    CGAAError
+        There is no atom.
+    """
     blocks = []
     PdbxReader(io.StringIO(text)).read(blocks)
-    rows, column = _table(blocks[0], "atom_site")
+    rows, column = _table(blocks[0], "atom_site") if blocks else ([], None)
+    if not rows:
+        raise CGAAError("its first data block has no table atom_site")
     name, residue = column("auth_atom_id", "label_atom_id"), column("auth_comp_id", "label_comp_id")
     number, sequence = column("auth_seq_id", "label_seq_id"), column("label_seq_id")
     chain, other = column("auth_asym_id", "label_asym_id"), column("label_asym_id")
@@ -89,7 +140,8 @@ def pdbx_records(text) -> tuple:
             for row in rows
             if column("conn_type_id")(row)[:6] in BONDS
         }
-    return records, bonded
+    more = len([block for block in blocks if block.getObj("atom_site") is not None])
+    return records, bonded, [f"it holds {more} data blocks with atoms; the first is taken"] if more > 1 else []
 
 
 def _table(block, name) -> tuple:

@@ -29,8 +29,9 @@ PLAIN = re.compile(r"[A-Za-z0-9][^\s\"]*")  # a name that the format holds witho
 def read_structure(path: FilePath, templates: Sequence[FilePath] = ()) -> tuple[app.Topology, unit.Quantity]:
     """Topology and positions (Quantity, [atoms, 3]) of a PDB or PDBx/mmCIF file.
 
-    Read by OpenMM, then held against the file. A `StructureWarning` says what is left out: further models, alternate
-    locations, bonds of single ions (CONECT records that tell what an ion touches), a box of 1 Å (it stands for none).
+    Read by OpenMM, then held against the file. A `StructureWarning` says what is left out: further models and data
+    blocks, lines that are no records, alternate locations, bonds of single ions (CONECT records that tell what an ion
+    touches), a box of 1 Å (it stands for none).
 
     Parameters
     ----------
@@ -59,16 +60,18 @@ def read_structure(path: FilePath, templates: Sequence[FilePath] = ()) -> tuple[
             "atoms.calc = CGAACalculator(model)"
         )
     try:
+        records, bonded, passed = pdb_records(text) if pdb else pdbx_records(text)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what OpenMM warns of there is an error of `compare`
             structure = READERS[suffix](io.StringIO(text))
-        records, bonded = pdb_records(text) if pdb else pdbx_records(text)
     except Exception as error:  # OpenMM's parsers raise all kinds
         reason = str(error) or type(error).__name__
         if pdb and HYBRID_36.search(text):
             reason += "; its atoms seem to be numbered in hybrid-36: write PDBx/mmCIF, where numbers have no limit"
         raise CGAAError(f"{path} is not a {suffix} file: {reason}") from error
     topology = structure.topology
+    for what in passed:
+        _say(path, what)
     if alternates := compare(path, records, bonded, topology):
         _say(path, f"{alternates} alternate locations of atoms are left out; the first of each is taken")
     if (number := structure.getNumFrames()) > 1:
