@@ -6,11 +6,11 @@ import importlib
 import inspect
 import pkgutil
 import re
+import tomllib
 from functools import cache
 from pathlib import Path
 
 import pytest
-import tomllib
 
 import openmm_cgaa
 from openmm_cgaa.cli import COMMANDS

@@ -10,11 +10,11 @@ import ctypes
 import importlib
 import inspect
 import re
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
-import tomllib
 
 import openmm_cgaa
 

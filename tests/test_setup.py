@@ -3,11 +3,11 @@
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from importlib.metadata import entry_points, version
 from pathlib import Path
 
-import tomllib
 import yaml
 
 import openmm_cgaa

@@ -25,7 +25,7 @@ class TeacherError(NamedTuple):
         Root mean square over the force components of a frame.
     forces, teacher_forces : array [labelled, atoms, 3], eV/Å
     parts : dict
-        Over all frames, see `errors.force_errors`.
+        Over all frames, see `deviations.force_errors`.
     """
 
     frames: np.ndarray

@@ -1,4 +1,4 @@
-"""Networks on grains. They know torch and nothing else."""
+"""Networks on grains, on torch and, for inference on a CPU, on numba. They know no engine and no data set."""
 
 import inspect
 import math

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from openmm import unit
 
 from ..analysis.jacobian import asymmetry, force_jacobian
 from ..inputs.ranges import bounded
@@ -34,7 +35,7 @@ class Jacobian(Row):
 
     def measure(self, place):
         topology, positions = place.start(self.box)
-        box = np.array(topology.getPeriodicBoxVectors()._value)
+        box = np.array(topology.getPeriodicBoxVectors().value_in_unit(unit.nanometer))
 
         def of(potential):
             grain_map = potential.aligned(potential.grain_map(topology), positions, box)

@@ -24,7 +24,7 @@ def largest_swing(x, energy, mass, step) -> float:
         inside = np.clip(at, x[0], x[-1])
         return -(slope(inside) + slope(inside, 1) * (at - inside)) * step**2 / mass_in_eV
 
-    mass_in_eV = mass * units._amu / units._e * 1e10  # eV fs^2/Å^2
+    mass_in_eV = mass / units.fs**2  # eV fs^2/Å^2
     swings = np.arange(0.02, x[-1], 0.01)
     here, before = swings.copy(), swings + 0.5 * acceleration(swings)  # at rest
     largest = np.abs(swings)

@@ -1,6 +1,7 @@
 """Molecules beside each other in a vacuum: how they are put there, relaxed, pulled and held against the teacher."""
 
 import numpy as np
+from openmm import unit
 
 from ..mapping.grains import GrainMap
 from ..units import ANGSTROM_PER_NM
@@ -45,7 +46,7 @@ class Beside:
 def monomer(system, name):
     """Positions [atoms, 3] of one molecule, Å, its center at the origin."""
     _, positions = system.molecule(name)
-    positions = np.array(positions._value) * ANGSTROM_PER_NM
+    positions = np.array(positions.value_in_unit(unit.nanometer)) * ANGSTROM_PER_NM
     return positions - positions.mean(axis=0)
 
 

@@ -54,7 +54,7 @@ def key(k, name, part):
 
 def write(sources):
     """The file, from (data set, set, frame) of each frame."""
-    from openmm_cgaa.reference import Dataset
+    from openmm_cgaa import Dataset
 
     stored = {"count": len(sources)}
     for k, (path, s, f) in enumerate(sources):

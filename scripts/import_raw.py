@@ -1,6 +1,6 @@
 """Turn the first labelled boxes of EC, EMC and LiPF6, raw arrays, into data sets with splits.
 
-    python scripts/import_shared.py RAW_FOLDER systems
+    python scripts/import_raw.py RAW_FOLDER systems
 
 RAW_FOLDER holds molecules.json, ec_emc_240.extxyz and seed101.npz to seed106.npz. Atoms are all EC, all EMC, all Li,
 all PF6, each molecule in the order of molecules.json.
