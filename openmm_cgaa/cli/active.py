@@ -1,11 +1,12 @@
 """``openmm-cgaa active ROUND.yaml``: one round of active learning."""
 
+from .options import add_description
 from .tables import new_table, show
 from .terminal import tell
 
 
 def add_arguments(parser):
-    parser.add_argument("config", help="the round (YAML); paths in it are relative to it. Run again to go on")
+    add_description(parser, "config", "the round", ". Run again to go on")
 
 
 def run(args):

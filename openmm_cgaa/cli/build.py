@@ -1,8 +1,10 @@
 """``openmm-cgaa build SYSTEM.yaml``: a box of molecules."""
 
+from .options import add_description
+
 
 def add_arguments(parser):
-    parser.add_argument("config", help="description of the box (YAML); paths in it are relative to it")
+    add_description(parser, "config", "description of the box")
     parser.add_argument("--output", help="PDBx/mmCIF file, instead of the description's (relative to where you are)")
 
 

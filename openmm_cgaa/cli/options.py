@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import re
 from dataclasses import fields
 
@@ -21,6 +22,36 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message):
         raise CGAAError(f"{message}; see {self.prog} --help")
+
+
+class Description(str):
+    """A word that names a YAML file; paths in it are relative to it."""
+
+    def words(self) -> list:
+        """All that may be a path in it, as seen from here; none where it cannot be read, which the command tells."""
+        if not os.path.isfile(self):  # what a pipe holds can be read but once
+            return []
+        from ..inputs.yamlfile import read_yaml
+
+        try:
+            left = [read_yaml(self, "a description")]
+        except CGAAError:
+            return []
+        found, seen = [], set()
+        while left:
+            value = left.pop()
+            if isinstance(value, str):
+                found.append(os.path.join(os.path.dirname(self), value))
+            elif isinstance(value, dict | list) and id(value) not in seen:  # an alias is the value that it stands for
+                seen.add(id(value))
+                left += value.values() if isinstance(value, dict) else value
+        return found
+
+
+def add_description(parser, name, what, more=""):
+    """The argument that is a `Description` of something."""
+    text = f"{what} (YAML); paths in it are relative to it{more}"
+    parser.add_argument(name, type=Description, help=text)
 
 
 def add_number(parser, flag, allowed, default=None, help=""):

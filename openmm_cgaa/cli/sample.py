@@ -4,11 +4,11 @@ import sys
 
 from ..host import signals
 from ..inputs.ranges import PROCESSES, Range
-from .options import add_number
+from .options import add_description, add_number
 
 
 def add_arguments(parser):
-    parser.add_argument("config", help="plan of the trajectories (YAML); paths in it are relative to it")
+    add_description(parser, "config", "plan of the trajectories")
     parser.add_argument("--output", help="data set (.h5), instead of the plan's (relative to where you are)")
     add_number(parser, "--workers", Range(int, *PROCESSES), help="processes, instead of the plan's")
     parser.add_argument("--model", help="CGAA model that samples, instead of the plan's (relative to where you are)")

@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 
 from ..errors import OutputError
 from ..host.files import is_standard_output, writing
+from .options import Description
 
 PLAIN = {"±": "+-", "·": "-", "–": "-", "×": "x", "°": " deg", "…": "...", "█": "#"}
 
@@ -78,10 +79,12 @@ def words(args):
     Parameters
     ----------
     args : argparse.Namespace
-        One of the words may name the standard output (``/dev/stdout``) as the place of a file.
+        One of the words may name the standard output (``/dev/stdout``) as the place of a file, and so may one inside of
+        a `Description`.
     """
-    taken = any(isinstance(word, str) and is_standard_output(word) for word in vars(args).values())
-    return redirect_stdout(sys.stderr) if taken else nullcontext()
+    named = [word for word in vars(args).values() if isinstance(word, str)]
+    named += [word for each in named if isinstance(each, Description) for word in each.words()]
+    return redirect_stdout(sys.stderr) if any(map(is_standard_output, named)) else nullcontext()
 
 
 def _fill_closed():

@@ -1,13 +1,13 @@
 """``openmm-cgaa train CONFIG.yaml``: distil a teacher's labels into a model."""
 
 from ..inputs.settings import range_of
-from .options import add_number
+from .options import add_description, add_number
 
 
 def add_arguments(parser):
     from ..training.config import TrainingConfig
 
-    parser.add_argument("config", help="training configuration (YAML); paths in it are relative to it")
+    add_description(parser, "config", "training configuration")
     parser.add_argument("--restart", action="store_true", help="start over, although the output folder holds a run")
     parser.add_argument(
         "--set",

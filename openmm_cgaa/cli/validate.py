@@ -1,11 +1,11 @@
 """``openmm-cgaa validate SYSTEM.yaml``: what a model's simulations do beside its teacher."""
 
 from ..inputs.ranges import THREADS, Range
-from .options import add_number
+from .options import add_description, add_number
 
 
 def add_arguments(parser):
-    parser.add_argument("system", help="the system, its simulations and rows (YAML); paths in it are relative to it")
+    add_description(parser, "system", "the system, its simulations and rows")
     parser.add_argument("rows", nargs="*", metavar="ROW", help="of the system (default: all of them)")
     parser.add_argument("--runs", nargs="+", default=[], metavar="RUN", help="simulations alone, to share the work")
     parser.add_argument("--short", action="store_true", help="a hundredth of the length; keeps no numbers and no page")

@@ -17,7 +17,8 @@ import yaml
 from conftest import TINY_CONSERVING
 from openmm import unit
 
-from openmm_cgaa.cli import main
+from openmm_cgaa.cli import COMMANDS, main, parser_of
+from openmm_cgaa.cli.options import Description
 from openmm_cgaa.data.dataset import Dataset, Trajectory
 from openmm_cgaa.data.extxyz import export_xyz
 from openmm_cgaa.host.files import owned
@@ -124,6 +125,47 @@ def test_data_and_words_are_kept_apart(place, command, capfdbinary, monkeypatch)
     assert status == 0 and said.strip()
     assert main(OUTPUTS[command].replace("OUT", "file").split()) == 0
     assert data == Path("file").read_bytes()
+
+
+@pytest.mark.parametrize("key", ["forcefield", "output"])
+def test_an_output_that_a_description_names_is_kept_apart_from_words(place, key):
+    """`forcefield: /dev/stdout`, and `build box.yaml > new.cif`, where the description puts the box."""
+    pytest.importorskip("rdkit")
+    box = yaml.safe_load(Path("build.yaml").read_text())
+    box |= {"molecules": [{"name": "EC", "smiles": "O=C1OCCO1", "count": 1}], "forcefield": "new.xml"}
+    Path("build.yaml").write_text(yaml.safe_dump(box))
+    assert main(["build", "build.yaml"]) == 0
+    place = box[key]
+    right = Path(place).read_bytes()
+    Path(place).unlink()
+    if key == "forcefield":
+        Path("build.yaml").write_text(yaml.safe_dump(box | {key: "/dev/stdout"}))
+    start = "from openmm_cgaa.cli import main; import sys; sys.exit(main())"
+    with open(place, "wb") as file:
+        done = subprocess.run([sys.executable, "-c", start, "build", "build.yaml"], stdout=file, stderr=subprocess.PIPE)
+    assert done.returncode == 0 and b"1 molecules" in done.stderr
+    assert Path(place).read_bytes() == right
+
+
+def test_each_yaml_file_of_a_command_is_looked_into_for_outputs(tmp_path, monkeypatch):
+    """Whatever it names; one that cannot be read, a pipe, and an alias of itself are left to the command."""
+    found = []
+    for name in COMMANDS:
+        parsers = next(a for a in parser_of(name)._actions if a.dest == "command").choices
+        for action in parsers[name]._actions:
+            if "(YAML)" in (action.help or ""):
+                found.append(name)
+                assert action.type is Description, name
+    assert found == ["build", "sample", "train", "active", "validate"]
+    file = tmp_path / "a.yaml"
+    file.write_text("a: &a [x.cif, {b: /dev/stdout, c: [1, 2.5, y]}]\nd: *a\ne: null")
+    assert sorted(Description(file).words()) == ["/dev/stdout", str(tmp_path / "x.cif"), str(tmp_path / "y")]
+    monkeypatch.chdir(tmp_path)
+    assert "x.cif" in Description("a.yaml").words()
+    file.write_text("a: [")
+    assert Description(file).words() == Description(tmp_path / "none.yaml").words() == []
+    os.mkfifo(tmp_path / "pipe")
+    assert Description(tmp_path / "pipe").words() == []
 
 
 def untimed(monkeypatch):
