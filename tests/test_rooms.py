@@ -82,3 +82,14 @@ def test_no_public_class_stands_in_two_rooms():
 def test_no_test_file_holds_many_ideas():
     lengths = {path.name: len(path.read_text().splitlines()) for path in PACKAGE.parent.glob("tests/**/*.py")}
     assert {name: lines for name, lines in lengths.items() if lines > 400} == {}
+
+
+def test_models_and_networks_import_no_engine():
+    """OpenMM, ASE and MDTraj are met in engines/ and in rooms that read files; types alone may name OpenMM."""
+    engines = {"ase", "mdtraj", "openmm"}
+    for path in [*(PACKAGE / "model").rglob("*.py"), *(PACKAGE / "nn").rglob("*.py")]:
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.Import):
+                assert not {alias.name.split(".")[0] for alias in node.names} & engines, path
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                assert (node.module or "").split(".")[0] not in engines, path

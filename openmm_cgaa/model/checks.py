@@ -1,7 +1,6 @@
 """Whether positions, a box and a topology fit each other, and whether a model's answer is one."""
 
 import numpy as np
-from openmm import app
 
 from ..errors import EngineError, GeometryError, SimulationError
 from ..mapping.grains import GrainMap
@@ -63,29 +62,6 @@ def _check_scale(grain_map: GrainMap, distances: list) -> None:
         f"with these positions the topology's bonds are {median:.3g} Å long (median), where molecules have 1 to 2: "
         f"{reason}"
     )
-
-
-def check_periodicity(topology: app.Topology, box: np.ndarray | None) -> None:
-    """Topology and ``box=`` must agree on whether there is a box.
-
-    Raises
-    ------
-    GeometryError
-    """
-    has = topology.getPeriodicBoxVectors() is not None
-    if has and box is None:
-        raise GeometryError(
-            "the topology has periodic box vectors, but box is None, which means not periodic; give the box, or remove "
-            "it with topology.setPeriodicBoxVectors(None)"
-        )
-    if box is not None and not has:
-        advice = "set them with topology.setPeriodicBoxVectors(box), or give box=None"
-        try:
-            app.Topology().setPeriodicBoxVectors(box)
-        except ValueError as error:
-            reason = str(error).rstrip(".")
-            advice = f"OpenMM does not take this box ({reason}). {lattice.TURN}; topology.setPeriodicBoxVectors(box)"
-        raise GeometryError(f"a box is given, but the topology has no periodic box vectors; {advice}")
 
 
 def take_grains(grain_map: GrainMap, atoms: np.ndarray) -> GrainMap:

@@ -1,10 +1,10 @@
 """A trained model in memory, for any engine: its grains, its evaluators, its domain, where it is from."""
 
 import hashlib
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from openmm import app
 
 from ..errors import EngineError
 from ..host.torchstate import building
@@ -18,6 +18,9 @@ from ..units import ANGSTROM_PER_NM
 from . import checks, domain
 from .evaluator import Evaluator
 from .file import load_model_bytes, model_bytes
+
+if TYPE_CHECKING:  # a model reads topologies, and knows no engine
+    from openmm import app
 
 DTYPES = {"single": torch.float32, "double": torch.float64}
 
@@ -77,7 +80,7 @@ class LoadedModel:
         forces = "conserving" if self.conserving else "direct forces"
         return f"{type(self).__name__}({self.source!r}, {self.precision}, {self.device}): {forces}, knows {kinds}"
 
-    def grain_map(self, topology: app.Topology | GrainMap) -> GrainMap:
+    def grain_map(self, topology: "app.Topology | GrainMap") -> GrainMap:
         """The grains of a Topology or GrainMap on the model's types and slots.
 
         Raises
@@ -88,7 +91,7 @@ class LoadedModel:
         grain_map = topology if isinstance(topology, GrainMap) else GrainMap.from_topology(topology)
         return grain_map.match(self.types)
 
-    def evaluator(self, topology: app.Topology | GrainMap, periodic: bool, part: int = Part.TOTAL) -> Evaluator:
+    def evaluator(self, topology: "app.Topology | GrainMap", periodic: bool, part: int = Part.TOTAL) -> Evaluator:
         """The model bound to one Topology or GrainMap, in the potential's precision and on its device.
 
         Parameters
@@ -109,7 +112,7 @@ class LoadedModel:
         return Evaluator(self.network, self.grain_map(topology), periodic, part, self.fused).to(self.device)
 
     def evaluate(
-        self, topology: app.Topology | GrainMap, positions: Numbers, box: Numbers | None = None
+        self, topology: "app.Topology | GrainMap", positions: Numbers, box: Numbers | None = None
     ) -> tuple[float, np.ndarray]:
         """Energy and forces of one configuration, without any Context.
 
@@ -134,7 +137,7 @@ class LoadedModel:
         """
         box = geometry.check_box(box)
         if not isinstance(topology, GrainMap):
-            checks.check_periodicity(arguments.topology(topology), box)
+            geometry.check_periodicity(arguments.topology(topology), box)
         box = None if box is None else reduced(box)
         grain_map = self.grain_map(topology)
         positions = geometry.check_positions(positions, grain_map.num_atoms)

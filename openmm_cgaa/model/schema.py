@@ -7,9 +7,9 @@ import math
 from typing import Any
 
 import torch
-from openmm import app
 
 from ..errors import ModelFileError
+from ..inputs.arguments import is_element
 from ..mapping.grains import GrainType
 from ..nn import complete_config
 
@@ -79,7 +79,7 @@ def _grain_type(entry: Any, where: str) -> GrainType:
         _expect(isinstance(entry.get(name), kind), f"{where}: {name} is missing or no {kind.__name__}")
     elements, slots = entry["elements"], range(len(entry["elements"]))
     _expect(entry["name"] and elements, f"{where}: without a name or atoms")
-    unknown = [e for e in elements if not isinstance(e, str) or e.upper() not in app.Element._elements_by_symbol]
+    unknown = [e for e in elements if not isinstance(e, str) or not is_element(e)]
     _expect(not unknown, f"{where}: elements {unknown} unknown")
     for bond in entry["bonds"]:
         good = isinstance(bond, list) and len(bond) == 2 and all(_whole(slot) and slot in slots for slot in bond)

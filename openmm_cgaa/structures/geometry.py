@@ -1,10 +1,11 @@
 """Positions and boxes as a user hands them in: of the right shape, finite, in the right unit."""
 
 import numpy as np
-from openmm import unit
+from openmm import app, unit
 
 from ..errors import GeometryError
 from ..inputs import arguments
+from . import lattice
 
 
 def check_positions(positions, num_atoms: int) -> np.ndarray:
@@ -54,3 +55,26 @@ def check_box(box) -> np.ndarray | None:
             "vectors of a positive volume (left-handed ones span the lattice of -box; for no box at all give None)"
         )
     return box
+
+
+def check_periodicity(topology: app.Topology, box: np.ndarray | None) -> None:
+    """Topology and ``box=`` must agree on whether there is a box.
+
+    Raises
+    ------
+    GeometryError
+    """
+    has = topology.getPeriodicBoxVectors() is not None
+    if has and box is None:
+        raise GeometryError(
+            "the topology has periodic box vectors, but box is None, which means not periodic; give the box, or remove "
+            "it with topology.setPeriodicBoxVectors(None)"
+        )
+    if box is not None and not has:
+        advice = "set them with topology.setPeriodicBoxVectors(box), or give box=None"
+        try:
+            app.Topology().setPeriodicBoxVectors(box)
+        except ValueError as error:
+            reason = str(error).rstrip(".")
+            advice = f"OpenMM does not take this box ({reason}). {lattice.TURN}; topology.setPeriodicBoxVectors(box)"
+        raise GeometryError(f"a box is given, but the topology has no periodic box vectors; {advice}")
