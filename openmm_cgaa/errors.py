@@ -1,5 +1,7 @@
 """Errors that a user can act on. Each message says what was wrong, where, what was expected and what to do."""
 
+from importlib.util import find_spec
+
 EXTRAS = {  # packages that an installation may lack, and what brings them
     **{"lightning": "train", "ase": "ase", "sevenn": "teacher", "dftd3": "teacher", "matplotlib": "plot"},
     **{"dask": "label", "distributed": "label", "rdkit": "build", "packmol": "build"},
@@ -44,9 +46,17 @@ class MissingPackageError(CGAAError, ImportError):
     @classmethod
     def of(cls, error: ImportError) -> "MissingPackageError":
         """What to tell of an import that failed: the extra that brings the package."""
-        extra = EXTRAS.get((error.name or "").split(".")[0])
-        advice = f"pip install 'openmm-cgaa[{extra}]'" if extra else "it is part of a whole installation; install anew"
-        return cls(f"the package {error.name or error} cannot be imported ({error}): {advice}")
+        return cls(f"the package {error.name or error} cannot be imported ({error}): {_advice(error.name)}")
+
+    @classmethod
+    def needed(cls, package: str) -> "MissingPackageError | None":
+        """What to tell before the work of a package that is needed at its end; None where it is there."""
+        return None if find_spec(package) else cls(f"the package {package} is not installed: {_advice(package)}")
+
+
+def _advice(package: str | None) -> str:
+    extra = EXTRAS.get((package or "").split(".")[0])
+    return f"pip install 'openmm-cgaa[{extra}]'" if extra else "it is part of a whole installation; install anew"
 
 
 class CGAADomainWarning(UserWarning):

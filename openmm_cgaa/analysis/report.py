@@ -2,12 +2,11 @@
 
 import json
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import CGAAError, EngineError
+from ..errors import CGAAError, EngineError, MissingPackageError
 from ..host.files import CURVES, FIGURE, SUMMARY, check_folder, check_output, check_spared, owned, write_bytes
 from ..inputs.arguments import FilePath
 from ..neighbors.contacts import pairs_between, shortest_contact
@@ -42,9 +41,10 @@ class Report:
         check_spared(self.out / "summary.txt", self.inputs)
         self.out.mkdir(parents=True, exist_ok=True)
         self.summary, self.lines, self.figures, self.skipped = {}, [], [], []
-        self.draws = find_spec("matplotlib") is not None
-        if not self.draws:
-            self.skip("figures: matplotlib is not installed; pip install 'openmm-cgaa[plot]'")
+        missing = MissingPackageError.needed("matplotlib")
+        self.draws = missing is None
+        if missing:
+            self.skip(f"figures: {missing}")
 
     def add(self, name, numbers, *lines):
         """One section: numbers for the JSON, lines for the text."""

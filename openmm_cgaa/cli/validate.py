@@ -18,7 +18,7 @@ def add_arguments(parser):
 def run(args):
     import sys
 
-    from ..errors import CGAAError
+    from ..errors import CGAAError, MissingPackageError
     from ..host.torchstate import threads
     from ..validation.validate import report, validate
 
@@ -27,7 +27,7 @@ def run(args):
         raise CGAAError(f"--model {unlike[0]}: expected NAME=FILE, where NAME is a model of the system")
     if args.report:
         page, figures = report(args.system)
-        print(f"{page}; figures: {', '.join(figures) or 'none'}")
+        print(f"{page}; figures: {', '.join(figures) or MissingPackageError.needed('matplotlib') or 'none'}")
         return
     with threads(args.threads):
         failed = validate(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ..errors import OutputError
+from ..errors import MissingPackageError, OutputError
 
 try:
     import fcntl
@@ -218,7 +218,11 @@ def check_output(path, kind, inputs=()):
     Raises
     ------
     OutputError
+    MissingPackageError
+        A figure cannot be drawn here.
     """
+    if kind == FIGURE and (missing := MissingPackageError.needed("matplotlib")):
+        raise missing
     path = Path(path)
     check_spared(path, inputs)
     with writing(path):

@@ -1,7 +1,6 @@
 """All errors of a model on labelled frames, straight through the network."""
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import torch
 from ..analysis.deviations import bootstrap_intervals, energy_errors, pooled
 from ..data.dataset import Dataset, same_teacher
 from ..data.kinds import EQUILIBRIUM
-from ..errors import CGAAError, DatasetError
+from ..errors import DatasetError
 from ..host.files import FIGURE, check_output
 from ..host.torchstate import working
 from ..inputs.arguments import FilePath
@@ -92,8 +91,6 @@ def evaluate(
     """
     if figure is not None:  # before the work, not after it
         check_output(figure, FIGURE)
-        if find_spec("matplotlib") is None:
-            raise CGAAError(f"{figure}: no figure without matplotlib; pip install 'openmm-cgaa[plot]'")
     network, metadata = load_model(model)
     paths = [Path(path) for path in ([paths] if isinstance(paths, (str, PathLike)) else paths)]
     datasets = [Dataset.load(path) for path in paths]

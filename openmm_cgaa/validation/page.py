@@ -3,9 +3,8 @@
 import io
 import os
 import re
-from importlib.util import find_spec
 
-from ..errors import CGAAError
+from ..errors import CGAAError, MissingPackageError
 from ..host.files import FIGURE, PAGE, check_output, write_bytes
 from .row import Row, table
 
@@ -57,7 +56,7 @@ def write_page(results, system) -> str:
 def draw_all(results, system) -> list:
     """Every figure for which there are numbers; their files. None is drawn without matplotlib."""
     drawn = []
-    for name, row in system.rows.items() if find_spec("matplotlib") else ():
+    for name, row in () if MissingPackageError.needed("matplotlib") else system.rows.items():
         figure = row.draw(results, system) if name in results else None
         if figure is not None:
             picture = io.BytesIO()

@@ -246,6 +246,13 @@ def test_missing_parts_are_told_and_left_out(run_folder, tmp_path):
     assert "rdf" in report.summary and "drift" not in report.summary
 
 
+def test_figures_that_cannot_be_drawn_are_told_and_left_out(run_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("openmm_cgaa.errors.find_spec", lambda _: None)
+    report = analyze(run_folder, tmp_path / "out", teacher_frames=0, tell=lambda line: None)
+    assert report.skipped[0] == "figures: the package matplotlib is not installed: pip install 'openmm-cgaa[plot]'"
+    assert report.figures == [] and not list((tmp_path / "out").glob("*.png")) and "rdf" in report.summary
+
+
 def test_error_against_a_teacher_that_is_the_model_itself_is_zero(run_folder, tiny_conserving_path, tmp_path):
     pytest.importorskip("ase")
     potential = CGAAPotential(tiny_conserving_path, precision="double")

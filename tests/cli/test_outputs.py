@@ -168,6 +168,17 @@ def test_each_yaml_file_of_a_command_is_looked_into_for_outputs(tmp_path, monkey
     assert Description(tmp_path / "pipe").words() == []
 
 
+@pytest.mark.parametrize("command", [command for command in OUTPUTS if "figure" in OUTPUTS[command]])
+def test_a_figure_that_cannot_be_drawn_is_told_before_the_work(place, command, capsys, monkeypatch):
+    monkeypatch.setattr("openmm_cgaa.errors.find_spec", lambda _: None)
+    monkeypatch.setattr(Dataset, "load", None)  # the work would begin with it
+    before = contents(place)
+    assert main(OUTPUTS[command].replace("OUT", "new.png").split()) == 2
+    told = capsys.readouterr()
+    assert "the package matplotlib is not installed: pip install 'openmm-cgaa[plot]'" in told.err
+    assert told.out == "" and contents(place) == before
+
+
 def untimed(monkeypatch):
     monkeypatch.setattr("openmm_cgaa.simulation.benchmark.time_model", lambda *_: [Timing("model", "CPU", 1.0, 1)])
     monkeypatch.setattr(
