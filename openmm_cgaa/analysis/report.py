@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import CGAAError, EngineError, MissingPackageError
 from ..host.files import CURVES, FIGURE, SUMMARY, check_folder, check_output, check_spared, owned, write_bytes
 from ..inputs.arguments import FilePath
+from ..labelling.teachers import Teacher, as_teacher, known_teacher
 from ..neighbors.contacts import pairs_between, shortest_contact
 from ..simulation.folder import FILES
 from ..simulation.read import read_reference, read_run
@@ -84,7 +85,8 @@ def analyze(
     pairs: Sequence[tuple[str, str]] = (),
     begin: float = 0.0,
     tell: Callable = print,
-    teacher: str | None = None,
+    teacher: str | Teacher | None = None,
+    settings: dict | None = None,
 ) -> Report:
     """Analyse a run; what is missing is told and left out.
 
@@ -107,15 +109,25 @@ def analyze(
         ps; what comes before is left out, but for the NVE run.
     tell : callable
         Takes a line of progress.
-    teacher : labelling.teachers.Teacher, optional
-        By default the one that the model names in its provenance. Where that cannot be made here, the section is left
-        out, and the reason is told.
+    teacher : str or labelling.teachers.Teacher, optional
+        A name as `label` takes it. By default the one that the model names in its provenance; where that cannot be made
+        here, the section is left out, and the reason is told.
+    settings : dict, optional
+        Of the teacher that is named.
 
     Returns
     -------
     Report
         Written to `out`.
+
+    Raises
+    ------
+    CGAAError
+        The run cannot be read, the named teacher cannot be made, or a file must not be replaced.
     """
+    if settings and teacher is None:
+        raise EngineError("settings are for a teacher; name it with teacher")
+    teacher = None if teacher is None else as_teacher(teacher, settings)
     run = read_run(folder, begin)
     inputs = [reference, model, *(Path(folder, name) for name in ("run.json", *FILES))]
     report = Report(out or Path(folder) / "analysis", tell, inputs)
@@ -295,7 +307,6 @@ def _teacher(run, report, model, teacher, frames):
     model = model or run.provenance.get("model")
     if model is None:
         return report.skip("error against the teacher: run.json names no model; give --model")
-    from ..labelling.teachers import known_teacher
     from ..potential import CGAAPotential
     from .teacher_error import teacher_error
 

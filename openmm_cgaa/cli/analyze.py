@@ -1,6 +1,5 @@
 """``openmm-cgaa analyze RUN``: radial distributions, drift, temperatures, bonds and errors of a run."""
 
-from ..errors import CGAAError
 from ..inputs.ranges import Range
 from .options import add_number, add_teacher, teacher_settings
 from .terminal import tell
@@ -27,17 +26,14 @@ def add_arguments(parser):
 
 def run(args):
     from ..analysis.report import analyze
-    from ..labelling.teachers import load_teacher
 
-    settings = teacher_settings(args)
-    if settings and not args.teacher:
-        raise CGAAError("--setting is for a teacher; name it with --teacher")
     report = analyze(
         args.run,
         out=args.out,
         reference=args.reference,
         model=args.model,
-        teacher=load_teacher(args.teacher, **settings) if args.teacher else None,
+        teacher=args.teacher,
+        settings=teacher_settings(args),
         teacher_frames=args.teacher_frames,
         pairs=args.pairs,
         begin=args.begin,

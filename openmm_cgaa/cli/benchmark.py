@@ -8,7 +8,7 @@ from ..host.environment import environment
 from ..host.files import TIMINGS, check_outputs, write_bytes
 from ..inputs.ranges import THREADS, Range
 from ..structures.structure import read_structure
-from .options import add_number
+from .options import add_number, add_teacher, teacher_settings
 
 # the test box of paper 001 (docs/papers.md) without its one LiPF6, relaxed for 1 ps as by systems/ec_emc/box.yaml
 SOLVENT = Path(__file__).parents[1] / "models/ec-emc.cif"
@@ -20,7 +20,8 @@ def add_arguments(parser):
     )
     parser.add_argument("--model", default="ec-emc", help="bundled name or model file (default: %(default)s)")
     parser.add_argument("--forcefield", help="OpenMM force field (XML) of a classical peer to time as well")
-    parser.add_argument("--teacher", action="store_true", help="time SevenNet-0 through ASE as well (needs some GB)")
+    words = "not timed; without a name: the one that the model learned from"
+    add_teacher(parser, None, words, nargs="?", const=True)
     add_number(parser, "--threads", Range(int, *THREADS), 2, "for all of them")
     add_number(parser, "--steps", Range(int, 1, 10**7), 50, "steps of the model to time")
     add_number(parser, "--teacher-calls", Range(int, 1, 10**5), 3, "teacher calls to time")
@@ -43,9 +44,11 @@ def _run(args):
     from ..simulation import benchmark
 
     console = Console()
+    settings = teacher_settings(args)
     potential = CGAAPotential(args.model)
     peer = read_forcefield(args.forcefield) if args.forcefield else None
     topology, positions = read_box(args.topology, potential)
+    teacher = None if args.teacher is None else find_teacher(args.teacher, settings, potential, topology)
     with threads(args.threads):
         with console.status(f"timing {args.model}"):
             name = Path(args.model).stem
@@ -56,9 +59,11 @@ def _run(args):
                     rows.append(benchmark.time_classical(peer, topology, positions, args.threads, 4 * args.steps))
                 except (ValueError, OpenMMException) as error:
                     raise CGAAError(f"{args.forcefield}: does not fit the topology ({error})") from None
-        if args.teacher:
+        if teacher is not None:
             with console.status("timing the teacher; a call may take half a minute"):
-                rows += benchmark.time_teacher(topology, positions, args.teacher_calls)
+                rows.append(
+                    benchmark.time_teacher(teacher, _words(teacher, settings), topology, positions, args.teacher_calls)
+                )
     result = {"atoms": topology.getNumAtoms(), "model": args.model, **benchmark.machine(args.threads)}
     result["timings"] = [row._asdict() for row in rows]
     _print(console, result, rows)
@@ -92,6 +97,25 @@ def read_forcefield(path):
         return app.ForceField(str(path))
     except Exception as error:  # OpenMM's reader raises all kinds
         raise CGAAError(f"{path}: is no OpenMM force field in XML ({error})") from None
+
+
+def find_teacher(name, settings, potential, topology):
+    """The named teacher, or the one that the model learned from where the name is True; it can label the topology."""
+    from ..labelling.teachers import known_teacher, load_teacher
+
+    if name is True:
+        teacher = known_teacher(potential.metadata["provenance"].get("teacher"))
+    else:
+        teacher = load_teacher(name, **settings)
+    numbers = [atom.element.atomic_number for atom in topology.atoms()]
+    teacher.check(numbers, topology.getPeriodicBoxVectors() is not None, "the box")
+    return teacher
+
+
+def _words(teacher, settings):
+    """What a table calls a teacher; settings that change its speed alone are not in its identity."""
+    shown = {**(teacher.identity.get("settings") or {}), **settings}
+    return ", ".join([f"teacher {teacher.identity['name']}", *(f"{key}={value}" for key, value in shown.items())])
 
 
 def _print(console, result, rows):

@@ -71,10 +71,10 @@ def add_settings(parser, kind):
             parser.add_argument(flag, default=f.default, help=f.metadata["help"])
 
 
-def add_teacher(parser, default, default_in_words="%(default)s"):
-    """Options ``--teacher`` and ``--setting``, which `teacher_settings` reads."""
+def add_teacher(parser, default, default_in_words="%(default)s", **options):
+    """Options ``--teacher`` and ``--setting``, which `teacher_settings` reads; further options are of the former."""
     kinds = "sevennet-0-d3, openmm:SYSTEM.xml, or an ASE calculator as package.module:Class"
-    parser.add_argument("--teacher", default=default, help=f"{kinds} (default: {default_in_words})")
+    parser.add_argument("--teacher", default=default, help=f"{kinds} (default: {default_in_words})", **options)
     parser.add_argument(
         "--setting", action="append", default=[], metavar="KEY=VALUE", help="for the teacher; VALUE may be JSON"
     )
@@ -82,6 +82,8 @@ def add_teacher(parser, default, default_in_words="%(default)s"):
 
 def teacher_settings(args) -> dict:
     """What ``--setting`` gives to `labelling.teachers.load_teacher`."""
+    if args.setting and not isinstance(args.teacher, str):
+        raise CGAAError("--setting is for a teacher; name it with --teacher NAME")
     return dict(_setting(text) for text in args.setting)
 
 

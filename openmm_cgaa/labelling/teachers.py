@@ -118,6 +118,24 @@ def load_teacher(spec, **settings) -> Teacher:
     return _imported(spec, settings)
 
 
+def as_teacher(teacher: str | Teacher, settings: dict | None = None) -> Teacher:
+    """A teacher that is given by its name and settings (`load_teacher`), or as it is.
+
+    Raises
+    ------
+    EngineError
+        As `load_teacher`, or settings are given beside a teacher that is made already.
+    """
+    if not isinstance(teacher, Teacher):
+        return load_teacher(teacher, **(settings or {}))
+    if settings:
+        raise EngineError(
+            f"settings are {settings}, but the teacher {teacher.identity['name']} is made already; give its name, or "
+            "make it with these settings"
+        )
+    return teacher
+
+
 def known_teacher(identity) -> Teacher:
     """The teacher that labelled a data set or taught a model, made anew on this machine.
 
@@ -131,7 +149,7 @@ def known_teacher(identity) -> Teacher:
     EngineError
         It is not known, cannot be made here, or the one that is here has other weights.
     """
-    advice = "name the teacher: --teacher NAME --setting KEY=VALUE, in Python teacher=load_teacher(NAME, KEY=VALUE)"
+    advice = "name the teacher: --teacher NAME --setting KEY=VALUE, in Python teacher=NAME, settings={KEY: VALUE}"
     if not isinstance(identity, dict):
         told = f"describes its teacher as {identity!r} alone" if identity else "does not say who its teacher is"
         raise EngineError(f"the model {told}; {advice}")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ..errors import EngineError
 from .attempt import attempt, introduce, torch_threads
-from .teachers import Teacher, load_teacher
+from .teachers import as_teacher
 
 
 class Workers(NamedTuple):
@@ -34,7 +34,7 @@ def hired(teacher, settings, workers, threads, scheduler, topologies):
         As of `label.label`.
     """
     if workers == 1 and scheduler is None:
-        teacher = teacher if isinstance(teacher, Teacher) else load_teacher(teacher, **settings)
+        teacher = as_teacher(teacher, settings)
         for topology in topologies:
             teacher.check(*topology)
         with torch_threads(threads):

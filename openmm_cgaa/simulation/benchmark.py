@@ -110,22 +110,11 @@ def time_calculator(name, calculator, topology, positions, calls=3) -> Timing:
     return Timing(name, where, 1000.0 * float(np.median(times[1:])), calls)
 
 
-def time_teacher(topology, positions, calls=3) -> list:
-    """Timings of SevenNet-0 through ASE, without and with D3, and as fast as this package makes it on a CPU."""
-    from ..labelling.teachers import sevennet_0_d3
-
-    kinds = {
-        "SevenNet-0 (ASE)": dict(dispersion=False, fast=False),
-        "SevenNet-0 + D3 (ASE)": dict(fast=False),
-    }
-    if not torch.cuda.is_available():
-        kinds["SevenNet-0 + D3, fast convolution"] = dict(fast=True)
+def time_teacher(teacher, name, topology, positions, calls=3) -> Timing:
+    """A `Timing` of a `labelling.teachers.Teacher`, as `time_calculator` has it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return [
-            time_calculator(name, sevennet_0_d3(**settings), topology, positions, calls)
-            for name, settings in kinds.items()
-        ]
+        return time_calculator(name, teacher.calculator, topology, positions, calls)
 
 
 def machine(threads) -> dict:

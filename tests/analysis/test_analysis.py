@@ -27,7 +27,7 @@ from openmm_cgaa.analysis.teacher_error import teacher_error
 from openmm_cgaa.building.boxes import classical_system
 from openmm_cgaa.cli import main
 from openmm_cgaa.data import Dataset
-from openmm_cgaa.errors import CGAAError, GeometryError, SimulationError
+from openmm_cgaa.errors import CGAAError, EngineError, GeometryError, SimulationError
 from openmm_cgaa.labelling.teachers import Teacher, load_teacher
 from openmm_cgaa.mapping.grains import GrainMap
 from openmm_cgaa.simulation.read import read_reference, read_run
@@ -318,9 +318,29 @@ def test_a_teacher_that_cannot_be_made_here_is_told_with_advice(run_folder, taug
     assert "teacher" not in report and "rdf" in report
     told = next(line for line in report["left_out"] if "teacher" in line)
     assert "--teacher NAME --setting KEY=VALUE" in told
+    assert "in Python teacher=NAME, settings={KEY: VALUE}" in told
     if teacher is None:  # the advice, followed
         assert main([*arguments, "--teacher", "ase.calculators.lj:LennardJones", "--setting", "sigma=1.5"]) == 0
         assert "teacher" in json.loads((tmp_path / "out" / "summary.json").read_text())
+
+
+def test_a_teacher_is_taken_by_name_or_made(run_folder, tiny_conserving_path, tmp_path):
+    pytest.importorskip("ase")
+    name, settings = "ase.calculators.lj:LennardJones", {"sigma": 1.5, "rc": 3.0}
+    options = dict(model=tiny_conserving_path, teacher_frames=2, tell=lambda line: None)
+    made = analyze(run_folder, tmp_path / "made", teacher=load_teacher(name, **settings), **options)
+    named = analyze(run_folder, tmp_path / "named", teacher=name, settings=settings, **options)
+    assert named.summary["teacher"] == made.summary["teacher"]
+    assert named.summary["teacher"]["teacher"]["settings"] == settings
+    for teacher, message in (
+        (None, "name it with teacher"),
+        (load_teacher(name), "is made already"),
+        ("springs", "is not known"),
+        (7, "expected its name or import path"),
+    ):
+        with pytest.raises(EngineError, match=message):
+            analyze(run_folder, tmp_path / "refused", teacher=teacher, settings=settings, **options)
+    assert not (tmp_path / "refused").exists()
 
 
 def test_settings_without_a_teacher_are_refused(run_folder, capsys):

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import EC_EMC, TINY_CONSERVING
+from conftest import EC_EMC, TINY_CONSERVING, tiny_model
 from openmm import app, unit
 
 import openmm_cgaa
 from openmm_cgaa.cli import main
+from openmm_cgaa.labelling.teachers import load_teacher
 from openmm_cgaa.mapping.grains import GrainType
 from openmm_cgaa.model.file import save_model
 from openmm_cgaa.nn import build_network
@@ -65,11 +66,34 @@ def test_a_calculator_is_called_at_new_positions_each_time(solvent):
 
 
 @pytest.mark.parametrize(
+    ("words", "row"),
+    [
+        (["--teacher"], "teacher springs:Springs, stiffness=2.0"),
+        (["--teacher", "springs:Springs"], "teacher springs:Springs"),
+        (["--teacher", "springs:Springs", "--setting", "stiffness=3"], "teacher springs:Springs, stiffness=3"),
+    ],
+)
+def test_the_teacher_is_the_models_own_or_the_named_one(words, row, box_file, liquid, tmp_path):
+    pytest.importorskip("ase")
+    teacher = load_teacher("springs:Springs", stiffness=2.0).identity
+    model = tiny_model(tmp_path / "taught.safetensors", TINY_CONSERVING, liquid, provenance={"teacher": teacher})
+    arguments = ["benchmark", str(box_file), "--model", str(model), "--threads", "1", "--steps", "1"]
+    out = tmp_path / "timings.json"
+    assert main([*arguments, "--json", str(out), "--teacher-calls", "2", *words]) == 0
+    last = json.loads(out.read_text())["timings"][-1]
+    assert last["what"] == row and last["steps"] == 2 and last["ms"] > 0
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["absent.pdb"], "absent.pdb cannot be read"),
         (["--threads", "0"], "--threads: 0 is not a whole number from 1 to 512"),
         (["--forcefield", "absent.xml"], "absent.xml: no such force field"),
+        (["--teacher"], "does not say who its teacher is; name the teacher: --teacher NAME"),
+        (["--teacher", "springs"], "teacher 'springs' is not known"),
+        (["--setting", "stiffness=3"], "name it with --teacher NAME"),
+        (["--teacher", "--setting", "stiffness=3"], "name it with --teacher NAME"),
     ],
 )
 def test_bad_input_is_told(arguments, message, tiny_conserving_path, capsys):
