@@ -39,6 +39,7 @@ def _run(args):
     from openmm import OpenMMException
     from rich.console import Console
 
+    from ..building.boxes import read_forcefield
     from ..host.torchstate import threads
     from ..potential import CGAAPotential
     from ..simulation import benchmark
@@ -46,7 +47,7 @@ def _run(args):
     console = Console()
     settings = teacher_settings(args)
     potential = CGAAPotential(args.model)
-    peer = read_forcefield(args.forcefield) if args.forcefield else None
+    peer = read_forcefield([args.forcefield]) if args.forcefield else None
     topology, positions = read_box(args.topology, potential)
     teacher = None if args.teacher is None else find_teacher(args.teacher, settings, potential, topology)
     with threads(args.threads):
@@ -85,18 +86,6 @@ def read_box(path, potential):
                 "box of its molecules, such as openmm-cgaa build writes"
             ) from None
     return topology, positions
-
-
-def read_forcefield(path):
-    """The ``openmm.app.ForceField`` of a file."""
-    from openmm import app
-
-    if not Path(path).is_file():
-        raise CGAAError(f"{path}: no such force field; give --forcefield an OpenMM force field in XML, or leave it out")
-    try:
-        return app.ForceField(str(path))
-    except Exception as error:  # OpenMM's reader raises all kinds
-        raise CGAAError(f"{path}: is no OpenMM force field in XML ({error})") from None
 
 
 def find_teacher(name, settings, potential, topology):

@@ -11,10 +11,11 @@ import networkx
 import numpy as np
 from openmm import app, unit
 
-from ..errors import GeometryError, GrainError
+from ..errors import GrainError
 from ..host.files import write_bytes
 from ..inputs import arguments
 from ..inputs.arguments import FilePath, Numbers
+from ..structures import geometry
 from ..structures.topologies import formula
 from . import grainfile, matching
 from .residues import Residues, read_arrays, read_mdtraj, read_openmm
@@ -288,19 +289,8 @@ class GrainMap:
         """
         from .whole import whole_frame  # on demand: it needs torch, and a topology should be read without
 
-        wanted = "{} in Å, or a Quantity of lengths"
-        shape = f"an array of shape ({self.num_atoms}, 3)"
-        positions = arguments.numbers(positions, unit.angstrom, "positions", wanted.format(shape))
-        if positions.shape != (self.num_atoms, 3):
-            raise GeometryError(f"positions have shape {positions.shape}, but the topology needs ({self.num_atoms}, 3)")
-        if not np.isfinite(positions).all():
-            bad = int(np.flatnonzero(~np.isfinite(positions).all(axis=1))[0])
-            raise GeometryError(f"position of atom {bad} is not finite: {positions[bad]}")
-        if box is not None:
-            box = arguments.numbers(box, unit.angstrom, "box", wanted.format("an array of shape (3, 3)"))
-        if box is not None and (box.shape != (3, 3) or not np.linalg.det(box) > 0):
-            found = box.tolist() if box.shape == (3, 3) else f"of shape {box.shape}"
-            raise GeometryError(f"box must be three right-handed vectors of a positive volume, in rows, but is {found}")
+        positions = geometry.check_positions(positions, self.num_atoms, unit.angstrom)
+        box = geometry.check_box(box, unit.angstrom)
         return whole_frame(self, positions, box, wrap)
 
     def network_order(self) -> tuple:

@@ -9,6 +9,7 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
+from ..building.boxes import read_forcefield
 from ..engines.saved import load_system
 from ..errors import CGAAError
 from ..host.files import stamps
@@ -159,10 +160,7 @@ def _loaded(model):
 
 @lru_cache(maxsize=4)
 def _forcefield(files, *stamped):
-    try:
-        return app.ForceField(*files)
-    except Exception as error:  # OpenMM's reader raises all kinds
-        raise CGAAError(f"{', '.join(files)}: no OpenMM force field ({error})") from error
+    return read_forcefield(files)
 
 
 @lru_cache(maxsize=2)

@@ -1,25 +1,36 @@
-"""Positions and boxes as a user hands them in: of the right shape, finite, in the right unit."""
+"""Positions and boxes as a user hands them in: of the right shape, finite, in the unit of whoever takes them."""
 
 import numpy as np
 from openmm import app, unit
 
 from ..errors import GeometryError
 from ..inputs import arguments
+from ..inputs.arguments import Numbers
 from . import lattice
 
+SYMBOLS = {unit.nanometer: "nm", unit.angstrom: "Å"}
 
-def check_positions(positions, num_atoms: int) -> np.ndarray:
-    """Positions as a float64 array [num_atoms, 3] in nm.
+
+def check_positions(positions: Numbers, num_atoms: int, length: unit.Unit = unit.nanometer) -> np.ndarray:
+    """Positions as a float64 array [num_atoms, 3].
+
+    Parameters
+    ----------
+    positions : array [num_atoms, 3], or Quantity
+        Numbers without a unit are taken to be in `length`.
+    num_atoms : int
+    length : openmm.unit.Unit
+        nanometer or angstrom; also of what is returned.
 
     Raises
     ------
     GeometryError
         Not numbers or not lengths, of another length or shape, or not finite.
     """
-    wanted = f"an array of shape ({num_atoms}, 3) in nm, or a Quantity of lengths"
-    positions = arguments.numbers(positions, unit.nanometer, "positions", wanted)
+    wanted = f"an array of shape ({num_atoms}, 3) in {SYMBOLS[length]}, or a Quantity of lengths"
+    positions = arguments.numbers(positions, length, "positions", wanted)
     if positions.ndim != 2 or positions.shape[1] != 3:
-        raise GeometryError(f"positions have shape {positions.shape}, expected ({num_atoms}, 3), in nm")
+        raise GeometryError(f"positions have shape {positions.shape}, expected ({num_atoms}, 3), in {SYMBOLS[length]}")
     if len(positions) != num_atoms:
         raise GeometryError(
             f"{len(positions)} positions for a topology of {num_atoms} atoms; are both from the same file?"
@@ -33,8 +44,8 @@ def check_positions(positions, num_atoms: int) -> np.ndarray:
     return positions
 
 
-def check_box(box) -> np.ndarray | None:
-    """Box as a float64 array [3, 3] in nm (rows are the vectors), or None.
+def check_box(box: Numbers | None, length: unit.Unit = unit.nanometer) -> np.ndarray | None:
+    """Box as a float64 array [3, 3] (rows are the vectors), or None; units as in `check_positions`.
 
     Raises
     ------
@@ -43,15 +54,17 @@ def check_box(box) -> np.ndarray | None:
     """
     if box is None:
         return None
-    wanted = "the three box vectors, an array of shape (3, 3) in nm or a Quantity of lengths, or None"
-    box = arguments.numbers(box, unit.nanometer, "box", wanted)
+    symbol = SYMBOLS[length]
+    wanted = f"the three box vectors, an array of shape (3, 3) in {symbol} or a Quantity of lengths, or None"
+    box = arguments.numbers(box, length, "box", wanted)
     if box.shape != (3, 3):
-        raise GeometryError(f"box has shape {box.shape}, expected (3, 3): its rows are the box vectors, in nm")
+        raise GeometryError(f"box has shape {box.shape}, expected (3, 3): its rows are the box vectors, in {symbol}")
     if not np.isfinite(box).all():
         raise GeometryError(f"box is not finite: {box.tolist()}")
-    if np.linalg.det(box) < 1e-9:
+    volume = np.linalg.det(box)
+    if volume * length.conversion_factor_to(unit.nanometer) ** 3 < 1e-9:
         raise GeometryError(
-            f"box {box.tolist()} (nm) has volume {np.linalg.det(box):g} nm^3; its rows must be three right-handed "
+            f"box {box.tolist()} ({symbol}) has volume {volume:g} {symbol}^3; its rows must be three right-handed "
             "vectors of a positive volume (left-handed ones span the lattice of -box; for no box at all give None)"
         )
     return box

@@ -53,7 +53,7 @@ def things_for_a_model_and_a_system(w):
     w.potential.addForces(w.topology, w.system())
 
 
-@row(", 3) in nm, or a Quantity of lengths", " has another dimension than ")
+@row(", or a Quantity of lengths", " has another dimension than ")
 def positions_of_another_kind(w):
     energy, tensor = w.evaluate(), torch.tensor(w.positions, requires_grad=True)
     yield lambda: w.evaluate(positions=tensor)
@@ -62,7 +62,7 @@ def positions_of_another_kind(w):
         assert w.evaluate(positions=positions) == pytest.approx(energy)
 
 
-@row("positions have shape ", ", expected (3, 3): its rows are the box vectors, in nm")
+@row("positions have shape ", ", expected (3, 3): its rows are the box vectors, in ")
 def shapes(w):
     yield lambda: w.evaluate(positions=w.positions.T)
     yield lambda: w.evaluate(box=np.diag(w.box))

@@ -275,8 +275,8 @@ def test_a_benchmark_of_other_force_fields(solvent, tiny_conserving_path, tmp_pa
     (tmp_path / "diary.xml").write_text("a diary")
     (tmp_path / "nothing.xml").write_text("<ForceField></ForceField>")
     for name, advice in (
-        ("absent.xml", "give --forcefield an OpenMM force field in XML, or leave it out"),
-        ("diary.xml", "is no OpenMM force field in XML"),
+        ("absent.xml", "no such force field; expected OpenMM's XML"),
+        ("diary.xml", "no OpenMM force field"),
         ("nothing.xml", "does not fit the topology"),
     ):
         with told(*words, "--forcefield", tmp_path / name, advice=advice):
