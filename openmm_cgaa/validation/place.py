@@ -30,7 +30,7 @@ class Workplace:
 
     Parameters
     ----------
-    system : System
+    system : ValidatedSystem
     folder : path
     models : dict
         Bundled name or file, in place of the system's, for each name of a model.

@@ -82,7 +82,7 @@ class BurstPlan(Checked):
 
 
 @dataclass(frozen=True)
-class System(Checked):
+class ValidatedSystem(Checked):
     """What ``openmm-cgaa validate`` reads; paths are relative to the YAML file.
 
     Attributes
@@ -171,7 +171,7 @@ class System(Checked):
         return [*map(self.path, names), *(path for path in models if path.is_file())]  # others are bundled
 
 
-def read_system(path) -> System:
+def read_system(path) -> ValidatedSystem:
     """Read and check the description of a validation.
 
     Raises
@@ -180,7 +180,7 @@ def read_system(path) -> System:
         The file, or one that it names, cannot be used; says where in it.
     """
     values = read_yaml(path, "a system to validate")
-    system = from_mapping(System, values, str(path))
+    system = from_mapping(ValidatedSystem, values, str(path))
     where = f"{path}: "
     molecules = _placed(where, read_molecules, system.molecules) if system.molecules else []
     system = replace(system, molecules=molecules, folder=Path(path).resolve().parent)

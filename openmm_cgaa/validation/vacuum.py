@@ -14,7 +14,7 @@ class Beside:
 
     Parameters
     ----------
-    system : System
+    system : ValidatedSystem
         Which knows the molecules.
     names : list of str
     places : list of array [atoms, 3], Å

@@ -22,7 +22,7 @@ def validate(path, rows=(), runs=(), short=False, models=None, out=None, threads
     Parameters
     ----------
     path : path
-        YAML file, see `system.System`.
+        YAML file, see `system.ValidatedSystem`.
     rows : list of str
         By default all, unless `runs` are given.
     runs : list of str
@@ -59,7 +59,7 @@ def validate(path, rows=(), runs=(), short=False, models=None, out=None, threads
         )
     results = Path(system.path(system.results))
     if not short:
-        check_outputs(system, results, path)
+        check_writable(system, results, path)
     with ExitStack() as stack:
         if out is None:
             out = stack.enter_context(tempfile.TemporaryDirectory()) if short else system.path(system.output)
@@ -86,7 +86,7 @@ def validate(path, rows=(), runs=(), short=False, models=None, out=None, threads
     return failed
 
 
-def check_outputs(system, results, path):
+def check_writable(system, results, path):
     """Refuse to begin where the end could not be written."""
     check_output(results, RESULTS, [path, *system.files])
     read_results(results)
@@ -105,7 +105,7 @@ def report(path) -> tuple:
     results = system.path(system.results)
     if not results.is_file():
         raise CGAAError(f"{results}: no such file; measure a row first: openmm-cgaa validate {path}")
-    check_outputs(system, results, path)
+    check_writable(system, results, path)
     found = read_results(results)
     write_page(found, system)
     return system.path(system.page), draw_all(found, system)

@@ -36,7 +36,7 @@ from openmm_cgaa.validation.accuracy import BurstGroup  # noqa: E402
 from openmm_cgaa.validation.distributions import AtomPairs  # noqa: E402
 from openmm_cgaa.validation.pulling import Cluster, Ligand  # noqa: E402
 from openmm_cgaa.validation.rows import KINDS  # noqa: E402
-from openmm_cgaa.validation.system import BurstPlan, OtherModel, PlannedRun, System  # noqa: E402
+from openmm_cgaa.validation.system import BurstPlan, OtherModel, PlannedRun, ValidatedSystem  # noqa: E402
 from openmm_cgaa.validation.transport import Experiment  # noqa: E402
 
 SYSTEM = Path(__file__).parents[2] / "systems/ec_emc"
@@ -67,7 +67,7 @@ BLOCKS = {  # of each YAML file: where a dataclass of settings stands in it
     "train.yaml": {(): TrainingConfig, ("data",): DataConfig, ("loss",): LossConfig, ("optimizer",): OptimizerConfig},
     "round.yaml": {(): Round},
     "system.yaml": {
-        (): System,
+        (): ValidatedSystem,
         ("runs", "nvt"): PlannedRun,
         ("models", "other"): OtherModel,
         ("molecules", 0): Molecule,

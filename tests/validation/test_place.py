@@ -8,11 +8,11 @@ import pytest
 
 from openmm_cgaa.errors import CGAADomainWarning, CGAAError, SimulationError
 from openmm_cgaa.validation import conservation, place
-from openmm_cgaa.validation.system import PlannedRun, System
+from openmm_cgaa.validation.system import PlannedRun, ValidatedSystem
 
 
 def system_of(**runs):
-    return System(model="ec-emc", boxes={"box": "box.cif"}, runs=runs, rows={"drift": {}})
+    return ValidatedSystem(model="ec-emc", boxes={"box": "box.cif"}, runs=runs, rows={"drift": {}})
 
 
 def test_how_a_run_ended_names_no_place_of_its_files(tmp_path):
