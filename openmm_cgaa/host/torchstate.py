@@ -104,6 +104,25 @@ def threads(count: int):
         set_mkl(before_mkl)
 
 
+@contextmanager
+def flushing():
+    """For training: numbers below 1e-38, to which weight decay drives weights that are not used, are taken as zero.
+
+    A CPU takes a hundred times as long for them. The setting is of this thread, and of those that it starts.
+    """
+    before = _flushes()
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(before)
+
+
+def _flushes() -> bool:
+    """Whether this thread takes such numbers as zero; torch does not tell."""
+    return torch.tensor(3e-308, dtype=torch.float64, device="cpu").mul(0.5).item() == 0.0
+
+
 @functools.cache
 def _setters() -> tuple:
     """What `torch.set_num_threads` itself calls for the calling thread; it, where a torch is built without these."""

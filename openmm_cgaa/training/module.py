@@ -56,16 +56,11 @@ class Distillation(pl.LightningModule):
 
     def on_fit_start(self):
         self.started = time.monotonic()
-        # weight decay drives what is not used towards zero; a CPU takes a hundred times as long for numbers below 1e-38
-        torch.set_flush_denormal(True)
         if self.config.compile:
             from .compiled import CompiledStep  # torch's compiler takes seconds to import
 
             frames = self.trainer.datamodule.train
             self.step = CompiledStep(self.network.train(), vars(self.config.loss), frames.items, frames.slots)
-
-    def on_fit_end(self):
-        torch.set_flush_denormal(False)
 
     def configure_optimizers(self):
         options = self.config.optimizer

@@ -17,7 +17,7 @@ from ..data.dataset import describe_teacher
 from ..errors import CGAAError
 from ..host import signals
 from ..host.files import MODEL, check_folder, check_output, owned, writing
-from ..host.torchstate import threads, working
+from ..host.torchstate import flushing, threads, working
 from ..inputs.arguments import FilePath
 from ..inputs.settings import completed
 from ..mapping.grains import GrainType
@@ -130,7 +130,8 @@ def _quiet():
 
 def _fit(trainer, module, data, last, resume):
     try:
-        trainer.fit(module, data, ckpt_path=str(last) if resume else None)
+        with flushing():
+            trainer.fit(module, data, ckpt_path=str(last) if resume else None)
     except SystemExit as error:  # Lightning's answer to a signal
         number = getattr(error.__context__, "number", signal.SIGTERM)
         text = f"{last} holds the state, the same command goes on" if last.is_file() else "nothing is learned yet"

@@ -40,6 +40,28 @@ def test_what_a_call_changes_is_as_before(name, fails):
     assert name == "working" or inside[4] == 1
 
 
+def flushes():
+    """Whether Python's own numbers lose what has fewer digits."""
+    small = 3e-308
+    return small * 0.5 == 0.0
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_small_numbers_are_flushed_within_alone(before):
+    if not torch.set_flush_denormal(before):
+        pytest.skip("this processor cannot flush them")
+    try:
+        with pytest.raises(ZeroDivisionError), torchstate.flushing():
+            assert flushes()
+            assert 1 / 0
+        assert flushes() == before
+        with torchstate.flushing():
+            pass
+        assert flushes() == before
+    finally:
+        torch.set_flush_denormal(False)
+
+
 def test_what_is_built_is_plain_whatever_the_caller_set():
     with torch.device("meta"), torch.inference_mode():
         torch.set_default_dtype(torch.float64)
