@@ -9,8 +9,8 @@ import openmm
 import pytest
 from followed import done, refused
 from sampling_plans import FORCEFIELD
-from test_dataset import TEACHER, waters
-from test_dataset import runs as watery
+from waters import TEACHER, waters
+from waters import runs as watery
 
 pytest.importorskip("ase")
 
