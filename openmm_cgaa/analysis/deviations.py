@@ -4,8 +4,6 @@ import numpy as np
 
 from ..mapping.sums import grain_sums, net_force_and_torque, relative_positions
 
-# EC 10, EMC 15, Li 1, PF6 7: the slots over which the authors of paper 001 (docs/papers.md) pad every grain
-PAPER_SLOTS = 33
 RELATIVE = ("net_force", "torque")  # stated as rms error over rms reference
 SAMPLES = 1000
 
@@ -66,15 +64,15 @@ def grain_errors(reference, predicted, positions, grain_index) -> dict:
     return out
 
 
-def force_sums(reference, predicted, positions, grain_index, padded_slots: int = PAPER_SLOTS) -> dict:
+def force_sums(reference, predicted, positions, grain_index, padded_slots: int | None = None) -> dict:
     """What `force_errors` is made of, frame by frame, so that frames of several topologies can be taken together.
 
     Parameters
     ----------
     reference, predicted, positions, grain_index
         As in `grain_errors`.
-    padded_slots : int
-        Slots to which the authors of paper 001 pad each grain.
+    padded_slots : int, optional
+        Slots over which ``vector_padded`` is taken for each grain.
 
     Returns
     -------
@@ -83,10 +81,12 @@ def force_sums(reference, predicted, positions, grain_index, padded_slots: int =
     """
     grains = grain_errors(reference, predicted, positions, grain_index)
     sums = {name: values.sum(1) for name, values in grains.items()}
-    return sums | {"vector_padded": padded(sums["vector_rms"], grains["component"].shape[1], padded_slots)}
+    if padded_slots is not None:
+        sums["vector_padded"] = padded(sums["vector_rms"], grains["component"].shape[1], padded_slots)
+    return sums
 
 
-def padded(vector_sums, num_grains, padded_slots: int = PAPER_SLOTS) -> np.ndarray:
+def padded(vector_sums, num_grains, padded_slots: int) -> np.ndarray:
     """``vector_rms`` sums of frames [frames, 2], over all slots of their grains (int or [frames]) in place of atoms."""
     return np.stack([vector_sums[:, 0], np.broadcast_to(num_grains * padded_slots, len(vector_sums))], 1)
 
@@ -102,7 +102,7 @@ def pooled(sums: dict) -> dict:
     return rms
 
 
-def force_errors(reference, predicted, positions, grain_index, padded_slots: int = PAPER_SLOTS) -> dict:
+def force_errors(reference, predicted, positions, grain_index, padded_slots: int | None = None) -> dict:
     """Force errors over all frames, eV/Å; parameters as in `force_sums`.
 
     Returns
@@ -110,8 +110,8 @@ def force_errors(reference, predicted, positions, grain_index, padded_slots: int
     dict
         ``component``: rmse per Cartesian component over real atoms, and ``reference_component``, the rms force.
         ``vector_mean``, ``vector_rms``: mean and rms norm of an atom's error vector.
-        ``vector_padded``: rms norm over grains x `padded_slots`, the empty ones counting as zero error: what the
-        authors' program reports.
+        ``vector_padded``, where `padded_slots` is given: rms norm over grains x `padded_slots`, the empty ones counting
+        as zero error. It is what the authors of paper 001 (docs/papers.md) report, over the slots of all their types.
         ``translation``, ``rotation``, ``vibration``: rmse per component of these parts; their squares add up to that
         of ``component``. ``reference_*``: the rms of the same part of the reference.
         ``net_force``, ``torque``: rms error over rms reference (grains of one atom have no torque).

@@ -2,8 +2,9 @@
 
 import json
 
-from ..analysis.deviations import PAPER_SLOTS
 from ..data import KINDS, SPLITS
+from ..inputs.ranges import SLOTS, Range
+from .options import add_number
 from .tables import new_table, show
 
 GRAINS = {"species": "species of grain", "contact": "nearest other grain"}
@@ -15,6 +16,7 @@ def add_arguments(parser):
     parser.add_argument("--split", default="all", choices=[*SPLITS, "all"], help="trajectories of this split alone")
     parser.add_argument("--kind", action="append", choices=KINDS, help="this kind of frames alone; may be repeated")
     parser.add_argument("--figure", metavar="OUT.png", help="draw the parity of forces and energies to this file")
+    add_number(parser, "--padded-slots", Range(int, *SLOTS), help="rms force error over so many slots a grain, too")
     parser.add_argument("--json", metavar="OUT", help="write the numbers to this file, too")
 
 
@@ -23,8 +25,8 @@ def run(args):
     from ..training.evaluation import evaluate
 
     check_outputs([(args.json, EVALUATION), (args.figure, FIGURE)], [args.model, *args.dataset])
-    errors = evaluate(args.model, args.dataset, args.split, args.kind, args.figure)
-    for table in tables(errors):
+    errors = evaluate(args.model, args.dataset, args.split, args.kind, args.figure, args.padded_slots)
+    for table in tables(errors, args.padded_slots):
         show(table, markup=True)
     print(
         "in brackets or below an error: 95 % of resamples, of trajectories within each composition and\n"
@@ -41,9 +43,9 @@ def run(args):
         write_bytes(args.json, (json.dumps(errors, indent=1) + "\n").encode())
 
 
-def tables(errors):
+def tables(errors, padded_slots=None):
     """Rich tables of what `training.evaluation.evaluate` returns."""
-    found = [_force_table(errors), _energy_table(errors)]
+    found = [_force_table(errors, padded_slots), _energy_table(errors)]
     if errors["stress"]:
         found.append(_stress_table(errors["stress"]))
     groups = [errors["groups"][name] for name in ("kind", "domain", "composition", "temperature", "density")]
@@ -52,7 +54,7 @@ def tables(errors):
     return [*found, *(_grain_table(errors["by_grain"][name], title) for name, title in GRAINS.items())]
 
 
-def _force_table(errors):
+def _force_table(errors, padded_slots):
     force, intervals = errors["force"], errors["intervals"]
     title = f"{errors['frames']} frames ({errors['split']}), {errors['atoms']} atoms, {errors['grains']} grains in all"
     title += f"\n({errors['trajectories']} trajectories; in brackets: 95 % of resamples)"
@@ -70,8 +72,10 @@ def _force_table(errors):
         table.add_row(label, f"{error:.4f}{interval}", f"{reference:.4f}", ratio)
     for label, name in {"net force on a grain": "net_force", "torque on a grain": "torque"}.items():
         table.add_row(label, "", "", _number(force[name]) + _interval(intervals[name]))
-    names = ("mean", "rms", f"rms, padded to {PAPER_SLOTS} slots")
-    for label, name in zip(names, ("vector_mean", "vector_rms", "vector_padded")):
+    norms = {"mean": "vector_mean", "rms": "vector_rms"}
+    if padded_slots is not None:
+        norms[f"rms, padded to {padded_slots} slots"] = "vector_padded"
+    for label, name in norms.items():
         table.add_row(f"vector norm, {label}", f"{force[name]:.4f}{_interval(intervals[name], 4)}", "", "")
     return table
 

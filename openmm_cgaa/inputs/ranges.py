@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 SEEDS = (0, 2**31 - 1)  # what OpenMM, packmol and RDKit hold
 THREADS = (1, 512)
 PROCESSES = (1, 512)
+SLOTS = (1, 10**6)  # of a grain
 
 
 @dataclass(frozen=True)

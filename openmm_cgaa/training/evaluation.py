@@ -13,7 +13,9 @@ from ..data.kinds import EQUILIBRIUM
 from ..errors import DatasetError
 from ..host.files import FIGURE, check_output
 from ..host.torchstate import working
+from ..inputs import arguments
 from ..inputs.arguments import FilePath
+from ..inputs.ranges import SLOTS
 from ..mapping.grains import GrainType
 from ..mapping.sums import grain_sums
 from ..model.file import load_model
@@ -47,6 +49,7 @@ def evaluate(
     split: str = "all",
     kinds: Sequence[str] | None = None,
     figure: FilePath | None = None,
+    padded_slots: int | None = None,
 ) -> dict:
     """Errors of a model file on the frames of a split.
 
@@ -61,6 +64,9 @@ def evaluate(
         Kinds of frames (liquid, pair...); by default all.
     figure : path, optional
         Where `figures.evaluation_figure` goes (PNG).
+    padded_slots : int, optional
+        Slots of each grain over which ``vector_padded`` of the forces is taken, as paper 001 does with 33; not given
+        without.
 
     Returns
     -------
@@ -89,6 +95,8 @@ def evaluate(
         A file cannot be read, no frame is left, the frames are not labelled, or the model lacks a grain type of them;
         the figure cannot be drawn.
     """
+    if padded_slots is not None:
+        arguments.integer(padded_slots, "padded_slots", *SLOTS)
     if figure is not None:  # before the work, not after it
         check_output(figure, FIGURE)
     network, metadata = load_model(model)
@@ -108,7 +116,7 @@ def evaluate(
     answers = predict(network, frames)
 
     labels, known = frame_groups(chosen, types, metadata["domain"])
-    tally = Tally(chosen, types, frames, answers, labels, network.conserving)
+    tally = Tally(chosen, types, frames, answers, labels, network.conserving, padded_slots)
     described = tally.energies, tally.atoms, *tally.place
 
     settled = np.isin(labels["kind"], EQUILIBRIUM)

@@ -32,6 +32,8 @@ class Tally:
         As `groups.frame_groups` gives it.
     virial : bool
         Whether the model's virial means something.
+    padded_slots : int, optional
+        As in `force_sums`.
 
     Attributes
     ----------
@@ -51,7 +53,7 @@ class Tally:
         Frame and type of each grain, and the bin (of `CONTACTS`) of its shortest distance to another grain or image.
     """
 
-    def __init__(self, dataset, types, frames, answers, labels, virial: bool):
+    def __init__(self, dataset, types, frames, answers, labels, virial: bool, padded_slots: int | None = None):
         self.labels = labels
         self.atoms = np.concatenate([np.full(len(one), one.num_atoms) for one in dataset.sets])
         self.energies = (
@@ -79,7 +81,8 @@ class Tally:
         self.species = np.concatenate([np.repeat(np.arange(len(types)), count) for count in counts])
         self.contact = np.searchsorted(CONTACTS, np.concatenate(contact), side="right")
         self.forces = self._by_frame(slice(None))
-        self.forces["vector_padded"] = padded(self.forces["vector_rms"], frames.grains)
+        if padded_slots is not None:
+            self.forces["vector_padded"] = padded(self.forces["vector_rms"], frames.grains, padded_slots)
         self.sums = self.forces | energy_sums(*self.energies, self.atoms, *self.place)
         self.weights = self._drawn(slice(None))
         self.stress = _stress(dataset, answers) if virial else None

@@ -123,7 +123,7 @@ def test_a_model_of_our_own_is_measured_as_by_the_package(liquid, tiny_conservin
     dataset.save(tmp_path / "two.h5")
     expected = evaluate_network(tiny_conserving_path, tmp_path / "two.h5")
     found = script.evaluate(dataset, script.calculators(str(tiny_conserving_path)))
-    for name in ("component", "net_force", "torque", "vibration", "vector_padded"):
+    for name in ("component", "net_force", "torque", "vibration", "vector_rms"):
         assert found["force"][name] == pytest.approx(expected["force"][name], rel=1e-4), name
     assert found["energy"]["rmse"] == pytest.approx(expected["energy"]["rmse"], rel=1e-5)
 

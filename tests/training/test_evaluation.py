@@ -208,6 +208,21 @@ def test_every_group_is_a_part_of_the_whole(model, labelled):
     json.dumps(errors, allow_nan=False)
 
 
+def test_padded_slots_are_those_that_are_asked_for(labelled, tmp_path, capsys):
+    command, force = ["evaluate", "ec-emc", str(labelled), "--json", str(tmp_path / "e.json")], {}
+    for slots in (None, 20):
+        assert main([*command, *(["--padded-slots", str(slots)] if slots else [])]) == 0
+        assert ("padded to" in capsys.readouterr().out) == bool(slots)
+        errors = json.loads((tmp_path / "e.json").read_text())
+        force[slots] = errors["force"]
+        assert ("vector_padded" in errors["intervals"]) == bool(slots)
+    padded = force[20].pop("vector_padded")
+    assert force[20] == force[None]
+    assert padded**2 * 20 * errors["grains"] == pytest.approx(force[20]["vector_rms"] ** 2 * errors["atoms"])
+    with pytest.raises(CGAAError, match="padded_slots is 0; give an integer from 1"):
+        evaluate("ec-emc", labelled, padded_slots=0)
+
+
 def test_tables_fit_a_page_and_the_figure_is_a_picture(labelled, tmp_path, capsys, monkeypatch):
     pytest.importorskip("matplotlib")
     monkeypatch.setenv("COLUMNS", "100")
