@@ -92,7 +92,7 @@ def test_any_ase_calculator_by_import_path():
 
 
 def test_a_file_of_weights_counts_by_its_contents(tmp_path, monkeypatch):
-    (tmp_path / "own_teacher.py").write_text(
+    (tmp_path / "weighted_teacher.py").write_text(
         "from springs import Springs\nclass Own(Springs):\n    def __init__(self, weights): super().__init__()\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
@@ -100,11 +100,11 @@ def test_a_file_of_weights_counts_by_its_contents(tmp_path, monkeypatch):
         (tmp_path / name).mkdir()
         (tmp_path / name / "weights.pth").write_text(text)
     here, there, other = (
-        load_teacher("own_teacher:Own", weights=str(tmp_path / name / "weights.pth")).identity
+        load_teacher("weighted_teacher:Own", weights=str(tmp_path / name / "weights.pth")).identity
         for name in ("here", "there", "other")
     )
     assert here["weights_sha256"] == hashlib.sha256(b"1").hexdigest() and here["settings"] == {"weights": "weights.pth"}
-    assert here["versions"] == {"own_teacher": None}
+    assert here["versions"] == {"weighted_teacher": None}
     assert same_teacher(here, there) and not same_teacher(here, other)
 
 
