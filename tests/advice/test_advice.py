@@ -25,7 +25,7 @@ OTHER_ROOMS = re.compile(
 )
 # followed by tests of their own
 ELSEWHERE = {
-    "Mend that line, or write the file anew as PDBx": "foreign/test_skipped_lines.py test_a_record_that_openmm",
+    "Mend that line, or write the file anew as PDBx": "structures/test_records.py test_a_record_that_openmm",
     "; give the path of its file, ": "model/test_modelfile.py test_a_model_that_is_bundled_no_longer",
     "take the first one away with system.removeForce(": "engines/test_overlap.py test_a_second_model_on_the_same_atoms",
     "Give each molecule a residue number of its own": "foreign/test_structure_files.py test_what_that_error_says",

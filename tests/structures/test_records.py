@@ -1,23 +1,10 @@
 """Lines and blocks of structure files that OpenMM's readers skip: refused where something is lost, else told."""
 
-import io
-
 import pytest
-from openmm import app, unit
+from pdb_files import contents, pdb_text
 
 from openmm_cgaa.errors import CGAAError, StructureWarning
 from openmm_cgaa.structures.structure import read_structure, write_structure
-
-
-def pdb_text(topology, positions):
-    text = io.StringIO()
-    app.PDBFile.writeFile(topology, positions * unit.nanometer, text)
-    return text.getvalue()
-
-
-def contents(topology):
-    atoms = [(atom.element, atom.residue.index) for atom in topology.atoms()]
-    return atoms, {frozenset((a.index, b.index)) for a, b in topology.bonds()}, topology.getUnitCellDimensions() is None
 
 
 def spoiled(text, record, name):
