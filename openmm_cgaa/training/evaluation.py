@@ -65,8 +65,8 @@ def evaluate(
     figure : path, optional
         Where `figures.evaluation_figure` goes (PNG).
     padded_slots : int, optional
-        Slots of each grain over which ``vector_padded`` of the forces is taken, as paper 001 does with 33; not given
-        without.
+        Slots of each grain over which ``vector_padded`` of the forces is taken.
+        Paper 001 (docs/papers.md) takes 33. By default it is not given.
 
     Returns
     -------
