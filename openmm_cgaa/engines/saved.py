@@ -10,7 +10,6 @@ import io
 import json
 import logging
 import pickle
-import sys
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -24,7 +23,6 @@ from ..errors import CGAAError, EngineError
 from ..host import formats
 from ..inputs import arguments
 from ..inputs.arguments import FilePath
-from ..mapping import grains
 from ..mapping.grains import GrainMap
 
 if TYPE_CHECKING:  # they import torch, which reading a System need not
@@ -34,7 +32,6 @@ if TYPE_CHECKING:  # they import torch, which reading a System need not
     from .pythonforce import Computation
 
 log = logging.getLogger("openmm_cgaa")
-sys.modules.setdefault("openmm_cgaa.grains", grains)  # where pickles of 0.1.0 look for GrainMap and GrainType
 
 KEPT = 4  # models that copies of Systems share in one process
 
