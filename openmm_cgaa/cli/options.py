@@ -11,7 +11,9 @@ from ..inputs.settings import range_of
 
 
 class Parser(argparse.ArgumentParser):
-    """Says in one line what is wrong with a command line."""
+    """Takes files before and after options, and says in one line what is wrong with a command line."""
+
+    _sorting = False
 
     def parse_args(self, args=None, namespace=None):
         """No word may be empty: a variable of the shell that is not set would drop an output without a word."""
@@ -19,6 +21,16 @@ class Parser(argparse.ArgumentParser):
             if re.fullmatch(r"(--[\w-]+=)?", word):
                 self.error(f"{word or 'an argument'} is empty; give it a value, or leave it out")
         return super().parse_args(args, namespace)
+
+    def parse_known_args(self, args=None, namespace=None):
+        """What stands among options and is none of them is a file: ``validate SYSTEM.yaml --short ROW``."""
+        if self._sorting or self._subparsers or "--" in (args or ()):  # who writes -- has sorted them
+            return super().parse_known_args(args, namespace)
+        self._sorting = True  # the next line calls this method for the options, and for what is left
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._sorting = False
 
     def error(self, message):
         raise CGAAError(f"{message}; see {self.prog} --help")

@@ -111,8 +111,9 @@ def load_teacher(spec, **settings) -> Teacher:
     if kind == "openmm" and rest:
         return _openmm(rest, settings)
     if not rest or not all(part.isidentifier() for part in kind.split(".")):
+        file = " (it is a file; on a command line it stands before --teacher)" if _is_file(spec) else ""
         raise EngineError(
-            f"teacher {spec!r} is not known; give {SEVENNET}, openmm:SYSTEM.xml, or the import path of an ASE "
+            f"teacher {spec!r} is not known{file}; give {SEVENNET}, openmm:SYSTEM.xml, or the import path of an ASE "
             "calculator as package.module:Class, such as ase.calculators.lj:LennardJones"
         )
     return _imported(spec, settings)
@@ -151,8 +152,11 @@ def known_teacher(identity) -> Teacher:
     """
     advice = "name the teacher: --teacher NAME --setting KEY=VALUE, in Python teacher=NAME, settings={KEY: VALUE}"
     if not isinstance(identity, dict):
-        told = f"describes its teacher as {identity!r} alone" if identity else "does not say who its teacher is"
-        raise EngineError(f"the model {told}; {advice}")
+        told = f"describes its teacher in words alone, {identity!r}" if identity else "does not say who its teacher is"
+        raise EngineError(
+            f"the model {told}. If that is SevenNet-0 + D3, give --teacher {SEVENNET}, in Python "
+            f"teacher={SEVENNET!r}; for any other, {advice}"
+        )
     try:
         teacher = load_teacher(identity["name"], **identity.get("settings") or {})
     except EngineError as error:

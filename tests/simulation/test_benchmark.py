@@ -90,7 +90,7 @@ def test_the_teacher_is_the_models_own_or_the_named_one(words, row, box_file, li
         (["absent.pdb"], "absent.pdb cannot be read"),
         (["--threads", "0"], "--threads: 0 is not a whole number from 1 to 512"),
         (["--forcefield", "absent.xml"], "absent.xml: no such force field"),
-        (["--teacher"], "does not say who its teacher is; name the teacher: --teacher NAME"),
+        (["--teacher"], "does not say who its teacher is. If that is SevenNet-0 + D3, give --teacher sevennet-0-d3"),
         (["--teacher", "springs"], "teacher 'springs' is not known"),
         (["--setting", "stiffness=3"], "name it with --teacher NAME"),
         (["--teacher", "--setting", "stiffness=3"], "name it with --teacher NAME"),
