@@ -93,3 +93,23 @@ def test_models_and_networks_import_no_engine():
                 assert not {alias.name.split(".")[0] for alias in node.names} & engines, path
             if isinstance(node, ast.ImportFrom) and not node.level:
                 assert (node.module or "").split(".")[0] not in engines, path
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    """Imports inside of functions count, those for types alone do not; rooms' own `__init__` stand aside."""
+    knows = {}
+    for path in PACKAGE.rglob("*.py"):
+        tree, inside = ast.parse(path.read_text()), path.relative_to(PACKAGE).with_suffix("").parts
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+                node.body = []
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.level and path.name != "__init__.py":
+                home = (*inside[: len(inside) - node.level], *(node.module.split(".") if node.module else []))
+                knows.setdefault(inside, set()).update({home, *((*home, alias.name) for alias in node.names)})
+    left = {}
+    while left != knows:  # without those that know, or are known by, none that is left
+        left = knows
+        known = {module: other & left.keys() for module, other in left.items()}
+        knows = {module: known[module] for module in left if known[module] and module in set().union(*known.values())}
+    assert knows == {}

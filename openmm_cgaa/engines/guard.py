@@ -11,7 +11,6 @@ from openmm import unit
 
 from ..errors import CGAADomainWarning, EngineError
 from ..units import ANGSTROM_PER_NM
-from . import saved
 
 if TYPE_CHECKING:  # imports torch, which the command line need not
     from .binding import Slots
@@ -32,7 +31,7 @@ MINIMIZE = openmm.LocalEnergyMinimizer.minimize.__code__
 class Guard:
     """Stops what a model without an energy must not be used for: minimisation, barostats, a changed box.
 
-    As the callable of a PythonForce of its own it adds zero energy and zero forces; a given box makes it periodic.
+    Called by a PythonForce of its own it adds zero energy and zero forces; a given box makes it periodic.
 
     Parameters
     ----------
@@ -46,9 +45,6 @@ class Guard:
         self.given = box
         self.box = box
         self.slots = slots
-
-    def __reduce__(self) -> tuple:
-        return saved.restore, ({"guard": None if self.given is None else np.asarray(self.given).tolist()},)
 
     def check(self, box: np.ndarray | None) -> None:
         """Raise `EngineError` if a force call with this box (nm, or None) shows such a use."""

@@ -1,8 +1,9 @@
 """The model inside a System's XML file: what OpenMM pickles, and a way to read it that runs nothing foreign.
 
-OpenMM writes the callable of a PythonForce as a pickle, and ends the process if reading that pickle fails. So the
-pickle calls one function, `restore`, on plain data (bytes, numbers, lists, words), and that function does nothing that
-could fail: the model is made at the first force call, which can tell what is wrong.
+OpenMM writes the callable of a PythonForce as a pickle, and ends the process if reading that pickle fails. So every
+PythonForce of this package has a `Callback`. Its pickle calls one function, `restore`, on plain data (bytes, numbers,
+lists, words), and that function does nothing that could fail: the model is made at the first force call, which can tell
+what is wrong. What computes (`StateEvaluator`, `Guard`) knows nothing of this.
 """
 
 import hashlib
@@ -29,46 +30,53 @@ if TYPE_CHECKING:  # they import torch, which reading a System need not
     from ..model.loaded import LoadedModel
     from .binding import Binding
     from .guard import Guard
-    from .pythonforce import Computation
+    from .stateevaluator import StateEvaluator
 
 log = logging.getLogger("openmm_cgaa")
 
 KEPT = 4  # models that copies of Systems share in one process
 
 
-def restore(state: dict) -> "Restored":
-    """What the pickle of every callable of this package calls; its import path stays."""
-    return Restored(state)
-
-
-class Restored:
-    """A callable of a PythonForce as plain data; it becomes what it was at the first force call.
+class Callback:
+    """What OpenMM calls for a PythonForce and can write to a file.
 
     Parameters
     ----------
     state : dict
-        As `plain` makes it, or ``{"guard": box}``; anything else is an error of the first call.
+        As `plain` or `plain_guard` makes it; anything else is an error of the first call.
+    called : StateEvaluator or Guard, optional
+        What these data stand for; otherwise it is made of them at the first call.
     """
 
-    def __init__(self, state: Any):
-        if isinstance(state, dict) and isinstance(state.get("model"), bytes):
-            state = state | {"model": _shared(state["model"])}
+    def __init__(self, state: Any, called: "StateEvaluator | Guard | None" = None):
         self.state = state
-        self.made: Callable | None = None
+        self.called = called
 
     def __reduce__(self) -> tuple:
         return restore, (self.state,)
 
     def __call__(self, state: openmm.State) -> tuple:
-        if self.made is None:
-            self.made = make(self.state)
-        return self.made(state)
+        if self.called is None:
+            self.called = from_plain(self.state)
+        return self.called(state)
+
+
+def restore(state: Any) -> Callback:
+    """What the pickle of every `Callback` calls; its import path stays."""
+    if isinstance(state, dict) and isinstance(state.get("model"), bytes):
+        state = state | {"model": _shared(state["model"])}
+    return Callback(state)
 
 
 @lru_cache(maxsize=KEPT)
 def _shared(model: bytes) -> bytes:
     """Equal bytes as one object: OpenMM never frees the callables of copied forces."""
     return model
+
+
+def plain_guard(box: np.ndarray | None) -> dict:
+    """A `Guard` of this box (nm) as plain data."""
+    return {"guard": None if box is None else np.asarray(box).tolist()}
 
 
 def plain(binding: "Binding") -> dict:
@@ -100,8 +108,8 @@ def _digest(rest: dict) -> str:
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
-def make(state: Any) -> "Computation | Guard":
-    """The callable of such data.
+def from_plain(state: Any) -> "StateEvaluator | Guard":
+    """What such data stand for.
 
     Raises
     ------
@@ -112,7 +120,7 @@ def make(state: Any) -> "Computation | Guard":
     """
     from .binding import Binding
     from .guard import Guard
-    from .pythonforce import Computation
+    from .stateevaluator import StateEvaluator
 
     try:
         if state.keys() == {"guard"}:
@@ -127,7 +135,7 @@ def make(state: Any) -> "Computation | Guard":
         if sizes != [len(atoms) for atoms in slots] or (np.sort(np.concatenate(slots)) != np.arange(sum(sizes))).any():
             raise ValueError("its grains are not those of its model")
         grain_map = GrainMap(found.types, np.array(rest["type_index"]), slots, rest["labels"], sum(sizes))
-        return Computation(Binding(found, grain_map, rest["periodic"], rest["part"]))
+        return StateEvaluator(Binding(found, grain_map, rest["periodic"], rest["part"]))
     except CGAAError:
         raise
     except (AttributeError, LookupError, TypeError, ValueError) as error:
@@ -156,7 +164,7 @@ class _PlainUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Callable:
         if (module, name) != (restore.__module__, restore.__name__):
             raise pickle.UnpicklingError(f"it calls {module}.{name}")
-        return lambda state: Restored(state)  # made for this call: a pickle can set attributes of what it is given
+        return lambda state: Callback(state)  # made for this call: a pickle can set attributes of what it is given
 
 
 def load_system(path: FilePath) -> openmm.System:
@@ -208,7 +216,7 @@ def _plain(function: str, path: FilePath) -> bytes:
     """The pickle of a PythonForce, checked and written anew."""
     try:
         found = _PlainUnpickler(io.BytesIO(bytes.fromhex(function))).load()
-        if not isinstance(found, Restored) or vars(found).keys() != {"state", "made"} or found.made is not None:
+        if not isinstance(found, Callback) or vars(found).keys() != {"state", "called"} or found.called is not None:
             raise pickle.UnpicklingError("it is not a model of this package")
         pickled = pickle.dumps(restore(found.state))
     except Exception as error:  # pickles fail in all ways
@@ -217,7 +225,7 @@ def _plain(function: str, path: FilePath) -> bytes:
             "If you trust who wrote the file, read it with openmm.XmlSerializer.deserialize, and save the System anew"
         ) from error
     try:
-        make(found.state)
+        from_plain(found.state)
     except CGAAError as error:
         raise type(error)(f"{path}: {error}") from error
     return pickled

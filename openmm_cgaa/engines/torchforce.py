@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ..errors import EngineError
 from ..model.loaded import LoadedModel
+from . import saved
 from .binding import Slots
 from .guard import Guard
 from .placement import Placement
@@ -88,7 +89,8 @@ def make_forces(model: LoadedModel, place: Placement, part: int, use_cuda_graphs
     if model.conserving:
         return [force]
     slots = None if model.permutation_invariant else Slots(grain_map)
-    guard = openmm.PythonForce(Guard(place.box, slots), {}, place.particles or list(range(grain_map.num_atoms)))
+    callback = saved.Callback(saved.plain_guard(place.box), Guard(place.box, slots))
+    guard = openmm.PythonForce(callback, {}, place.particles or list(range(grain_map.num_atoms)))
     guard.setName("CGAA guard")
     guard.setUsesPeriodicBoundaryConditions(place.periodic)
     return [force, guard]

@@ -53,6 +53,16 @@ def test_round_trip_in_both_ways(written, solvent):
         assert_same(numbers(context_of(again, solvent[1])), expected, 1e-9)
 
 
+def test_a_process_that_knows_openmm_alone_reads_it(written):
+    """It finds this package by itself, and torch is imported where the model is called."""
+    code = (
+        "import sys, openmm; text = open(sys.argv[1]).read(); system = openmm.XmlSerializer.deserialize(text); "
+        "assert 'torch' not in sys.modules; assert openmm.XmlSerializer.serialize(system) == text"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(written[0])], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_pickle_is_one_call_on_plain_data(written):
     found = []
 
@@ -102,7 +112,7 @@ def evil_payloads(target, data):
     word = f"touch {target}".encode()
     call = b"h\x00h\x01\x93\x8c" + bytes([len(word)]) + word + b"\x85R."
     yield b"\x80\x04" + b"".join(names) + call
-    yield data[:-1] + b"}\x8c\x04made\x8c\x01xsb."  # attributes set from outside
+    yield data[:-1] + b"}\x8c\x06called\x8c\x01xsb."  # attributes set from outside
 
 
 def test_a_foreign_payload_is_refused_and_not_run(written, tmp_path):
@@ -118,7 +128,7 @@ def test_a_foreign_payload_is_refused_and_not_run(written, tmp_path):
 def test_a_payload_changes_nothing_in_this_process(written, solvent):
     """A pickle may set attributes of a class that it names: of all later models, too."""
     path, expected = written
-    text, data, before = path.read_text(), payload(path), dict(vars(saved.Restored))
+    text, data, before = path.read_text(), payload(path), dict(vars(saved.Callback))
     name, zero = data[: data.index(b"\x93") + 1], pickle.dumps(saved.restore({"guard": None}))[2:-1]
     for attribute in (b"__call__", b"__init__", b"__reduce__"):
         word = b"\x8c" + bytes([len(attribute)]) + attribute
@@ -127,7 +137,7 @@ def test_a_payload_changes_nothing_in_this_process(written, solvent):
             load_system(path)
         except EngineError:
             pass
-        assert dict(vars(saved.Restored)) == before
+        assert dict(vars(saved.Callback)) == before
     path.write_text(text)
     assert_same(numbers(context_of(load_system(path), solvent[1])), expected, 1e-9)
 
@@ -226,7 +236,7 @@ def test_copies_share_the_model(written):
     path, _ = written
     first, second = (pickle.loads(payload(path)) for _ in range(2))
     assert first.state["model"] is second.state["model"]
-    assert saved.make(first.state).binding.model is saved.make(second.state).binding.model
+    assert saved.from_plain(first.state).binding.model is saved.from_plain(second.state).binding.model
 
 
 def test_errors_of_loading_are_of_the_package(tmp_path):

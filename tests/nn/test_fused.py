@@ -12,8 +12,8 @@ from conftest import TINY_CONSERVING
 from openmm import unit
 
 from openmm_cgaa import CGAAPotential
+from openmm_cgaa.engines import saved
 from openmm_cgaa.engines.binding import Binding
-from openmm_cgaa.engines.pythonforce import Computation
 from openmm_cgaa.errors import GeometryError
 from openmm_cgaa.mapping.grains import GrainMap
 from openmm_cgaa.mapping.layout import layout_of
@@ -182,9 +182,8 @@ def test_one_switch(tiny_conserving_path, tiny_published_path, solvent):
     assert plain.evaluator(topology, True).fused is None
     assert CGAAPotential(tiny_published_path, device="cpu").evaluator(topology, True).fused is None
     for p in (potential, plain):
-        assert (
-            pickle.loads(pickle.dumps(Computation(Binding(p, p.grain_map(topology), True)))).state["fused"] is p.fused
-        )
+        state = saved.plain(Binding(p, p.grain_map(topology), True))
+        assert pickle.loads(pickle.dumps(saved.Callback(state))).state["fused"] is p.fused
 
 
 def test_copies_stand_by_themselves(frame):
