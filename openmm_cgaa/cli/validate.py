@@ -20,13 +20,13 @@ def run(args):
 
     from ..errors import CGAAError, MissingPackageError
     from ..host.torchstate import threads
-    from ..validation.validate import report, validate
+    from ..validation.validate import rewrite_page, validate
 
     unlike = [word for word in args.model if "=" not in word]
     if unlike:
         raise CGAAError(f"--model {unlike[0]}: expected NAME=FILE, where NAME is a model of the system")
     if args.report:
-        page, figures = report(args.system)
+        page, figures = rewrite_page(args.system)
         print(f"{page}; figures: {', '.join(figures) or MissingPackageError.needed('matplotlib') or 'none'}")
         return
     with threads(args.threads):

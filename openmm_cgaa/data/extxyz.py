@@ -20,7 +20,7 @@ import numpy as np
 from ..errors import CGAAError, DatasetError
 from ..host.files import write_bytes
 from ..inputs.arguments import FilePath
-from ..structures.bonding import bonds_by_distance, molecules
+from ..structures.bonding import bonds_by_distance, molecule_indices
 from ..structures.structure import read_structure
 from ..structures.topologies import formula
 from .conventions import LabelReader
@@ -314,7 +314,7 @@ def _guessed(atoms, elements, grains, where) -> dict:
     """Topology by covalent radii, within the residues where these are known."""
     bonds = bonds_by_distance(atoms)
     if grains is None:
-        residues, names = molecules(len(atoms), bonds), None
+        residues, names = molecule_indices(len(atoms), bonds), None
     else:
         residues, names = grains
         bonds = bonds[residues[bonds[:, 0]] == residues[bonds[:, 1]]]

@@ -50,7 +50,7 @@ def grain_forces(frames: Frames) -> np.ndarray:
     return grain_sums(frames.forces, frames.residues)
 
 
-def neighbors(frames: Frames) -> np.ndarray:
+def count_neighbors(frames: Frames) -> np.ndarray:
     """Grains within 10 Å of each grain, all periodic images counted, int array [frames, grains] (by type of grain)."""
     layout = layout_of(frames.grain_map())
     counts = np.zeros((len(frames), frames.num_grains), int)
@@ -71,7 +71,7 @@ def counts_by_kind(dataset: Dataset) -> dict:
         empty = {"trajectories": 0, "frames": 0, "grains": 0, "environments": 0}
         rows.setdefault((trajectory.kind, trajectory.split), empty)["trajectories"] += 1
     for frames in dataset.sets:
-        environments = (neighbors(frames) >= LIQUID_NEIGHBORS).sum(axis=1)
+        environments = (count_neighbors(frames) >= LIQUID_NEIGHBORS).sum(axis=1)
         for index in np.unique(frames.trajectory):
             trajectory, own = dataset.trajectories[index], frames.trajectory == index
             row = rows[trajectory.kind, trajectory.split]

@@ -20,7 +20,7 @@ from ..mapping.grains import GrainMap
 from ..model import checks
 from ..model.loaded import LoadedModel
 from ..structures import geometry, lattice
-from ..structures.bonding import bonds_by_distance, molecules
+from ..structures.bonding import bonds_by_distance, molecule_indices
 from ..units import ANGSTROM_PER_NM
 from .binding import Binding
 from .guard import NOT_CONSERVING
@@ -200,7 +200,7 @@ def _lengths(atoms: Atoms, vectors: np.ndarray) -> np.ndarray:
 def infer_grains(atoms: Atoms) -> GrainMap:
     """Molecules of an ``ase.Atoms``, found by distance."""
     bonds = bonds_by_distance(atoms)
-    return GrainMap.from_arrays(atoms.get_chemical_symbols(), bonds, molecules(len(atoms), bonds))
+    return GrainMap.from_arrays(atoms.get_chemical_symbols(), bonds, molecule_indices(len(atoms), bonds))
 
 
 def _optimizing() -> bool:

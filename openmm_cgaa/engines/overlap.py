@@ -18,7 +18,7 @@ from .classical import classical_terms, may_be_classical, typed
 NAMES = ("CGAA", "CGAA intra-grain", "CGAA inter-grain")
 
 
-def check(system: openmm.System, grain_map: GrainMap, particles: list) -> None:
+def refuse_overlap(system: openmm.System, grain_map: GrainMap, particles: list) -> None:
     """Refuse a System whose forces the model would double; parameters as of `Placement`.
 
     Raises

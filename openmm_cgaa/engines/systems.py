@@ -62,7 +62,7 @@ def add_forces(
     place = place_grains(model, topology, system, atoms, positions)
     if not model.conserving:
         refuse_uses_of_an_energy(system, split=len(groups) > 1, use_cuda_graphs=useCUDAGraphs)
-    overlap.check(system, place.grain_map, place.particles)
+    overlap.refuse_overlap(system, place.grain_map, place.particles)
     make = pythonforce.make_forces
     if choose_backend(backend) == "torch":
         from . import torchforce

@@ -75,7 +75,7 @@ def _check_address(scheduler):
         )
 
 
-def run(client, spec, settings, threads, identity, jobs):
+def label_jobs(client, spec, settings, threads, identity, jobs):
     """Labels of all jobs as they come, as of `workers.Workers`. A worker that dies loses none: Dask starts its frames
     anew elsewhere."""
     teacher = hashlib.sha256(json.dumps([identity, settings], sort_keys=True).encode()).hexdigest()[:16]

@@ -43,7 +43,7 @@ def hired(teacher, settings, workers, threads, scheduler, topologies):
     if not isinstance(teacher, str):
         raise EngineError("several workers load the teacher by themselves; give its name, not the teacher itself")
     try:
-        from .cluster import connect, run
+        from .cluster import connect, label_jobs
     except ImportError as error:
         raise EngineError(
             f"several workers need the package {error.name}, which is not installed; install it with: "
@@ -52,7 +52,7 @@ def hired(teacher, settings, workers, threads, scheduler, topologies):
     settings = json.dumps(settings, sort_keys=True)
     with connect(workers, threads, scheduler) as client:
         identity = client.submit(introduce, teacher, settings, topologies, pure=False).result()
-        yield Workers(identity, lambda jobs: run(client, teacher, settings, threads, identity, jobs))
+        yield Workers(identity, lambda jobs: label_jobs(client, teacher, settings, threads, identity, jobs))
 
 
 def run_here(teacher, jobs):

@@ -23,7 +23,7 @@ from ..sampling.sample import sample
 from ..training.config import TrainingConfig, load_config
 from ..training.evaluation import evaluate
 from ..training.train import train
-from .disagreement import choose, correlation, deviations
+from .disagreement import choose, correlation, disagreements
 
 RECORD = "round.json"
 FILES = ("before.h5", "chosen.h5", "own_before.h5", "improved", "after.h5", "own_after.h5", "report.json")
@@ -117,7 +117,7 @@ def _go_on(plan, config, folder, out, progress):
         raise CGAAError(f"{out / 'before.h5'}: no trajectory of split {'test' if len(candidates) else 'train'} is left")
 
     progress(f"the committee compares {len(candidates)} frames")
-    scores = deviations(students, candidates)
+    scores = disagreements(students, candidates)
     chosen = choose(candidates, [values.max(1) for values in scores], plan.budget)
     if not len(chosen):
         least = min(one.num_grains for one in candidates.sets)
@@ -140,7 +140,7 @@ def _go_on(plan, config, folder, out, progress):
         "budget": plan.budget,
         "chosen": {"frames": len(chosen), "grains": _grains(chosen)},
         "deviation": {
-            name: float(np.mean(np.concatenate([v.max(1) for v in deviations(students, part)])))
+            name: float(np.mean(np.concatenate([v.max(1) for v in disagreements(students, part)])))
             for name, part in (("candidates", candidates), ("chosen", chosen))
         },
         "before": evaluate(students[0], out / "own_before.h5"),

@@ -12,7 +12,7 @@ from ..potential import CGAAPotential
 from ..units import ANGSTROM_PER_NM, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
 
 
-def deviations(models, dataset, progress=None) -> list:
+def disagreements(models, dataset, progress=None) -> list:
     """How much a committee disagrees about the net force on each grain.
 
     Parameters
@@ -67,7 +67,7 @@ def choose(dataset, scores, budget) -> Dataset:
 
 def correlation(models, dataset) -> float:
     """Of the committee's spread with its first model's error in the net force, over the grains of labelled frames."""
-    spread, error = deviations(models, dataset), []
+    spread, error = disagreements(models, dataset), []
     potential = CGAAPotential(models[0])
     for frames in dataset.sets:
         error.append(np.linalg.norm(_net_forces(potential, frames) - grain_forces(frames), axis=-1).ravel())

@@ -11,19 +11,19 @@ from ..structures.lattice import reduced
 from .dynamics import on_grid, scaled
 
 
-def cut_clusters(run, plan):
-    """One trajectory of a `Clusters` run, from one parent."""
-    rng = np.random.default_rng(run.seed)
+def cut_clusters(recipe, plan):
+    """One trajectory of a `Clusters` recipe, from one parent."""
+    rng = np.random.default_rng(recipe.seed)
     found = {}  # composition: topology, positions, times, temperatures
-    for parent, index in _chosen(run, plan, rng):
+    for parent, index in _chosen(recipe, plan, rng):
         if not parent.periodic:
-            raise CGAAError(f"trajectory {run.trajectories[0]} is not periodic; clusters are cut from liquids")
+            raise CGAAError(f"trajectory {recipe.trajectories[0]} is not periodic; clusters are cut from liquids")
         positions, cell = parent.positions[index], reduced(parent.cell[index])
         grains = _grains(parent, whole_frame(parent.grain_map(), positions, cell, wrap=True))
         names = parent.residue_names
-        possible = [g for g in range(len(grains)) if run.centers is None or names[g] in run.centers]
-        for center in rng.permutation(possible)[: run.per_frame]:
-            members = _shell(grains, center, cell, run.distance)[: (run.max_molecules or 10**9) - 1]
+        possible = [g for g in range(len(grains)) if recipe.centers is None or names[g] in recipe.centers]
+        for center in rng.permutation(possible)[: recipe.per_frame]:
+            members = _shell(grains, center, cell, recipe.distance)[: (recipe.max_molecules or 10**9) - 1]
             members = sorted(members, key=lambda member: (names[member[0]], member[0]))
             members = [(center, np.zeros(3)), *members]
             x = np.concatenate([grains[g][1] + shift for g, shift in members])
@@ -32,85 +32,85 @@ def cut_clusters(run, plan):
             for values, value in zip(part[1:], (x - grains[center][1].mean(0), parent.time[index], None)):
                 values.append(parent.temperature[index] if value is None else value)
     if not found:
-        raise CGAAError(f"trajectory {run.trajectories[0]} holds no {' or '.join(run.centers)} to cut about")
+        raise CGAAError(f"trajectory {recipe.trajectories[0]} holds no {' or '.join(recipe.centers)} to cut about")
     sets = []
     for topology, positions, times, temperatures in found.values():
         count = len(positions)
         arrays = {"positions": on_grid(positions), "cell": np.zeros((count, 3, 3)), "trajectory": np.zeros(count, int)}
         sets.append(replace(topology, **arrays, time=np.array(times), temperature=np.array(temperatures)))
-    return sets, "cluster", {**_origin(run, plan), "distance": run.distance, "seed": run.seed}
+    return sets, "cluster", {**_origin(recipe, plan), "distance": recipe.distance, "seed": recipe.seed}
 
 
-def scan_volumes(run, plan):
-    """One trajectory of a `Scans` run, from one parent."""
+def scan_volumes(recipe, plan):
+    """One trajectory of a `Scans` recipe, from one parent."""
     sets = []
-    for parent, index in _chosen(run, plan, np.random.default_rng(run.seed)):
+    for parent, index in _chosen(recipe, plan, np.random.default_rng(recipe.seed)):
         if not parent.periodic:
-            raise CGAAError(f"trajectory {run.trajectories[0]} is not periodic; it has no volume to scan")
-        grain_map, lengths = parent.grain_map(), np.cbrt(run.factors)
+            raise CGAAError(f"trajectory {recipe.trajectories[0]} is not periodic; it has no volume to scan")
+        grain_map, lengths = parent.grain_map(), np.cbrt(recipe.factors)
         start = whole_frame(grain_map, parent.positions[index], parent.cell[index], wrap=True)
         frames = parent.take([index] * len(lengths))
         positions = [scaled(grain_map, start, length) for length in lengths]
         cells = [parent.cell[index] * length for length in lengths]
         sets.append(_unlabelled(frames, positions=on_grid(positions), cell=on_grid(cells)))
-    return sets, "scan", {**_origin(run, plan), "factors": run.factors, "seed": run.seed}
+    return sets, "scan", {**_origin(recipe, plan), "factors": recipe.factors, "seed": recipe.seed}
 
 
-def run_bursts(run, plan):
-    """One trajectory of a `Bursts` run, from one parent."""
+def run_bursts(recipe, plan):
+    """One trajectory of a `Bursts` recipe, from one parent."""
     from ase import units
     from ase.md.langevin import Langevin
     from ase.md.verlet import VelocityVerlet
 
-    teacher = plan.teacher(run)
-    rng = np.random.default_rng(run.seed)
-    sets, saves = [], run.steps // run.save_every
-    for parent, index in _chosen(run, plan, rng):
-        temperature = float(parent.temperature[index]) if run.temperature is None else run.temperature
+    teacher = plan.teacher(recipe)
+    rng = np.random.default_rng(recipe.seed)
+    sets, saves = [], recipe.steps // recipe.save_every
+    for parent, index in _chosen(recipe, plan, rng):
+        temperature = float(parent.temperature[index]) if recipe.temperature is None else recipe.temperature
         if not np.isfinite(temperature):
-            raise CGAAError(f"the frames of {run.trajectories[0]} have no temperature; give the run one")
+            raise CGAAError(f"the frames of {recipe.trajectories[0]} have no temperature; give the run one")
         atoms = parent.atoms(index)
         atoms.calc = teacher.calculator
         masses = atoms.get_masses()[:, None]
         momenta = np.sqrt(masses * units.kB * temperature) * rng.standard_normal((len(atoms), 3))
         atoms.set_momenta(momenta - masses * momenta.sum(0) / masses.sum())
-        if run.thermostat == "langevin":
-            friction = run.friction / (1000 * units.fs)
+        if recipe.thermostat == "langevin":
+            friction = recipe.friction / (1000 * units.fs)
             heat_bath = {"temperature_K": temperature, "friction": friction, "fixcm": False, "rng": rng}
-            motion = Langevin(atoms, run.step * units.fs, **heat_bath)
+            motion = Langevin(atoms, recipe.step * units.fs, **heat_bath)
         else:
-            motion = VelocityVerlet(atoms, run.step * units.fs)
+            motion = VelocityVerlet(atoms, recipe.step * units.fs)
         grain_map, box = parent.grain_map(), parent.cell[index] if parent.periodic else None
         positions = []
         for save in range(saves):
-            motion.run(run.save_every)
+            motion.run(recipe.save_every)
             heat = atoms.get_temperature() / temperature
             limit = max(3.0, 1 + 12 * np.sqrt(2 / max(3 * len(atoms) - 3, 3)))  # as in `Dynamics`
             if not (np.isfinite(atoms.positions).all() and heat < limit):
                 raise SimulationError(
-                    f"blew up by step {(save + 1) * run.save_every} of the teacher's dynamics: "
+                    f"blew up by step {(save + 1) * recipe.save_every} of the teacher's dynamics: "
                     f"{heat * temperature:.0f} K, where {temperature:g} K is meant; take a shorter step than "
-                    f"{run.step:g} fs, or frames that the teacher finds less strained"
+                    f"{recipe.step:g} fs, or frames that the teacher finds less strained"
                 )
             positions.append(whole_frame(grain_map, atoms.positions, box, wrap=True))
         frames = parent.take([index] * saves)
-        times = parent.time[index] + run.step / 1000 * run.save_every * np.arange(1, saves + 1)
+        times = parent.time[index] + recipe.step / 1000 * recipe.save_every * np.arange(1, saves + 1)
         temperatures = np.full(saves, temperature)
         sets.append(_unlabelled(frames, positions=on_grid(positions), time=times, temperature=temperatures))
-    details = {**_origin(run, plan), "seed": run.seed, "teacher": teacher.identity, "step": run.step}
-    return sets, "dynamics", details | {"thermostat": run.thermostat}
+    details = {**_origin(recipe, plan), "seed": recipe.seed, "teacher": teacher.identity, "step": recipe.step}
+    return sets, "dynamics", details | {"thermostat": recipe.thermostat}
 
 
-def _chosen(run, plan, rng):
+def _chosen(recipe, plan, rng):
     """(Frames, index) of frames of the parent, drawn at random."""
-    sets = plan.parent(run).sets
+    sets = plan.parent(recipe).sets
     every = [(frames, i) for frames in sets for i in range(len(frames))]
-    return [every[k] for k in sorted(rng.permutation(len(every))[: run.frames])]
+    return [every[k] for k in sorted(rng.permutation(len(every))[: recipe.frames])]
 
 
-def _origin(run, plan) -> dict:
+def _origin(recipe, plan) -> dict:
     """From which trajectory frames are cut, and whether its molecules were strained."""
-    (parent,) = plan.parent(run).trajectories
+    (parent,) = plan.parent(recipe).trajectories
     strain = parent.details.get("strain", 0.0)
     return {"parent": parent.name} | ({"strain": strain} if strain else {})
 

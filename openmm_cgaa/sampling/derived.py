@@ -1,4 +1,4 @@
-"""Blocks of a plan that are made from the frames of other trajectories: clusters, volume scans, bursts."""
+"""Recipes of a plan that are made from the frames of other trajectories: clusters, volume scans, bursts."""
 
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -6,11 +6,11 @@ from fnmatch import fnmatchcase
 from ..data.kinds import EQUILIBRIUM, KINDS
 from ..errors import CGAAError
 from ..inputs.ranges import bounded, one_of
-from .recipes import FRAMES, FRICTIONS, LENGTHS, STEPS, TEMPERATURES, Run
+from .recipes import FRAMES, FRICTIONS, LENGTHS, STEPS, TEMPERATURES, Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cut(Run):
+class Cut(Recipe):
     """What is made from the frames of other trajectories; each has the split of the one it comes from.
 
     Attributes
@@ -42,7 +42,7 @@ class Cut(Run):
         return {} if self.source is None else {"source": self.source}
 
     def expand(self, plan, source):
-        """One run for each trajectory of the source."""
+        """One recipe for each trajectory of the source."""
         parents = [
             t
             for t in source.select(kinds=self.kinds).trajectories
@@ -54,8 +54,8 @@ class Cut(Run):
                 f"run {self.name}: {where} has no trajectory of kind {' or '.join(self.kinds)} named "
                 f"{' or '.join(self.trajectories)}"
             )
-        runs = self._grown([(f"-{t.name}", dict(trajectories=[t.name], kinds=[t.kind])) for t in parents], plan.seed)
-        return [replace(run, split=t.split) for run, t in zip(runs, parents)]
+        recipes = self._grown([(f"-{t.name}", dict(trajectories=[t.name], kinds=[t.kind])) for t in parents], plan.seed)
+        return [replace(recipe, split=t.split) for recipe, t in zip(recipes, parents)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,19 +28,19 @@ SETTLE = 4000, 0.5  # steps of so many fs after packing
 SHRINK = 40, 200  # changes of the box on the way to its density, steps after each
 
 
-def sample_liquid(run, plan):
-    """One trajectory of a `Liquid` run: its frames, the kind it is filed under, details for its record."""
-    topology, positions, box, final = _start(run, plan)
+def sample_liquid(recipe, plan):
+    """One trajectory of a `Liquid` recipe: its frames, the kind it is filed under, details for its record."""
+    topology, positions, box, final = _start(recipe, plan)
     topology.setPeriodicBoxVectors(box * unit.nanometer)
-    step = _step(run, plan)
-    periodic = dict(temperature=run.temperatures, friction=run.friction, seed=run.seed)
+    step = _step(recipe, plan)
+    periodic = dict(temperature=recipe.temperatures, friction=recipe.friction, seed=recipe.seed)
     periodic["platform"] = plan.sampler.platform_properties()
-    steps = round(1000 * run.equilibration / step)
+    steps = round(1000 * recipe.equilibration / step)
 
     def system(prepare):
         made, minimizable = plan.sampler.make(topology, positions, final, prepare)
-        if run.ensemble == "NPT":
-            add_barostat(made, run.pressures, run.temperatures, run.seed)
+        if recipe.ensemble == "NPT":
+            add_barostat(made, recipe.pressures, recipe.temperatures, recipe.seed)
         return made, minimizable
 
     made, minimizable = system(prepare=True)
@@ -49,7 +49,7 @@ def sample_liquid(run, plan):
         dynamics.minimize()
     dynamics.heat()
     dynamics.run(*SETTLE, "settling")
-    if run.ensemble == "NVT":
+    if recipe.ensemble == "NVT":
         _compress(dynamics, box, final)
     if minimizable:
         dynamics.minimize(200)
@@ -61,47 +61,47 @@ def sample_liquid(run, plan):
         dynamics = Dynamics(topology, system(prepare=False)[0], positions, box, **periodic)
         dynamics.heat()
         dynamics.run(steps, step, "the model's equilibration")
-    details = {"counts": dict(Counter(residue.name for residue in topology.residues())), "ensemble": run.ensemble}
-    if run.ensemble == "NPT":
-        details["pressure_bar"] = run.pressures
+    details = {"counts": dict(Counter(residue.name for residue in topology.residues())), "ensemble": recipe.ensemble}
+    if recipe.ensemble == "NPT":
+        details["pressure_bar"] = recipe.pressures
     else:
         details["density"] = round(_density(topology, final), 4)
-    frames, kind = _record(run, dynamics, step), run.save_as
-    if run.strain > 0.0:
+    frames, kind = _record(recipe, dynamics, step), recipe.save_as
+    if recipe.strain > 0.0:
         kind = "scan"  # no liquid in equilibrium: neither a model's densities nor its best weights are judged by it
-        details |= {"strain": run.strain, "strained": run.strained}
-        frames = _strained(frames, _molecules(topology, run.strained), run)
-    return [frames], kind, details | _details(run, plan)
+        details |= {"strain": recipe.strain, "strained": recipe.strained}
+        frames = _strained(frames, _molecules(topology, recipe.strained), recipe)
+    return [frames], kind, details | _details(recipe, plan)
 
 
-def sample_molecule(run, plan):
-    """One trajectory of a `Molecules` run, as `sample_liquid` gives it."""
-    (name,) = run.species
-    details = {"counts": {name: 1}, "turned": run.turned, "strain": run.strain} | _details(run, plan)
-    if run.turned:
-        frames = _turned(run, plan, name)
+def sample_molecule(recipe, plan):
+    """One trajectory of a `Molecules` recipe, as `sample_liquid` gives it."""
+    (name,) = recipe.species
+    details = {"counts": {name: 1}, "turned": recipe.turned, "strain": recipe.strain} | _details(recipe, plan)
+    if recipe.turned:
+        frames = _turned(recipe, plan, name)
     else:
-        dynamics, step = single_dynamics(run, plan, [name])
-        dynamics.run(round(1000 * run.equilibration / step), step, "the equilibration")
-        frames = _record(run, dynamics, step)
-    if run.strain > 0.0:
-        frames = _strained(frames, [np.arange(frames.positions.shape[1])], run)
+        dynamics, step = single_dynamics(recipe, plan, [name])
+        dynamics.run(round(1000 * recipe.equilibration / step), step, "the equilibration")
+        frames = _record(recipe, dynamics, step)
+    if recipe.strain > 0.0:
+        frames = _strained(frames, [np.arange(frames.positions.shape[1])], recipe)
     return [frames], "molecule", details
 
 
-def _turned(run, plan, name):
+def _turned(recipe, plan, name):
     """Frames of a molecule, each at other angles about its bonds."""
-    turned, rng = Turned(plan.load(name)[0]), np.random.default_rng(run.seed)
-    dynamics, step = single_dynamics(run, plan, [name], turned.force)
+    turned, rng = Turned(plan.load(name)[0]), np.random.default_rng(recipe.seed)
+    dynamics, step = single_dynamics(recipe, plan, [name], turned.force)
     start, context, positions = dynamics.positions, dynamics.simulation.context, []
-    for frame in range(run.frames):
+    for frame in range(recipe.frames):
         dynamics.place(turned.turn(context, start, rng), None)
         dynamics.minimize()
-        dynamics.heat(run.seed + frame)
-        dynamics.run(round(1000 * run.spacing / step), step, f"frame {frame + 1} of {run.frames}")
+        dynamics.heat(recipe.seed + frame)
+        dynamics.run(round(1000 * recipe.spacing / step), step, f"frame {frame + 1} of {recipe.frames}")
         x, _ = dynamics.frame()
         positions.append(x - x.mean(0))
-    return frames_of(dynamics.topology, positions, None, np.full(run.frames, run.spacing), run.temperatures)
+    return frames_of(dynamics.topology, positions, None, np.full(recipe.frames, recipe.spacing), recipe.temperatures)
 
 
 def _molecules(topology, species):
@@ -113,9 +113,9 @@ def _molecules(topology, species):
     ]
 
 
-def _strained(frames, molecules, run):
-    """One to three atoms of these molecules moved at random by up to `run.strain`, as long as none comes too close."""
-    rng, positions = np.random.default_rng(run.seed), frames.positions.copy()
+def _strained(frames, molecules, recipe):
+    """One to three atoms of these molecules moved at random by up to `strain`, as long as none comes too close."""
+    rng, positions = np.random.default_rng(recipe.seed), frames.positions.copy()
     for frame, x in enumerate(positions):
         cell = frames.cell[frame]
         for atoms in molecules:
@@ -124,7 +124,7 @@ def _strained(frames, molecules, run):
                 moved = x.copy()
                 for atom in rng.permutation(atoms)[: rng.integers(1, min(3, len(atoms)) + 1)]:
                     way = rng.standard_normal(3)
-                    moved[atom] += run.strain * rng.random() * way / np.linalg.norm(way)
+                    moved[atom] += recipe.strain * rng.random() * way / np.linalg.norm(way)
                 if (_distances(moved, atoms, cell) >= closest).all():
                     x[:] = moved
                     break
@@ -139,7 +139,7 @@ def _distances(x, atoms, cell):
     return np.linalg.norm(between, axis=-1)
 
 
-def single_dynamics(run, plan, names, force=None):
+def single_dynamics(recipe, plan, names, force=None):
     """`Dynamics` of a few molecules without a box, as they lie in their files, minimised one by one, and its step.
 
     A further force acts beside the sampler's.
@@ -150,51 +150,58 @@ def single_dynamics(run, plan, names, force=None):
     if force is not None:
         made.addForce(force)
     dynamics = Dynamics(
-        topology, made, positions, None, run.temperatures, run.friction, run.seed, sampler.platform_properties()
+        topology,
+        made,
+        positions,
+        None,
+        recipe.temperatures,
+        recipe.friction,
+        recipe.seed,
+        sampler.platform_properties(),
     )
     if minimizable and len(names) == 1:
         dynamics.minimize()
     dynamics.heat()
-    return dynamics, _step(run, plan)
+    return dynamics, _step(recipe, plan)
 
 
-def _step(run, plan):
+def _step(recipe, plan):
     """Time step, fs."""
-    step, spacing = run.step or plan.sampler.timestep, getattr(run, "spacing", None)
+    step, spacing = recipe.step or plan.sampler.timestep, getattr(recipe, "spacing", None)
     if spacing and 1000 * spacing < step:
         raise CGAAError(f"spacing is {spacing} ps, less than a step of {step} fs")
     return step
 
 
-def _start(run, plan):
+def _start(recipe, plan):
     """Topology, positions (nm, whole), box to begin with and box to end with ([3, 3], nm)."""
-    if run.structure is not None:
-        topology, positions = read_structure(plan.folder / run.structure)
+    if recipe.structure is not None:
+        topology, positions = read_structure(plan.folder / recipe.structure)
         box = geometry.check_box(topology.getPeriodicBoxVectors())
         if box is None:
-            raise CGAAError(f"{run.structure} has no box; a liquid is periodic")
+            raise CGAAError(f"{recipe.structure} has no box; a liquid is periodic")
         positions = geometry.check_positions(positions, topology.getNumAtoms())
         grain_map = GrainMap.from_topology(topology)
         checks.check_extent(grain_map, positions, box)
-        final = _final(run, topology, box)
+        final = _final(recipe, topology, box)
         return topology, whole_frame(grain_map, positions, box, wrap=True), box, final
-    molecules = [(*plan.load(name), count) for name, count in run.counts.items()]
-    if run.box is not None:
-        final = np.diag(run.box) / ANGSTROM_PER_NM
+    molecules = [(*plan.load(name), count) for name, count in recipe.counts.items()]
+    if recipe.box is not None:
+        final = np.diag(recipe.box) / ANGSTROM_PER_NM
     else:
-        final = np.eye(3) * box_length(molecules, run.densities or DENSITY)
+        final = np.eye(3) * box_length(molecules, recipe.densities or DENSITY)
     dense = density(mass_of(molecules), ANGSTROM_PER_NM * final)
     box = final * max(1.0, dense / PACKED) ** (1 / 3)
-    topology, positions = pack(molecules, np.diag(box), run.seed, run.tolerance / ANGSTROM_PER_NM)
+    topology, positions = pack(molecules, np.diag(box), recipe.seed, recipe.tolerance / ANGSTROM_PER_NM)
     return topology, positions.value_in_unit(unit.nanometer), box, final
 
 
-def _final(run, topology, box):
-    """The box of a structure file, as the run wants it."""
-    if run.box is not None:
-        return np.diag(run.box) / ANGSTROM_PER_NM
-    if run.densities is not None:
-        return box * (_density(topology, box) / run.densities) ** (1 / 3)
+def _final(recipe, topology, box):
+    """The box of a structure file, as the recipe wants it."""
+    if recipe.box is not None:
+        return np.diag(recipe.box) / ANGSTROM_PER_NM
+    if recipe.densities is not None:
+        return box * (_density(topology, box) / recipe.densities) ** (1 / 3)
     return box
 
 
@@ -220,23 +227,23 @@ def _compress(dynamics, box, final):
         last = now
 
 
-def _record(run, dynamics, step):
+def _record(recipe, dynamics, step):
     """The frames of the production."""
     positions, cells = [], []
-    for i in range(run.frames):
-        dynamics.run(round(1000 * run.spacing / step), step, f"frame {i + 1} of {run.frames}")
+    for i in range(recipe.frames):
+        dynamics.run(round(1000 * recipe.spacing / step), step, f"frame {i + 1} of {recipe.frames}")
         x, cell = dynamics.frame()
         positions.append(x if cell is not None else x - x.mean(0))
         cells.append(cell)
-    times = run.equilibration + run.spacing * np.arange(1, run.frames + 1)
-    return frames_of(dynamics.topology, positions, None if cells[0] is None else cells, times, run.temperatures)
+    times = recipe.equilibration + recipe.spacing * np.arange(1, recipe.frames + 1)
+    return frames_of(dynamics.topology, positions, None if cells[0] is None else cells, times, recipe.temperatures)
 
 
-def _details(run, plan):
+def _details(recipe, plan):
     return {
-        "temperature": run.temperatures,
-        "equilibration": run.equilibration,
-        "spacing": run.spacing,
-        "seed": run.seed,
+        "temperature": recipe.temperatures,
+        "equilibration": recipe.equilibration,
+        "spacing": recipe.spacing,
+        "seed": recipe.seed,
         "sampler": plan.sampler.identity(),
     }

@@ -1,4 +1,4 @@
-"""The kinds of blocks that a plan can have: the keys of each, and what makes its trajectories."""
+"""The kinds of recipes that a plan can have: the keys of each, and what makes its trajectories."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from .pairs import sample_pair
 
 
 class Maker(NamedTuple):
-    """A kind of block: its dataclass, and ``make(run, plan) -> (sets, kind of trajectory, details)``."""
+    """A kind of recipe: its dataclass, and ``make(recipe, plan) -> (sets, kind of trajectory, details)``."""
 
     keys: type
     make: Callable
@@ -27,6 +27,6 @@ MAKERS = {
 }
 
 
-def make(run, plan) -> tuple:
+def make_trajectory(recipe, plan) -> tuple:
     """One trajectory: its sets of frames, the kind it is filed under, details for its record."""
-    return next(maker for maker in MAKERS.values() if maker.keys is type(run)).make(run, plan)
+    return next(maker for maker in MAKERS.values() if maker.keys is type(recipe)).make(recipe, plan)

@@ -1,4 +1,4 @@
-"""Blocks of a plan whose atoms the sampler moves: liquids, single molecules, pairs."""
+"""Recipes of a plan whose atoms the sampler moves: liquids, single molecules, pairs."""
 
 import itertools
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from .recipes import (
     STRAINS,
     TEMPERATURES,
     TIMES,
-    Run,
+    Recipe,
     copies,
     entries,
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Liquid(Run):
+class Liquid(Recipe):
     """Molecular dynamics of a periodic box.
 
     Attributes
@@ -103,7 +103,7 @@ class Liquid(Run):
         return {} if self.structure is None else {"structure": self.structure}
 
     def expand(self, plan, source=None):
-        """One run a trajectory."""
+        """One recipe a trajectory."""
         counts = self.counts
         if isinstance(counts, str):
             if counts not in plan.compositions:
@@ -129,7 +129,7 @@ class Liquid(Run):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Molecules(Run):
+class Molecules(Recipe):
     """Molecular dynamics of single molecules, without a box.
 
     Attributes
@@ -167,7 +167,7 @@ class Molecules(Run):
         return self.species or []
 
     def expand(self, plan, source=None):
-        """One run a trajectory."""
+        """One recipe a trajectory."""
         names = self.species if self.species is not None else [m.name for m in plan.molecules]
         variants = []
         for name, (t, temperature), copy in itertools.product(
@@ -179,7 +179,7 @@ class Molecules(Run):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pairs(Run):
+class Pairs(Recipe):
     """Two molecules without a box, turned at random, from contact outwards.
 
     Attributes
@@ -234,7 +234,7 @@ class Pairs(Run):
         return sum(self.pairs or [], [])
 
     def expand(self, plan, source=None):
-        """One run a trajectory."""
+        """One recipe a trajectory."""
         names = self.species if self.species is not None else [m.name for m in plan.molecules]
         pairs = self.pairs or [list(p) for p in itertools.combinations_with_replacement(names, 2)]
         variants = []

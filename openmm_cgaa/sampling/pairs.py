@@ -14,51 +14,56 @@ SHAPES = 2.0, 0.5  # ps before the first shape of a single molecule is taken, an
 IONIC_RADII = {"Li": 0.76, "Na": 1.02, "K": 1.38, "Mg": 0.72, "Ca": 1.00, "Zn": 0.74}
 
 
-def sample_pair(run, plan):
-    """One trajectory of a `Pairs` run: its frames, its kind, details for its record."""
-    (names,) = run.pairs
-    rng = np.random.default_rng(run.seed)
-    shapes = [_shapes(replace(run, seed=run.seed + k), plan, name) for k, name in enumerate(names)]
+def sample_pair(recipe, plan):
+    """One trajectory of a `Pairs` recipe: its frames, its kind, details for its record."""
+    (names,) = recipe.pairs
+    rng = np.random.default_rng(recipe.seed)
+    shapes = [_shapes(replace(recipe, seed=recipe.seed + k), plan, name) for k, name in enumerate(names)]
     topology, _ = plan.merge(names)
     elements = [[symbol(atom) for atom in plan.load(name)[0].atoms()] for name in names]
-    first, second = ([_radius(e, run.radii, alone=len(kind) == 1) for e in kind] for kind in elements)
-    touching = run.contact * (np.array(first)[:, None] + np.array(second))
+    first, second = ([_radius(e, recipe.radii, alone=len(kind) == 1) for e in kind] for kind in elements)
+    touching = recipe.contact * (np.array(first)[:, None] + np.array(second))
     positions = []
     for a, b in zip(*shapes):
         a, b = a @ _rotation(rng), b @ _rotation(rng)
         near = _separation(a, b, touching)
-        far = max(near, _separation(a, b, np.full_like(touching, run.farthest)))
+        far = max(near, _separation(a, b, np.full_like(touching, recipe.farthest)))
         # denser towards contact, one distance in each of so many parts
-        parts = (np.arange(run.distances) + rng.random(run.distances)) / run.distances
+        parts = (np.arange(recipe.distances) + rng.random(recipe.distances)) / recipe.distances
         for distance in near + (far - near) * parts**2:
             positions.append(np.concatenate([a, b + [distance, 0, 0]]))
-    if run.dynamics > 0:
-        positions = _moved(run, plan, names, positions)
-    times = np.full(len(positions), run.dynamics)
-    frames = frames_of(topology, [x - x.mean(0) for x in positions], None, times, run.temperatures)
-    details = {"pair": names, "temperature": run.temperatures, "seed": run.seed, "sampler": plan.sampler.identity()}
+    if recipe.dynamics > 0:
+        positions = _moved(recipe, plan, names, positions)
+    times = np.full(len(positions), recipe.dynamics)
+    frames = frames_of(topology, [x - x.mean(0) for x in positions], None, times, recipe.temperatures)
+    details = {
+        "pair": names,
+        "temperature": recipe.temperatures,
+        "seed": recipe.seed,
+        "sampler": plan.sampler.identity(),
+    }
     return [frames], "pair", details
 
 
-def _shapes(run, plan, name):
-    """Geometries of a single molecule at the run's temperature, [orientations, atoms, 3], Å, centered."""
-    dynamics, step = single_dynamics(run, plan, [name])
+def _shapes(recipe, plan, name):
+    """Geometries of a single molecule at the recipe's temperature, [orientations, atoms, 3], Å, centered."""
+    dynamics, step = single_dynamics(recipe, plan, [name])
     shapes = []
-    for i in range(run.orientations):
+    for i in range(recipe.orientations):
         dynamics.run(round(1000 * SHAPES[min(i, 1)] / step), step, f"the dynamics of {name}")
         positions, _ = dynamics.frame()
         shapes.append(positions - positions.mean(0))
     return shapes
 
 
-def _moved(run, plan, names, positions):
+def _moved(recipe, plan, names, positions):
     """Each frame after a short run from it."""
-    dynamics, step = single_dynamics(run, plan, names)
+    dynamics, step = single_dynamics(recipe, plan, names)
     moved = []
     for x in positions:
         dynamics.place(x / ANGSTROM_PER_NM, None)
         dynamics.heat()
-        dynamics.run(round(1000 * run.dynamics / step), step, "the dynamics of the pair")
+        dynamics.run(round(1000 * recipe.dynamics / step), step, "the dynamics of the pair")
         moved.append(dynamics.frame()[0])
     return moved
 

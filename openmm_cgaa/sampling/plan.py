@@ -28,16 +28,16 @@ class Plan(Checked):
 
     Attributes
     ----------
-    runs : list of Run
+    runs : list of Recipe
         In the file: mappings with a ``kind`` and the keys of that kind, see `makers`.
     sampler : Sampler, optional
         Which clusters, volume scans and bursts do without.
     molecules : list of Molecule
-        Their names are those that runs use.
+        Their names are those that recipes use.
     compositions : dict
         Counts of molecules under a name.
     defaults : dict
-        For each kind of run, values of keys that its runs do not give.
+        For each kind of recipe, values of keys that its recipes do not give.
     output : str
         Data set (.h5) without labels.
     seed : int
@@ -93,34 +93,34 @@ class Plan(Checked):
             positions.append(np.asarray(x.value_in_unit(unit.nanometer)))
         return topology, np.concatenate(positions)
 
-    def source(self, run) -> Dataset:
+    def source(self, recipe) -> Dataset:
         """The data set that a `Cut` takes its frames from; without one of its own what this plan has sampled."""
-        if run.source is None:
+        if recipe.source is None:
             return Dataset.load(self.output)
-        path = self.folder / run.source
+        path = self.folder / recipe.source
         return _load_dataset(path, *stamps(path))
 
-    def parent(self, run) -> Dataset:
+    def parent(self, recipe) -> Dataset:
         """The frames of the one trajectory that a `Cut` is made from."""
-        if run.source is None:
-            return Dataset.load(self.parts / f"{run.trajectories[0]}.h5")
-        return self.source(run).select(trajectories=run.trajectories)
+        if recipe.source is None:
+            return Dataset.load(self.parts / f"{recipe.trajectories[0]}.h5")
+        return self.source(recipe).select(trajectories=recipe.trajectories)
 
-    def teacher(self, run):
+    def teacher(self, recipe):
         """The teacher of `Bursts`."""
-        return _load_teacher(run.teacher, json.dumps(run.teacher_settings))
+        return _load_teacher(recipe.teacher, json.dumps(recipe.teacher_settings))
 
-    def identity(self, run) -> dict:
-        """All that decides what a run gives, as JSON: what is there was made with the same, or it is not taken."""
-        if isinstance(run, Cut):
-            keys = [key for frames in self.parent(run).sets for key in frames.keys()]
+    def identity(self, recipe) -> dict:
+        """All that decides what a recipe gives, as JSON: what is there was made with the same, or it is not taken."""
+        if isinstance(recipe, Cut):
+            keys = [key for frames in self.parent(recipe).sets for key in frames.keys()]
             inputs = {"parent": hashlib.sha256("".join(keys).encode()).hexdigest()}
         else:
-            names = sorted(set(run.ingredients))
-            inputs = {name: _content(self.molecule(name, run.name), self.folder) for name in names}
-            inputs |= {key: _digest(self.folder / file) for key, file in run.files.items()}
+            names = sorted(set(recipe.ingredients))
+            inputs = {name: _content(self.molecule(name, recipe.name), self.folder) for name in names}
+            inputs |= {key: _digest(self.folder / file) for key, file in recipe.files.items()}
             inputs["sampler"] = self.sampler.identity()
-        return json.loads(json.dumps({"run": run.settings(), "inputs": inputs}))
+        return json.loads(json.dumps({"run": recipe.settings(), "inputs": inputs}))
 
 
 def load_plan(path, output=None, workers=None, model=None) -> Plan:
@@ -154,7 +154,7 @@ def load_plan(path, output=None, workers=None, model=None) -> Plan:
     for name, counts in plan.compositions.items():
         for molecule in counts:
             replace(plan, molecules=molecules).molecule(molecule, f"{path}: compositions: {name}")
-    runs = []
+    recipes = []
     for number, values in enumerate(plan.runs, start=1):
         named = f" ({values['name']})" if isinstance(values, dict) and "name" in values else ""
         where = f"{path}: run {number}{named}"
@@ -162,27 +162,27 @@ def load_plan(path, output=None, workers=None, model=None) -> Plan:
             raise CGAAError(f"{where}: expected a kind ({', '.join(MAKERS)}) and its keys, got {values!r}")
         kind = values["kind"]
         values = plan.defaults.get(kind, {}) | {key: value for key, value in values.items() if key != "kind"}
-        run = from_mapping(MAKERS[kind].keys, values, where)
-        if isinstance(run, Cut) and run.split:
+        recipe = from_mapping(MAKERS[kind].keys, values, where)
+        if isinstance(recipe, Cut) and recipe.split:
             raise CGAAError(f"{where}: split: what is cut from a trajectory has the split of that one; leave it out")
-        runs.append(run)
+        recipes.append(recipe)
     sampler = None
     if plan.sampler is not None:
         sampler = from_mapping(Sampler, plan.sampler, f"{path}: sampler").within(folder)
     if model is not None:
         model = str(Path(model).resolve()) if Path(model).exists() else str(model)
         sampler = replace(sampler, model=model) if sampler else Sampler(model=model)
-    moved = [run.name for run in runs if not isinstance(run, Cut)]
+    moved = [recipe.name for recipe in recipes if not isinstance(recipe, Cut)]
     if moved and sampler is None:
         raise CGAAError(
             f"{path}: run {moved[0]} needs a sampler; say which force field, system or model moves the atoms"
         )
     output = str(Path(output).resolve() if output else folder / plan.output)
     named = [molecule.structure for molecule in molecules]
-    named += [file for run in runs for file in run.files.values()]
+    named += [file for recipe in recipes for file in recipe.files.values()]
     inputs = [path, *(folder / name for name in named if name), *(sampler.files if sampler else ())]
     check_output(output, DATA_SET, inputs)
-    changes = {"runs": runs, "molecules": molecules, "sampler": sampler, "output": output}
+    changes = {"runs": recipes, "molecules": molecules, "sampler": sampler, "output": output}
     return replace(plan, **changes, workers=plan.workers if workers is None else workers, folder=folder)
 
 

@@ -1,4 +1,4 @@
-"""What all blocks of a plan have in common: a name, a split, a seed, and lists that make one trajectory an entry."""
+"""What all recipes of a plan have in common: a name, a split, a seed, and lists that make one trajectory an entry."""
 
 import zlib
 from dataclasses import asdict, dataclass, fields, replace
@@ -23,11 +23,11 @@ STRAINS = (0.0, 1.0, "Å")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run(Checked):
+class Recipe(Checked):
     """What all kinds have in common.
 
     A key that takes a number or a list makes one trajectory for each entry of a list, which then adds to the name; a
-    single number adds nothing. So every trajectory is itself a run whose lists have gone, and can be written as one.
+    single number adds nothing. So every trajectory is itself a recipe whose lists have gone, and can be written as one.
 
     Attributes
     ----------
@@ -60,14 +60,14 @@ class Run(Checked):
             raise CGAAError(f"name is {self.name!r}; it names a file, so it has no slash, and is not empty")
 
     def _grown(self, variants, seed):
-        """One run for each (suffix, changed keys), with seed and split settled."""
-        runs = [replace(self, name=self.name + suffix, **changes) for suffix, changes in variants]
-        splits = assign(self.split, len(runs), zlib.crc32(self.name.encode()) + seed)
+        """One recipe for each (suffix, changed keys), with seed and split settled."""
+        recipes = [replace(self, name=self.name + suffix, **changes) for suffix, changes in variants]
+        splits = assign(self.split, len(recipes), zlib.crc32(self.name.encode()) + seed)
         seeds = [
-            (seed + zlib.crc32(run.name.encode())) % 2**31 if self.seed is None else self.seed + k
-            for k, run in enumerate(runs)
+            (seed + zlib.crc32(recipe.name.encode())) % 2**31 if self.seed is None else self.seed + k
+            for k, recipe in enumerate(recipes)
         ]
-        return [replace(run, seed=s, split=split) for run, s, split in zip(runs, seeds, splits)]
+        return [replace(recipe, seed=s, split=split) for recipe, s, split in zip(recipes, seeds, splits)]
 
     @property
     def ingredients(self) -> list:

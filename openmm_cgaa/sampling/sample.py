@@ -20,7 +20,7 @@ from ..host.files import owned
 from ..inputs.arguments import FilePath
 from ..inputs.settings import completed
 from .derived import Cut
-from .makers import make
+from .makers import make_trajectory
 from .plan import load_plan
 
 
@@ -60,9 +60,9 @@ def sample(
         others are in the output.
     """
     plan = load_plan(path, output, workers, model)
-    direct = [run for run in plan.runs if not isinstance(run, Cut) or run.source is not None]
+    direct = [recipe for recipe in plan.runs if not isinstance(recipe, Cut) or recipe.source is not None]
     first = _expand(plan, direct, splits)
-    inner = [run for run in plan.runs if isinstance(run, Cut) and run.source is None]
+    inner = [recipe for recipe in plan.runs if isinstance(recipe, Cut) and recipe.source is None]
     if inner and not direct:
         raise CGAAError(f"{path}: run {inner[0].name}: the plan samples no frames to cut from; give source (.h5)")
     if not first:
@@ -73,7 +73,7 @@ def sample(
         dataset = _join(plan, first, failed, path)
         if inner and dataset is not None:
             try:
-                inner = _expand(plan, inner, splits, taken={run.name for run in first})
+                inner = _expand(plan, inner, splits, taken={recipe.name for recipe in first})
             except CGAAError as error:
                 if not failed:
                     raise
@@ -87,42 +87,42 @@ def sample(
     return Path(plan.output)
 
 
-def _expand(plan, runs, splits=None, taken=()):
-    """One run a trajectory, with names that differ."""
+def _expand(plan, recipes, splits=None, taken=()):
+    """One recipe a trajectory, with names that differ."""
     expanded, names = [], set(taken)
-    for run in runs:
-        source = plan.source(run) if isinstance(run, Cut) else None
-        for one in run.expand(plan, source):
+    for recipe in recipes:
+        source = plan.source(recipe) if isinstance(recipe, Cut) else None
+        for one in recipe.expand(plan, source):
             if one.name in names:
                 raise CGAAError(f"two trajectories would be called {one.name}; give the runs different names")
             names.add(one.name)
             expanded.append(one)
-    return [run for run in expanded if splits is None or run.split in splits]
+    return [recipe for recipe in expanded if splits is None or recipe.split in splits]
 
 
-def _make_all(plan, runs, progress):
+def _make_all(plan, recipes, progress):
     """Make what is missing; returns {name: reason} of what failed."""
     failed, done = {}, 0
 
-    def finished(run, reason):
+    def finished(recipe, reason):
         nonlocal done
         done += 1
         if reason:
-            failed[run.name] = reason
+            failed[recipe.name] = reason
         if progress:
-            progress(done, len(runs), run.name)
+            progress(done, len(recipes), recipe.name)
 
     if progress:
-        progress(0, len(runs), runs[0].name)
-    if plan.workers == 1 or len(runs) < 2:
-        for run in runs:
-            finished(run, _make(plan, run))
+        progress(0, len(recipes), recipes[0].name)
+    if plan.workers == 1 or len(recipes) < 2:
+        for recipe in recipes:
+            finished(recipe, _make(plan, recipe))
         return failed
     # spawned, for OpenMM and torch do not survive a fork
     context, others = multiprocessing.get_context("spawn"), set(multiprocessing.active_children())
     with ProcessPoolExecutor(plan.workers, context, signals.follow, (os.getpid(),)) as pool:
         with signals.undisturbed():
-            futures = {pool.submit(_make, plan, run): run for run in runs}
+            futures = {pool.submit(_make, plan, recipe): recipe for recipe in recipes}
         try:
             for future in as_completed(futures):
                 try:
@@ -138,18 +138,18 @@ def _make_all(plan, runs, progress):
     return failed
 
 
-def _make(plan, run):
+def _make(plan, recipe):
     """Make and save one trajectory, unless it is there; returns why it failed, or nothing."""
     from ..host.torchstate import threads  # torch takes its time
 
-    path = plan.parts / f"{run.name}.h5"
+    path = plan.parts / f"{recipe.name}.h5"
     try:
-        identity = plan.identity(run)
+        identity = plan.identity(recipe)
         if path.exists():
-            return _differs(path, identity, run)
+            return _differs(path, identity, recipe)
         with threads(plan.sampler.threads if plan.sampler else 1):
-            sets, kind, details = make(run, plan)
-        trajectory = Trajectory(run.name, kind, run.split, json.loads(json.dumps(details)))
+            sets, kind, details = make_trajectory(recipe, plan)
+        trajectory = Trajectory(recipe.name, kind, recipe.split, json.loads(json.dumps(details)))
         made = Dataset(sets, [trajectory], provenance={"made": identity, "versions": _versions()})
         made.save(path, precision="single")
     except (CGAAError, OSError) as error:
@@ -161,12 +161,12 @@ def _make(plan, run):
     return ""
 
 
-def _differs(path, identity, run):
+def _differs(path, identity, recipe):
     """What is wrong with the finished trajectory that is there, or nothing."""
     made = Dataset.load(path).provenance.get("made", {})
     new = identity["run"]
     was = made.get("run", {})
-    old = {key: value for key, value in completed(type(run), was).items() if key in was or key in new}
+    old = {key: value for key, value in completed(type(recipe), was).items() if key in was or key in new}
     if made | {"run": old} == identity:
         return ""
     changed = [f"{key}: {old.get(key)} -> {value}" for key, value in new.items() if old.get(key) != value]
@@ -174,15 +174,15 @@ def _differs(path, identity, run):
     return f"{path} was made with other settings ({what}); move it away, or give the run another name"
 
 
-def _join(plan, runs, failed, source):
+def _join(plan, recipes, failed, source):
     """Write and return all that is finished, or None."""
     parts = []
-    for run in runs:
-        path = plan.parts / f"{run.name}.h5"
-        if run.name in failed or not path.exists():
+    for recipe in recipes:
+        path = plan.parts / f"{recipe.name}.h5"
+        if recipe.name in failed or not path.exists():
             continue
         part = Dataset.load(path)
-        parts.append(replace(part, trajectories=[replace(t, split=run.split) for t in part.trajectories]))
+        parts.append(replace(part, trajectories=[replace(t, split=recipe.split) for t in part.trajectories]))
     if not parts:
         return None
     provenance = {"made_by": "openmm-cgaa sample", "plan": Path(source).read_text("utf-8"), "versions": _versions()}

@@ -90,7 +90,7 @@ class Sampler(Checked):
 
     @property
     def timestep(self) -> float:
-        """Time step in fs where a run names none."""
+        """Time step in fs where a recipe names none."""
         return 0.5 if self.model else 1.0
 
     def make(self, topology, positions, box, prepare=False):
@@ -102,7 +102,7 @@ class Sampler(Checked):
             Its box says whether the system is periodic.
         positions : array [atoms, 3], nm
         box : array [3, 3], nm, or None
-            The densest that the run will see, as far as one knows; the cutoff of PME follows from it.
+            The densest that the recipe will see, as far as one knows; the cutoff of PME follows from it.
         prepare : bool
             Take the force field although there is a model.
 
@@ -171,7 +171,7 @@ def _potential(model, *stamped):
 
 
 def _read_system(path):
-    """The System without what would set temperature or pressure; that is the run's."""
+    """The System without what would set temperature or pressure; that is the recipe's."""
     system = load_system(path)
     for index in reversed(range(system.getNumForces())):
         name = system.getForce(index).getName()

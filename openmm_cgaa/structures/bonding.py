@@ -27,7 +27,7 @@ def bonds_by_distance(atoms) -> np.ndarray:
     return np.unique(np.stack([first, second], axis=1)[bonded], axis=0)
 
 
-def molecules(num_atoms, bonds) -> np.ndarray:
+def molecule_indices(num_atoms, bonds) -> np.ndarray:
     """Number of the molecule of each atom, int [atoms]: what bonds join, counted as the first atoms come."""
     ends = np.asarray(bonds, dtype=int).reshape(-1, 2).T
     matrix = coo_array((np.ones(ends.shape[1]), tuple(ends)), (num_atoms, num_atoms))

@@ -11,7 +11,7 @@ from ..errors import CGAAError
 from ..inputs.ranges import bounded
 from ..inputs.settings import Checked
 from .bursts import bursts, settled
-from .row import Row, estimate, number, over_parts, table, yes
+from .row import Row, estimate, markdown_table, over_parts, plus_minus, yes
 
 PARTS = ("force", "net_force", "torque")
 
@@ -86,7 +86,7 @@ class Along(Row):
         text += f"; force in the second half over the first: {min(ratios):.2f} to {max(ratios):.2f}"
         for name, row in results.get("teacher_liquid", {}).items():
             if "less_teacher_eV_per_A" in row:
-                less = number(row["less_teacher_eV_per_A"])
+                less = plus_minus(row["less_teacher_eV_per_A"])
                 text += f"; where its own dynamics goes less where the teacher's does, {name.split(', ')[1]}: {less}"
         met = [
             f"{part.replace('_', ' ')} {yes(max(values) <= self.factor * self.test_set[part])}"
@@ -110,7 +110,7 @@ class Along(Row):
                 ]
             )
         head = ["run", "frames", "force, eV/Å", "translation", "rotation", "vibration", "net force", "torque"]
-        return {self.name: table([*head, "energy about its mean (mean), meV/atom"], lines)}
+        return {self.name: markdown_table([*head, "energy about its mean (mean), meV/atom"], lines)}
 
 
 @dataclass(frozen=True)
@@ -165,5 +165,5 @@ class TeacherLiquid(Row):
 
     def verdict(self, results, system):
         rows = results[self.name]
-        errors = [f"{who} {number(row['force_rmse_eV_per_A'])}" for who, row in rows.items()]
+        errors = [f"{who} {plus_minus(row['force_rmse_eV_per_A'])}" for who, row in rows.items()]
         return f"force, eV/Å: {'; '.join(errors)}", ""

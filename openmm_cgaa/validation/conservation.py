@@ -10,7 +10,7 @@ from ..errors import SimulationError
 from ..inputs.ranges import bounded
 from ..simulation.read import read_run
 from ..units import KJMOL_PER_EV
-from .row import Row, estimate, number, panels, table, thinned, yes
+from .row import Row, estimate, markdown_table, panels, plus_minus, thinned, yes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +50,12 @@ class Drift(Row):
         row, order = found[self.judged or self.runs[0]], found.get("order")
         slope = row.get("slope_meV_per_atom_per_ps")
         if self.largest is None:
-            heating = [f"{number(slope)} meV/atom/ps, {number(row['kelvin_per_ps'])} K/ps"] if slope else []
+            heating = [f"{plus_minus(slope)} meV/atom/ps, {plus_minus(row['kelvin_per_ps'])} K/ps"] if slope else []
             return "; ended at ".join([*heating, *([row["end"]] if "end" in row else [])]), ""
         if "end" in row:
             return row["end"], yes(False)
         grows = f"; its spread grows with the step to the power {order:.1f}" if order else ""
-        return f"{number(slope)} meV/atom/ps{grows}", yes(abs(slope["value"]) + slope["error"] <= self.largest)
+        return f"{plus_minus(slope)} meV/atom/ps{grows}", yes(abs(slope["value"]) + slope["error"] <= self.largest)
 
     def _shown_elsewhere(self, system) -> bool:
         return any(self.name in (getattr(row, "beside", None) or ()) for row in system.rows.values())
@@ -74,13 +74,13 @@ class Drift(Row):
         for name, row in self._rows(results, system).items():
             line = [system.label(system.model_of(name)), f"{row['step']:g}"]
             if "spread_meV_per_atom" in row:
-                slope, heating = number(row["slope_meV_per_atom_per_ps"]), number(row["kelvin_per_ps"])
+                slope, heating = plus_minus(row["slope_meV_per_atom_per_ps"]), plus_minus(row["kelvin_per_ps"])
                 line += [f"{row['picoseconds']:.2g}", slope, heating, f"{row['spread_meV_per_atom']:.3g}"]
             else:
                 line += [""] * 4
             lines.append([*line, row.get("end", "ran to its end")])
         head = ["", "step, fs", "ps", "slope, meV/atom/ps", "K/ps", "spread about the line, meV/atom", "end"]
-        return {self.name: table(head, lines)}
+        return {self.name: markdown_table(head, lines)}
 
     def draw(self, results, system):
         """Total energy over time, by time step; beside other models, where those held."""

@@ -14,7 +14,7 @@ from ..labelling.label import label_frames
 from ..units import ANGSTROM_PER_NM, KJMOL_PER_EV
 from .bursts import as_atoms, bursts, settled
 from .peaks import beside
-from .row import Row, number, panels, table, within
+from .row import Row, markdown_table, panels, plus_minus, within
 
 BIN = 0.005  # nm
 BLOCKS = 10  # of a long run, for the jackknife
@@ -139,7 +139,7 @@ class Distributions(Row):
             shift = max(rows, key=lambda n: abs(rows[n]["shift_A"]["value"]))
             height = max(rows, key=lambda n: abs(rows[n]["relative_height"]["value"]))
             off, higher = rows[shift]["shift_A"], rows[height]["relative_height"]
-            texts.append(f"{way}: {number(off)} Å ({shift}), {number(higher, scale=100.0)} % ({height})")
+            texts.append(f"{way}: {plus_minus(off)} Å ({shift}), {plus_minus(higher, scale=100.0)} % ({height})")
             bars = {"shift_A": self.shift, "relative_height": self.height}
             met = [within(row[key], bar) for row in rows.values() for key, bar in bars.items()]
             counts = [f"{met.count(word)} {word}" for word in ("yes", "undecided", "**no**") if word in met]
@@ -154,13 +154,13 @@ class Distributions(Row):
                 found = row[way]
                 peak = found.get("peak_at_A", {}).get("teacher")
                 cells.append("none" if peak is None else f"{peak:.2f}")
-                cells.append("" if peak is None else number(found["shift_A"]))
-                cells.append("" if peak is None else number(found["relative_height"], scale=100.0))
+                cells.append("" if peak is None else plus_minus(found["shift_A"]))
+                cells.append("" if peak is None else plus_minus(found["relative_height"], scale=100.0))
                 cells.append(f"{100.0 * found['difference']:.1f} ({100.0 * found['by_chance']:.1f})")
             lines.append([name, *cells])
         own = ["peak of the teacher, Å", "of the student, from it", "height, % from it"]
         own += ["difference of the curves, % (by chance)"]
-        return {self.name: table(["pair", *(f"{way}: {column}" for way in WAYS for column in own)], lines)}
+        return {self.name: markdown_table(["pair", *(f"{way}: {column}" for way in WAYS for column in own)], lines)}
 
     def draw(self, results, system):
         """Student beside teacher, in the whole ensemble (lines) and in bursts (dots)."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..units import ANGSTROM_PER_NM
 from .bursts import bursts, settled
-from .row import Row, number, over_parts, table
+from .row import Row, markdown_table, over_parts, plus_minus
 
 BLOCKS = 10  # of the classical run
 WHOS = {"teacher": "teacher", "student_less_teacher": "model less teacher", "classical": "classical force field"}
@@ -72,10 +72,11 @@ class Bonds(Row):
         first = next(iter(results[self.name].values()))["length_A"]
         whos = {who: label for who, label in WHOS.items() if who in first}
         lines = [
-            [bond, *(number(row[key][who]) for key in keys for who in whos)] for bond, row in results[self.name].items()
+            [bond, *(plus_minus(row[key][who]) for key in keys for who in whos)]
+            for bond, row in results[self.name].items()
         ]
         head = [f"{what}, {label}" for what in ("length, Å", "swing, Å") for label in whos.values()]
-        return {self.name: table(["", *head], lines)}
+        return {self.name: markdown_table(["", *head], lines)}
 
 
 def _kinds(topology):

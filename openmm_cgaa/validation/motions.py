@@ -6,7 +6,7 @@ import numpy as np
 
 from ..analysis.drift import mean
 from ..inputs.ranges import bounded
-from .row import Row, estimate, number, panels, table, yes
+from .row import Row, estimate, markdown_table, panels, plus_minus, yes
 
 MOTIONS = ("translation", "rotation", "vibration")
 
@@ -72,15 +72,15 @@ class MotionTemperatures(Row):
         covered = all(abs(found["value"] - self.at) <= 2.0 * found["error"] for found in rare.values())
         low, high = min(known.values()), max(known.values())
         text = f"{low:.1f} to {high:.1f} K over all runs, as at {self.at:g} K ({', '.join(known)})"
-        text += "".join(f"; {motion} {number(found)}" for motion, found in rare.items())
+        text += "".join(f"; {motion} {plus_minus(found)}" for motion, found in rare.items())
         close = all(abs(value - self.at) <= self.largest for value in known.values())
         return text, yes(close and high - low <= self.largest and covered)
 
     def tables(self, results, system):
         rows = results[self.name]
         columns = list(rows[self.together])
-        lines = [[name, *(number(row[c]) if c in row else "" for c in columns)] for name, row in rows.items()]
-        return {self.name: table(["K", *columns], lines)}
+        lines = [[name, *(plus_minus(row[c]) if c in row else "" for c in columns)] for name, row in rows.items()]
+        return {self.name: markdown_table(["K", *columns], lines)}
 
     def draw(self, results, system):
         """By run, less the set temperature."""

@@ -7,7 +7,7 @@ from ..analysis.drift import mean
 from ..errors import SimulationError
 from ..inputs.ranges import bounded
 from .accuracy import against_teacher
-from .row import Row, estimate, panels, table, yes
+from .row import Row, estimate, markdown_table, panels, yes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ class Mistakes(Row):
             force = f"{row['force_eV_per_A']['component']:.3f}" if "force_eV_per_A" in row else ""
             net = f"{row['relative']['net_force']:.2f}" if "relative" in row else ""
             lines.append([name, "<br>".join(row["warnings"]), row["end"], force, net])
-        return {self.name: table(["run", "what it says", "end", "force, eV/Å", "net force"], lines)}
+        return {self.name: markdown_table(["run", "what it says", "end", "force, eV/Å", "net force"], lines)}
 
     def draw(self, results, system):
         """Errors outside of what was trained on, beside those of runs inside."""

@@ -6,7 +6,7 @@ import re
 
 from ..errors import CGAAError, MissingPackageError
 from ..host.files import FIGURE, PAGE, check_output, write_bytes
-from .row import Row, table
+from .row import Row, markdown_table
 
 HEAD = "<!-- openmm-cgaa validate has written this page{source}. Change that, and write the page anew. -->\n"
 PLACE = re.compile(r"\{\{ *([^{}]*?) *\}\}")
@@ -42,7 +42,7 @@ def picture_of(system, name):
 
 def write_page(results, system) -> str:
     """Write the page; its text."""
-    tables = {"summary": summary(results, system)}
+    tables = {"summary": summary_table(results, system)}
     for name, row in system.rows.items():
         if name in results:
             tables |= row.tables(results, system)
@@ -68,14 +68,14 @@ def draw_all(results, system) -> list:
     return drawn
 
 
-def summary(results, system) -> str:
+def summary_table(results, system) -> str:
     """One line for each row with a title."""
     lines = []
     for name, row in system.rows.items():
         if row.title:
             text, met = row.verdict(results, system) if name in results else ("not measured yet", "")
             lines.append([row.title, f"`{name}`", row.must(), text, met])
-    return table(["", "row", "must", "found", "met"], lines)
+    return markdown_table(["", "row", "must", "found", "met"], lines)
 
 
 def _template(system) -> str:

@@ -11,7 +11,7 @@ from ..inputs.ranges import bounded
 from ..labelling.label import label_frames
 from ..units import ANGSTROM_PER_NM, BAR_PER_EV_PER_ANGSTROM3
 from .bursts import as_atoms
-from .row import Row, estimate, number, panels, thinned, yes
+from .row import Row, estimate, panels, plus_minus, thinned, yes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +86,9 @@ class Pressure(Row):
         off, drifts = row["student_minus_teacher_bar"], row["density_slope_g_per_ml_per_ns"]
         agrees = abs(off["molecular"]["value"]) <= 2.0 * off["molecular"]["error"]
         return (
-            f"{number(row['density_g_per_ml'])} g/ml, slope {number(drifts)} g/ml/ns; student less teacher "
-            f"{number(off['molecular'])} bar (molecules), {number(off['atomic'])} bar (atoms), {row['frames']} frames"
+            f"{plus_minus(row['density_g_per_ml'])} g/ml, slope {plus_minus(drifts)} g/ml/ns; student less teacher "
+            f"{plus_minus(off['molecular'])} bar (molecules), {plus_minus(off['atomic'])} bar (atoms), "
+            f"{row['frames']} frames"
         ), yes(agrees)
 
     def draw(self, results, system):

@@ -10,7 +10,7 @@ from ..errors import CGAAError
 from ..inputs.ranges import bounded
 from .conservation import slopes
 from .motions import MOTIONS
-from .row import Row, estimate, number, panels, table
+from .row import Row, estimate, markdown_table, panels, plus_minus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,15 +99,15 @@ class Respa(Row):
             lines.append(
                 [
                     f"{row['step']:g}",
-                    number(row["slope_meV_per_atom_per_ps"]),
+                    plus_minus(row["slope_meV_per_atom_per_ps"]),
                     f"{row['spread_meV_per_atom']:.3g}",
-                    *(number(row["temperatures_K"][motion]) for motion in MOTIONS),
+                    *(plus_minus(row["temperatures_K"][motion]) for motion in MOTIONS),
                     " / ".join(f"{value:.3f}" for value in row["rdf_difference"].values()),
                 ]
             )
         lines.append(["by chance", *[""] * 5, " / ".join(f"{value:.3f}" for value in chance.values())])
         head = ["outer step, fs", "slope, meV/atom/ps", "spread, meV/atom", *(f"{motion}, K" for motion in MOTIONS)]
-        return {self.name: table([*head, "mean change of g(r): " + " / ".join(chance)], lines)}
+        return {self.name: markdown_table([*head, "mean change of g(r): " + " / ".join(chance)], lines)}
 
     def draw(self, results, system):
         """What a longer step costs: spread of the total energy, and temperatures of the motions."""

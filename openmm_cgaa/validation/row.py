@@ -75,7 +75,7 @@ def thinned(length) -> slice:
     return slice(None, None, max(1, length // TRACE))
 
 
-def number(found, digits=2, scale=1.0) -> str:
+def plus_minus(found, digits=2, scale=1.0) -> str:
     """Value ± error, to so many digits of the error."""
     value, error = scale * found["value"], scale * found["error"]
     if not np.isfinite(error) or error <= 0.0:
@@ -84,7 +84,7 @@ def number(found, digits=2, scale=1.0) -> str:
     return f"{value:.{places}f} ± {error:.{places}f}"
 
 
-def table(head, lines) -> str:
+def markdown_table(head, lines) -> str:
     """Markdown."""
     rows = [head, ["---"] * len(head), *lines]
     return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows)

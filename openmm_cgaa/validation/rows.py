@@ -15,7 +15,7 @@ from .stability import Stability
 from .transport import Transport
 from .vibrations import Spectrum
 
-KINDS = {
+ROW_KINDS = {
     "drift": Drift,
     "jacobian": Jacobian,
     "temperatures": MotionTemperatures,

@@ -9,7 +9,7 @@ from ..errors import CGAADomainWarning, CGAAError
 from ..inputs.ranges import bounded
 from .monomers import ligand_stretches, modes, stretches, torsions
 from .pulling import Cluster, assembled, dimer, ligand_scans
-from .row import Row, panels, table, yes
+from .row import Row, markdown_table, panels, yes
 from .swings import ends, largest_swing, reduced_mass
 
 STRETCH = 0.3  # Å, of bonds in the table
@@ -109,7 +109,7 @@ class VacuumScans(Row):
             off = f"{100.0 * (stiff['model'] / stiff['teacher'] - 1.0):+.0f} %"
             lines.append([f"{bond['name']}, {STRETCH} Å longer", *_of_both(stiff), off])
         head = ["", "teacher, meV", "model, meV", "model from teacher"]
-        return {self.name: table(head, lines)} | self._verlet(found)
+        return {self.name: markdown_table(head, lines)} | self._verlet(found)
 
     def _verlet(self, found) -> dict:
         """What a step does to the stiffest bonds."""
@@ -129,7 +129,11 @@ class VacuumScans(Row):
                 )
             lines.append([f"{step:g}", *cells])
         kinds = " and ".join(dict.fromkeys("-".join(ends(bond["name"])) for bond in bonds))
-        return {"verlet": table(["step, fs", f"{kinds} bonds hold up to, teacher's curves", "model's curves"], lines)}
+        return {
+            "verlet": markdown_table(
+                ["step, fs", f"{kinds} bonds hold up to, teacher's curves", "model's curves"], lines
+            )
+        }
 
     def draw(self, results, system):
         """VacuumScans and torsions beside the teacher, stretched bonds, modes."""

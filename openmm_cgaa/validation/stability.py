@@ -7,7 +7,7 @@ from ..analysis.drift import mean, slope
 from ..inputs.ranges import bounded
 from ..neighbors.contacts import pairs_between, shortest_contact
 from ..units import ANGSTROM_PER_NM, KJMOL_PER_EV
-from .row import Row, estimate, number, panels, table, thinned, yes
+from .row import Row, estimate, markdown_table, panels, plus_minus, thinned, yes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +80,8 @@ class Stability(Row):
                     f"{row['picoseconds']:.0f}",
                     f"{row['largest_bond_deviation_A']:.2f} ({row['worst_bond']})",
                     f"{row['shortest_contact_A']:.2f}",
-                    number(row["potential_slope_meV_per_atom_per_ps"]),
-                    number(row["temperature_slope_K_per_ps"]),
+                    plus_minus(row["potential_slope_meV_per_atom_per_ps"]),
+                    plus_minus(row["temperature_slope_K_per_ps"]),
                     "" if error is None else " / ".join(f"{half:.4f}" for half in error["force_rmse_halves"]),
                     "" if spread is None else " / ".join(f"{half:.4f}" for half in spread["halves_eV_per_A"]),
                 ]
@@ -89,7 +89,7 @@ class Stability(Row):
         head = ["run", "ps", "bond furthest off its mean, Å", "closest contact, Å"]
         head += ["slope of the potential, meV/atom/ps", "slope of the temperature, K/ps"]
         head += ["error, eV/Å: first / second half", "committee's spread, eV/Å: first / second half"]
-        return {self.name: table(head, lines)}
+        return {self.name: markdown_table(head, lines)}
 
     def draw(self, results, system):
         """Potential energy, error against the teacher and the committee's spread over the runs."""

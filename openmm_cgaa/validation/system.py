@@ -12,7 +12,7 @@ from ..inputs.yamlfile import read_yaml
 from ..labelling.teachers import SEVENNET
 from ..simulation.run import SimulationSettings
 from .row import Row
-from .rows import KINDS
+from .rows import ROW_KINDS
 
 CLASSICAL = "classical"  # the model of a run on the classical force field
 
@@ -224,9 +224,9 @@ def _row(name, values, where) -> Row:
     if not isinstance(values, dict):
         raise CGAAError(f"{where}: expected the keys of a row, got {values!r:.100}")
     kind = values.get("kind", name)
-    if kind not in KINDS:
-        raise CGAAError(f"{where}: {kind!r} is no kind of row; there are {', '.join(KINDS)}")
-    row = from_mapping(KINDS[kind], {key: value for key, value in values.items() if key != "kind"}, where)
+    if kind not in ROW_KINDS:
+        raise CGAAError(f"{where}: {kind!r} is no kind of row; there are {', '.join(ROW_KINDS)}")
+    row = from_mapping(ROW_KINDS[kind], {key: value for key, value in values.items() if key != "kind"}, where)
     return replace(row, name=name, title=row.what if row.title is None else row.title)
 
 

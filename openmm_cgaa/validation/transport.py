@@ -8,7 +8,7 @@ from ..analysis.diffusion import diffusion, mean_square_displacement
 from ..errors import CGAAError
 from ..inputs.ranges import bounded
 from ..inputs.settings import Checked
-from .row import Row, estimate, number, panels, table
+from .row import Row, estimate, markdown_table, panels, plus_minus
 
 
 @dataclass(frozen=True)
@@ -92,16 +92,16 @@ class Transport(Row):
         for name in boxes[0]:
             values, errors = np.array([(box[name]["value"], box[name]["error"]) for box in boxes]).T
             error = max(np.sqrt(errors @ errors) / len(boxes), values.std() / np.sqrt(max(len(boxes) - 1, 1)))
-            texts.append(f"{name} {number({'value': values.mean(), 'error': error})}")
+            texts.append(f"{name} {plus_minus({'value': values.mean(), 'error': error})}")
         kelvin, many = system.runs[chosen[0]].temperature, "box" if len(boxes) == 1 else "boxes"
         return f"{'; '.join(texts)} 1e-9 m2/s at {kelvin:g} K, {len(boxes)} {many}", ""
 
     def tables(self, results, system):
         lines = []
         for name, row in results[self.name].items():
-            cells = [f"{number(own)} ({own['exponent']:.1f})" for own in row["species"].values()]
+            cells = [f"{plus_minus(own)} ({own['exponent']:.1f})" for own in row["species"].values()]
             lines.append([name, f"{row['temperature_K']:.0f}", f"{row['friction_per_ps']:g}", *cells])
-        return {self.name: table(["run", "K", "friction, 1/ps", *row["species"]], lines)}
+        return {self.name: markdown_table(["run", "K", "friction, 1/ps", *row["species"]], lines)}
 
     def draw(self, results, system):
         """By temperature, beside experiment, and by friction."""

@@ -93,7 +93,7 @@ def check_writable(system, results, path):
     check_page(system)
 
 
-def report(path) -> tuple:
+def rewrite_page(path) -> tuple:
     """Page and figures of a system from its numbers alone; the files.
 
     Raises

@@ -35,7 +35,7 @@ from openmm_cgaa.training.config import DataConfig, LossConfig, OptimizerConfig,
 from openmm_cgaa.validation.accuracy import BurstGroup  # noqa: E402
 from openmm_cgaa.validation.distributions import AtomPairs  # noqa: E402
 from openmm_cgaa.validation.pulling import Cluster, Ligand  # noqa: E402
-from openmm_cgaa.validation.rows import KINDS  # noqa: E402
+from openmm_cgaa.validation.rows import ROW_KINDS  # noqa: E402
 from openmm_cgaa.validation.system import BurstPlan, OtherModel, PlannedRun, ValidatedSystem  # noqa: E402
 from openmm_cgaa.validation.transport import Experiment  # noqa: E402
 
@@ -72,7 +72,7 @@ BLOCKS = {  # of each YAML file: where a dataclass of settings stands in it
         ("models", "other"): OtherModel,
         ("molecules", 0): Molecule,
         ("bursts",): BurstPlan,
-        **{("rows", name): kind for name, kind in KINDS.items()},
+        **{("rows", name): kind for name, kind in ROW_KINDS.items()},
         ("rows", "teacher_liquid", "groups", 0): BurstGroup,
         ("rows", "rdf", "atoms", "O...H"): AtomPairs,
         ("rows", "transport", "experiment"): Experiment,
@@ -110,7 +110,7 @@ FILES = {
         "molecules": [EC],
         "bursts": {"runs": ["nvt"]},
         "runs": {"nvt": {"box": "box"}},
-        "rows": {name: {"runs": ["nvt"]} for name in KINDS if name in MANY}
+        "rows": {name: {"runs": ["nvt"]} for name in ROW_KINDS if name in MANY}
         | {name: {"run": "nvt"} for name in ("pressure", "spectrum")}
         | {
             "jacobian": {"box": "box"},

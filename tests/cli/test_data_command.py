@@ -29,9 +29,9 @@ def boxes(liquid, name, frames=slice(0, 4), split="train", teacher=TEACHER, **ch
 def test_neighbors_over_all_images():
     """One atom in a cube of 6 Å: 6, 12 and 8 images at 6, 8.5 and 10.4 Å, of which 18 are within 10 Å."""
     cube = Frames(np.zeros((1, 1, 3)), 6.0 * np.eye(3)[None], ["Ar"], [], [0], ["AR"])
-    assert summary.neighbors(cube).tolist() == [[18]]
+    assert summary.count_neighbors(cube).tolist() == [[18]]
     alone = Frames([[[0, 0, 0], [0, 0, 9], [0, 0, 18]]], np.zeros((1, 3, 3)), 3 * ["Ar"], [], [0, 1, 2], 3 * ["AR"])
-    assert sorted(summary.neighbors(alone)[0].tolist()) == [1, 1, 2]
+    assert sorted(summary.count_neighbors(alone)[0].tolist()) == [1, 1, 2]
 
 
 def test_density_and_pressure():

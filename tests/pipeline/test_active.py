@@ -18,7 +18,7 @@ from openmm_cgaa.labelling.label import label
 from openmm_cgaa.model.file import load_model
 from openmm_cgaa.pipeline import active
 from openmm_cgaa.pipeline.active import improve
-from openmm_cgaa.pipeline.disagreement import deviations
+from openmm_cgaa.pipeline.disagreement import disagreements
 from openmm_cgaa.sampling import liquids
 from openmm_cgaa.training.evaluation import evaluate
 from openmm_cgaa.training.module import Distillation
@@ -136,7 +136,7 @@ def test_a_round_leaves_its_files(finished):
     assert before.provenance["sampler"]["sha256"] != after.provenance["sampler"]["sha256"]  # another model moved them
     # of the candidates those that the committee disagrees about most
     chosen, candidates = Dataset.load(out / "chosen.h5"), before.select(splits=["train"])
-    (scores,) = [values.max(1) for values in deviations(students, candidates)]
+    (scores,) = [values.max(1) for values in disagreements(students, candidates)]
     best = {candidates.sets[0].keys()[i] for i in np.argsort(-scores)[:3]}
     assert set(chosen.sets[0].keys()) == best and chosen.num_grains == 15
     assert chosen.teacher["name"] == SPRINGS and chosen.teacher["settings"] == SETTINGS

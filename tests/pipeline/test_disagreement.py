@@ -12,7 +12,7 @@ from openmm_cgaa.errors import CGAAError
 from openmm_cgaa.mapping.grains import GrainMap
 from openmm_cgaa.model.file import load_model, save_model
 from openmm_cgaa.pipeline import active, disagreement
-from openmm_cgaa.pipeline.disagreement import choose, deviations
+from openmm_cgaa.pipeline.disagreement import choose, disagreements
 from openmm_cgaa.training.evaluation import predict
 from openmm_cgaa.training.labelled import LabelledFrames
 
@@ -57,14 +57,14 @@ def test_deviation_by_hand(pair, committee):
         [[0.0, 0, 0], [-3, 0, 0], [0, 0, 3], [0, 0, 0]],  # -3 on the first; 3 on the second, along z
     ]
     seen = []
-    (found,) = deviations(models, pair, progress=seen.append)
+    (found,) = disagreements(models, pair, progress=seen.append)
     # first: mean 0, distances 3, 0, 3; second: mean 1, distances 1, 1, 2; what acts within a grain does not count
     assert found == pytest.approx(np.array([[np.sqrt(18 / 3), np.sqrt(6 / 3)]])) and seen == [1, 2, 3]
 
 
 def test_equal_models_do_not_disagree(liquid, tiny_conserving_path):
     dataset = Dataset([liquid.take([0, 1])], [Trajectory("a", "liquid", "train")], {"name": "any"})
-    (found,) = deviations([tiny_conserving_path] * 3, dataset)
+    (found,) = disagreements([tiny_conserving_path] * 3, dataset)
     assert found.shape == (2, 18) and np.allclose(found, 0.0, atol=1e-7)
 
 
@@ -84,7 +84,7 @@ def random_models(tmp_path_factory, tiny_conserving_path):
 def test_deviations_are_those_of_the_predicted_forces(liquid, random_models):
     frames = liquid.take([0, 4])
     dataset = Dataset([replace(frames, trajectory=[0, 0])], [Trajectory("a", "liquid", "train")], {"name": "any"})
-    (found,) = deviations(random_models, dataset)
+    (found,) = disagreements(random_models, dataset)
     net = []
     for path in random_models:
         network, metadata = load_model(path)
@@ -108,8 +108,8 @@ def test_grains_in_another_order_keep_their_deviations(liquid, random_models):
         residue_names=[frames.residue_names[g] for g in order],
     )
     trajectories = [Trajectory("a", "liquid", "train")]
-    (one,) = deviations(random_models, Dataset([frames], trajectories, {"name": "any"}))
-    (other,) = deviations(random_models, Dataset([moved], trajectories))
+    (one,) = disagreements(random_models, Dataset([frames], trajectories, {"name": "any"}))
+    (other,) = disagreements(random_models, Dataset([moved], trajectories))
     assert np.ptp(one) > 0.01 and np.allclose(other, one[:, order], rtol=1e-3, atol=1e-4)
 
 

@@ -10,7 +10,7 @@ from ase.io import write
 
 from openmm_cgaa.data.extxyz import import_xyz
 from openmm_cgaa.engines.ase import infer_grains
-from openmm_cgaa.structures.bonding import bonds_by_distance, molecules
+from openmm_cgaa.structures.bonding import bonds_by_distance, molecule_indices
 
 
 def test_calculator_and_import_find_the_same_grains(tmp_path):
@@ -34,9 +34,9 @@ def test_bonds_of_a_liquid_are_those_of_its_topology(liquid):
     for index in range(len(liquid)):
         atoms = liquid.atoms(index)
         np.testing.assert_array_equal(bonds_by_distance(atoms), np.unique(np.sort(liquid.bonds, axis=1), axis=0))
-    np.testing.assert_array_equal(molecules(len(atoms), liquid.bonds), liquid.residues)
+    np.testing.assert_array_equal(molecule_indices(len(atoms), liquid.bonds), liquid.residues)
 
 
 def test_molecules_are_counted_as_their_first_atoms_come():
-    assert molecules(5, [(4, 0), (1, 3)]).tolist() == [0, 1, 2, 1, 0]
-    assert molecules(2, []).tolist() == [0, 1]
+    assert molecule_indices(5, [(4, 0), (1, 3)]).tolist() == [0, 1, 2, 1, 0]
+    assert molecule_indices(2, []).tolist() == [0, 1]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from openmm_cgaa.validation import page
-from openmm_cgaa.validation.rows import KINDS
+from openmm_cgaa.validation.rows import ROW_KINDS
 from openmm_cgaa.validation.system import read_system
 
 SYSTEM = Path(__file__).parents[2] / "systems/ec_emc_lipf6/validation.yaml"
@@ -23,7 +23,7 @@ def results(system):
 
 
 def test_it_measures_every_kind_of_row(system):
-    assert {type(row) for row in system.rows.values()} == {*KINDS.values()}
+    assert {type(row) for row in system.rows.values()} == {*ROW_KINDS.values()}
     assert {run.box for run in system.runs.values()} == {*system.boxes}
     used = {name for row in system.rows.values() for name in row.needs().get("run", ())}
     used |= {run.after for run in system.runs.values()} | {*system.bursts.runs}

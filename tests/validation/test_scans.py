@@ -8,14 +8,14 @@ pytest.importorskip("ase")
 
 from openmm_cgaa.building.molecules import Molecule  # noqa: E402
 from openmm_cgaa.validation.place import Workplace  # noqa: E402
-from openmm_cgaa.validation.rows import KINDS  # noqa: E402
+from openmm_cgaa.validation.rows import ROW_KINDS  # noqa: E402
 from openmm_cgaa.validation.system import ValidatedSystem  # noqa: E402
 
 EC = str(Path(__file__).parents[2] / "systems/ec_emc/EC.pdb")
 
 
 def test_a_model_is_what_it_teaches(tmp_path):
-    row = KINDS["molecules"](name="molecules", pairs=[["EC", "EC"]], modes=["EC"], stretches=["EC"])
+    row = ROW_KINDS["molecules"](name="molecules", pairs=[["EC", "EC"]], modes=["EC"], stretches=["EC"])
     system = ValidatedSystem(
         model="ec-emc",
         teacher="openmm_cgaa.engines.ase:CGAACalculator",

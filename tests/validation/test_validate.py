@@ -15,7 +15,7 @@ from openmm_cgaa.labelling.teachers import load_teacher  # noqa: E402
 from openmm_cgaa.simulation.read import read_run  # noqa: E402
 from openmm_cgaa.structures.structure import write_structure  # noqa: E402
 from openmm_cgaa.validation.bursts import as_atoms  # noqa: E402
-from openmm_cgaa.validation.validate import report, validate  # noqa: E402
+from openmm_cgaa.validation.validate import rewrite_page, validate  # noqa: E402
 
 STEPS = {"timestep": 0.01, "report_interval": 2, "max_stretch": 5.0, "platform": "Reference"}  # the model is random
 SYSTEM = {
@@ -118,7 +118,7 @@ def test_the_page_is_written_anew_from_the_numbers_alone(made):
     folder, _ = made
     page, before = folder / "validation.md", (folder / "validation.md").read_text()
     page.unlink()
-    written, figures = report(folder / "system.yaml")
+    written, figures = rewrite_page(folder / "system.yaml")
     assert written == page and page.read_text() == before
     assert {"validation_drift.png", "validation_stability.png", "validation_rdf.png"} <= set(figures)
 
@@ -186,9 +186,9 @@ def test_a_template_names_tables_that_there_are(made):
     (folder / "bad.yaml").write_text(yaml.safe_dump(SYSTEM | {"template": "page.txt", "page": "own.md"}))
     (folder / "page.txt").write_text("{{ drift }} and {{ weather }}\n")
     with pytest.raises(CGAAError, match=r"\{\{ weather \}\} is no table; there are summary, along"):
-        report(folder / "bad.yaml")
+        rewrite_page(folder / "bad.yaml")
     (folder / "page.txt").write_text("In words:\n{{ drift }}\n")
-    report(folder / "bad.yaml")
+    rewrite_page(folder / "bad.yaml")
     assert "In words:\n|  | step, fs |" in (folder / "own.md").read_text()
 
 
