@@ -1,11 +1,14 @@
 """The algebra of the conserving network: its weights, and how energies follow from densities, on any `ops`."""
 
+from itertools import accumulate
 from typing import List, NamedTuple, Tuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
+from ..mapping.grains import GrainType
+from .forms import ConservingForm
 from .graph import of_slots, sum_by
 from .intra import IntraDensity, pair_classes_of
 from .messages import GrainMessages, TensorDensity, mlp, radial_weight
@@ -47,77 +50,35 @@ class Algebra(Network):
 
     Parameters
     ----------
-    slots : list of int
-        Atoms of each grain type.
-    classes : list of list of int
-        Symmetry class of each slot of each type.
-    pair_classes : list of list of list of int
-        Symmetry class of each ordered pair of slots of each type (`pair_classes_of`).
-    elements : list of list of str
-        Element of each slot of each type.
-    atom_cutoff, grain_cutoff : float, Å
-    num_basis, intra_basis : int
-        Radial functions between and inside grains.
-    scalars, vectors, tensors : int
-        Channels of an atom's densities: l = 0, 1 and 2. Without vectors and tensors atoms see distances alone.
-    hidden : int
-        Width of the atoms' networks.
-    grain_scalars, grain_vectors : int
-        Channels of a grain; messages carry both.
-    messages : int
-        Grain message layers; 0 for none.
-    pair_channels : int
-        Channels of the second gathering: as many scalars as vectors, if there are `vectors`; 0 for no second gathering.
-    atom_neighbors, grain_neighbors : float
-        Typical neighbours, to bring sums to order one.
-    wall : float, eV/Å^3
-        Two atoms of different grains that come closer than their elements ever did in training (`set_contacts`) cost
-        wall (shortest - r)^3 besides. No label says what happens there, and without it molecules fuse sooner or later.
-    intra_wall : float, eV/Å^3
-        The same inside a grain, for distances outside the range of their class of pair (`set_ranges`): so no molecule
-        tears or folds into what heat never made of it in training.
+    types : list of GrainType
+    form : ConservingForm
     """
 
-    def __init__(
-        self,
-        slots: List[int],
-        classes: List[List[int]],
-        pair_classes: List[List[List[int]]],
-        elements: List[List[str]],
-        atom_cutoff: float = 4.5,
-        grain_cutoff: float = 10.0,
-        num_basis: int = 8,
-        intra_basis: int = 16,
-        scalars: int = 32,
-        vectors: int = 16,
-        tensors: int = 0,
-        hidden: int = 64,
-        grain_scalars: int = 64,
-        grain_vectors: int = 16,
-        messages: int = 1,
-        pair_channels: int = 16,
-        atom_neighbors: float = 30.0,
-        grain_neighbors: float = 30.0,
-        wall: float = 30.0,
-        intra_wall: float = 100.0,
-    ):
+    form = ConservingForm
+
+    def __init__(self, types: List[GrainType], form: ConservingForm):
+        slots = [kind.num_slots for kind in types]
+        pair_classes = [pair_classes_of(list(kind.classes), list(kind.bonds)) for kind in types]
         super().__init__(
             slots,
             conserving=True,
             permutation_invariant=True,
-            grain_cutoff=grain_cutoff if messages > 0 else 0.0,
-            atom_cutoff=atom_cutoff,
+            grain_cutoff=form.grain_cutoff if form.messages > 0 else 0.0,
+            atom_cutoff=form.atom_cutoff,
         )
-        self.norm = atom_neighbors**-0.5
-        offsets = [sum(max(c) + 1 for c in classes[:t]) for t in range(len(classes))]
-        num_classes = sum(max(c) + 1 for c in classes)
-        slot_class = [c + offset for own, offset in zip(classes, offsets) for c in own]
+        scalars, vectors, tensors, hidden = form.scalars, form.vectors, form.tensors, form.hidden
+        num_basis, pair_channels = form.num_basis, form.pair_channels
+        grain_scalars, grain_vectors = form.grain_scalars, form.grain_vectors
+        self.norm = form.atom_neighbors**-0.5
+        offsets = list(accumulate((kind.num_classes for kind in types), initial=0))
+        num_classes = offsets[-1]
+        slot_class = [c + offset for kind, offset in zip(types, offsets) for c in kind.classes]
         self.register_buffer("slot_class", torch.tensor(slot_class), persistent=False)
-        self.walls = Walls(slots, elements, pair_classes, wall, intra_wall)
+        self.walls = Walls([kind.elements for kind in types], pair_classes, form.wall, form.intra_wall)
         self.register_load_state_dict_pre_hook(from_older_state)
 
         self.intra = nn.ModuleList(
-            IntraDensity(pairs, intra_basis, scalars, vectors, tensors) for pairs in pair_classes
+            IntraDensity(pairs, form.intra_basis, scalars, vectors, tensors) for pairs in pair_classes
         )
         self.pair_split = [pair_channels, pair_channels if vectors > 0 else 0]
         width = scalars + vectors + tensors
@@ -125,7 +86,7 @@ class Algebra(Network):
         self.intra_bias = nn.Parameter(torch.zeros(num_classes, hidden))
         self.intra_out = mlp(hidden, hidden, 1)
 
-        self.atom_basis = BesselBasis(atom_cutoff, num_basis)
+        self.atom_basis = BesselBasis(form.atom_cutoff, num_basis)
         self.radial_s = radial_weight(num_basis, scalars)
         self.radial_v = radial_weight(num_basis, vectors)
         self.second_s = radial_weight(num_basis, pair_channels)
@@ -144,9 +105,9 @@ class Algebra(Network):
         self.pool = nn.Linear(hidden, grain_scalars)
         self.pool_dipole = nn.Linear(hidden, grain_vectors, bias=False)
         self.pool_vectors = nn.Linear(2 * vectors, grain_vectors, bias=False)
-        self.grain_basis = BesselBasis(grain_cutoff, num_basis)
+        self.grain_basis = BesselBasis(form.grain_cutoff, num_basis)
         self.messages = nn.ModuleList(
-            GrainMessages(grain_scalars, grain_vectors, num_basis, grain_neighbors) for _ in range(messages)
+            GrainMessages(grain_scalars, grain_vectors, num_basis, form.grain_neighbors) for _ in range(form.messages)
         )
         self.grain_out = mlp(grain_scalars, grain_scalars, 1)
 
@@ -156,15 +117,6 @@ class Algebra(Network):
         self.emit = nn.Linear(hidden, sum(self.pair_split))
         self.second_mix = nn.Linear(2 * vectors, self.pair_split[1], bias=False)
         self.atom_out = mlp(hidden + pair_channels + 2 * self.pair_split[1], hidden, 1)
-
-    @staticmethod
-    def arguments_of(types: list) -> dict:
-        return {
-            "slots": [kind.num_slots for kind in types],
-            "elements": [list(kind.elements) for kind in types],
-            "classes": [list(kind.classes) for kind in types],
-            "pair_classes": [pair_classes_of(list(kind.classes), list(kind.bonds)) for kind in types],
-        }
 
     def extra_repr(self) -> str:
         atom = irreps(self.send_s.size(1), self.send_v.size(1), self.intra[0].tensors)

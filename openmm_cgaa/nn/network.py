@@ -36,8 +36,15 @@ class Network(nn.Module):
         Equivalent atoms of a grain may be exchanged; otherwise slots are ordered.
     grain_cutoff, atom_cutoff : float, Å
         How far grains and atoms see others; 0.0 for no such neighbours.
+
+    Attributes
+    ----------
+    form : type
+        The dataclass of its options (`forms`). The class of each network is called with a list of grain types and an
+        object of it.
     """
 
+    form: type
     conserving: bool
     permutation_invariant: bool
 
@@ -56,11 +63,6 @@ class Network(nn.Module):
         self.grain_cutoff = float(grain_cutoff)
         self.atom_cutoff = float(atom_cutoff)
         self.register_buffer("type_energy", torch.zeros(len(slots), dtype=torch.float64))
-
-    @staticmethod
-    def arguments_of(types: list) -> dict:
-        """The arguments of the class that follow from the grain types, and that no configuration holds."""
-        return {"slots": [kind.num_slots for kind in types]}
 
     def forward(self, graph: Graph, part: int = 0, walls: bool = True) -> Tuple[Tensor, Tensor, Tensor]:
         """Energy [frames] eV (float64), forces [atoms, 3] eV/Å, virial -dE/dstrain [frames, 3, 3] eV.

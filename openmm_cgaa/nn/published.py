@@ -5,15 +5,16 @@ or all are differentiated.
 """
 
 import math
-from typing import Final, List, Optional, Tuple
+from typing import Final, List, Tuple
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import CGAAError
+from ..mapping.grains import GrainType
 from .cartesian import Gate, Linear
 from .convolution import CONVOLUTIONS, neighbor_rows
 from .embedding import BondBasis, GrainEmbedding, SelfConnection, SlotVectors
+from .forms import PublishedForm
 from .graph import Graph, frame_sum, grain_centers, grain_sizes, grain_sum
 from .network import Network, Part
 from .radial import BesselBasis
@@ -22,17 +23,16 @@ from .radial import BesselBasis
 class Interaction(nn.Module):
     """Self-interaction, convolution, self-interaction, plus self-connection, gate: paper 001, fig. 1d."""
 
-    def __init__(
-        self,
-        scalars: int,
-        vectors: int,
-        convolution: nn.Module,
-        connection: SelfConnection,
-    ):
+    def __init__(self, slots: List[int], form: PublishedForm, first: bool):
         super().__init__()
+        scalars, vectors = form.scalars, form.vectors
+        radial = form.num_basis, list(form.radial_hidden), form.factorised, form.average_neighbors
+        convolution = CONVOLUTIONS[form.convolution](scalars, vectors, *radial)
+        own = form.self_geometry, first and not form.raw_embedding
+        connection = SelfConnection(slots, scalars, vectors, scalars + vectors, vectors, *own)
         self.before = Linear(scalars, vectors, scalars, vectors)
         self.convolution = convolution
-        self.after = Linear(*convolution.channels, scalars + vectors, vectors)
+        self.after = Linear(*self.convolution.channels, scalars + vectors, vectors)
         with torch.no_grad():  # start near grains on their own: their neighbours are a tenth of the force
             self.after.scalar_weight.mul_(0.2)
             self.after.vector_weight.mul_(0.2)
@@ -65,99 +65,35 @@ class PublishedNetwork(Network):
 
     Parameters
     ----------
-    slots : list of int
-        Atoms per grain of each type.
-    bonds : list of list of (int, int), optional
-        A spanning tree of the bonds of each type (`BondBasis`); the r' are taken as they are if not given.
-    scalars, vectors : int
-        Channels 0e and 1o of a grain.
-    blocks : int
-        Interaction blocks.
-    cutoff : float
-        Å, between centers.
-    num_basis : int
-        Bessel functions of the distance.
-    radial_hidden : list of int, optional
-        Hidden layers of the radial networks; [64, 64] if not given.
-    convolution : str
-        A name in `CONVOLUTIONS`: "pair" (paper 001, eqs. 9 and 10), "nequip" or "painn".
-    factorised : bool
-        Contract the pair product with the receiver first: the same numbers, faster.
-    self_geometry : bool
-        The self-connection multiplies V_J with the r' of its grain, as NequIP does with its node attributes; false
-        leaves a linear map for each type.
-    average_neighbors : float
-        Sums over neighbours are divided by its square root.
-    read_out : str
-        "intra" as above; "total" reads the whole force from the vectors and differentiates nothing; "gradient"
-        differentiates everything, through embedding and messages: this network conserves energy.
-    raw_embedding : bool
-        Take the r' as they are, without bond vectors and whitening: the same functions, as the paper writes them.
-
-    Raises
-    ------
-    CGAAError
-        A convolution or read-out that does not exist.
+    types : list of GrainType
+    form : PublishedForm
     """
 
     conserving: Final[bool]
+    form = PublishedForm
 
-    def __init__(
-        self,
-        slots: List[int],
-        bonds: Optional[List[List[Tuple[int, int]]]] = None,
-        scalars: int = 64,
-        vectors: int = 64,
-        blocks: int = 2,
-        cutoff: float = 10.0,
-        num_basis: int = 8,
-        radial_hidden: Tuple[int, ...] = (64, 64),
-        convolution: str = "pair",
-        factorised: bool = True,
-        self_geometry: bool = True,
-        average_neighbors: float = 30.0,
-        read_out: str = "intra",
-        raw_embedding: bool = False,
-    ):
-        if convolution not in CONVOLUTIONS:
-            raise CGAAError(f"convolution {convolution!r} is not known; expected one of {', '.join(CONVOLUTIONS)}")
-        if read_out not in ("intra", "total", "gradient"):
-            raise CGAAError(f"read_out {read_out!r} is not known; expected 'intra', 'total' or 'gradient'")
+    def __init__(self, types: List[GrainType], form: PublishedForm):
+        slots = [kind.num_slots for kind in types]
+        scalars, vectors = form.scalars, form.vectors
         super().__init__(
             slots,
-            conserving=read_out == "gradient",
+            conserving=form.read_out == "gradient",
             permutation_invariant=False,
-            grain_cutoff=cutoff,
+            grain_cutoff=form.cutoff,
             atom_cutoff=0.0,
         )
-        self.differentiate = read_out == "intra"
-        self.radial = BesselBasis(cutoff, num_basis)
+        self.differentiate = form.read_out == "intra"
+        self.radial = BesselBasis(form.cutoff, form.num_basis)
         # 1 / root mean square of the radial basis over neighbours anywhere in the sphere
-        self.basis_norm = math.sqrt(cutoff**3 * 1001.0 / 1024.0)
-        self.bond_basis = BondBasis(slots, None if raw_embedding else bonds)
+        self.basis_norm = math.sqrt(form.cutoff**3 * 1001.0 / 1024.0)
+        self.bond_basis = BondBasis(slots, None if form.raw_embedding else [kind.tree for kind in types])
         self.embedding = GrainEmbedding(slots, scalars, vectors)
-        self.interactions = nn.ModuleList(
-            Interaction(
-                scalars,
-                vectors,
-                CONVOLUTIONS[convolution](
-                    scalars, vectors, num_basis, list(radial_hidden), factorised, average_neighbors
-                ),
-                SelfConnection(
-                    slots, scalars, vectors, scalars + vectors, vectors, self_geometry, block == 0 and not raw_embedding
-                ),
-            )
-            for block in range(blocks)
-        )
+        self.interactions = nn.ModuleList(Interaction(slots, form, block == 0) for block in range(form.blocks))
         self.energy_weight = nn.Parameter(torch.randn(scalars) / math.sqrt(scalars))
         if not self.conserving:
             self.atom_forces = SlotVectors(slots, vectors)
         self.register_buffer("energy_scale", torch.tensor(1.0))
         self.register_buffer("force_scale", torch.tensor(1.0))
-
-    @staticmethod
-    def arguments_of(types: list) -> dict:
-        return {"slots": [kind.num_slots for kind in types], "bonds": [list(kind.tree) for kind in types]}
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}; forces: {'-dE/dx' if self.conserving else 'direct, read out of 1o'}"

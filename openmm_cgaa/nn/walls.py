@@ -4,7 +4,7 @@ No label says what happens there, and without walls molecules fuse or tear soone
 """
 
 from contextlib import contextmanager
-from typing import List
+from typing import List, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -17,9 +17,7 @@ class Walls(nn.Module):
 
     Parameters
     ----------
-    slots : list of int
-        Atoms of each grain type.
-    elements : list of list of str
+    elements : list of sequence of str
         Element of each slot of each type.
     pair_classes : list of list of list of int
         Symmetry class of each ordered pair of slots of each type (`pair_classes_of`).
@@ -31,14 +29,13 @@ class Walls(nn.Module):
 
     def __init__(
         self,
-        slots: List[int],
-        elements: List[List[str]],
+        elements: List[Sequence[str]],
         pair_classes: List[List[List[int]]],
         height: float,
         inside_height: float,
     ):
         super().__init__()
-        self.slots = slots
+        self.slots = [len(own) for own in elements]
         self.height = height
         self.inside_height = inside_height
         kinds = sorted({symbol for own in elements for symbol in own})

@@ -4,7 +4,6 @@ A step then differentiates once and not twice. What was learned so is handed ove
 """
 
 from dataclasses import replace
-from functools import wraps
 from pathlib import Path
 
 import torch
@@ -19,9 +18,8 @@ from openmm_cgaa.training.train import train
 class DirectNetwork(ConservingNetwork):
     """Forces are sums of an atom's vectors, weighted by its scalars; energies as in the conserving network."""
 
-    @wraps(ConservingNetwork.__init__)  # for the names of its options
-    def __init__(self, *args, **options):
-        super().__init__(*args, **options)
+    def __init__(self, types, form):
+        super().__init__(types, form)
         self.conserving = False
         self.force_out = torch.nn.Linear(self.atom_out[0].in_features, self.mix.in_features + self.pair_split[1])
 

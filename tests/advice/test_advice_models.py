@@ -146,7 +146,7 @@ def model_of_another_name(w):
         CGAAPotential(name)
 
 
-@row("a model needs both", "only finite numbers, text, lists and dicts fit", "has no option ", ", expected ")
+@row("a model needs both", "only finite numbers, text, lists and dicts fit", "; known are ", "; expected ")
 def metadata_of_a_model(w):
     network, good = load_model(w.model)
     good = {key: good[key] for key in ("config", "types")}

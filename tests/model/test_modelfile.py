@@ -124,7 +124,7 @@ def test_newer_format(tiny_conserving_path, tmp_path):
     "change, message",
     [
         (lambda m: m["config"].update(network="transformer"), "unknown network 'transformer'"),
-        (lambda m: m["config"].update(depth=3), "no option depth"),
+        (lambda m: m["config"].update(depth=3), "unknown key depth"),
         (lambda m: m["config"].update(hidden=9), "size mismatch"),
         (lambda m: m["types"].pop(), "domain|cannot build its network"),
         (lambda m: m.pop("types"), "no 'types' in its metadata"),

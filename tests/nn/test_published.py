@@ -9,19 +9,21 @@ from openmm import unit
 
 from openmm_cgaa import CGAAPotential
 from openmm_cgaa.errors import CGAAError
+from openmm_cgaa.mapping.grains import GrainType
 from openmm_cgaa.nn.convolution import CONVOLUTIONS
+from openmm_cgaa.nn.forms import PublishedForm
 from openmm_cgaa.nn.graph import batch_graphs, grain_centers, grain_sizes, grain_sum
 from openmm_cgaa.nn.published import PublishedNetwork
 
 SLOTS = [4, 1, 6]
 COUNTS = [3, 1, 2]
-CHAINS = {n: [(i, i + 1) for i in range(n - 1)] for n in (1, 4, 6)}  # bonds
+CHAINS = {n: GrainType.from_bonds(f"chain{n}", ["C"] * n, [(i, i + 1) for i in range(n - 1)]) for n in (1, 4, 6)}
 
 
 def random_network(slots=SLOTS, **options):
     torch.manual_seed(1)
-    trees = [CHAINS[n] for n in slots]
-    net = PublishedNetwork(slots, **{"bonds": trees, "scalars": 8, "vectors": 6, "radial_hidden": (16, 16), **options})
+    form = PublishedForm(**{"scalars": 8, "vectors": 6, "radial_hidden": [16, 16], **options})
+    net = PublishedNetwork([CHAINS[n] for n in slots], form)
     net.set_reference([-10.0 * (t + 1) for t in range(len(slots))])
     net.set_scale(0.5, 0.3)
     return net.double().eval()
@@ -254,7 +256,6 @@ def test_frames_of_a_batch_do_not_see_each_other(network):
         {"factorised": False},
         {"read_out": "total"},
         {"self_geometry": False},
-        {"bonds": None},
     ],
     ids=str,
 )

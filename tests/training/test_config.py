@@ -77,7 +77,7 @@ def test_the_command_takes_changes(write_config, tmp_path):
 def test_a_missing_configuration_and_unknown_network_options(write_config, tmp_path, capsys):
     assert main(["train", str(tmp_path / "none.yaml")]) == 2
     assert "none.yaml: No such file" in capsys.readouterr().err
-    with pytest.raises(CGAAError, match="model: .*no option width"):
+    with pytest.raises(CGAAError, match="model: .*unknown key width"):
         train(load_config(write_config(model={"network": "conserving", "width": 3})))
 
 
