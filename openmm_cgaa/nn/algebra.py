@@ -23,8 +23,8 @@ class ByClass(NamedTuple):
 
     Attributes
     ----------
-    kind, grain : Tensor of int64, [atoms]
-        Class and grain of each atom.
+    kind, element, grain : Tensor of int64, [atoms]
+        Class, element (by the walls' count) and grain of each atom.
     receive, bias, pool : Tensor, [atoms, ...]
         The weights `receive`, `class_bias` and `pool_weight`, handed out.
     sizes, share : Tensor, [grains, 1]
@@ -32,12 +32,19 @@ class ByClass(NamedTuple):
     """
 
     kind: Tensor
+    element: Tensor
     grain: Tensor
     receive: Tensor
     bias: Tensor
     pool: Tensor
     sizes: Tensor
     share: Tensor
+
+
+def centered(positions: Tensor, atoms: ByClass) -> Tuple[Tensor, Tensor]:
+    """Centers of the grains, [grains, 3], and the way from there to each atom, [atoms, 3, 1]."""
+    centers = sum_by(positions, atoms.grain, atoms.sizes.size(0)) / atoms.sizes
+    return centers, (positions - centers.index_select(0, atoms.grain)).unsqueeze(2)
 
 
 class Algebra(Network):
@@ -128,7 +135,8 @@ class Algebra(Network):
         receive = self.receive.index_select(0, kind)
         bias, pool = self.class_bias.index_select(0, kind), self.pool_weight.index_select(0, kind)
         sizes = sum_by(torch.ones_like(receive[:, :1]), atom_grain, num_grains)
-        return ByClass(kind, atom_grain, receive, bias, pool, sizes, sizes.rsqrt())
+        element = of_slots(self.walls.slot_element, self.slots, counts)
+        return ByClass(kind, element, atom_grain, receive, bias, pool, sizes, sizes.rsqrt())
 
     def radial_functions(self) -> Radial:
         first, send = [self.radial_s, self.radial_v], [self.send_s, self.send_v]
@@ -218,3 +226,12 @@ class Algebra(Network):
         s_second, v_second, _ = ops.gather(radial, self.emit(h))
         x = torch.cat([h, s_second, dots(v_second, v_second), dots(v_second, self.second_mix(v))], 1)
         return x, v, v_second, s_grain
+
+    def environment_energies(
+        self, ops: Operations, atoms: ByClass, x: Tensor, s_grain: Tensor, walls: bool
+    ) -> Tuple[Tensor, Tensor]:
+        """What is left when the intra energies are taken off, by atoms [atoms] and by grains [grains], eV."""
+        energy = self.atom_out(x).squeeze(1)
+        if walls:
+            energy = energy + ops.wall(self.walls.height, self.walls.shortest, atoms.element)
+        return energy, self.grain_out(s_grain).squeeze(1)

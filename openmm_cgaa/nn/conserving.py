@@ -5,7 +5,7 @@ from typing import ContextManager, List, Optional, Tuple
 import torch
 from torch import Tensor
 
-from .algebra import Algebra
+from .algebra import Algebra, centered
 from .graph import Graph, frame_sum, grain_sum, sum_by
 from .network import Part
 from .ops.by_torch import Operations
@@ -57,34 +57,15 @@ class ConservingNetwork(Algebra):
             intra = intra + self.walls.inside_height * torch.cat(outside)
         return s, v, q, intra
 
-    def environment_features(
-        self,
-        positions: Tensor,
-        pair_shift: Tensor,
-        edge_shift: Tensor,
-        graph: Graph,
-        s_in: Tensor,
-        v_in: Tensor,
-        t_in: Tensor,
-    ) -> Tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """`environment` on a graph, and the distances of its pairs, [pairs]."""
-        atoms = self.by_class(graph.counts, graph.atom_grain, graph.grain_frame.size(0))
-        centers = sum_by(positions, atoms.grain, atoms.sizes.size(0)) / atoms.sizes
-        relative = (positions - centers.index_select(0, atoms.grain)).unsqueeze(2)
+    def operations(
+        self, positions: Tensor, centers: Tensor, pair_shift: Tensor, edge_shift: Tensor, graph: Graph
+    ) -> Operations:
+        """Those of torch, on atoms and on the centers of their grains."""
         pair_unit, pair_r = seen(positions, graph.pair_index, pair_shift)
         edge_unit, edge_r = seen(centers, graph.edge_index, edge_shift)
         pair_basis = self.atom_basis(pair_r) * self.norm
-        ops = Operations(graph.pair_index, pair_unit, pair_basis, graph.edge_index, edge_unit, self.grain_basis(edge_r))
-        x, v, v_second, s_grain = self.environment(ops, atoms, self.radial_functions(), relative, s_in, v_in, t_in)
-        return x, v, v_second, s_grain, pair_r
-
-    def environment_energy(self, x: Tensor, s_grain: Tensor, pair_r: Tensor, graph: Graph, walls: bool) -> Tensor:
-        """What is left when the intra energies are taken off, one energy per grain, [grains]."""
-        energy = grain_sum(self.atom_out(x), graph).squeeze(1) + self.grain_out(s_grain).squeeze(1)
-        if walls:
-            receiver = graph.atom_grain.index_select(0, graph.pair_index[0])
-            energy = energy.index_add(0, receiver, self.walls.between(pair_r, graph))
-        return energy
+        edge_basis = self.grain_basis(edge_r)
+        return Operations(graph.pair_index, pair_unit, pair_r, pair_basis, graph.edge_index, edge_unit, edge_basis)
 
     def grain_energies(
         self, positions: Tensor, pair_shift: Tensor, edge_shift: Tensor, graph: Graph, part: int, walls: bool
@@ -93,8 +74,12 @@ class ConservingNetwork(Algebra):
         s, v, t, intra = self.intra_features(positions, graph, walls)
         if part == Part.INTRA.value:
             return intra
-        x, _, _, s_grain, pair_r = self.environment_features(positions, pair_shift, edge_shift, graph, s, v, t)
-        rest = self.environment_energy(x, s_grain, pair_r, graph, walls)
+        atoms = self.by_class(graph.counts, graph.atom_grain, graph.grain_frame.size(0))
+        centers, relative = centered(positions, atoms)
+        ops = self.operations(positions, centers, pair_shift, edge_shift, graph)
+        x, _, _, s_grain = self.environment(ops, atoms, self.radial_functions(), relative, s, v, t)
+        by_atom, by_grain = self.environment_energies(ops, atoms, x, s_grain, walls)
+        rest = grain_sum(by_atom, graph) + by_grain
         return rest if part == Part.REST.value else rest + intra
 
     def forward(self, graph: Graph, part: int = 0, walls: bool = True) -> Tuple[Tensor, Tensor, Tensor]:

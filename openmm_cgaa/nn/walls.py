@@ -44,16 +44,6 @@ class Walls(nn.Module):
         self.register_buffer("shortest", torch.zeros(len(kinds), len(kinds)))
         self.inside = nn.ModuleList(PairRanges(pairs) for pairs in pair_classes)
 
-    def between(self, r: Tensor, graph: Graph) -> Tensor:
-        """Energy of each atom pair of the graph at distance r (Å), [pairs], eV."""
-        closer = torch.relu(self.shortest.flatten().index_select(0, self.element_pairs(graph)) - r)
-        return self.height * closer * closer * closer
-
-    def element_pairs(self, graph: Graph) -> Tensor:
-        """Which pair of elements each atom pair is, as an index into the flat `shortest`, [pairs]."""
-        element = of_slots(self.slot_element, self.slots, graph.counts)
-        return element[graph.pair_index[0]] * self.shortest.size(0) + element[graph.pair_index[1]]
-
     def set_contacts(self, graph: Graph, reach: float, keep: bool) -> None:
         """Begin at the shortest distance of each pair of elements in a graph that lists pairs up to `reach` (Å).
 
@@ -62,7 +52,8 @@ class Walls(nn.Module):
         i, j = graph.pair_index[0], graph.pair_index[1]
         r = torch.linalg.norm(graph.positions[j] + graph.pair_shift - graph.positions[i], dim=1)
         met = torch.full_like(self.shortest, reach)
-        met.view(-1).scatter_reduce_(0, self.element_pairs(graph), r.to(met.dtype), "amin")
+        element = of_slots(self.slot_element, self.slots, graph.counts)
+        met.view(-1).scatter_reduce_(0, element[i] * len(met) + element[j], r.to(met.dtype), "amin")
         met = torch.minimum(met, met.T)
         if keep:
             met = torch.where(self.shortest > 0.0, torch.minimum(met, self.shortest), met)

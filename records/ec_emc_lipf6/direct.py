@@ -11,7 +11,8 @@ import torch
 from openmm_cgaa.mapping.grains import GrainType
 from openmm_cgaa.model.file import load_model, save_model
 from openmm_cgaa.nn import NETWORKS, ConservingNetwork, build_network
-from openmm_cgaa.nn.graph import frame_sum
+from openmm_cgaa.nn.algebra import centered
+from openmm_cgaa.nn.graph import frame_sum, grain_sum
 from openmm_cgaa.training.train import train
 
 
@@ -28,9 +29,12 @@ class DirectNetwork(ConservingNetwork):
 
     def forward(self, graph, part: int = 0, walls: bool = True):
         s, v, t, intra = self.intra_features(graph.positions, graph, walls)
-        shifts = graph.pair_shift, graph.edge_shift
-        x, *vectors, s_grain, pair_r = self.environment_features(graph.positions, *shifts, graph, s, v, t)
-        grains = intra + self.environment_energy(x, s_grain, pair_r, graph, walls)
+        atoms = self.by_class(graph.counts, graph.atom_grain, graph.grain_frame.size(0))
+        centers, relative = centered(graph.positions, atoms)
+        ops = self.operations(graph.positions, centers, graph.pair_shift, graph.edge_shift, graph)
+        x, *vectors, s_grain = self.environment(ops, atoms, self.radial_functions(), relative, s, v, t)
+        by_atom, by_grain = self.environment_energies(ops, atoms, x, s_grain, walls)
+        grains = intra + grain_sum(by_atom, graph) + by_grain
         forces = (torch.cat(vectors, 2) * self.force_out(x).unsqueeze(1)).sum(2)
         energy = frame_sum(grains.double(), graph) + self.reference(graph)
         return energy, forces, forces.new_zeros(graph.num_frames, 3, 3)

@@ -7,7 +7,7 @@ from openmm_cgaa.nn.algebra import Algebra
 from openmm_cgaa.nn.fused import FusedConserving
 from openmm_cgaa.nn.ops import by_numba, by_torch
 
-OPERATIONS = ("gather_by_class", "gather", "invariants", "exchange")
+OPERATIONS = ("gather_by_class", "gather", "invariants", "exchange", "wall")
 
 
 def test_backends_have_the_same_operations():
@@ -19,6 +19,6 @@ def test_backends_have_the_same_operations():
 def test_the_network_is_written_once():
     """Neither way to run it has formulas of its own for what stands between two operations."""
     for way in (ConservingNetwork, FusedConserving):
-        assert not {"environment", "intra_energies", "by_class", "by_slot"} & vars(way).keys()
-        assert "environment(" in inspect.getsource(way)
+        assert not {"environment", "environment_energies", "intra_energies", "by_class", "by_slot"} & vars(way).keys()
+        assert "environment(" in inspect.getsource(way) and "environment_energies(" in inspect.getsource(way)
     assert issubclass(ConservingNetwork, Algebra)

@@ -4,17 +4,20 @@ torch writes every [pairs, channels] array to memory, many times, forward and ba
 cache, with a backward pass written by hand that autograd calls.
 """
 
-from typing import NamedTuple, Tuple
+from typing import Iterable, List, NamedTuple, Tuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from . import wall_kernels
 from .by_torch import Radial
 from .exchange_kernels import exchange_kernels
 from .gather_kernels import gather_kernels
+from .geometry_rows import gaussian_rows
 from .invariant_kernels import invariant_kernels
-from .neighbor_rows import Rows, flat
+from .neighbor_rows import INDEX, Rows, empty_rows, flat
 
 
 class Folded(NamedTuple):
@@ -36,7 +39,7 @@ class Folded(NamedTuple):
 
 
 class Operations(NamedTuple):
-    """Gather, exchange and invariants on rows; the methods are those of `by_torch.Operations`.
+    """Gather, exchange, invariants and walls on rows; the methods are those of `by_torch.Operations`.
 
     Attributes
     ----------
@@ -66,6 +69,64 @@ class Operations(NamedTuple):
         carried, dotted = (half.contiguous() for half in sent_vectors.chunk(2, 2))
         weights, num_basis = flat(weight.t() * norm), weight.size(1)
         return Exchange.apply(self.centers, self.shifts, sent, carried, dotted, self.grain_rows, weights, num_basis)
+
+    def wall(self, height: float, shortest: Tensor, element: Tensor) -> Tensor:
+        return Wall.apply(self.positions, self.shifts, self.atom_rows, height, shortest.numpy(), element.numpy())
+
+
+class InsideGrains:
+    """Densities and walls inside grains, on rows of all their pairs: what `IntraDensity` and `PairRanges` give.
+
+    Parameters
+    ----------
+    intra : iterable of IntraDensity
+        Of each type.
+    ranges : iterable of PairRanges
+    counts : list of int
+        Grains of each type.
+    """
+
+    def __init__(self, intra: Iterable, ranges: Iterable, counts: List[int]):
+        self.low = torch.cat([own.low for own in ranges]).numpy()
+        self.high = torch.cat([own.high for own in ranges]).numpy()
+        weights, start, sender, partner, group = [], [0], [], [], []
+        atom = groups = 0
+        for density, count in zip(intra, counts):
+            size = len(density.pairs)
+            parts = [density.scalar_weight, density.vector_weight]
+            weights.append(torch.cat(parts + [density.tensor_weight] * (density.tensors > 0), 2))
+            pairs = [(i, j) for i in range(size) for j in range(size) if i != j]
+            place = {pair: n for n, pair in enumerate(pairs)}
+            back = np.array([place[j, i] for i, j in pairs], int)
+            others = np.array([j for _, j in pairs], int)
+            classes = density.pairs.numpy()[tuple(np.array(pairs, int).reshape(-1, 2).T)] + groups
+            for _ in range(count):
+                partner.append(back + start[-1])
+                sender.append(others + atom)
+                group.append(classes)
+                start.extend(start[-1] + (size - 1) * np.arange(1, size + 1))
+                atom += size
+            groups += len(weights[-1])
+        self.weights = flat(torch.cat(weights))
+        self.partner = np.concatenate(partner).astype(INDEX)
+        self.basis = density.basis
+        self.sizes = (density.scalar_weight.size(2), density.vector_weight.size(2), density.tensors)
+        rows = empty_rows(atom, len(self.partner), len(density.basis.centers), self.weights.dtype)
+        rows.start[:], rows.sender[:], rows.image[:] = start, np.concatenate(sender), 0
+        rows.group[:] = np.concatenate(group)
+        self.rows = rows
+
+    def densities(self, positions: Tensor) -> tuple:
+        """Scalars [atoms, c], vectors [atoms, 3, c] and tensors [atoms, 6, c]; the rows take these positions."""
+        rows, basis = self.rows, self.basis
+        settings = flat(basis.centers), basis.inverse_width, basis.decay
+        gaussian_rows(flat(positions), rows.start, rows.sender, self.partner, *settings, *rows[4:])
+        here = torch.zeros_like(positions[:1])  # inside a whole grain no lattice vector is met
+        return Gather.apply(positions, here, None, rows, len(basis.centers), self.weights, self.sizes)
+
+    def wall(self, positions: Tensor, height: float) -> Tensor:
+        """Energy of the walls inside grains where `densities` was asked for, [atoms], eV."""
+        return WallInside.apply(positions, self.rows, height, self.low, self.high)
 
 
 class Gather(torch.autograd.Function):
@@ -132,3 +193,50 @@ class Invariants(torch.autograd.Function):
         found = [gradient.new_empty(shape) for shape in ctx.shapes]
         ctx.kernel(*ctx.given, flat(gradient), *map(flat, found))
         return *found, None
+
+
+class Wall(torch.autograd.Function):
+    """The wall between grains; see `wall_kernels`. Where no atom feels it there is nothing to differentiate."""
+
+    @staticmethod
+    def forward(ctx, positions, shifts, rows, *wall):
+        """-> [atoms]; `wall` is height, shortest, element."""
+        energy = positions.new_zeros(len(positions))
+        wall_kernels.wall(rows.start, rows.sender, rows.distance, *wall, flat(energy))
+        ctx.given = (rows, wall) if energy.any() else None
+        ctx.shapes = positions.shape, shifts.shape
+        return energy
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient):
+        if ctx.given is None:
+            return None, None, None, None, None, None
+        rows, wall = ctx.given
+        found = [gradient.new_zeros(shape) for shape in ctx.shapes]
+        entries = rows.start, rows.sender, rows.image, rows.unit, rows.distance
+        wall_kernels.wall_gradient(*entries, *wall, flat(gradient), *map(flat, found))
+        return *found, None, None, None, None
+
+
+class WallInside(torch.autograd.Function):
+    """The walls inside grains, on rows of all pairs inside them; otherwise as `Wall`."""
+
+    @staticmethod
+    def forward(ctx, positions, rows, *wall):
+        """-> [atoms]; `wall` is height, low, high."""
+        energy = positions.new_zeros(len(positions))
+        wall_kernels.inside(rows.start, rows.group, rows.distance, *wall, flat(energy))
+        ctx.given = (rows, wall) if energy.any() else None
+        return energy
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient):
+        if ctx.given is None:
+            return None, None, None, None, None
+        rows, wall = ctx.given
+        found = gradient.new_zeros(len(gradient), 3)
+        entries = rows.start, rows.sender, rows.group, rows.unit, rows.distance
+        wall_kernels.inside_gradient(*entries, *wall, flat(gradient), flat(found))
+        return found, None, None, None, None

@@ -23,7 +23,7 @@ class Radial(NamedTuple):
 
 
 class Operations:
-    """Gather, exchange and invariants on the pairs and edges of a `Graph`. TorchScript takes this class as it is.
+    """Gather, exchange, invariants and walls on pairs and edges of a `Graph`. TorchScript takes it as it is.
 
     Parameters
     ----------
@@ -31,6 +31,8 @@ class Operations:
         Each pair of atoms stands once and gives to both ends.
     pair_unit : Tensor, [pairs, 3]
         From the first to the second atom.
+    pair_r : Tensor, [pairs], Å
+        Their distance.
     pair_basis : Tensor, [pairs, num_basis]
     edge_index : Tensor of int64, [2, edges]
         Directed: receiving grain, sending grain.
@@ -43,6 +45,7 @@ class Operations:
         self,
         pair_index: Tensor,
         pair_unit: Tensor,
+        pair_r: Tensor,
         pair_basis: Tensor,
         edge_index: Tensor,
         edge_unit: Tensor,
@@ -51,6 +54,7 @@ class Operations:
         self.i = pair_index[0]
         self.j = pair_index[1]
         self.pair_unit = pair_unit
+        self.pair_r = pair_r
         self.pair_basis = pair_basis
         self.receiver = edge_index[0]
         self.sender = edge_index[1]
@@ -126,6 +130,21 @@ class Operations:
         got_s = torch.zeros_like(sent).index_add(0, self.receiver, s) * norm
         got_v = v.new_zeros([sent.size(0), 3, vectors]).index_add(0, self.receiver, v) * norm
         return got_s, got_v
+
+    def wall(self, height: float, shortest: Tensor, element: Tensor) -> Tensor:
+        """Energy of `height` (shortest - r)^3 of pairs that are too close, half of it at either atom, [atoms], eV.
+
+        Parameters
+        ----------
+        height : float, eV/Å^3
+        shortest : Tensor, [elements, elements], Å
+        element : Tensor of int64, [atoms]
+            Row of each atom in `shortest`.
+        """
+        row = element.index_select(0, self.i) * shortest.size(1) + element.index_select(0, self.j)
+        closer = torch.relu(shortest.flatten().index_select(0, row) - self.pair_r)
+        half = 0.5 * height * closer * closer * closer
+        return half.new_zeros([element.size(0)]).index_add(0, self.i, half).index_add(0, self.j, half)
 
 
 def dots(a: Tensor, b: Tensor) -> Tensor:

@@ -1,41 +1,56 @@
-"""Kernels of the walls between grains and inside them (`jit`)."""
+"""Kernels of the walls between grains and inside them (`jit`).
+
+A wall is `height` (distance beyond)^3; half of it belongs to either atom, and each pair stands in the rows of both.
+The gradient kernels add, for an energy that weighs atom i by ``grad[i]``.
+"""
 
 from .jit import compiled
 
 
 @compiled
-def wall(start, sender, image, unit, distance, element, shortest, height, grad_positions, grad_shifts):
-    """Energy of `height` (shortest - r)^3 over pairs too close, in float64; its gradient is added."""
-    total = 0.0
+def wall(start, sender, distance, height, shortest, element, energy):
+    """Energy of each atom by other grains' atoms that are closer than `shortest` of the two elements."""
     for i in range(start.size - 1):
         for e in range(start[i], start[i + 1]):
-            j = sender[e]
-            closer = shortest[element[i], element[j]] - distance[e]
+            closer = shortest[element[i], element[sender[e]]] - distance[e]
             if closer > 0.0:
-                total += 0.5 * height * closer * closer * closer  # each pair comes twice
-                along = -1.5 * height * closer * closer
-                for q in range(3):
-                    pull = along * unit[3 * e + q]
-                    grad_positions[3 * j + q] += pull
-                    grad_positions[3 * i + q] -= pull
-                    grad_shifts[3 * image[e] + q] += pull
-    return total
+                energy[i] += 0.5 * height * closer * closer * closer
 
 
 @compiled
-def intra_wall(start, sender, group, unit, distance, low, high, height, grad_positions):
-    """Energy of `height` times the cube of how far each distance inside grains is outside its range; as `wall`."""
-    total = 0.0
+def wall_gradient(start, sender, image, unit, distance, height, shortest, element, grad, grad_positions, grad_shifts):
+    for i in range(start.size - 1):
+        for e in range(start[i], start[i + 1]):
+            closer = shortest[element[i], element[sender[e]]] - distance[e]
+            if closer > 0.0:
+                along = -1.5 * height * closer * closer * grad[i]
+                for q in range(3):
+                    pull = along * unit[3 * e + q]
+                    grad_positions[3 * sender[e] + q] += pull
+                    grad_positions[3 * i + q] -= pull
+                    grad_shifts[3 * image[e] + q] += pull
+
+
+@compiled
+def inside(start, group, distance, height, low, high, energy):
+    """Energy of each atom by distances inside its grain that are outside the range `low` to `high` of their class."""
+    for i in range(start.size - 1):
+        for e in range(start[i], start[i + 1]):
+            outside = max(low[group[e]] - distance[e], distance[e] - high[group[e]])
+            if outside > 0.0:
+                energy[i] += 0.5 * height * outside * outside * outside
+
+
+@compiled
+def inside_gradient(start, sender, group, unit, distance, height, low, high, grad, grad_positions):
     for i in range(start.size - 1):
         for e in range(start[i], start[i + 1]):
             outside, side = low[group[e]] - distance[e], -1.5
             if outside <= 0.0:
                 outside, side = distance[e] - high[group[e]], 1.5
             if outside > 0.0:
-                total += 0.5 * height * outside * outside * outside  # each pair comes twice
-                along = side * height * outside * outside
+                along = side * height * outside * outside * grad[i]
                 for q in range(3):
                     pull = along * unit[3 * e + q]
                     grad_positions[3 * sender[e] + q] += pull
                     grad_positions[3 * i + q] -= pull
-    return total
