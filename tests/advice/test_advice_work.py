@@ -224,7 +224,7 @@ def test_a_report_says_what_to_give(folder, tmp_path):
     assert simulated(tmp_path / "nvt", provenance={"who": "a test"})
     left = " ".join(analyze(tmp_path / "nvt", tmp_path / "a", tell=str).skipped)
     assert "the run has no NVE part (nve.csv); simulate with one" in left
-    assert "run.json names no model; give --model" in left  # followed in test_analysis.py
+    assert "run.json names no model; give --model" in left  # followed in test_report.py
     short = " ".join(analyze(folder, tmp_path / "b", teacher_frames=0, tell=str).skipped)
     assert "nve.csv has 2 rows, at least 10 are needed" in short
     assert simulated(tmp_path / "nve", dataclasses.replace(SHORT, nve_picoseconds=0.05))

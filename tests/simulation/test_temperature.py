@@ -1,96 +1,78 @@
-"""Jacobians, normal modes, diffusion and spectra of systems whose answers are known."""
+"""Temperatures of each motion, of velocities and runs whose temperature is known."""
 
 import numpy as np
 import pytest
+from openmm import app
+from short_runs import diatomics, replaced, table
 
-from openmm_cgaa import CGAAPotential
-from openmm_cgaa.analysis.diffusion import diffusion, mean_square_displacement
-from openmm_cgaa.analysis.jacobian import asymmetry, force_jacobian, normal_modes
-from openmm_cgaa.analysis.spectrum import density_of_states
-from openmm_cgaa.errors import GeometryError, SimulationError
-from openmm_cgaa.units import ANGSTROM_PER_NM, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
-
-
-def spring(positions, k=30.0, length=1.2):
-    """Two atoms, eV/Å."""
-    bond = positions[1] - positions[0]
-    distance = np.linalg.norm(bond)
-    pull = k * (distance - length) * bond / distance
-    return np.array([pull, -pull])
+from openmm_cgaa.mapping.grains import GrainMap
+from openmm_cgaa.simulation.run import simulate
+from openmm_cgaa.simulation.temperature import kinetic_temperatures
+from openmm_cgaa.units import BOLTZMANN_KJMOL
 
 
-def test_a_spring_has_one_mode():
-    masses = np.array([12.011, 15.999])
-    jacobian = force_jacobian(spring, [[0.1, 0.0, 0.0], [0.1, 1.2, 0.0]])
-    wavenumbers, modes = normal_modes(jacobian, masses)
-    reduced = masses.prod() / masses.sum() * 1.66053906892e-27
-    expected = np.sqrt(30.0 * 1.602176634e-19 / 1e-20 / reduced) / (2 * np.pi * 299792458e2)
-    assert wavenumbers[-1] == pytest.approx(expected, rel=1e-5)
-    assert np.abs(wavenumbers[:-1]).max() < 1.0
-    assert np.abs(modes[[1, 4], -1]) == pytest.approx(np.sqrt(masses[::-1] / masses.sum()), rel=1e-5)
-    assert asymmetry(jacobian) < 1e-9
-    with pytest.raises(GeometryError, match="2 atoms"):
-        normal_modes(jacobian, [12.0])
+def maxwell(masses, kelvin, seed=1):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(len(masses), 3)) * np.sqrt(BOLTZMANN_KJMOL * kelvin / masses)[:, None]
 
 
-def test_imaginary_modes_are_negative():
-    jacobian = force_jacobian(lambda positions: 2.0 * np.asarray(positions), np.zeros((1, 3)))
-    assert (normal_modes(jacobian, [1.0])[0] < 0).all()
+def bent_and_linear_and_single(n=1500):
+    """Grains of water, of CO and of Li, n of each, at random places and turns."""
+    rng = np.random.default_rng(0)
+    shapes = [
+        (["O", "H", "H"], [[0, 0, 0], [0.1, 0, 0], [-0.03, 0.09, 0]], [(0, 1), (0, 2)]),
+        (["C", "O"], [[0, 0, 0], [0.12, 0, 0]], [(0, 1)]),
+        (["Li"], [[0, 0, 0]], []),
+    ]
+    elements, positions, bonds, residues = [], [], [], []
+    for symbols, shape, pairs in shapes:
+        for _ in range(n):
+            turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+            bonds += [(len(elements) + i, len(elements) + j) for i, j in pairs]
+            residues += [max(residues, default=-1) + 1] * len(symbols)
+            elements += symbols
+            positions.append(np.array(shape) @ turn + rng.uniform(0, 9, 3))
+    masses = np.array([app.Element.getBySymbol(e).mass._value for e in elements])
+    return GrainMap.from_arrays(elements, bonds, residues), np.concatenate(positions), masses
 
 
-def test_asymmetry_tells_a_curl():
-    turn = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
-    assert asymmetry(force_jacobian(lambda x: np.asarray(x) @ turn.T, np.ones((1, 3)))) == pytest.approx(2.0)
+def test_maxwell_velocities_have_one_temperature():
+    grains, positions, masses = bent_and_linear_and_single()
+    got = kinetic_temperatures(maxwell(masses, 300.0), masses, positions, grains, com_removed=False)
+    assert np.allclose(got, 300.0, rtol=0.05)  # vibration: 6000 degrees of freedom, 1.8 % of noise
 
 
-def test_asymmetry_of_the_networks(solvent, tiny_conserving_path, tiny_published_path):
-    topology, positions, box = solvent
-
-    def of(path):
-        potential = CGAAPotential(path, precision="double")
-        grain_map = potential.aligned(potential.grain_map(topology), positions, box)
-        start = ANGSTROM_PER_NM * positions[:1]
-
-        def forces_at(moved):  # of the first atom alone: a full Jacobian takes long
-            shifted = np.concatenate([moved / ANGSTROM_PER_NM, positions[1:]])
-            return potential.evaluate(grain_map, shifted, box)[1][:1] / KJMOL_PER_NM_PER_EV_PER_ANGSTROM
-
-        return asymmetry(force_jacobian(forces_at, start))
-
-    assert of(tiny_conserving_path) < 1e-7
-    assert of(tiny_published_path) > 1e-3
-
-
-def test_square_displacement_is_its_definition():
-    positions = np.random.default_rng(1).normal(size=(9, 4, 3)).cumsum(axis=0) + 100.0
-    found = mean_square_displacement(positions)
-    for lag in range(9):
-        direct = np.square(positions[lag:] - positions[: 9 - lag]).sum(-1).mean()
-        assert found[lag] == pytest.approx(direct, abs=1e-9)
+def test_each_motion_shows_in_its_own_temperature():
+    grains, positions, masses = bent_and_linear_and_single(n=5)
+    translation, rotation, vibration = np.zeros((3, *positions.shape))
+    for atoms in grains.slots:
+        x, m = positions[atoms], masses[atoms]
+        translation[atoms] = [0.1, -0.2, 0.3]
+        rotation[atoms] = np.cross([1.0, 2.0, 3.0], x - m @ x / m.sum())
+        if len(atoms) == 2:  # a stretch
+            vibration[atoms] = (x[1] - x[0]) / m[:, None] * np.array([[1.0], [-1.0]])
+    got = [kinetic_temperatures(v, masses, positions, grains) for v in (translation, rotation, vibration)]
+    picture = np.array([[t.translation, t.rotation, t.vibration] for t in got])
+    assert (np.diag(picture) > 1e-3).all()
+    assert np.abs(picture - np.diag(np.diag(picture))).max() < 1e-9
+    both = kinetic_temperatures(translation + rotation, masses, positions, grains)
+    freedom = 3 * len(masses) - 3
+    energy = 0.5 * np.sum(masses[:, None] * (translation + rotation) ** 2)
+    assert both.total == pytest.approx(2 * energy / (freedom * BOLTZMANN_KJMOL))
 
 
-def test_diffusion_of_a_random_walk():
-    rng = np.random.default_rng(2)
-    steps = rng.normal(scale=np.sqrt(2 * 1.5e-3 * 0.1), size=(4000, 30, 3))  # D = 1.5e-3 nm^2/ps
-    found = diffusion(0.1 * np.arange(4000), steps.cumsum(axis=0), 2.0, 20.0)
-    assert found.value == pytest.approx(1.5, abs=4 * found.error) and 0.0 < found.error < 0.2
-    with pytest.raises(SimulationError, match="longer than the last lag"):
-        diffusion(0.1 * np.arange(4000), steps, 2.0, 100.0)
+def test_monatomic_grains_only_translate():
+    grains = GrainMap.from_arrays(["Li"] * 4, [], range(4))
+    got = kinetic_temperatures(np.ones((4, 3)), np.full(4, 7.0), np.eye(4)[:, :3], grains, com_removed=False)
+    assert got.translation == pytest.approx(got.total) and np.isnan([got.rotation, got.vibration]).all()
 
 
-def test_spectrum_of_two_oscillators():
-    """Equal energies: mass times the square of velocity counts, not the amplitude."""
-    time = np.arange(4000)  # fs
-    masses, wavenumbers = np.array([1.0, 16.0]), np.array([3000.0, 800.0])
-    omega = 2 * np.pi * wavenumbers / 33356.40951981521  # 1/fs
-    positions = np.zeros((len(time), 2, 3))
-    positions[:, :, 0] = 1e-3 * np.sin(time[:, None] * omega) / (omega * np.sqrt(masses))
-    axis, density = density_of_states(positions, masses, 1.0)
-    spacing = axis[1]
-    assert density.sum() * spacing == pytest.approx(1.0)
-    for wavenumber in wavenumbers:
-        near = np.abs(axis - wavenumber) < 60
-        assert axis[near][density[near].argmax()] == pytest.approx(wavenumber, abs=spacing)
-        assert density[near].sum() * spacing == pytest.approx(0.5, abs=0.01)
-    with pytest.raises(SimulationError, match="4 fs"):
-        density_of_states(positions, masses, 5.0)
+def test_langevin_keeps_every_temperature(tmp_path):
+    """Half-step velocities read the set temperature; at the full step this bond would be 10 % too cold."""
+    settings = replaced(picoseconds=30.0, nve_picoseconds=0, timestep=2.0, friction=20.0, checkpoint_interval=10**6)
+    simulate(*diatomics(k=6.8e5), tmp_path, settings, progress=False)
+    rows = table(tmp_path / "state.csv")[200:]
+    assert rows["volume_nm3"] == pytest.approx(1.5**3)
+    assert rows["density_gml"] == pytest.approx(27 * 28.0101 * 1.66053906660e-3 / 1.5**3, rel=1e-4)
+    for name in ("translation_K", "rotation_K", "vibration_K", "temperature_K", "C_K", "O_K"):
+        assert rows[name].mean() == pytest.approx(300.0, rel=0.04)

@@ -1,0 +1,139 @@
+"""The report of a run: sections, figures, its teacher, and what is left out with a reason."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import LIQUID, TINY_CONSERVING, tiny_model
+
+from openmm_cgaa.analysis.report import analyze
+from openmm_cgaa.cli import main
+from openmm_cgaa.errors import CGAAError, EngineError
+from openmm_cgaa.labelling.teachers import load_teacher
+from openmm_cgaa.simulation.read import read_run
+
+
+def test_report_tells_the_density_at_constant_pressure(run_folder, tmp_path, capsys):
+    folder = tmp_path / "npt"
+    shutil.copytree(run_folder, folder)
+    record = json.loads((folder / "run.json").read_text())
+    record["settings"]["pressure"] = 1.0
+    (folder / "run.json").write_text(json.dumps(record))
+    found = analyze(folder, teacher_frames=0).summary["density"]
+    rows = read_run(folder).state
+    assert found["mean_g_per_ml"] == pytest.approx(rows["density_gml"].mean()) and found["pressure_bar"] == 1.0
+    assert "g/ml at 1 bar" in (folder / "analysis" / "summary.txt").read_text()
+
+
+def test_report_of_a_run_has_every_section_and_figure(run_folder, tmp_path, capsys):
+    arguments = ["--out", str(tmp_path), "--teacher-frames", "0", "--reference", str(LIQUID), "--begin", "0.05"]
+    assert main(["analyze", str(run_folder), *arguments]) == 0
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["run"]["picoseconds"] == pytest.approx([0.05, 0.2]) and summary["run"]["frames"] == 31
+    assert set(summary["temperature"]) == {"translation", "rotation", "vibration", "all", "C", "H", "O"}
+    assert summary["drift"]["picoseconds"] == pytest.approx(0.095)
+    assert 0.0 < summary["bonds"]["largest_deviation_A"] < 0.5
+    assert 1.5 < summary["contacts"]["shortest_A"] < 2.5
+    atoms = {f"{a} H - {b} O" for a in ("EC", "EMC") for b in ("EC", "EMC")}
+    assert set(summary["rdf"]) == {"EC-EC", "EC-EMC", "EMC-EMC"} | atoms
+    names = {"temperatures.png", "drift.png", "bonds.png", "rdf_centers.png", "rdf_atoms.png"}
+    assert {Path(path).name for path in summary["figures"]} == names
+    assert all(Path(path).read_bytes()[:4] == b"\x89PNG" for path in summary["figures"])
+    found, said = capsys.readouterr()
+    assert "meV/atom/ps" in found and "drift.png" in found and "error against the teacher: no frames" in found
+    assert "drift: done" in said and "drift: done" not in found
+
+
+def test_missing_parts_are_told_and_left_out(run_folder, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(run_folder, folder)
+    (folder / "nve.csv").unlink()
+    (folder / "state.csv").unlink()
+    report = analyze(folder, tell=lambda line: None)
+    told = " ".join(report.skipped)
+    assert "nve.csv" in told and "state.csv" in told and "--model" in told
+    assert "rdf" in report.summary and "drift" not in report.summary
+
+
+def test_figures_that_cannot_be_drawn_are_told_and_left_out(run_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("openmm_cgaa.errors.find_spec", lambda _: None)
+    report = analyze(run_folder, tmp_path / "out", teacher_frames=0, tell=lambda line: None)
+    assert report.skipped[0] == "figures: the package matplotlib is not installed: pip install 'openmm-cgaa[plot]'"
+    assert report.figures == [] and not list((tmp_path / "out").glob("*.png")) and "rdf" in report.summary
+
+
+@pytest.fixture
+def taught(liquid, tmp_path):
+    """A function that makes a model file which names a teacher."""
+
+    def make(teacher):
+        provenance = {"teacher": teacher}
+        return tiny_model(tmp_path / "taught.safetensors", TINY_CONSERVING, liquid, provenance=provenance)
+
+    return make
+
+
+def test_the_teacher_is_the_one_that_the_model_names(run_folder, taught, tmp_path):
+    pytest.importorskip("ase")
+    name, settings = "ase.calculators.lj:LennardJones", {"sigma": 1.5, "rc": 3.0}
+    model = taught(load_teacher(name, **settings).identity)
+    report = analyze(run_folder, tmp_path / "out", model=model, teacher_frames=2, tell=lambda line: None)
+    assert report.summary["teacher"]["teacher"]["name"] == name and report.summary["teacher"]["frames"] == 2
+    assert report.summary["teacher"]["teacher"]["settings"] == settings
+
+
+@pytest.mark.parametrize(
+    ("teacher", "reason"),
+    [
+        ({"name": "absent_package:Potential", "settings": {}}, "there is no module absent_package"),
+        ({"name": "ase.calculators.lj:LennardJones", "weights_sha256": "ab" * 32}, "weights abababab, but here"),
+        ("words of the first models", "describes its teacher in words alone, 'words of the first models'"),
+        (None, "does not say who its teacher is"),
+    ],
+    ids=["absent", "other", "text", "none"],
+)
+def test_a_teacher_that_cannot_be_made_here_is_told_with_advice(run_folder, taught, tmp_path, teacher, reason, capsys):
+    pytest.importorskip("ase")
+    model = str(taught(teacher))
+    arguments = ["analyze", str(run_folder), "--out", str(tmp_path / "out"), "--model", model, "--teacher-frames", "1"]
+    assert main(arguments) == 0
+    assert reason in capsys.readouterr().out
+    report = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert "teacher" not in report and "rdf" in report
+    told = next(line for line in report["left_out"] if "teacher" in line)
+    assert "--teacher NAME --setting KEY=VALUE" in told
+    assert "in Python teacher=NAME, settings={KEY: VALUE}" in told
+    if teacher is None:  # the advice, followed
+        assert main([*arguments, "--teacher", "ase.calculators.lj:LennardJones", "--setting", "sigma=1.5"]) == 0
+        assert "teacher" in json.loads((tmp_path / "out" / "summary.json").read_text())
+
+
+def test_a_teacher_is_taken_by_name_or_made(run_folder, tiny_conserving_path, tmp_path):
+    pytest.importorskip("ase")
+    name, settings = "ase.calculators.lj:LennardJones", {"sigma": 1.5, "rc": 3.0}
+    options = dict(model=tiny_conserving_path, teacher_frames=2, tell=lambda line: None)
+    made = analyze(run_folder, tmp_path / "made", teacher=load_teacher(name, **settings), **options)
+    named = analyze(run_folder, tmp_path / "named", teacher=name, settings=settings, **options)
+    assert named.summary["teacher"] == made.summary["teacher"]
+    assert named.summary["teacher"]["teacher"]["settings"] == settings
+    for teacher, message in (
+        (None, "name it with teacher"),
+        (load_teacher(name), "is made already"),
+        ("springs", "is not known"),
+        (7, "expected its name or import path"),
+    ):
+        with pytest.raises(EngineError, match=message):
+            analyze(run_folder, tmp_path / "refused", teacher=teacher, settings=settings, **options)
+    assert not (tmp_path / "refused").exists()
+
+
+def test_settings_without_a_teacher_are_refused(run_folder, capsys):
+    assert main(["analyze", str(run_folder), "--setting", "sigma=1.5"]) == 2
+    assert "name it with --teacher" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("selection", "message"), [("name Xx", "selects no atom"), ("nam O", "not a selection")])
+def test_a_bad_selection_is_told(run_folder, tmp_path, selection, message):
+    with pytest.raises(CGAAError, match=message):
+        analyze(run_folder, tmp_path, pairs=[(selection, "element H")], teacher_frames=0, tell=lambda line: None)
