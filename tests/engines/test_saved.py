@@ -1,5 +1,6 @@
 """Systems in files: they stand by themselves, and a bad one is told instead of run."""
 
+import copy
 import os
 import pickle
 import re
@@ -243,3 +244,15 @@ def test_errors_of_loading_are_of_the_package(tmp_path):
     for path in (None, 3, tmp_path):
         with pytest.raises(CGAAError):
             load_system(path)
+
+
+def test_xml_and_copies_stand_by_themselves(any_path, tmp_path, solvent):
+    topology, positions, box = solvent
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(any_path.read_bytes())
+    system = CGAAPotential(path, "double").createSystem(topology, backend="python")
+    expected = numbers(context_of(system, positions))
+    path.unlink()
+    xml = openmm.XmlSerializer.serialize(system)
+    for twin in (openmm.XmlSerializer.deserialize(xml), copy.deepcopy(system)):
+        assert_same(numbers(context_of(twin, positions)), expected)
