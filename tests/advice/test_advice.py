@@ -26,7 +26,7 @@ OTHER_ROOMS = re.compile(
 # followed by tests of their own
 ELSEWHERE = {
     "Mend that line, or write the file anew as PDBx": "structures/test_records.py test_a_record_that_openmm",
-    "; give the path of its file, ": "model/test_modelfile.py test_a_model_that_is_bundled_no_longer",
+    "; give the path of its file, ": "model/test_model_file.py test_a_model_that_is_bundled_no_longer",
     "take the first one away with system.removeForce(": "engines/test_overlap.py test_a_second_model_on_the_same_atoms",
     "Give each molecule a residue number of its own": "foreign/test_structure_files.py test_what_that_error_says",
     "from openmm_cgaa import CGAACalculator": "foreign/test_structure_files.py test_a_crystallographic_cif",
@@ -36,7 +36,7 @@ ELSEWHERE = {
     "is damaged. Write it anew by the program that it": "foreign/test_topology_files.py test_a_header_that_says_fewer",
     "Check its errors there before you trust it": "training/test_evaluation.py test_every_group_is_a_part_of_the_whole",
     "(): step outside of it": "foreign/test_torch_state.py test_torchforce",
-    "candidates for neighbours: give a smaller system": "neighbors/test_neighbors.py test_memory_is_told",
+    "candidates for neighbours: give a smaller system": "neighbors/test_build.py test_memory_is_told",
 }
 NOT_HERE = {
     "pip install 'openmm-cgaa[ ]'": "a network; test_public.py has one that is missing",

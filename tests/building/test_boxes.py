@@ -1,4 +1,4 @@
-"""Molecules from SMILES and files, and the boxes that are packed from them."""
+"""Boxes that are packed from molecules, and what is wrong with their descriptions."""
 
 import re
 from pathlib import Path
@@ -16,7 +16,11 @@ from openmm_cgaa.mapping.grains import GrainMap
 from openmm_cgaa.structures.structure import read_structure, write_structure
 
 EC_EMC = Path(__file__).parents[2] / "systems/ec_emc"
+
+
 EC = '{name: EC, smiles: "O=C1OCCO1", count: 2}'
+
+
 ION = '{name: LI, smiles: "[Li+]", count: 1}'
 
 
@@ -31,41 +35,6 @@ def refused(tmp_path, text):
         build(written(tmp_path, text))
     assert sorted(p.name for p in tmp_path.iterdir() if p.suffix != ".cif") == ["system.yaml"]
     return str(error.value)
-
-
-def test_octahedral_ion():
-    topology, positions = from_smiles("PF6", "F[P-](F)(F)(F)(F)F")
-    x = positions.value_in_unit(unit.angstrom)
-    center = next(atom.index for atom in topology.atoms() if atom.element.symbol == "P")
-    arms = np.delete(x, center, 0) - x[center]
-    assert np.linalg.norm(arms, axis=1) == pytest.approx(1.64, abs=0.1)
-    cosines = (arms @ arms.T) / np.linalg.norm(arms[0]) ** 2
-    assert np.sort(cosines, axis=1) == pytest.approx(np.tile([-1, 0, 0, 0, 0, 1], (6, 1)), abs=1e-6)
-
-
-@pytest.mark.parametrize(
-    "smiles, atoms, bonds",
-    [("[Li+]", 1, 0), ("CCOC(=O)OC", 15, 14), ("F[B-](F)(F)F", 5, 4), ("CC#N", 6, 5), ("C1CC1", 9, 9), ("O", 3, 2)],
-)
-def test_molecules_from_smiles(smiles, atoms, bonds):
-    topology, positions = from_smiles("MOL", smiles)
-    assert (topology.getNumAtoms(), topology.getNumBonds()) == (atoms, bonds)
-    assert np.isfinite(positions.value_in_unit(unit.nanometer)).all()
-    GrainMap.from_topology(topology)
-
-
-@pytest.mark.parametrize(
-    "smiles, reason",
-    [("C1CC", "syntax"), ("C(C)(C)(C)(C)C", "valence"), ("[Xx]", "does not parse"), ("", "does not parse")],
-)
-def test_smiles_that_does_not_parse(smiles, reason):
-    with pytest.raises(CGAAError, match=f"molecule MOL: the SMILES.*{reason}"):
-        from_smiles("MOL", smiles)
-
-
-def test_smiles_of_two_molecules():
-    with pytest.raises(CGAAError, match="holds 2 molecules; list each"):
-        from_smiles("MOL", "CC.O")
 
 
 def test_box_keeps_bonds_and_names(tmp_path, capsys):

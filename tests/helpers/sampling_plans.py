@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -45,3 +46,23 @@ def plan_file(where, /, *runs, **changes):
 
 def sampled(where, /, *runs, **changes):
     return Dataset.load(sample(plan_file(where, *runs, **changes)))
+
+
+def trajectory(dataset, name):
+    (part,) = [dataset.select(trajectories=[name])]
+    return part.sets, part.trajectories[0]
+
+
+def contact(frames):
+    """Least distance between grains of each frame, all images."""
+    shifts = np.array(np.meshgrid(*[[-1, 0, 1]] * 3)).reshape(3, -1).T if frames.periodic else np.zeros((1, 3))
+    apart = frames.residues[:, None] != frames.residues
+    least = []
+    for x, cell in zip(frames.positions, frames.cell):
+        d = np.linalg.norm(x[:, None] - x - (shifts @ cell)[:, None, None], axis=-1)
+        least.append(d[:, apart].min())
+    return np.array(least)
+
+
+def bond_lengths(frames):
+    return np.linalg.norm(frames.positions[:, frames.bonds[:, 0]] - frames.positions[:, frames.bonds[:, 1]], axis=-1)

@@ -1,8 +1,6 @@
 """Damaged, foreign and hostile files of data: a DatasetError, or the same numbers; never a traceback, never others."""
 
-import io
 import json
-import shutil
 
 import h5py
 import numpy as np
@@ -10,10 +8,13 @@ import pytest
 
 from openmm_cgaa.data import Dataset, Frames, Trajectory
 from openmm_cgaa.errors import DatasetError
-from openmm_cgaa.labelling.parts import Label, LabelFolder
 
 ARRAYS = ("positions", "cell", "trajectory", "time", "temperature", "energy", "forces", "stress")
+
+
 TOPOLOGY = ("elements", "bonds", "residues", "residue_names")
+
+
 NEEDED = (*TOPOLOGY, *ARRAYS[:5])
 
 
@@ -147,6 +148,8 @@ def header(**changes):
 
 
 RUN = {"name": "a", "kind": "liquid", "split": "train", "details": {}}
+
+
 DAMAGE = {
     **{f"no {name}": lambda group, name=name: group.pop(name) for name in NEEDED},
     **{f"text for {name}": replaced(name, "text") for name in (*TOPOLOGY, *ARRAYS)},
@@ -227,101 +230,3 @@ def test_provenance_must_be_json(waters, tmp_path):
     with pytest.raises(DatasetError, match="must be JSON"):
         Dataset(waters.sets, waters.trajectories, waters.teacher, {"when": object()}).save(tmp_path / "a.h5")
     assert not list(tmp_path.iterdir())
-
-
-WORDS = ["nan", "inf", "-1", "0", "1e999", "T", "", "[]", '"', "=", "1e30", "\0", "é", ":", "\n", "_JSON {", "0 0 0"]
-XYZ = """3
-Lattice="9 0 0 0 10 0 0 0 11" Properties=species:S:1:pos:R:3:forces:R:3:residue:I:1 energy=-3.5 \
-stress="1 2 3 2 4 5 3 5 6" trajectory=a kind=liquid split=train time=1.5 temperature=300 \
-details="{\\"a\\": 1}" teacher="{\\"name\\": \\"x\\"}"
-O 1.0 1.0 1.0 0.1 -0.2 0.3 0
-H 1.96 1.0 1.0 0.2 0.1 -0.1 0
-H 0.76 1.93 1.0 -0.3 0.1 -0.2 0
-"""
-
-
-@pytest.mark.filterwarnings("error")
-def test_damaged_text_is_refused_or_read(tmp_path):
-    pytest.importorskip("ase")
-    from openmm_cgaa.data.extxyz import import_xyz
-
-    random, path, read = np.random.default_rng(0), tmp_path / "damaged.xyz", 0
-    path.write_text(XYZ)
-    assert import_xyz(path).sets[0].energy == [-3.5]
-    for _ in range(400):
-        place, words = random.integers(len(XYZ)), XYZ.split(" ")
-        words[random.integers(len(words))] = random.choice(WORDS)
-        text = [
-            " ".join(words),
-            XYZ[:place] + random.choice(WORDS) + XYZ[place + random.integers(8) :],
-            XYZ[:place] + chr(random.integers(32, 127)) + XYZ[place + 1 :],
-            XYZ[:place],
-        ][random.integers(4)]
-        path.write_text(text)
-        try:
-            read += all(np.isfinite(frames.positions).all() for frames in import_xyz(path).sets)
-        except DatasetError as error:
-            assert str(error).startswith(str(path)), error
-    assert 0 < read < 300
-
-
-LABEL = Label(-3.5, np.arange(18, dtype=np.float32).reshape(6, 3), np.eye(3, dtype=np.float32), 0.1)
-KEY = 24 * "a"
-
-
-@pytest.fixture
-def parts(tmp_path):
-    parts = LabelFolder(tmp_path)
-    parts.write(KEY, LABEL)
-    return parts
-
-
-def equal(label):
-    return label.energy == LABEL.energy and all(
-        np.array_equal(a, b) for a, b in zip(label[1:3], LABEL[1:3], strict=True)
-    )
-
-
-def test_a_damaged_label_is_none(parts):
-    file = parts.folder / f"{KEY}.npz"
-    assert equal(parts.read(KEY, 6)) and parts.read(KEY, 5) is None
-    whole, random = file.read_bytes(), np.random.default_rng(0)
-    for place in random.choice(len(whole), 300, replace=False):
-        content = bytearray(whole)
-        content[place] ^= 1 << random.integers(8)
-        file.write_bytes(content)
-        label = parts.read(KEY, 6)
-        assert label is None or equal(label), place
-    for part in range(0, len(whole), 50):
-        file.write_bytes(whole[:part])
-        assert parts.read(KEY, 6) is None
-
-
-PART = {
-    "no energy": {"energy": None},
-    "no forces": {"forces": None},
-    "no seconds": {"seconds": None},
-    "several energies": {"energy": np.zeros(2)},
-    "text": {"energy": "many"},
-    "objects": {"forces": np.array([[None] * 3] * 6, object)},
-    "flat stress": {"stress": np.zeros(6)},
-    "an array too many": {"virial": np.zeros((3, 3))},
-}
-
-
-@pytest.mark.parametrize("kind", PART)
-def test_a_part_of_another_kind_is_none(parts, kind):
-    arrays = {name: value for name, value in (LABEL._asdict() | PART[kind]).items() if value is not None}
-    content = io.BytesIO()
-    np.savez(content, **arrays)
-    (parts.folder / f"{KEY}.npz").write_bytes(content.getvalue())
-    assert parts.read(KEY, 6) is None
-
-
-def test_a_label_of_another_frame_is_none(parts):
-    shutil.copy(parts.folder / f"{KEY}.npz", parts.folder / f"{24 * 'b'}.npz")
-    assert parts.read(24 * "b", 6) is None
-    content = io.BytesIO()  # as written before labels named their frame
-    np.savez(content, **LABEL._asdict())
-    (parts.folder / f"{24 * 'b'}.npz").write_bytes(content.getvalue())
-    assert equal(parts.read(24 * "b", 6))

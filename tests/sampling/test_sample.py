@@ -1,0 +1,58 @@
+"""All of a plan: what is finished is kept, what fails is named."""
+
+import pytest
+from sampling_plans import (
+    LIQUID,
+    plan_file,
+    sampled,
+    short_preparation,  # noqa: F401 - for all tests here
+)
+
+from openmm_cgaa.cli import main
+from openmm_cgaa.data.dataset import Dataset
+from openmm_cgaa.errors import CGAAError
+from openmm_cgaa.sampling.sample import sample
+
+
+def test_a_restart_makes_nothing_twice(every_kind, monkeypatch):
+    folder, dataset = every_kind
+    before = {path: path.stat().st_mtime_ns for path in (folder / "frames.h5.parts").iterdir()}
+    (folder / "frames.h5").unlink()
+    (folder / "frames.h5.parts" / "scan-nvt-350K.h5").unlink()
+    again = Dataset.load(sample(folder / "plan.yaml"))
+    after = {path: path.stat().st_mtime_ns for path in (folder / "frames.h5.parts").iterdir()}
+    assert set(after) == set(before) and sum(after[path] != before[path] for path in after) == 1
+    assert sorted(key for frames in again.sets for key in frames.keys()) == sorted(
+        key for frames in dataset.sets for key in frames.keys()
+    )
+
+
+def test_a_blow_up_is_named_and_the_rest_is_kept(tmp_path, capsys):
+    plan = plan_file(tmp_path, {**LIQUID, "name": "wild", "step": 30.0, "spacing": 3.0}, LIQUID)
+    assert main(["sample", str(plan)]) == 2
+    text = capsys.readouterr().err
+    assert "1 trajectories failed, the others are in" in text
+    assert "wild: blew up by step" in text and "take a shorter step than 30 fs" in text
+    kept = Dataset.load(tmp_path / "frames.h5")
+    assert [t.name for t in kept.trajectories] == ["ec"] and len(kept) == 2
+    wild = {**LIQUID, "name": "wild", "step": 30.0, "spacing": 3.0}
+    kept_run = {**LIQUID, "name": "kept", "split": "test"}
+    plan_file(tmp_path, wild, kept_run, {"kind": "cluster", "name": "c", "trajectories": ["wild"]})
+    assert main(["sample", str(plan)]) == 2
+    text = capsys.readouterr().err  # what the cuts lack is not all that is told
+    assert "wild: blew up by step" in text and "what is cut from them: " in text and "the others are in" in text
+    plan_file(tmp_path, LIQUID)
+    assert main(["sample", str(plan)]) == 0
+    assert "1 trajectories, 2 frames, 8 grains" in capsys.readouterr().out
+
+
+def test_finished_trajectories_of_other_settings_are_not_taken(tmp_path):
+    sampled(tmp_path, LIQUID)
+    part = next(tmp_path.glob("*.parts")) / "ec.h5"
+    older = Dataset.load(part)
+    assert older.provenance["made"]["run"].pop("strain") == 0.0  # as written before there was such a key
+    older.save(part, precision="single")
+    sampled(tmp_path, LIQUID)
+    with pytest.raises(CGAAError, match=r"ec.h5 was made with other settings \(frames: 2 -> 3\); move it away"):
+        sampled(tmp_path, {**LIQUID, "frames": 3})
+    assert sampled(tmp_path, {**LIQUID, "split": "validation"}).trajectories[0].split == "validation"
