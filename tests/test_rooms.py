@@ -9,7 +9,7 @@ import openmm_cgaa
 PACKAGE = Path(openmm_cgaa.__file__).parent
 # from the ground up, as docs/architecture.md draws it; rooms of one floor do not know each other
 FLOORS = [
-    {"errors", "former", "units"},
+    {"errors", "former", "units", "wording"},
     {"host", "inputs"},
     {"structures"},
     {"mapping"},

@@ -4,6 +4,7 @@ import numpy as np
 
 from ..errors import SimulationError
 from ..units import M2_PER_S_PER_NM2_PER_PS
+from ..wording import counted
 from .drift import Estimate
 
 BLOCKS = 4
@@ -57,8 +58,9 @@ def diffusion(time, positions, begin, end, blocks=BLOCKS) -> Estimate:
     spacing = (time[-1] - time[0]) / max(len(time) - 1, 1)
     if length < 2 or (length - 1) * spacing < end or round((end - begin) / spacing) < 3:
         raise SimulationError(
-            f"diffusion from lags of {begin} to {end} ps in {blocks} blocks: there are {len(time)} frames "
-            f"{spacing:.4g} ps apart; each block must be longer than the last lag, with some frames between both"
+            f"diffusion from lags of {begin} to {end} ps in {counted(blocks, 'block')}: found "
+            f"{counted(len(time), 'frame')} {spacing:.4g} ps apart; each block must be longer than the last lag, with "
+            "some frames between both"
         )
 
     def fitted(part):

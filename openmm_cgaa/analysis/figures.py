@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from ..host.files import write_bytes
 from ..units import KJMOL_PER_EV
+from ..wording import counted
 
 
 def _axes(panels=1, height=3.4):
@@ -178,7 +179,7 @@ def evaluation_figure(errors, path, forces, net_forces, energies, temperatures) 
         ax.plot(limits, limits, color="0.4", linewidth=0.8)
         ax.set(title=title, xlabel=f"teacher ({unit})", ylabel=f"model ({unit})", xlim=limits, ylim=limits)
         ax.set_aspect("equal")
-        told += f"\n{errors['frames']} frames ({errors['split']})"
+        told += f"\n{counted(errors['frames'], 'frame')} ({errors['split']})"
         ax.text(0.04, 0.96, told, transform=ax.transAxes, va="top", fontsize="small")
     _net_force_bars(bars, errors["by_grain"])
     for ax in (atoms, grains, energy, bars):

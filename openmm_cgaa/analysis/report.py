@@ -15,6 +15,7 @@ from ..simulation.folder import FILES
 from ..simulation.read import read_reference, read_run
 from ..structures.topologies import symbol
 from ..units import ANGSTROM_PER_NM
+from ..wording import counted
 from .bonds import bond_stability
 from .drift import energy_drift, mean
 from .rdf import atom_pairs, center_pairs, center_trajectory, contact_pairs, radial_distribution
@@ -153,8 +154,8 @@ def _run(run, report, folder):
         "run",
         {"folder": str(folder), "frames": len(time), "picoseconds": [float(time[0]), float(time[-1])]}
         | {"atoms": topology.n_atoms, "provenance": run.provenance, "settings": run.settings},
-        f"{folder}: {len(time)} frames, {time[0]:.2f} to {time[-1]:.2f} ps",
-        f"{topology.n_atoms} atoms, {run.grain_map.num_grains} grains ({counts})",
+        f"{folder}: {counted(len(time), 'frame')}, {time[0]:.2f} to {time[-1]:.2f} ps",
+        f"{counted(topology.n_atoms, 'atom')}, {counted(run.grain_map.num_grains, 'grain')} ({counts})",
     )
 
 
@@ -194,7 +195,7 @@ def _drift(run, report):
     if run.nve is None:
         return report.skip("drift: the run has no NVE part (nve.csv); simulate with one")
     if len(run.nve) < 10:
-        return report.skip(f"drift: nve.csv has {len(run.nve)} rows, at least 10 are needed")
+        return report.skip(f"drift: nve.csv has {counted(len(run.nve), 'row')}, at least 10 are needed")
     time, energy, atoms = run.nve["time_ps"], run.nve["total_kjmol"], run.trajectory.n_atoms
     estimate = energy_drift(time, energy, atoms)
     length = float(time[-1] - time[0])
@@ -318,7 +319,7 @@ def _teacher(run, report, model, teacher, frames):
             return report.skip(f"error against the teacher: {error}")
 
     def progress(status):
-        report.tell(f"the teacher has labelled {status.frames} of {status.all_frames} frames")
+        report.tell(f"the teacher has labelled {status.frames} of {counted(status.all_frames, 'frame')}")
 
     folder = report.out / "teacher.parts"
     error = teacher_error(trajectory, run.grain_map, potential, teacher, folder, frames, progress)
@@ -329,7 +330,7 @@ def _teacher(run, report, model, teacher, frames):
     report.add(
         "teacher",
         {"model": str(model), "teacher": teacher.identity, **numbers},
-        f"force RMSE {force['component']:.3f} eV/Å per component over {numbers['frames']} frames "
+        f"force RMSE {force['component']:.3f} eV/Å per component over {counted(numbers['frames'], 'frame')} "
         f"(rms force {numbers['teacher_force_eV_per_A']['component']:.3f})",
         "of it " + ", ".join(f"{name} {force[name]:.3f}" for name in MOTIONS) + f"; {relative}",
         f"energy RMSE {energy['rmse']:.2f} meV/atom, about its mean of {energy['mean']:+.2f}: "

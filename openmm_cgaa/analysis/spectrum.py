@@ -4,6 +4,7 @@ import numpy as np
 
 from ..errors import SimulationError
 from ..units import WAVENUMBER_PER_THZ
+from ..wording import counted
 
 
 def density_of_states(positions, masses, interval, width=10.0) -> tuple:
@@ -36,8 +37,8 @@ def density_of_states(positions, masses, interval, width=10.0) -> tuple:
     positions, masses = np.asarray(positions, dtype=float), np.asarray(masses, dtype=float)
     if len(positions) < 10 or interval > 4.0:
         raise SimulationError(
-            f"a vibrational spectrum of {len(positions)} frames {interval} fs apart: at least 10 are needed, not more "
-            "than 4 fs apart"
+            f"a vibrational spectrum of {counted(len(positions), 'frame')} {interval} fs apart: at least 10 are "
+            "needed, not more than 4 fs apart"
         )
     velocities = np.diff(positions, axis=0)
     velocities -= velocities.mean(axis=0)

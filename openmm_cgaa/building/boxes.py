@@ -19,6 +19,7 @@ from ..inputs.yamlfile import read_yaml
 from ..structures.density import cube, density, mass_of_topology
 from ..structures.structure import write_structure
 from ..units import ANGSTROM_PER_NM
+from ..wording import counted
 from .molecules import Molecule
 
 DENSITIES = (1e-4, 50.0, "g/cm3")
@@ -146,8 +147,8 @@ def build(path: FilePath, output: FilePath | None = None, progress: Callable | N
     write_structure(output, topology, positions.value_in_unit(unit.nanometer))
     size = " x ".join(f"{ANGSTROM_PER_NM * edge:.3f}" for edge in edges) + " Å"
     reached = density(mass_of(molecules), np.diag(ANGSTROM_PER_NM * edges))
-    atoms = topology.getNumAtoms()
-    say(f"{output}: {topology.getNumResidues()} molecules, {atoms} atoms, {size}, {reached:.3f} g/cm3")
+    contents = f"{counted(topology.getNumResidues(), 'molecule')}, {counted(topology.getNumAtoms(), 'atom')}"
+    say(f"{output}: {contents}, {size}, {reached:.3f} g/cm3")
     if forcefield:
         write_bytes(forcefield, text.encode())
         left = [molecule.name for molecule in config.molecules if molecule.smiles is None]
@@ -244,7 +245,9 @@ def pack(molecules, length, seed=1, tolerance=0.2, timeout=60):
         for k, (molecule, positions, count) in enumerate(molecules):
             _write_xyz(Path(folder, f"{k}.xyz"), molecule, positions)
             blocks += [f"structure {k}.xyz", f"  number {count}", f"  inside box 0. 0. 0. {corner}", "end structure"]
-        _run_packmol("\n".join(blocks) + "\n", folder, f"{len(molecules)} kinds in a box of {size} nm", timeout)
+        _run_packmol(
+            "\n".join(blocks) + "\n", folder, f"{counted(len(molecules), 'kind')} in a box of {size} nm", timeout
+        )
         packed = np.loadtxt(Path(folder, "packed.xyz"), skiprows=2, usecols=(1, 2, 3), ndmin=2)
     return topology, packed / ANGSTROM_PER_NM * unit.nanometer
 

@@ -13,6 +13,7 @@ from ..inputs.ranges import bounded
 from ..inputs.settings import Checked
 from ..mapping.grains import GrainMap
 from ..structures.structure import read_structure
+from ..wording import counted
 
 STRETCH = 0.3  # part of the sum of covalent radii that an embedded bond may be off
 NARROWEST = 70.0  # degrees between neighbours of an atom that has five or more; embedding goes wrong there
@@ -80,7 +81,8 @@ def parse_smiles(name, smiles):
         raise CGAAError(f"molecule {name}: the SMILES {smiles!r} does not parse ({reason})")
     pieces = len(Chem.GetMolFrags(molecule))
     if pieces > 1:
-        raise CGAAError(f"molecule {name}: {smiles!r} holds {pieces} molecules; list each under a name of its own")
+        found = counted(pieces, "molecule")
+        raise CGAAError(f"molecule {name}: {smiles!r} holds {found}; list each under a name of its own")
     return Chem.AddHs(molecule)
 
 
@@ -119,7 +121,8 @@ def from_file(name, path):
     """
     topology, positions = read_structure(path)
     if topology.getNumResidues() != 1:
-        raise CGAAError(f"molecule {name}: {path} holds {topology.getNumResidues()} residues; expected one")
+        found = counted(topology.getNumResidues(), "residue")
+        raise CGAAError(f"molecule {name}: {path} holds {found}; expected one")
     try:
         GrainMap.from_topology(topology)
     except CGAAError as error:

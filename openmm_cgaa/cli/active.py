@@ -1,5 +1,6 @@
 """``openmm-cgaa active ROUND.yaml``: one round of active learning."""
 
+from ..wording import counted
 from .options import add_description
 from .tables import new_table, show
 from .terminal import tell
@@ -14,7 +15,8 @@ def run(args):
 
     report = improve(args.config, progress=tell)
     show(table(report))
-    print(f"chosen: {report['chosen']['frames']} frames, {report['chosen']['grains']} grains of {report['budget']}")
+    chosen = report["chosen"]
+    print(f"chosen: {counted(chosen['frames'], 'frame')}, {counted(chosen['grains'], 'grain')} of {report['budget']}")
     print(
         f"largest disagreement about a net force, mean over frames: {report['deviation']['candidates']:.3f} eV/Å, "
         f"{report['deviation']['chosen']:.3f} of those chosen; over grains it goes with the error of the student by a "

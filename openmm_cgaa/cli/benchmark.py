@@ -8,6 +8,7 @@ from ..host.environment import environment
 from ..host.files import TIMINGS, check_outputs, write_bytes
 from ..inputs.ranges import THREADS, Range
 from ..structures.structure import read_structure
+from ..wording import counted
 from .options import add_number, add_teacher, teacher_settings
 
 # the test box of paper 001 (docs/papers.md) without its one LiPF6, relaxed for 1 ps as by systems/ec_emc/box.yaml
@@ -111,7 +112,7 @@ def _print(console, result, rows):
     from rich.table import Table
 
     machine = result["gpu"] or result["processor"]
-    title = f"{result['atoms']} atoms, {result['threads']} threads, {machine}; steps of 0.5 fs"
+    title = f"{counted(result['atoms'], 'atom')}, {counted(result['threads'], 'thread')}, {machine}; steps of 0.5 fs"
     table = Table(title=title)
     table.add_column("", overflow="fold", min_width=24)
     table.add_column("on", min_width=4)

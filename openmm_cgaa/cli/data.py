@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from ..wording import counted
 from .tables import new_table, show
 
 SHOWN = 10  # outliers and duplicates printed in full
@@ -57,7 +58,7 @@ def _export(args):
 
     dataset = Dataset.load(args.file)
     export_xyz(dataset, args.output)
-    print(f"{args.output}: {len(dataset)} frames")
+    print(f"{args.output}: {counted(len(dataset), 'frame')}")
 
 
 def _import(args):
@@ -69,11 +70,12 @@ def _import(args):
     dataset.save(args.output)
     grains = sum(len(frames) * frames.num_grains for frames in dataset.sets)
     topologies = len({(*s.elements, *s.residue_names, s.bonds.tobytes()) for s in dataset.sets})
-    print(f"{args.output}: {len(dataset)} frames of {topologies} topologies, {grains} grains")
+    frames = f"{counted(len(dataset), 'frame')} of {counted(topologies, 'topology')}"
+    print(f"{args.output}: {frames}, {counted(grains, 'grain')}")
     labelled, stressed = (
         sum(len(s) for s in dataset.sets if getattr(s, name) is not None) for name in ("energy", "stress")
     )
-    print(f"labels: {labelled} of {len(dataset)} frames, {stressed} with stress")
+    print(f"labels: {labelled} of {counted(len(dataset), 'frame')}, {stressed} with stress")
     said = dataset.provenance
     for key, what in said["read"].items():
         print(f"read: {key}: {what}")
@@ -86,7 +88,7 @@ def _import(args):
 def _merge(args):
     dataset = _load(args.files)
     dataset.save(args.output, args.precision)
-    print(f"{args.output}: {len(dataset)} frames, {len(dataset.trajectories)} trajectories")
+    print(f"{args.output}: {counted(len(dataset), 'frame')}, {counted(len(dataset.trajectories), 'trajectory')}")
 
 
 def _load(files):
@@ -136,7 +138,7 @@ def _kind_table(dataset, title):
 
     names = ("trajectories", "frames", "grains", "environments")
     columns = ("kind", "split", "trajectories", "frames", "grains", "grains with\n8 neighbours")
-    table = new_table(f"{title}: {len(dataset)} frames", *columns)
+    table = new_table(f"{title}: {counted(len(dataset), 'frame')}", *columns)
     rows = summary.counts_by_kind(dataset)
     for (kind, split), row in sorted(rows.items()):
         table.add_row(kind, split or "none", *(str(row[name]) for name in names))

@@ -4,6 +4,7 @@ import json
 
 from ..data import KINDS, SPLITS
 from ..inputs.ranges import SLOTS, Range
+from ..wording import counted
 from .options import add_number
 from .tables import new_table, show
 
@@ -56,8 +57,9 @@ def tables(errors, padded_slots=None):
 
 def _force_table(errors, padded_slots):
     force, intervals = errors["force"], errors["intervals"]
-    title = f"{errors['frames']} frames ({errors['split']}), {errors['atoms']} atoms, {errors['grains']} grains in all"
-    title += f"\n({errors['trajectories']} trajectories; in brackets: 95 % of resamples)"
+    title = f"{counted(errors['frames'], 'frame')} ({errors['split']}), {counted(errors['atoms'], 'atom')}, "
+    title += f"{counted(errors['grains'], 'grain')} in all"
+    title += f"\n({counted(errors['trajectories'], 'trajectory')}; in brackets: 95 % of resamples)"
     table = new_table(title, "force", "error\neV/Å", "reference\neV/Å", "error / reference")
     rows = {
         "per component, rmse": "component",
@@ -74,7 +76,7 @@ def _force_table(errors, padded_slots):
         table.add_row(label, "", "", _number(force[name]) + _interval(intervals[name]))
     norms = {"mean": "vector_mean", "rms": "vector_rms"}
     if padded_slots is not None:
-        norms[f"rms, padded to {padded_slots} slots"] = "vector_padded"
+        norms[f"rms, padded to {counted(padded_slots, 'slot')}"] = "vector_padded"
     for label, name in norms.items():
         table.add_row(f"vector norm, {label}", f"{force[name]:.4f}{_interval(intervals[name], 4)}", "", "")
     return table

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from ..errors import CGAAError
+from ..wording import counted
 from .simulate import TEMPLATES
 
 
@@ -30,7 +31,8 @@ def run(args):
         raise CGAAError(f"{path}: no such file, and no bundled model has this name (bundled: {names})")
     grains, positions, box = read_grains(path, args.templates)
     known = args.model and [GrainType.from_dict(kind) for kind in load_model(args.model)[1]["types"]]
-    console.print(grain_table(grains, f"{path.name}: {grains.num_grains} grains, {grains.num_atoms} atoms"))
+    size = f"{counted(grains.num_grains, 'grain')}, {counted(grains.num_atoms, 'atom')}"
+    console.print(grain_table(grains, f"{path.name}: {size}"))
     unknown = strangers(grains, known) if known else []
     problems = unknown + oversized(grains, positions, box)
     for problem in problems:

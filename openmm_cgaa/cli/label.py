@@ -4,6 +4,7 @@ import sys
 
 from ..host import signals
 from ..inputs.ranges import PROCESSES, THREADS, Range
+from ..wording import counted
 from .options import add_number, add_teacher, teacher_settings
 
 
@@ -44,13 +45,13 @@ def run(args):
             text = f"{kept}, the same command goes on"
             raise signals.Interrupted(error.number, text) from None
     facts = dataset.provenance["labelling"]
-    print(f"{args.output}: {len(dataset)} labelled frames, {dataset.num_grains} grains")
+    print(f"{args.output}: {counted(len(dataset), 'labelled frame')}, {counted(dataset.num_grains, 'grain')}")
     if facts["refused"]:
-        print(f"refused, with the reasons: {facts['refused']} frames in {Path(args.output).stem}.refused.h5")
+        print(f"refused, with the reasons: {counted(facts['refused'], 'frame')} in {Path(args.output).stem}.refused.h5")
     if facts["without_stress"]:
-        print(f"without stress, which the teacher does not give: {facts['without_stress']} periodic frames")
+        print(f"without stress, which the teacher does not give: {counted(facts['without_stress'], 'periodic frame')}")
     if facts["unfinished"]:
-        print(f"not labelled yet: {facts['unfinished']} frames")
+        print(f"not labelled yet: {counted(facts['unfinished'], 'frame')}")
     else:
         print(f"the labels of single frames stay in {Path(args.output).name}.parts until you remove it")
 
@@ -72,7 +73,7 @@ class _Bar:
         from tqdm import tqdm
 
         failed = f", {status.failed} failed" if status.failed else ""
-        text = f"{status.frames}/{status.all_frames} frames{failed}"
+        text = f"{status.frames}/{counted(status.all_frames, 'frame')}{failed}"
         if self.bar is None:
             self.bar = tqdm(
                 desc=text,

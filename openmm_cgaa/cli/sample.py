@@ -4,6 +4,7 @@ import sys
 
 from ..host import signals
 from ..inputs.ranges import PROCESSES, Range
+from ..wording import counted
 from .options import add_description, add_number
 
 
@@ -50,5 +51,6 @@ def run(args):
             grains[kind] += frames.num_grains
     for kind, count in counts.items():
         trajectories = sum(t.kind == kind for t in dataset.trajectories)
-        print(f"{kind}: {trajectories} trajectories, {count} frames, {grains[kind]} grains")
-    print(f"{output}: {len(dataset)} frames; next: openmm-cgaa label {shlex.quote(str(output))} LABELLED.h5")
+        frames = f"{counted(count, 'frame')}, {counted(grains[kind], 'grain')}"
+        print(f"{kind}: {counted(trajectories, 'trajectory')}, {frames}")
+    print(f"{output}: {counted(len(dataset), 'frame')}; next: openmm-cgaa label {shlex.quote(str(output))} LABELLED.h5")

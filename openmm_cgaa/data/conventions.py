@@ -18,6 +18,7 @@ import numpy as np
 
 from ..errors import DatasetError
 from ..units import GPA_PER_EV_PER_ANGSTROM3
+from ..wording import counted
 
 STRESS_UNITS = {"eV/A^3": 1.0, "GPa": 1 / GPA_PER_EV_PER_ANGSTROM3, "kbar": 0.1 / GPA_PER_EV_PER_ANGSTROM3}
 STRESS_SIGNS = {"tension": 1.0, "pressure": -1.0}  # what is positive
@@ -148,7 +149,7 @@ class LabelReader:
     @property
     def notes(self) -> list:
         """What should be said about the frames that were read, list of str."""
-        notes = [f"{count} frames {what}" for what, count in self.counts.items()]
+        notes = [f"{counted(count, 'frame')} {what}" for what, count in self.counts.items()]
         if self.energy is None:
             notes.append(f"no labels: no energy and forces are named alike; {self._there()}")
         rms = np.sqrt(np.mean(self.squares)) if self.squares else 0.0
@@ -204,7 +205,7 @@ class LabelReader:
             if key not in values:
                 continue
             if not atoms.pbc.all():
-                self.counts[f"whose {key} is not read, for they are not periodic"] += 1
+                self.counts[f"whose {key} is not read, for want of a box"] += 1
                 continue
             tensor = _numbers(values[key], [(3, 3), (6,), (1, 6), (9,), (1, 9), (1, 3, 3)], f"{where}: {key}")
             if not np.isfinite(tensor).all():

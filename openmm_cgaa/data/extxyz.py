@@ -23,6 +23,7 @@ from ..inputs.arguments import FilePath
 from ..structures.bonding import bonds_by_distance, molecule_indices
 from ..structures.structure import read_structure
 from ..structures.topologies import formula
+from ..wording import counted
 from .conventions import LabelReader
 from .dataset import Dataset, Frames, Trajectory, same_teacher
 from .frames import arrays_of
@@ -128,7 +129,7 @@ def import_xyz(
     for number, atoms in enumerate(frames_read):
         where = f"{path}: frame {number}"
         if str(atoms.info.get("config_type", "")).lower() in ISOLATED:
-            reader.counts["of isolated atoms, the zeros of another model, are left out"] += 1
+            reader.counts["of isolated atoms, the zeros of another model: left out"] += 1
             continue
         labels = reader.of(atoms, _values(atoms), where)
         atoms, grains = _grains(atoms, labels, where)
@@ -226,7 +227,9 @@ def _names(atoms, number, where) -> list | None:
     """Names of the residues in the comment line, where they are no words."""
     names = atoms.info.get("residue_names")
     if names is not None and not (isinstance(names, list) and len(names) == number and {*map(type, names)} == {str}):
-        raise DatasetError(f"{where}: residue_names is {str(names)[:60]}, expected a JSON list of {number} names")
+        raise DatasetError(
+            f"{where}: residue_names is {str(names)[:60]}, expected a JSON list of {counted(number, 'name')}"
+        )
     return names
 
 
@@ -287,7 +290,8 @@ def _find_group(atoms, grains, labels, templates, groups, where):
     fitting = [template for template in templates if template["elements"] == elements]
     if templates and not fitting:
         raise DatasetError(
-            f"{where}: {len(elements)} atoms {formula(elements)}; no topology file has these elements in this order"
+            f"{where}: {counted(len(elements), 'atom')} {formula(elements)}; no topology file has these elements in "
+            "this order"
         )
     topology = fitting[0] if fitting else _guessed(atoms, elements, grains, where)
     group.append((topology, []))

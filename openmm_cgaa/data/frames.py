@@ -13,6 +13,7 @@ from ..errors import DatasetError
 from ..mapping.grains import GrainMap
 from ..structures.density import density, mass
 from ..structures.topologies import symbol
+from ..wording import counted
 from .kinds import KINDS
 
 if TYPE_CHECKING:
@@ -207,11 +208,11 @@ class Frames:
                     f"{name}: shape {values.shape}, expected {('frames', *expected)} by the atoms listed"
                 )
             if len(values) != count:
-                raise DatasetError(f"{name}: {len(values)} frames, but positions have {count}")
+                raise DatasetError(f"{name}: {counted(len(values), 'frame')}, but positions have {count}")
             bad = np.flatnonzero(~np.isfinite(values.reshape(count, -1 if count else 1)).all(axis=1))
             if len(bad) and name not in MAY_BE_NAN:
                 raise DatasetError(
-                    f"{name}: not finite in frame {bad[0]} ({len(bad)} such frames); remove these frames"
+                    f"{name}: not finite in frame {bad[0]} ({counted(len(bad), 'such frame')}); remove these frames"
                 )
             self._set(name, values)
         if count == 0:
@@ -244,7 +245,7 @@ class Frames:
             raise DatasetError(f"bonds: shape {bonds.shape}, expected (bonds, 2)")
         bonds = bonds.reshape(-1, 2)
         if residues.shape != (atoms,) or residues.min() < 0 or residues.max() >= len(names):
-            raise DatasetError(f"residues: expected one index below {len(names)} for each of {atoms} atoms")
+            raise DatasetError(f"residues: expected one index below {len(names)} for each of {counted(atoms, 'atom')}")
         present, first = np.unique(residues, return_index=True)
         if len(present) < len(names):
             absent = sorted(set(range(len(names))) - set(present.tolist()))[0]
@@ -252,7 +253,7 @@ class Frames:
         if (np.diff(first) < 0).any():
             raise DatasetError("residues: number them in the order in which their first atoms come")
         if bonds.size and not 0 <= bonds.min() <= bonds.max() < atoms:
-            raise DatasetError(f"bonds: atom {bonds.max()} named, but the set has {atoms} atoms")
+            raise DatasetError(f"bonds: atom {bonds.max()} named, but the set has {counted(atoms, 'atom')}")
         self._set("residues", residues)
         self._set("bonds", bonds)
 

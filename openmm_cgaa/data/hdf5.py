@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import DatasetError
 from ..host.formats import DATA_SET
+from ..wording import counted
 from .frames import ARRAYS, LABELS, Frames
 
 TOPOLOGY = ("elements", "bonds", "residues", "residue_names")
@@ -123,7 +124,7 @@ def _read(group, name, kinds, digest) -> np.ndarray:
     stored = dataset.id.get_storage_size()
     if dataset.nbytes > DEFLATED * (stored + 1):
         raise DatasetError(
-            f"{where}: declares {dataset.nbytes} bytes, but the file holds {stored} of it; it is damaged"
+            f"{where}: declares {counted(dataset.nbytes, 'byte')}, but the file holds {stored} of it; it is damaged"
         )
     values = dataset[()]
     _add(digest, group, name, values)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..structures.topologies import formula
+from ..wording import counted
 from .dataset import Dataset, Frames
 
 NET_FORCE = 1e-3  # eV/Å for each square root of an atom; rounding in float32 leaves some 2e-5
@@ -67,7 +68,9 @@ def not_finite(frames: Frames) -> dict:
             continue
         bad = ~np.isfinite(values.reshape(len(frames), -1))
         for frame in np.flatnonzero(bad.any(axis=1)):
-            count = f"{bad[frame].sum()} of {bad.shape[1]} numbers" if bad.shape[1] > 1 else f"{values[frame]}"
+            count = (
+                f"{bad[frame].sum()} of {counted(bad.shape[1], 'number')}" if bad.shape[1] > 1 else f"{values[frame]}"
+            )
             reasons.setdefault(int(frame), f"{name} not finite ({count})")
     return reasons
 
@@ -79,7 +82,9 @@ def net_forces(frames: Frames) -> dict:
     net = np.linalg.norm(frames.forces.sum(axis=1, dtype=float), axis=1)
     limit = NET_FORCE * np.sqrt(frames.num_atoms)
     return {
-        int(frame): f"net force of {net[frame]:.3g} eV/Å on all {frames.num_atoms} atoms, at most {limit:.3g} expected"
+        int(
+            frame
+        ): f"net force of {net[frame]:.3g} eV/Å on all atoms ({frames.num_atoms}), at most {limit:.3g} expected"
         for frame in np.flatnonzero(net > limit)
     }
 
@@ -132,7 +137,7 @@ def energy_outliers(dataset: Dataset, left_out=()) -> dict:
             index, frame, energy = members[member]
             reasons[index, frame] = (
                 f"energy of {energy:.4f} eV/atom, {1e3 * away[member]:+.1f} meV/atom from the median of "
-                f"{len(energies)} frames of this composition, kind and temperature, whose robust sigma is "
+                f"{counted(len(energies), 'frame')} of this composition, kind and temperature, whose robust sigma is "
                 f"{1e3 * sigma:.2f} meV/atom"
             )
     return reasons

@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import DatasetError
 from ..structures.lattice import height, reduced
 from ..structures.topologies import ISOTOPES
+from ..wording import counted
 
 COLUMNS = re.compile(r'\bProperties\s*=\s*"?([^\s"]+)')
 FARTHEST = 1e6  # Å
@@ -73,7 +74,8 @@ def _check_geometry(atoms, where):
     volume = np.abs(np.linalg.det(atoms.cell.array))
     if volume < DENSEST * len(atoms):
         raise DatasetError(
-            f"{where}: Lattice spans {volume:.3g} Å^3 for {len(atoms)} atoms, less than matter takes; lengths are in Å"
+            f"{where}: Lattice spans {volume:.3g} Å^3 for {counted(len(atoms), 'atom')}, less than matter takes; "
+            "lengths are in Å"
         )
     narrowest = height(reduced(atoms.cell.array))
     if narrowest < THINNEST:
@@ -96,7 +98,8 @@ def _texts(path):
                 body = list(islice(file, count + 1))
                 if len(body) < count + 1:
                     raise DatasetError(
-                        f"{where} says {count} atoms, but the file ends {len(body)} lines later; is it truncated?"
+                        f"{where} says {counted(count, 'atom')}, but the file ends {counted(len(body), 'line')} later; "
+                        "is it truncated?"
                     )
                 _check_columns(body, where)
                 start, number, head = number, number + len(body), next(file, "")
@@ -128,5 +131,6 @@ def _check_columns(body, where):
     told, found = sum(int(w) for w in widths if w.isdecimal()), len(body[1].split())
     if told != found:
         raise DatasetError(
-            f"{where}: Properties={declared[1][:200]} declares {told} columns, but the first atom has {found}"
+            f"{where}: Properties={declared[1][:200]} declares {counted(told, 'column')}, but the first "
+            f"atom has {found}"
         )

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import openmm
 
+from ..wording import counted
+
 # name of a term, and where in its parameters the atoms of each chain of bonds stand
 BONDED = {
     openmm.HarmonicBondForce: ("Bond", [slice(0, 2)]),
@@ -67,7 +69,7 @@ def classical_terms(force: openmm.Force, bonds: set, chosen: set) -> str:
         first = dict.fromkeys(atom for t in terms[:1] for c in chains for atom in t[c])
         return _told(len(terms), name, first)
     pairs = _pairs(force, chosen)
-    return f"{pairs} pairs" if pairs else ""
+    return counted(pairs, "pair") if pairs else ""
 
 
 def may_be_classical(force: openmm.Force, chosen: set) -> bool:
@@ -95,7 +97,7 @@ def _terms(force: openmm.Force, name: str) -> list:
 
 def _told(number: int, name: str, first: Iterable) -> str:
     what = {"TorsionTorsion": "torsion pair"}.get(name, name.lower())
-    return f"{number} {what}s, the first on atoms {', '.join(map(str, first))}" if number else ""
+    return f"{counted(number, what)}, the first on atoms {', '.join(map(str, first))}" if number else ""
 
 
 def _along(atoms: Sequence[int], bonds: set) -> bool:

@@ -16,6 +16,7 @@ from ..model import checks
 from ..model.loaded import LoadedModel
 from ..nn import Part
 from ..structures import geometry
+from ..wording import counted
 from . import overlap, pythonforce
 from .backends import choose_backend
 from .guard import BAROSTATS, NOT_CONSERVING
@@ -99,8 +100,8 @@ def place_grains(
     chosen = np.arange(num_atoms) if atoms is None else arguments.subset(atoms, num_atoms)
     if atoms is None and system.getNumParticles() < num_atoms:
         raise EngineError(
-            f"the system has {system.getNumParticles()} particles, but the topology has {num_atoms} atoms; "
-            "make both from the same topology"
+            f"the system has {counted(system.getNumParticles(), 'particle')}, but the topology has "
+            f"{counted(num_atoms, 'atom')}; make both from the same topology"
         )
     whole_map = GrainMap.from_topology(topology, atoms=None if atoms is None else chosen)
     grain_map = model.grain_map(checks.take_grains(whole_map, chosen))

@@ -40,7 +40,7 @@ def write_output(dataset, labels, failed, teacher, output) -> Dataset:
 
     if not labels:
         reason = f"; the first failure: {next(iter(failed.values()))}" if failed else ""
-        raise DatasetError(f"{output}: not one of {len(dataset)} frames is labelled{reason}")
+        raise DatasetError(f"{output}: no frame of {len(dataset)} is labelled{reason}")
     keys = [frames.keys() for frames in dataset.sets]
     good = [s for frames, names in zip(dataset.sets, keys) for s in _labelled(frames, names, labels)]
     bad = [s for frames, names in zip(dataset.sets, keys) if (s := _chosen(frames, names, failed))]
@@ -68,7 +68,7 @@ def write_output(dataset, labels, failed, teacher, output) -> Dataset:
         refused_file.unlink(missing_ok=True)
     if len(reasons) == len(made):
         raise DatasetError(
-            f"{output}: all {len(made)} labels were refused and lie in {refused_file.name}; the first: "
+            f"{output}: all labels ({len(made)}) were refused and lie in {refused_file.name}; the first: "
             f"{next(iter(reasons.values()))}"
         )
     kept = made.keep([~mask for mask in masks])

@@ -12,6 +12,7 @@ from ..engines.saved import load_system
 from ..errors import EngineError
 from ..structures import lattice
 from ..units import ANGSTROM_PER_NM, KJMOL_PER_EV, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
+from ..wording import counted
 
 STRAINS = {"Reference": 1e-4}  # of a finite difference, in double precision; elsewhere forces are summed in single
 STRAIN = 1e-3
@@ -60,7 +61,7 @@ class OpenMMCalculator(Calculator):
         """Why such atoms are not those of the System, or None."""
         count = self.system.getNumParticles()
         if len(numbers) != count:
-            return f"they have {len(numbers)} atoms, but its System has {count} particles"
+            return f"they have {counted(len(numbers), 'atom')}, but its System has {counted(count, 'particle')}"
         if periodic != self.periodic:
             kinds = {True: "periodic", False: "not periodic"}
             return f"they are {kinds[periodic]}, but its System is {kinds[self.periodic]}"
@@ -123,7 +124,7 @@ def _read(path):
     system = load_system(path)
     if system.getNumConstraints():
         raise EngineError(
-            f"{path}: the System has {system.getNumConstraints()} constraints, whose bonds would get no force; make it "
-            "with constraints=None, rigidWater=False"
+            f"{path}: the System has {counted(system.getNumConstraints(), 'constraint')}, and bonds without a force; "
+            "make it with constraints=None, rigidWater=False"
         )
     return system

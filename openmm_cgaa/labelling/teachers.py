@@ -16,6 +16,7 @@ import numpy as np
 
 from ..data.dataset import describe_teacher, same_teacher
 from ..errors import EngineError
+from ..wording import counted
 
 SEVENNET = "sevennet-0-d3"
 D3_ELEMENTS = 94  # D3 has parameters from H to Pu
@@ -71,8 +72,8 @@ class Teacher:
         unknown = sorted(found - self.elements) if self.elements is not None else []
         if unknown:
             raise EngineError(
-                f"{where}: the teacher {name} does not know {', '.join(unknown)}; it knows {len(self.elements)} "
-                "elements. Take another teacher, or leave these frames out"
+                f"{where}: the teacher {name} does not know {', '.join(unknown)}; it knows "
+                f"{counted(len(self.elements), 'element')}. Take another teacher, or leave these frames out"
             )
         reason = self.fits and self.fits(np.asarray(numbers), bool(periodic))
         if reason:

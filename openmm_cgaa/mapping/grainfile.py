@@ -8,6 +8,7 @@ import numpy as np
 from ..errors import GrainError
 from ..host.formats import GRAIN_MAP
 from ..inputs.arguments import is_element
+from ..wording import counted
 from .matching import is_connected, relabel, symmetry_classes
 
 
@@ -65,7 +66,7 @@ def _check(data):
         raise _Wrong("a label is not a word")
     for grain, (t, atoms) in enumerate(zip(_whole(data["type_index"], len(types), "type_index"), slots)):
         if len(_whole(atoms, num_atoms, f"slots of grain {grain}")) != len(types[t]["elements"]):
-            raise _Wrong(f"grain {grain} has {len(atoms)} atoms, its type {len(types[t]['elements'])}")
+            raise _Wrong(f"grain {grain} has {counted(len(atoms), 'atom')}, its type {len(types[t]['elements'])}")
     taken = [atom for atoms in slots for atom in atoms]
     if len(set(taken)) < len(taken):
         raise _Wrong("an atom is in two slots")
@@ -90,7 +91,7 @@ def _check_type(kind):
     if reference is not None:
         reference = np.array(reference, dtype=float)
         if reference.shape != (len(elements), 3) or not np.isfinite(reference).all():
-            raise _Wrong(f"the reference of type {name} is not {len(elements)} positions")
+            raise _Wrong(f"the reference of type {name} is not {counted(len(elements), 'position')}")
 
 
 def _whole(values, below, what) -> list:

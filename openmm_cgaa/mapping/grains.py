@@ -17,6 +17,7 @@ from ..inputs import arguments
 from ..inputs.arguments import FilePath, Numbers
 from ..structures import geometry
 from ..structures.topologies import formula
+from ..wording import counted
 from . import grainfile, matching
 from .residues import Residues, read_arrays, read_mdtraj, read_openmm
 
@@ -335,7 +336,7 @@ class GrainMap:
             rows.append((kind.name, str(count), str(kind.num_slots), str(kind.num_classes), " ".join(kind.elements)))
         widths = [max(map(len, column)) for column in zip(*rows)]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
-        return "\n".join([f"{self.num_grains} grains, {self.num_atoms} atoms", *lines])
+        return "\n".join([f"{counted(self.num_grains, 'grain')}, {counted(self.num_atoms, 'atom')}", *lines])
 
 
 def _unique(names: list) -> list:

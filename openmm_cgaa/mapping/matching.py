@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import GrainError
 from ..structures.topologies import formula
+from ..wording import counted
 
 MAX_AUTOMORPHISMS = 20_000
 BATCH = 100_000  # superpositions at once: bounds the memory of a match
@@ -222,7 +223,7 @@ def is_connected(size: int, bonds: tuple) -> bool:
 def explain_mismatch(label: str, elements: tuple, bonds: tuple, types: list) -> str:
     """What a residue is, what the model knows, which type is nearest and how it differs."""
     known = ", ".join(f"{t.name} ({formula(t.elements)})" for t in types)
-    text = f"residue {label}: {formula(elements)} with {len(elements)} atoms is unknown to the model"
+    text = f"residue {label}: {formula(elements)} with {counted(len(elements), 'atom')} is unknown to the model"
     if not types:
         return f"{text}, which knows no grain type at all"
     here = Counter(elements)
@@ -236,10 +237,11 @@ def explain_mismatch(label: str, elements: tuple, bonds: tuple, types: list) -> 
     text += f", which knows {known}. The nearest is {nearest.name}, {formula(nearest.elements)} with "
     if not delta:
         if len(bonds) != len(nearest.bonds):
-            return f"{text}{len(nearest.bonds)} bonds instead of {len(bonds)}; check the bonds of the topology"
+            found = counted(len(nearest.bonds), "bond")
+            return f"{text}{found} instead of {len(bonds)}; check the bonds of the topology"
         return f"{text}the same elements but other bonds: an isomer; check the bonds, or train a model for it"
     wrong = ", ".join(f"{abs(n)} {e} {'too many' if n > 0 else 'missing'}" for e, n in delta.items())
-    text += f"{len(nearest.elements)} atoms: {wrong}"
+    text += f"{counted(len(nearest.elements), 'atom')}: {wrong}"
     if set(delta) == {"H"}:
         return f"{text}; check the hydrogens"
     return f"{text}; train a model that has this molecule"

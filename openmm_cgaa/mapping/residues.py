@@ -8,6 +8,7 @@ import numpy as np
 from ..errors import GrainError
 from ..inputs import arguments
 from ..structures.topologies import IONS, ISOTOPES, formula, template_bonds
+from ..wording import counted
 from .matching import is_connected
 
 ADVICE = (
@@ -104,7 +105,8 @@ def read_arrays(elements, bonds, residues, names=None) -> Residues:
             raise GrainError(f"atom {atom}: {element!r} is no element; give symbols, such as 'C' or 'Li'")
     residues = arguments.integers(residues, "residues", "the index of each atom's residue", (-1,))
     if len(elements) != len(residues):
-        raise GrainError(f"{len(elements)} elements, but {len(residues)} residue indices; give one each per atom")
+        given = f"{counted(len(elements), 'element')}, but {counted(len(residues), 'residue index')}"
+        raise GrainError(f"{given}; give one each per atom")
     bonds = arguments.integers(bonds, "bonds", "pairs of atom indices", (-1, 2))
     if bonds.size and not 0 <= bonds.min() <= bonds.max() < len(elements):
         raise GrainError(f"bonds name atoms {bonds.min()} to {bonds.max()}, but atoms are 0 to {len(elements) - 1}")
@@ -116,7 +118,8 @@ def read_arrays(elements, bonds, residues, names=None) -> Residues:
         names = [formula([elements[a] for a in atoms]) for atoms in members]
     names = arguments.strings(names, "names", "the name of each residue")
     if len(names) != len(members):
-        raise GrainError(f"{len(names)} names for {len(members)} residues; give one name per residue")
+        given = f"{counted(len(names), 'name')} for {counted(len(members), 'residue')}"
+        raise GrainError(f"{given}; give one name per residue")
     labels = [f"{name} {number}" for number, name in enumerate(names, start=1)]
     return _checked(elements, bonds.tolist(), members, names, labels, elements, "give all pairs of bonded atoms")
 
@@ -149,8 +152,8 @@ def _checked(elements, bonds, members, names, labels, atom_names, advice) -> Res
             raise GrainError(f"residue {label} has no atoms; leave it out of the topology")
         if not is_connected(len(kinds), pairs):
             raise GrainError(
-                f"residue {label} ({formula(kinds)}): {len(pairs) or 'no'} bonds; they must connect its "
-                f"{len(kinds)} atoms; {advice}, or make separate molecules separate residues"
+                f"residue {label} ({formula(kinds)}): {counted(len(pairs) or 'no', 'bond')}; they must connect its "
+                f"{counted(len(kinds), 'atom')}; {advice}, or make separate molecules separate residues"
             )
         if len(kinds) > 1 and ("He" in kinds or "D" in kinds and not {"Li", "Be"}.isdisjoint(kinds)):
             raise GrainError(
@@ -169,9 +172,9 @@ def _repeated_ids(atoms) -> str:
     if times == 1:
         return ""
     return (
-        f". Perhaps bonds were lost: {times} atoms are named {name}, of residue {number} in chain {chain}. A "
-        "PDBx/mmCIF file names bonded atoms so, and OpenMM repeats such names where it writes more than 26 chains. "
-        "Write the file anew from the topology: openmm_cgaa.write_structure(path, topology, positions)"
+        f". Perhaps bonds were lost: {counted(times, 'atom')} have the name {name}, in residue {number} of chain "
+        f"{chain}. A PDBx/mmCIF file names bonded atoms so, and OpenMM repeats such names where it writes more than 26 "
+        "chains. Write the file anew from the topology: openmm_cgaa.write_structure(path, topology, positions)"
     )
 
 

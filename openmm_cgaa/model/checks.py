@@ -6,6 +6,7 @@ from ..errors import EngineError, GeometryError, SimulationError
 from ..mapping.grains import GrainMap
 from ..structures import lattice
 from ..units import ANGSTROM_PER_NM
+from ..wording import counted
 
 BOND_LENGTHS = (0.5, 3.0)  # Å, of the median over a topology; by far beyond what any molecules have
 
@@ -79,8 +80,8 @@ def take_grains(grain_map: GrainMap, atoms: np.ndarray) -> GrainMap:
         inside = place[slots] >= 0
         if inside.any() and not inside.all():
             raise EngineError(
-                f"residue {grain_map.labels[g]}: {int(inside.sum())} of its {len(slots)} atoms are asked for (atom "
-                f"{slots[~inside][0]} is not); a CGAA model takes whole residues"
+                f"residue {grain_map.labels[g]}: asked for are {inside.sum()} of its {counted(len(slots), 'atom')} "
+                f"(not atom {slots[~inside][0]}); a CGAA model takes whole residues"
             )
         if inside.any():
             chosen.append(g)
@@ -107,7 +108,7 @@ def check_finite(energy: float, forces: np.ndarray, grain_map: GrainMap) -> None
     where = "the energy alone"
     if len(bad):
         grain = next(g for g, slots in enumerate(grain_map.slots) if bad[0] in slots)
-        where = f"{len(bad)} atoms, the first is atom {bad[0]} of residue {grain_map.labels[grain]}"
+        where = f"{counted(len(bad), 'atom')}, the first is atom {bad[0]} of residue {grain_map.labels[grain]}"
     raise SimulationError(
         f"the model's energy or forces are not finite (energy {energy} kJ/mol; {where}); atoms overlap or the run "
         "has left what the model knows: go back to the last good frame, and relax it or use a shorter time step"

@@ -12,6 +12,7 @@ from ..errors import ModelFileError
 from ..inputs.arguments import is_element
 from ..mapping.grains import GrainType
 from ..nn import complete_config
+from ..wording import counted
 
 UNITS = {"length": "angstrom", "energy": "eV"}
 PARTS = {"config": dict, "types": list, "provenance": dict, "domain": dict, "errors": dict, "units": dict}
@@ -64,8 +65,8 @@ def check_tensors(tensors: dict, source: str) -> None:
         bad = torch.isnan(tensor) if name.endswith(MAY_BE_INFINITE) else ~torch.isfinite(tensor)
         if bad.any():
             raise ModelFileError(
-                f"{source}: {int(bad.sum())} of {tensor.numel()} numbers of {name} are not finite; its training went "
-                "astray: train it again with a lower learning rate, or take another model"
+                f"{source}: not finite are {int(bad.sum())} of {counted(tensor.numel(), 'number')} of {name}; its "
+                "training went astray: train it again with a lower learning rate, or take another model"
             )
     for name in tensors:
         high = name.removesuffix(".low") + ".high"
@@ -94,7 +95,7 @@ def _grain_type(entry: Any, where: str) -> GrainType:
     if reference is not None:
         rows = isinstance(reference, list) and len(reference) == len(slots)
         rows = rows and all(isinstance(r, list) and len(r) == 3 and all(map(_number, r)) for r in reference)
-        _expect(rows, f"{where}: reference, expected {len(slots)} positions")
+        _expect(rows, f"{where}: reference, expected {counted(len(slots), 'position')}")
     made = GrainType.from_dict(entry)
     _expect(len(made.tree) == len(slots) - 1, f"{where}: its bonds do not join all atoms")
     return made

@@ -23,6 +23,7 @@ from ..sampling.sample import sample
 from ..training.config import TrainingConfig, load_config
 from ..training.evaluation import evaluate
 from ..training.train import train
+from ..wording import counted
 from .disagreement import choose, correlation, disagreements
 
 RECORD = "round.json"
@@ -116,16 +117,16 @@ def _go_on(plan, config, folder, out, progress):
     if not len(candidates) or not len(own):
         raise CGAAError(f"{out / 'before.h5'}: no trajectory of split {'test' if len(candidates) else 'train'} is left")
 
-    progress(f"the committee compares {len(candidates)} frames")
+    progress(f"the committee compares {counted(len(candidates), 'frame')}")
     scores = disagreements(students, candidates)
     chosen = choose(candidates, [values.max(1) for values in scores], plan.budget)
     if not len(chosen):
         least = min(one.num_grains for one in candidates.sets)
         raise CGAAError(
-            f"budget: {plan.budget} grains are fewer than the smallest frame has, {least}; raise it and run again, "
+            f"budget: {counted(plan.budget, 'grain')}, but the smallest frame has {least}; raise it and run again, "
             "what is finished stays"
         )
-    progress(f"the teacher labels {len(chosen)} frames, {_grains(chosen)} grains")
+    progress(f"the teacher labels {counted(len(chosen), 'frame')}, {counted(_grains(chosen), 'grain')}")
     added = _labelled(chosen, out / "chosen.h5", plan)
     _labelled(own, out / "own_before.h5", plan)
 

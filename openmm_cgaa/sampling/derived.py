@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from ..data.kinds import EQUILIBRIUM, KINDS
 from ..errors import CGAAError
 from ..inputs.ranges import bounded, one_of
+from ..wording import counted
 from .recipes import FRAMES, FRICTIONS, LENGTHS, STEPS, TEMPERATURES, Recipe
 
 
@@ -128,4 +129,4 @@ class Bursts(Cut):
     def __post_init__(self):
         super().__post_init__()
         if self.save_every > self.steps:
-            raise CGAAError(f"save_every is {self.save_every}, but a burst has {self.steps} steps only")
+            raise CGAAError(f"save_every is {self.save_every}, but a burst has {counted(self.steps, 'step')} only")

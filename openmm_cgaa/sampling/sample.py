@@ -19,6 +19,7 @@ from ..host import signals
 from ..host.files import owned
 from ..inputs.arguments import FilePath
 from ..inputs.settings import completed
+from ..wording import counted
 from .derived import Cut
 from .makers import make_trajectory
 from .plan import load_plan
@@ -83,7 +84,7 @@ def sample(
     if failed:
         lines = "".join(f"\n  {name}: {reason}" for name, reason in failed.items())
         kept = "nothing was finished" if dataset is None else f"the others are in {plan.output}"
-        raise CGAAError(f"{len(failed)} trajectories failed, {kept}; run it again for these alone:{lines}")
+        raise CGAAError(f"failed: {counted(len(failed), 'trajectory')}, {kept}; run it again for these alone:{lines}")
     return Path(plan.output)
 
 

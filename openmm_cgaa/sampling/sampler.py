@@ -16,6 +16,7 @@ from ..host.files import stamps
 from ..inputs.ranges import THREADS, bounded
 from ..inputs.settings import Checked
 from ..model.file import find_model, model_bytes
+from ..wording import counted
 
 CUTOFF = 0.9  # nm, of PME
 CUTOFF_OF_HEIGHT = 0.4  # of the height of the box where that is less; a barostat may shrink the box by a fifth
@@ -118,8 +119,8 @@ class Sampler(Checked):
             system = _read_system(self.system)
             if system.getNumParticles() != topology.getNumAtoms():
                 raise CGAAError(
-                    f"{self.system} has {system.getNumParticles()} particles, but the structure has "
-                    f"{topology.getNumAtoms()} atoms; begin runs with the structure that it was made for"
+                    f"{self.system} has {counted(system.getNumParticles(), 'particle')}, but the structure has "
+                    f"{counted(topology.getNumAtoms(), 'atom')}; begin runs with the structure that it was made for"
                 )
             return system, True
         options = {"nonbondedMethod": app.NoCutoff}

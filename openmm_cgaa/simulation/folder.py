@@ -17,6 +17,7 @@ from ..errors import ResumeWarning, SimulationError
 from ..host.files import check_folder, seal, unseal, write_bytes
 from ..host.formats import RUN
 from ..inputs.settings import completed
+from ..wording import counted
 
 LENGTHS = ("picoseconds", "nve_picoseconds")  # what a resumed run may change
 FILES = ("topology.cif", "trajectory.dcd", "state.csv", "nve.csv", "nvt.chk", "nve.chk", "last_good.cif")
@@ -220,8 +221,9 @@ def trim_csv(path, steps):
     kept = [row for row, step in zip(whole, found) if step is None or step < steps.stop]
     if [step for step in found if step is None or step < steps.stop] != list(steps):
         raise SimulationError(
-            f"{path}: is damaged: up to step {steps.stop - 1} it should have {len(steps)} whole rows, one every "
-            f"{steps.step} steps; bring the file back from a copy, or start the run anew in another folder"
+            f"{path}: is damaged: up to step {steps.stop - 1} it should have {counted(len(steps), 'whole row')}, one "
+            f"every {counted(steps.step, 'step')}; bring the file back from a copy, or start the run anew in another "
+            "folder"
         )
     if len(kept) < len(rows):
         write_bytes(path, (header + "".join(kept)).encode())
@@ -291,10 +293,10 @@ def trim_dcd(path, frames, num_atoms):
         return
     held = read_dcd(path) if path.exists() and path.stat().st_size else None
     if held is None or held.frames < frames or held.atoms != num_atoms:
-        what = "no frame" if held is None else f"{held.frames} frames of {held.atoms} atoms"
+        what = "no frame" if held is None else f"{counted(held.frames, 'frame')} of {counted(held.atoms, 'atom')}"
         raise SimulationError(
-            f"{path} holds {what}, but the checkpoint comes after frame {frames} of {num_atoms} atoms; bring the file "
-            "back, or start the run anew in another folder"
+            f"{path} holds {what}, but the checkpoint comes after frame {frames} of {counted(num_atoms, 'atom')}; "
+            "bring the file back, or start the run anew in another folder"
         )
     with open(path, "r+b") as file:
         file.truncate(held.start + frames * held.frame_size)

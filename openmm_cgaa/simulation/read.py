@@ -14,6 +14,7 @@ from ..structures.structure import read_structure
 from ..structures.topologies import symbol
 from ..structures.trajectories import load
 from ..units import ANGSTROM_PER_NM
+from ..wording import counted
 from .folder import read_dcd, read_record
 from .run import SimulationSettings
 
@@ -121,7 +122,8 @@ def read_reference(path, topology) -> mdtraj.Trajectory:
 def _load_dcd(path, topology, settings):
     held = read_dcd(path) if path.stat().st_size else None  # MDTraj takes some damaged files
     if held and held.atoms != topology.n_atoms:
-        raise SimulationError(f"{path}: holds {held.frames} frames of {held.atoms} atoms, not of {topology.n_atoms}")
+        found = f"{counted(held.frames, 'frame')} of {counted(held.atoms, 'atom')}"
+        raise SimulationError(f"{path}: holds {found}, not of {topology.n_atoms}")
     if not held or not held.frames:
         interval = settings["report_interval"] * settings["timestep"] / 1000.0
         before, last = settings["picoseconds"], settings["nve_picoseconds"]

@@ -14,6 +14,7 @@ from ..neighbors.contacts import pairs_between, shortest_contact
 from ..structures.density import density, mass, mass_of_topology
 from ..structures.structure import write_structure
 from ..units import ANGSTROM_PER_NM
+from ..wording import counted
 from .temperature import Moving, element_temperatures, kinetic_temperatures
 
 COLUMNS = (
@@ -145,7 +146,7 @@ class StabilityReporter:
                 atom = list(self.topology.atoms())[bad[0]]
                 raise SimulationError(
                     f"the {name} of atom {atom.name} (index {atom.index}) of residue {atom.residue.name} "
-                    f"{atom.residue.id} is not finite ({len(bad)} atoms in all)"
+                    f"{atom.residue.id} is not finite ({counted(len(bad), 'atom')} in all)"
                 )
         energy = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
         if not np.isfinite(energy):

@@ -6,6 +6,7 @@ from openmm import app, unit
 from ..errors import GeometryError
 from ..inputs import arguments
 from ..inputs.arguments import Numbers
+from ..wording import counted
 from . import lattice
 
 SYMBOLS = {unit.nanometer: "nm", unit.angstrom: "Å"}
@@ -33,13 +34,14 @@ def check_positions(positions: Numbers, num_atoms: int, length: unit.Unit = unit
         raise GeometryError(f"positions have shape {positions.shape}, expected ({num_atoms}, 3), in {SYMBOLS[length]}")
     if len(positions) != num_atoms:
         raise GeometryError(
-            f"{len(positions)} positions for a topology of {num_atoms} atoms; are both from the same file?"
+            f"{counted(len(positions), 'position')} for a topology of {counted(num_atoms, 'atom')}; "
+            "are both from the same file?"
         )
     bad = np.flatnonzero(~np.isfinite(positions).all(1))
     if len(bad):
         raise GeometryError(
-            f"position of atom {bad[0]} is {positions[bad[0]]} ({len(bad)} of {num_atoms} atoms are not finite); "
-            "go back to the last good frame"
+            f"position of atom {bad[0]} is {positions[bad[0]]} (not finite: {len(bad)} of {counted(num_atoms, 'atom')}"
+            "); go back to the last good frame"
         )
     return positions
 

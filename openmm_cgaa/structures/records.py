@@ -8,6 +8,7 @@ from typing import NamedTuple
 from openmm.app.internal.pdbx.reader.PdbxReader import PdbxReader
 
 from ..errors import CGAAError
+from ..wording import counted
 
 PDB_NAMES = frozenset(  # records of the format's versions 1 to 3
     "HEADER OBSLTE TITLE SPLIT CAVEAT COMPND SOURCE KEYWDS EXPDTA NUMMDL MDLTYP AUTHOR REVDAT SPRSDE JRNL REMARK "
@@ -141,7 +142,11 @@ def pdbx_records(text) -> tuple:
             if column("conn_type_id")(row)[:6] in BONDS
         }
     more = len([block for block in blocks if block.getObj("atom_site") is not None])
-    return records, bonded, [f"it holds {more} data blocks with atoms; the first is taken"] if more > 1 else []
+    return (
+        records,
+        bonded,
+        [f"it holds {counted(more, 'data block')} with atoms; the first is taken"] if more > 1 else [],
+    )
 
 
 def _table(block, name) -> tuple:
@@ -167,7 +172,7 @@ def compare(path, records, bonded, topology) -> int:
         Atoms were lost for another reason, residues were merged, or bonds name several atoms.
     """
     read = topology.getNumAtoms()
-    counts = f"OpenMM reads {read} of its {len(records)} atoms"
+    counts = f"OpenMM reads {read} of its {counted(len(records), 'atom')}"
     alternates = sum(record.alternate for record in records)
     places = {}
     for _, run in groupby(records, key=lambda record: record.run):
@@ -196,9 +201,9 @@ def compare(path, records, bonded, topology) -> int:
     for identity, found in places.items():
         if len(found) > 1:
             raise CGAAError(
-                f"{path}: its bonds name {identity}, which is there {len(found)} times (at {found[0]}, {found[1]}...), "
-                "so that bonds are lost. Chains and residue numbers, in a PDB file atom numbers, must not repeat, as "
-                "they do where OpenMM writes more than 26 chains. Write the file anew from the topology: "
-                "openmm_cgaa.write_structure(path, topology, positions)"
+                f"{path}: its bonds name {identity}, which is there {counted(len(found), 'time')} (at {found[0]}, "
+                f"{found[1]}...), so that bonds are lost. Chains and residue numbers, in a PDB file atom numbers, must "
+                "not repeat, as they do where OpenMM writes more than 26 chains. Write the file anew from the "
+                "topology: openmm_cgaa.write_structure(path, topology, positions)"
             )
     return lost

@@ -15,6 +15,7 @@ from ..errors import CGAAError, StructureWarning
 from ..host.files import write_bytes
 from ..inputs import arguments
 from ..inputs.arguments import FilePath, Numbers
+from ..wording import counted
 from . import lattice
 from .geometry import check_box, check_positions
 from .records import compare, pdb_records, pdbx_records
@@ -73,9 +74,9 @@ def read_structure(path: FilePath, templates: Sequence[FilePath] = ()) -> tuple[
     for what in passed:
         _say(path, what)
     if alternates := compare(path, records, bonded, topology):
-        _say(path, f"{alternates} alternate locations of atoms are left out; the first of each is taken")
+        _say(path, f"left out: {counted(alternates, 'alternate location')} of atoms; the first of each is taken")
     if (number := structure.getNumFrames()) > 1:
-        _say(path, f"it holds {number} models; the first is taken")
+        _say(path, f"it holds {counted(number, 'model')}; the first is taken")
     box = topology.getPeriodicBoxVectors()
     if box is not None and np.allclose(box.value_in_unit(unit.nanometer), NO_CRYSTAL, atol=1e-6):
         _say(path, "its box of 1 x 1 x 1 Å stands for none; it is read without a box")

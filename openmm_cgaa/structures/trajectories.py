@@ -8,6 +8,7 @@ from pathlib import Path
 import mdtraj
 
 from ..errors import CGAAError
+from ..wording import counted
 
 WITHOUT_POSITIONS = (".prmtop", ".parm7", ".prm7", ".psf")
 
@@ -57,8 +58,8 @@ def _compare(path, topology):
     held = _atoms_in(Path(path))
     if held is not None and held != topology.n_atoms:
         raise CGAAError(
-            f"{path}: it holds {held} atoms, but MDTraj reads {topology.n_atoms}, as many as its header says; the file "
-            "is damaged. Write it anew by the program that it is from"
+            f"{path}: it holds {counted(held, 'atom')}, but MDTraj reads {topology.n_atoms}, as many as its header "
+            "says; the file is damaged. Write it anew by the program that it is from"
         )
 
 

@@ -8,6 +8,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from ..errors import DatasetError
+from ..wording import counted
 from .labelled import LabelledFrames, collate
 
 
@@ -46,8 +47,8 @@ class BatchSchedule:
         self.grains = np.asarray(grains, dtype=int).tolist()
         if sum(self.grains) < batch_grains:
             raise DatasetError(
-                f"{len(self.grains)} frames of {sum(self.grains)} grains to train on, fewer than one batch of "
-                f"{batch_grains} grains; give more frames, or a smaller batch_grains"
+                f"{counted(len(self.grains), 'frame')} of {counted(sum(self.grains), 'grain')} to train on, fewer than "
+                f"one batch of {counted(batch_grains, 'grain')}; give more frames, or a smaller batch_grains"
             )
         self.batch_grains, self.steps, self.seed, self.start = batch_grains, steps, seed, start
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from ..data import Dataset
 from ..errors import DatasetError
+from ..wording import counted
 from .config import DataConfig
 
 GOLDEN = (5**0.5 - 1) / 2  # multiples of it, modulo 1, fill the unit interval evenly at any number
@@ -25,9 +26,9 @@ def choose_frames(data: DataConfig, seed: int) -> dict:
     loose = [t.name for t in everything.trajectories if not t.split]
     if loose:
         raise DatasetError(
-            f"{files}: {len(loose)} trajectories belong to no split ({loose[0]}, ...). Load the data set, give each of "
-            "its trajectories one of train, validation, test (dataclasses.replace(trajectory, split=...); what is cut "
-            "from another has that one's) and save it"
+            f"{files}: {counted(len(loose), 'trajectory')} of no split ({loose[0]}, ...). Load the data set, give each "
+            "of its trajectories one of train, validation, test (dataclasses.replace(trajectory, split=...); what is "
+            "cut from another has that one's) and save it"
         )
     training = limited(everything.select(data.kinds, ["train"]), data.max_grains or {}, seed)
     chosen = {"train": training, "validation": everything.select(splits=["validation"]).equilibrium()}

@@ -10,6 +10,7 @@ from ..analysis.teacher_error import teacher_error
 from ..errors import CGAAError
 from ..inputs.ranges import bounded
 from ..inputs.settings import Checked
+from ..wording import counted
 from .bursts import bursts, settled
 from .row import Row, estimate, markdown_table, over_parts, plus_minus, yes
 
@@ -79,7 +80,7 @@ class Along(Row):
         }
         ratios = [second / first for first, second in (row["force_rmse_halves"] for row in rows)]
         told = {part: f" (test {self.test_set[part]:g})" if self.test_set else "" for part in PARTS}
-        text = f"{sum(row['frames'] for row in rows)} frames: " + ", ".join(
+        text = f"{counted(sum(row['frames'] for row in rows), 'frame')}: " + ", ".join(
             f"{part.replace('_', ' ')} {min(values):.{digits}f} to {max(values):.{digits}f}{told[part]}"
             for (part, values), digits in zip(found.items(), (3, 2, 2))
         )
@@ -96,7 +97,9 @@ class Along(Row):
         return text, ", ".join(met)
 
     def tables(self, results, system):
-        bursts = {f"{row['bursts']} bursts, {who}": row for who, row in results.get("teacher_liquid", {}).items()}
+        bursts = {
+            f"{counted(row['bursts'], 'burst')}, {who}": row for who, row in results.get("teacher_liquid", {}).items()
+        }
         lines = []
         for name, row in (results[self.name] | bursts).items():
             energy, force = row["energy_meV_per_atom"], row["force_eV_per_A"]

@@ -10,6 +10,7 @@ from ..analysis.rdf import whole_grains
 from ..inputs.ranges import bounded
 from ..labelling.label import label_frames
 from ..units import ANGSTROM_PER_NM, BAR_PER_EV_PER_ANGSTROM3
+from ..wording import counted
 from .bursts import as_atoms
 from .row import Row, estimate, panels, plus_minus, thinned, yes
 
@@ -88,7 +89,7 @@ class Pressure(Row):
         return (
             f"{plus_minus(row['density_g_per_ml'])} g/ml, slope {plus_minus(drifts)} g/ml/ns; student less teacher "
             f"{plus_minus(off['molecular'])} bar (molecules), {plus_minus(off['atomic'])} bar (atoms), "
-            f"{row['frames']} frames"
+            f"{counted(row['frames'], 'frame')}"
         ), yes(agrees)
 
     def draw(self, results, system):

@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 from ..errors import CGAAError
 from ..inputs.ranges import bounded
 from ..inputs.settings import Checked
+from ..wording import counted
 from .vacuum import Beside, curve, energies, monomer, optimised, pulled
 
 CORNERS = np.array([[1.0, 1.0, 1.0], [1.0, -1.0, -1.0], [-1.0, 1.0, -1.0], [-1.0, -1.0, 1.0]]) / np.sqrt(3.0)
@@ -68,7 +69,8 @@ class Cluster(Checked):
     def __post_init__(self):
         super().__post_init__()
         if not 1 <= len(self.ligands) <= len(CORNERS):
-            raise CGAAError(f"cluster of {self.center}: has {len(self.ligands)} ligands; it takes 1 to {len(CORNERS)}")
+            found = counted(len(self.ligands), "ligand")
+            raise CGAAError(f"cluster of {self.center}: has {found}; it takes 1 to {len(CORNERS)}")
 
     def molecules(self) -> list:
         return [self.center, *(ligand.molecule for ligand in self.ligands)]

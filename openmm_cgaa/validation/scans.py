@@ -128,11 +128,9 @@ class VacuumScans(Row):
                     f"{worst:.2f} Å, {energy:.2f} eV ({bond['name']})" if np.isfinite(worst) else "beyond 0.5 Å"
                 )
             lines.append([f"{step:g}", *cells])
-        kinds = " and ".join(dict.fromkeys("-".join(ends(bond["name"])) for bond in bonds))
+        kinds = " and ".join(dict.fromkeys("-".join(ends(bond["name"])) for bond in bonds)) + " bonds"
         return {
-            "verlet": markdown_table(
-                ["step, fs", f"{kinds} bonds hold up to, teacher's curves", "model's curves"], lines
-            )
+            "verlet": markdown_table(["step, fs", f"{kinds} hold up to, teacher's curves", "model's curves"], lines)
         }
 
     def draw(self, results, system):

@@ -7,6 +7,7 @@ from ..analysis.drift import mean, slope
 from ..inputs.ranges import bounded
 from ..neighbors.contacts import pairs_between, shortest_contact
 from ..units import ANGSTROM_PER_NM, KJMOL_PER_EV
+from ..wording import counted
 from .row import Row, estimate, markdown_table, panels, plus_minus, thinned, yes
 
 
@@ -67,7 +68,7 @@ class Stability(Row):
         rows = results[self.name].values()
         bond = max(row["largest_bond_deviation_A"] for row in rows)
         total = sum(row["picoseconds"] for row in rows)
-        text = f"{len(rows)} runs, {total:.0f} ps: no bond further off its mean than {bond:.2f} Å"
+        text = f"{counted(len(rows), 'run')}, {total:.0f} ps: no bond further off its mean than {bond:.2f} Å"
         return text, yes(bond < self.largest)
 
     def tables(self, results, system):

@@ -48,7 +48,7 @@ def no_room(w):
     ": give either smiles or structure",
     "molecules: expected a list of molecules, each with a name and smiles or structure",
     "say with forcefield where that goes",
-    " molecules; list each under a name of its own",
+    "; list each under a name of its own",
     "it may have letters, digits, _, + and -",
 )
 def descriptions(w):

@@ -97,7 +97,7 @@ def test_a_setting_that_is_none(frames_path, tmp_path, told):
 
 def test_a_teacher_that_does_not_know_an_element():
     teacher = Teacher(object(), {"name": "mine"}, frozenset({"H"}))
-    with refused("it knows 1 elements. Take another teacher, or leave these frames out"):
+    with refused("it knows 1 element. Take another teacher, or leave these frames out"):
         teacher.check([1, 2], False)
     teacher.check([1, 1], False)
     load_teacher(LJ).check([1, 2], False)
@@ -157,7 +157,7 @@ def test_frames_that_do_not_fit_together():
         waters(residues=[1, 1, 1, 0, 0, 0])
     positions = there.positions.copy()
     positions[2, 0] = np.nan
-    with refused("not finite in frame 2 (1 such frames); remove these frames"):
+    with refused("not finite in frame 2 (1 such frame); remove these frames"):
         waters(positions=positions)
     kept = {name: getattr(waters(), name)[[0, 1, 3]] for name in ("time", "temperature", "energy", "forces", "stress")}
     assert len(waters(positions=positions[[0, 1, 3]], cell=there.cell[:3], trajectory=[0, 0, 1], **kept)) == 3

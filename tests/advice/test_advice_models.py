@@ -69,7 +69,7 @@ def shapes(w):
     w.evaluate(positions=w.positions.T.T, box=np.diag(np.diag(w.box)))
 
 
-@row("are not finite); go back to the last good frame", "go back to the last good frame, and relax it or use a shorter")
+@row("); go back to the last good frame", "go back to the last good frame, and relax it or use a shorter")
 def bad_frames(w):
     bad, overlap = w.positions.copy(), w.positions.copy()
     bad[3], overlap[3] = np.nan, overlap[2]

@@ -78,7 +78,7 @@ def test_export_import_and_merge(liquid, tmp_path, capsys):
     boxes(liquid, "two", slice(4, 6)).save(tmp_path / "two.h5")
     assert main(["data", "export", str(tmp_path / "one.h5"), str(tmp_path / "one.extxyz")]) == 0
     assert main(["data", "import", str(tmp_path / "one.extxyz"), str(tmp_path / "again.h5")]) == 0
-    assert "again.h5: 4 frames of 1 topologies, 72 grains" in capsys.readouterr().out
+    assert "again.h5: 4 frames of 1 topology, 72 grains" in capsys.readouterr().out
     assert (
         main(["data", "merge", *(str(tmp_path / f"{n}.h5") for n in ("again", "two")), "-o", f"{tmp_path}/b.h5"]) == 0
     )

@@ -56,7 +56,7 @@ def test_a_net_force(good):
     push = np.zeros((240, 3))
     push[5, 2] = 0.05
     (refusal,) = refused(changed(good, "forces", 11, good.forces[11] + push))
-    found = re.match(r"net force of (\S+) eV/Å on all 240 atoms, at most 0.0155 expected", refusal.reason)
+    found = re.match(r"net force of (\S+) eV/Å on all atoms \(240\), at most 0.0155 expected", refusal.reason)
     assert refusal.frame == 11 and float(found[1]) == pytest.approx(0.05, abs=1e-3)
 
 

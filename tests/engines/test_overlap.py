@@ -64,7 +64,7 @@ def test_classical_force_field_is_refused(tiny_conserving_path, solvent, kind, t
     CGAAPotential(tiny_conserving_path).addForces(topology, system)
 
 
-@pytest.mark.parametrize("make, message", [(angles, "1 angles"), (torsions, "1 torsions")])
+@pytest.mark.parametrize("make, message", [(angles, "1 angle"), (torsions, "1 torsion")])
 def test_terms_along_the_bonds_of_a_grain(tiny_conserving_path, solvent, make, message):
     system = bare(solvent[0])
     system.addForce(make(solvent[0]))
@@ -246,15 +246,15 @@ def alchemical(topology, on):
 
 
 REFUSED = {
-    cmap: r"1 torsions, the first on atoms \d+, \d+, \d+, \d+, \d+\)",
-    torsion_pair: r"1 torsion pairs, the first on atoms",
+    cmap: r"1 torsion, the first on atoms \d+, \d+, \d+, \d+, \d+\)",
+    torsion_pair: r"1 torsion pair, the first on atoms",
     buffered: "28680 pairs",
     buffered_types: "28680 pairs",
     multipoles: "3 pairs",
     hippo: "28679 pairs",
     gay_berne: "28680 pairs",
-    amoeba_bonds: "1 bonds, the first on atoms 0, 1",
-    urey_bradley: "1 bonds, the first on atoms",
+    amoeba_bonds: "1 bond, the first on atoms 0, 1",
+    urey_bradley: "1 bond, the first on atoms",
     model_in_alchemical: r"already has a CGAA model on these atoms \(force 0, ATMForce, in it CGAA\)",
     alchemical: r"force 0, ATMForce, in it NonbondedForce \(\d+ pairs",
 }

@@ -123,7 +123,7 @@ GAPS = {  # text of a frame without a stress, and what is told
     "masked": (frame('REF_energy=-3.5 REF_stress="0 0 0 0 0 0" config_stress_weight=0.0', REF), "without a stress"),
     "nan": (frame('REF_energy=-3.5 REF_stress="nan nan nan nan nan nan"', REF), "whose REF_stress is not finite"),
     "absent": (frame("REF_energy=-3.5", REF), "without a stress"),
-    "isolated": (frame('REF_energy=-3.5 REF_stress="0 0 0 0 0 0"', REF, box=False), "for they are not periodic"),
+    "isolated": (frame('REF_energy=-3.5 REF_stress="0 0 0 0 0 0"', REF, box=False), "for want of a box"),
 }
 
 
@@ -149,7 +149,7 @@ def test_other_trainers_zeros_are_no_molecules(tmp_path):
         "1\nProperties=species:S:1:pos:R:3:REF_forces:R:3 REF_energy=-0.3 config_type=IsolatedAtom\nLi 0 0 0 0 0 0\n"
     )
     dataset = read(tmp_path, lithium, READ["MACE"][0])
-    assert len(dataset) == 1 and "1 frames of isolated atoms" in dataset.provenance["notes"][0]
+    assert len(dataset) == 1 and "1 frame of isolated atoms" in dataset.provenance["notes"][0]
     with pytest.raises(DatasetError, match="holds no frames but isolated atoms"):
         read(tmp_path, lithium)
 
@@ -166,7 +166,7 @@ def test_no_labels_are_told(tmp_path, capsys):
     path.write_text(frame("Step=5 Time=2.5 Energy=-17.2"))  # hartree
     assert main(["data", "import", str(path), out]) == 0
     told = capsys.readouterr().out
-    assert "labels: 0 of 1 frames" in told and "no labels" in told and "not read: Energy, Step, Time" in told
+    assert "labels: 0 of 1 frame" in told and "no labels" in told and "not read: Energy, Step, Time" in told
     assert not Dataset.load(out).labelled
 
 
@@ -176,7 +176,7 @@ def test_what_is_read_is_told(tmp_path, capsys):
     assert main(["data", "import", str(path), out, "--energy-key", "REF_energy"]) == 0
     told = capsys.readouterr().out
     for line in (
-        "labels: 1 of 1 frames, 1 with stress",
+        "labels: 1 of 1 frame, 1 with stress",
         "read: REF_energy: energy, eV",
         "read: REF_forces: forces, eV/Å",
         "read: REF_stress: stress, eV/A^3, positive under tension",

@@ -75,7 +75,7 @@ def test_alternate_locations_and_models_are_told(solvent, tmp_path):
     one = lines[at]
     lines[at : at + 1] = [one[:16] + "A" + one[17:], one[:16] + "B" + one[17:30] + "   9.999" + one[38:]]
     path.write_text("".join(lines))
-    with pytest.warns(StructureWarning, match="1 alternate locations"):
+    with pytest.warns(StructureWarning, match="left out: 1 alternate location of atoms"):
         topology, positions = read_structure(path)
     assert topology.getNumAtoms() == 240 and np.allclose(positions._value, solvent[1], atol=1e-4)
 

@@ -247,7 +247,7 @@ def test_openmm_system_that_cannot_teach(argon, tmp_path):
     for file, message in (
         (damaged, "not a whole XML file"),
         (foreign, "expected an OpenMM System"),
-        (rigid, "1 constraints"),
+        (rigid, "1 constraint,"),
     ):
         with pytest.raises(EngineError, match=f"{file.name}.*{message}"):
             load_teacher(f"openmm:{file}")

@@ -49,7 +49,7 @@ def test_what_a_topology_may_not_be():
         GrainMap.from_arrays(["Li", "Li"], [], [0])
     with pytest.raises(GrainError, match="bonds name atoms 0 to 5, but atoms are 0 to 1"):
         GrainMap.from_arrays(["C", "O"], [(0, 5)], [0, 0])
-    with pytest.raises(GrainError, match="1 names for 2 residues"):
+    with pytest.raises(GrainError, match="1 name for 2 residues"):
         GrainMap.from_arrays(["Li", "Li"], [], [0, 1], names=["LI"])
 
 
@@ -95,7 +95,7 @@ WATER_ARRAYS = {"elements": ["O", "H", "H"], "bonds": [(0, 1), (0, 2)], "residue
         ({"elements": "OHH"}, "elements is 'OHH'; give the symbol"),
         ({"elements": [8, 1, 1]}, "elements is .*; give the symbol"),
         ({"elements": ["O", "H", "Hx"]}, "atom 2: 'Hx' is no element"),
-        ({"elements": ["O", "H"]}, "2 elements, but 3 residue indices"),
+        ({"elements": ["O", "H"]}, "2 elements, but 3 residue indexes"),
         ({"bonds": None}, "bonds is None; give pairs"),
         ({"bonds": [(0, 1), (0,)]}, "; give (pairs of atom indices|the index of each)"),
         ({"bonds": [(0.0, 1.0), (0, 2)]}, "; give (pairs of atom indices|the index of each)"),
@@ -109,7 +109,7 @@ WATER_ARRAYS = {"elements": ["O", "H", "H"], "bonds": [(0, 1), (0, 2)], "residue
         ({"residues": [[0, 0, 0]]}, "; give (pairs of atom indices|the index of each)"),
         ({"names": "HOH"}, "names is 'HOH'; give the name"),
         ({"names": [1]}, "; give the name"),
-        ({"names": ["A", "B"]}, "2 names for 1 residues"),
+        ({"names": ["A", "B"]}, "2 names for 1 residue;"),
     ],
     ids=str,
 )

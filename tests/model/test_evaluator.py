@@ -30,7 +30,7 @@ def bound(request, device, tiny_conserving_path, tiny_published_path, solvent):
 def test_a_position_that_is_no_number(bound, value):
     evaluator, positions, box = bound
     positions[17, 1] = value
-    with pytest.raises(GeometryError, match=r"position of atom 17 .* \(1 of 240 atoms are not finite\)"):
+    with pytest.raises(GeometryError, match=r"position of atom 17 .* \(not finite: 1 of 240 atoms\)"):
         evaluator(positions, box)
 
 

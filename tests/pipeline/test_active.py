@@ -310,9 +310,7 @@ def test_a_budget_below_a_frame_is_said(copied, no_training):
     held = json.loads(record.read_text())
     held["round"]["budget"] = 2
     record.write_text(json.dumps(held))
-    with pytest.raises(
-        CGAAError, match="budget: 2 grains are fewer than the smallest frame has, 5; raise it and run ag"
-    ):
+    with pytest.raises(CGAAError, match="budget: 2 grains, but the smallest frame has 5; raise it and run ag"):
         improve(path, lambda line: None)
     settings(path.parent, budget=5)  # what is trained and sampled stays
     with pytest.raises(AssertionError, match="improved is trained again"):

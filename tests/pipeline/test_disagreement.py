@@ -170,7 +170,7 @@ def test_a_student_that_blows_up_here_and_there_is_no_end(tmp_path, candidates, 
     def sample(config, path, model, splits):
         if config == "some":
             candidates.save(path)
-        raise CGAAError("1 trajectories failed: own-s3: blew up")
+        raise CGAAError("failed: 1 trajectory: own-s3: blew up")
 
     monkeypatch.setattr(active, "sample", sample)
     assert active._sampled("some", "model", output, said.append) == output and "own-s3: blew up" in said[0]

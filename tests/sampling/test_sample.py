@@ -31,7 +31,7 @@ def test_a_blow_up_is_named_and_the_rest_is_kept(tmp_path, capsys):
     plan = plan_file(tmp_path, {**LIQUID, "name": "wild", "step": 30.0, "spacing": 3.0}, LIQUID)
     assert main(["sample", str(plan)]) == 2
     text = capsys.readouterr().err
-    assert "1 trajectories failed, the others are in" in text
+    assert "failed: 1 trajectory, the others are in" in text
     assert "wild: blew up by step" in text and "take a shorter step than 30 fs" in text
     kept = Dataset.load(tmp_path / "frames.h5")
     assert [t.name for t in kept.trajectories] == ["ec"] and len(kept) == 2
@@ -43,7 +43,7 @@ def test_a_blow_up_is_named_and_the_rest_is_kept(tmp_path, capsys):
     assert "wild: blew up by step" in text and "what is cut from them: " in text and "the others are in" in text
     plan_file(tmp_path, LIQUID)
     assert main(["sample", str(plan)]) == 0
-    assert "1 trajectories, 2 frames, 8 grains" in capsys.readouterr().out
+    assert "1 trajectory, 2 frames, 8 grains" in capsys.readouterr().out
 
 
 def test_finished_trajectories_of_other_settings_are_not_taken(tmp_path):

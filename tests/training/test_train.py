@@ -99,7 +99,7 @@ def test_frames_that_cannot_train_are_named(write_config, tmp_path, small_set, m
             train(load_config(write_config(**changes)))
 
     loose = [replace(t, split="") for t in full.trajectories]
-    refuses("6 trajectories belong to no split.*replace", Dataset(full.sets, loose, full.teacher))
+    refuses("6 trajectories of no split.*replace", Dataset(full.sets, loose, full.teacher))
     refuses("no frame is left of split validation.*liquid .train.", full.select(splits=["train"]))
     refuses("no frame is left of split train", full, data={"max_grains": {"liquid": 17}})
     bare = [replace(frames, energy=None, forces=None) for frames in full.sets]
