@@ -1,6 +1,7 @@
 """Words: links lead somewhere, commands exist, and sentences are short."""
 
 import argparse
+import ast
 import re
 from pathlib import Path
 from statistics import mean
@@ -26,10 +27,22 @@ def prose(page) -> list:
     return [line for line in lines if "[arXiv:" not in line and "[doi:" not in line]
 
 
-def sentences(page) -> list:
+def sentences(lines) -> list:
     """Words of each sentence."""
-    split = (re.split(r"(?<=[.!?:])\s+(?=[A-Z`*\[(])", line) for line in prose(page))
+    split = (re.split(r"(?<=[.!?:])\s+(?=[A-Z`*\[(])", line) for line in lines)
     return [sentence.split() for parts in split for sentence in parts]
+
+
+def passages(docstring) -> list:
+    """Its paragraphs, entries and items, each as one line; where the indentation changes another one begins."""
+    found, before = [""], 0
+    for line in docstring.splitlines():
+        words, depth = line.strip(), len(line) - len(line.lstrip())
+        if not words.strip("-") or words.startswith("- ") or depth != before:
+            found.append("")
+        found[-1] += f" {words}"
+        before = depth
+    return found
 
 
 def anchors(page) -> set:
@@ -83,6 +96,18 @@ def test_files_exist(page):
 @pages
 def test_sentences_are_short(page):
     assert [line for line in prose(page) if len(line) > LONGEST_LINE] == []
-    every = sentences(page)
+    every = sentences(prose(page))
     assert [" ".join(words) for words in every if len(words) > LONGEST_SENTENCE] == []
     assert mean(map(len, every)) < MEAN_SENTENCE
+
+
+LONG = {"algebra.py", "cartesian.py", "invariant_kernels.py", "jit.py"}  # of nn/, whose sentences are long yet
+MODULES = sorted(path for path in (ROOT / "openmm_cgaa").rglob("*.py") if path.name not in LONG)
+NODES = ast.Module | ast.ClassDef | ast.FunctionDef
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_sentences_of_docstrings_are_short(path):
+    nodes = [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, NODES)]
+    lines = [line for node in nodes for line in passages(ast.get_docstring(node) or "")]
+    assert [" ".join(words) for words in sentences(lines) if len(words) > LONGEST_SENTENCE] == []

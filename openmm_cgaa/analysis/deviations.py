@@ -126,8 +126,8 @@ def energy_sums(reference, predicted, num_atoms, temperature, composition=None) 
     -------
     dict of arrays [frames, 2]
         Square ((meV/atom)^2) and number (1, or 0 where nothing can be said). ``energy``: of the error.
-        ``energy_within``: of the error less its mean over the frames of the same temperature and composition, times
-        n / (n - 1) for n such frames, which makes up for the mean being fitted to them; nothing where n = 1.
+        ``energy_within``: of the error less its mean over the n frames of the same temperature and composition.
+        It is times n / (n - 1), which makes up for the mean being fitted to them; nothing where n = 1.
     """
     error = _mev_per_atom(predicted, num_atoms) - _mev_per_atom(reference, num_atoms)
     group = _groups(temperature, composition)
@@ -156,11 +156,13 @@ def energy_errors(reference, predicted, num_atoms, temperature, composition=None
     Returns
     -------
     dict
-        ``rmse``, ``mean`` (of the error) and ``rmse_about_mean``; ``rmse_within``: about the mean of each temperature
-        and composition (`energy_sums`; None where no two frames share them), over ``frames_within`` frames in
-        ``groups_within`` groups; ``temperatures``: for each temperature ``frames``, ``rmse``, ``spread`` (standard
-        deviation of the reference: the rmse of the best constant) and ``r2`` = 1 - sum of squared errors / sum of
-        squared deviations of the reference from its mean at this temperature, None where it does not vary.
+        ``rmse``, ``mean`` (of the error) and ``rmse_about_mean``.
+        ``rmse_within``: about the mean of each temperature and composition (`energy_sums`), None where no two frames
+        share them. It is over ``frames_within`` frames in ``groups_within`` groups.
+        ``temperatures``: for each temperature ``frames``, ``rmse``, ``spread`` and ``r2``.
+        `spread` is the standard deviation of the reference, which is the rmse of the best constant.
+        `r2` is 1 - sum of squared errors / sum of squared deviations of the reference from its mean at this
+        temperature, None where it does not vary.
     """
     sums = energy_sums(reference, predicted, num_atoms, temperature, composition)
     reference, predicted = (_mev_per_atom(values, num_atoms) for values in (reference, predicted))
@@ -268,8 +270,8 @@ def bootstrap_intervals(
     -------
     dict
         [lowest, highest] of everything in `sums` (None where the reference has none), ``energy``,
-        ``energy_about_mean``, ``energy_within``, and ``r2``: a dict of temperature to interval, None where there are
-        fewer than 3 frames or the energy does not vary.
+        ``energy_about_mean`` and ``energy_within``.
+        ``r2``: a dict of temperature to interval, None where there are fewer than 3 frames or the energy does not vary.
     """
     temperature = np.asarray(temperature)
     trajectory = np.arange(len(temperature)) if trajectory is None else np.asarray(trajectory)

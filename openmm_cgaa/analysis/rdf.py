@@ -106,8 +106,8 @@ def atom_pairs(topology, first, second) -> np.ndarray:
 def contact_pairs(grain_map) -> dict:
     """Pairs of atoms by which grains of different residues hold together, ``{"LI Li - EC O": int array [pairs, 2]}``.
 
-    For each pair of grain types: hydrogens and each element of `ACCEPTORS`, where the hydrogens are those on N, O or F,
-    or all of a type that has none there; and grains of one atom (ions) and each element of `ACCEPTORS`.
+    For each pair of grain types: hydrogens and each element of `ACCEPTORS`, and grains of one atom (ions) and each of
+    them. The hydrogens are those on N, O or F, or all of a type that has none there.
     """
     reaching = [_sites(kind) for kind in grain_map.types]
     accepting = [{e: _slots(kind, e) for e in ACCEPTORS if e in kind.elements} for kind in grain_map.types]

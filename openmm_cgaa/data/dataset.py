@@ -205,9 +205,9 @@ class Dataset:
         path : path
             By custom ``.h5``.
         precision : str
-            "double" keeps every bit. "single" writes positions as float32 and rounds forces to a grid of 2^-16 eV/Å
-            (1.5e-5; a teacher in float32 is no more exact), which makes files smaller by a third to a half. Sampled
-            positions lie on a grid of 2^-12 Å and lose nothing. Energies, cells and stresses stay as they are.
+            By "double" every bit is kept. By "single" files are smaller by a third to a half: positions are written as
+            float32, and forces are rounded to a grid of 2^-16 eV/Å (1.5e-5; a teacher in float32 is no more exact).
+            Sampled positions lie on a grid of 2^-12 Å and lose nothing. Energies, cells and stresses stay as they are.
         """
         if precision not in ("double", "single"):
             raise DatasetError(f"precision {precision!r}: expected 'double' or 'single'")

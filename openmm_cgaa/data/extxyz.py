@@ -116,9 +116,9 @@ def import_xyz(
     Raises
     ------
     DatasetError
-        The file is missing, truncated or of another format; labels are of several models, asked for by a key that is
-        not there, missing in some frames by half, or no numbers; a frame is periodic in some directions only; grain
-        columns do not fit together; frames name different teachers.
+        The file is missing, truncated or of another format. Labels are of several models, asked for by a key that is
+        not there, missing in some frames by half, or no numbers. A frame is periodic in some directions only, grain
+        columns do not fit together, or frames name different teachers.
     """
     path = Path(path)
     templates = [_template(file) for file in topologies]

@@ -2,7 +2,7 @@
 
 OpenMM writes the callable of a PythonForce as a pickle, and ends the process if reading that pickle fails. So every
 PythonForce of this package has a `Callback`. Its pickle calls one function, `restore`, on plain data (bytes, numbers,
-lists, words), and that function does nothing that could fail: the model is made at the first force call, which can tell
+lists, words). That function does nothing that could fail. The model is made at the first force call, which can tell
 what is wrong. What computes (`StateEvaluator`, `Guard`) knows nothing of this.
 """
 

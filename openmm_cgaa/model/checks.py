@@ -17,9 +17,9 @@ def check_extent(grain_map: GrainMap, positions: np.ndarray, box: np.ndarray | N
     Raises
     ------
     GeometryError
-        Half of the bonds are too long or too short, as where a unit is mistaken; a grain is as long as the lattice is
-        high in its narrowest direction, so that it would touch its own image; or the box is so skewed that the network
-        could not make grains whole in it.
+        Half of the bonds are too long or too short, as where a unit is mistaken.
+        A grain is as long as the lattice is high in its narrowest direction, so that it would touch its own image.
+        The box is so skewed that the network could not make grains whole in it.
     """
     distances = grain_map.distances(positions * ANGSTROM_PER_NM, None if box is None else box * ANGSTROM_PER_NM)
     _check_scale(grain_map, distances)

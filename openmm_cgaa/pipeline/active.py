@@ -85,9 +85,11 @@ def improve(path: FilePath, progress: Callable = print) -> dict:
     Returns
     -------
     dict
-        As in ``report.json``: ``before`` and ``after`` (the student on its own trajectories, as `evaluation.evaluate`
-        says), ``same`` (the new student on the old one's) and ``others`` (the rest of the committee on it: what chance
-        does), ``correlation`` of the committee's spread with the error of the net force.
+        As in ``report.json``.
+        ``before`` and ``after``: the student on its own trajectories, as `evaluation.evaluate` says.
+        ``same``: the new student on the old one's. ``others``: the rest of the committee on it, which shows what chance
+        does.
+        ``correlation`` of the committee's spread with the error of the net force.
 
     Raises
     ------

@@ -143,7 +143,7 @@ class Molecules(Recipe):
         As of a liquid.
     turned : bool
         Every frame is another one: the bonds that heavy atoms turn about are set to random angles and held there for
-        `spacing` at the temperature, so that the frames cover barriers which dynamics does not cross.
+        `spacing` at the temperature. So the frames cover barriers which dynamics does not cross.
     strain : float
         Å; above 0 one to three atoms of every frame are moved at random by up to so much. What such frames cost tells a
         model how stiff a molecule is beyond what thermal motion shows, and where it would break.

@@ -249,9 +249,9 @@ class Dcd(NamedTuple):
 def read_dcd(path) -> Dcd:
     """The layout of a DCD file as `openmm.app.DCDFile` writes it, CHARMM's.
 
-    A header block of 84 bytes (number of frames at byte 8, first step, interval, last step at 12, 16, 20, cell flag at
-    48), titles, number of atoms; then for each frame a cell of 48 bytes if flagged and three arrays of float32; every
-    block stands between two 4-byte lengths.
+    First come a header block of 84 bytes, titles and the number of atoms. The header has the number of frames at byte
+    8, first step, interval and last step at 12, 16 and 20, the cell flag at 48. Then each frame has a cell of 48 bytes
+    if flagged, and three arrays of float32. Every block stands between two 4-byte lengths.
 
     Raises
     ------

@@ -26,10 +26,10 @@ COLUMNS = (
 class GrainStateReporter:
     """One CSV row a report: energies, temperatures of the grains' motions and of each element, volume, density, speed.
 
-    Temperatures come from the velocities that OpenMM's leapfrog integrators keep, those of the half step before: for
-    `LangevinMiddleIntegrator` they sample the set temperature whatever the time step, while velocities at the full
-    step read stiff bonds too cold. The kinetic energy is OpenMM's own ``state.getKineticEnergy()``: for
-    `VerletIntegrator` it is shifted to the time of the positions, so ``total_kjmol`` is what NVE conserves; for
+    Temperatures come from the velocities that OpenMM's leapfrog integrators keep, those of the half step before. Of
+    `LangevinMiddleIntegrator` they sample the set temperature whatever the time step. Velocities at the full step
+    would read stiff bonds too cold. The kinetic energy is OpenMM's own ``state.getKineticEnergy()``. Of
+    `VerletIntegrator` it is shifted to the time of the positions, so ``total_kjmol`` is what NVE conserves. Of
     `LangevinMiddleIntegrator` it is that of the half step. Volume and density are empty without a box, a temperature
     where nothing can move that way. What counts as a degree of freedom: see `simulation.temperature`.
 

@@ -95,16 +95,22 @@ def simulate(
 ) -> bool:
     """Run NVT dynamics and then, if asked for, NVE dynamics.
 
-    The folder holds ``topology.cif`` (start, with bonds), ``trajectory.dcd`` (both parts, whole grains, never
-    wrapped), ``state.csv`` (NVT) and ``nve.csv`` (see `GrainStateReporter`), ``nvt.chk`` and ``nve.chk`` (OpenMM
-    checkpoints, a checksum at their end: the same machine, platform and version read them) and ``run.json`` (settings,
-    versions, provenance). Ctrl-C, SIGTERM and SIGHUP end the run after the present steps, with a checkpoint.
+    The folder holds these files:
+
+    - ``topology.cif``: the start, with bonds
+    - ``trajectory.dcd``: both parts, whole grains, never wrapped
+    - ``state.csv`` of NVT and ``nve.csv``: see `GrainStateReporter`
+    - ``nvt.chk``, ``nve.chk``: OpenMM's checkpoints, a checksum at their end. The same machine, platform and version
+      read them.
+    - ``run.json``: settings, versions, provenance
+
+    Ctrl-C, SIGTERM and SIGHUP end the run after the present steps, with a checkpoint.
 
     Parameters
     ----------
     system : openmm.System
-        Of any force field. With `pressure` it is given a barostat, which is switched off for NVE; OpenMM's checkpoints
-        do not hold how far it has adapted its step, so that a resumed NPT run differs from the unbroken one.
+        Of any force field. With `pressure` it is given a barostat, which is switched off for NVE. OpenMM's checkpoints
+        do not hold how far it has adapted its step, so a resumed NPT run differs from the unbroken one.
     topology : openmm.app.Topology
         Residues are grains.
     positions : array [atoms, 3], nm, or Quantity
@@ -116,8 +122,8 @@ def simulate(
         checkpoint are dropped, so that none is there twice. A `ResumeWarning` says what is missing: all checkpoints
         (the run begins anew), topology.cif (it is written anew), or a checkpoint's checksum (of version 0.1.0). A run
         that goes on from a checkpoint that it wrote while it went is equal to the unbroken one, to the bit where the
-        platform's forces are (one that was stopped between two checkpoints wrote one more, and differs by rounding
-        from there).
+        platform's forces are. One that was stopped between two checkpoints wrote one more, and differs by rounding
+        from there.
     provenance : dict, optional
         What made the forces, for ``run.json``; must be the same when a run is resumed, but for names of files whose
         checksum (``NAME_sha256``) is in it, too. What it says of the training

@@ -197,8 +197,8 @@ def _held(constraints, masses, positions):
 def _held_motions(constraints, masses, positions, grain, slide, relative, spin):
     """How many degrees of freedom constraints take from the translation and from the rotation of all grains, [2].
 
-    A motion loses the trace of the product of its own projector with that of the constraints: a distance between two
-    ions takes one of translation, one between atoms of two molecules a fraction, and the rest of vibration.
+    A motion loses the trace of the product of its own projector with that of the constraints. A distance between two
+    ions takes one of translation. One between atoms of two molecules takes a fraction, and the rest of vibration.
 
     Parameters
     ----------

@@ -31,8 +31,8 @@ def read_structure(path: FilePath, templates: Sequence[FilePath] = ()) -> tuple[
     """Topology and positions (Quantity, [atoms, 3]) of a PDB or PDBx/mmCIF file.
 
     Read by OpenMM, then held against the file. A `StructureWarning` says what is left out: further models and data
-    blocks, lines that are no records, alternate locations, bonds of single ions (CONECT records that tell what an ion
-    touches), a box of 1 Å (it stands for none).
+    blocks, lines that are no records, alternate locations, bonds of single ions, a box of 1 Å. Such bonds are CONECT
+    records that tell what an ion touches, and such a box stands for none.
 
     Parameters
     ----------

@@ -17,12 +17,14 @@ def training_domain(dataset, types) -> dict:
     Returns
     -------
     dict
-        As `model.domain.outside` reads it. ``species``: lowest and highest fraction of all grains for each type;
-        ``compositions``: grains of each type, one dict for each kind of box, and ``densities`` of each of them,
-        [lowest, highest] or None; ``density`` (g/cm3) and ``temperature`` (K): [lowest, highest] of all;
-        ``temperatures``: each one; ``shortest_contact``: Å, between atoms of different grains; ``periodic``. All but
-        the contact are those of frames in equilibrium, where there are any: a cluster is no liquid of low density.
-        What no frame tells (the temperature of a scan) is left out.
+        As `model.domain.outside` reads it.
+        ``species``: lowest and highest fraction of all grains for each type.
+        ``compositions``: grains of each type, one dict for each kind of box. ``densities`` of each of them:
+        [lowest, highest] or None.
+        ``density`` (g/cm3) and ``temperature`` (K): [lowest, highest] of all. ``temperatures``: each one.
+        ``shortest_contact``: Å, between atoms of different grains. ``periodic``: whether frames have a box.
+        All but the contact are those of frames in equilibrium, where there are any: a cluster is no liquid of low
+        density. What no frame tells (the temperature of a scan) is left out.
     """
     names = [t.name for t in types]
     contact = min(float(shortest_contacts(frames).min()) for frames in dataset.sets)

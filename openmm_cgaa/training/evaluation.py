@@ -71,20 +71,22 @@ def evaluate(
     Returns
     -------
     dict
-        ``split``; ``trained_on`` (names of trajectories that the model was trained or selected on);
-        ``other_teacher`` (whether another teacher labelled them than the one whom the model learned from); ``frames``,
-        ``trajectories``, ``atoms`` and ``grains`` (over all frames); ``force`` (`pooled`: atoms and grains of all
-        frames count the same); ``energy`` (`energy_errors`; its groups are composition and temperature for liquids,
-        else kind and composition) and ``intervals`` (`bootstrap_intervals`); ``stress`` (GPa, over the frames that have
-        one; None where there are none or the model has no virial).
+        ``split``, and how many ``frames``, ``trajectories``, ``atoms`` and ``grains`` there are over all frames.
+
+        ``trained_on``: names of trajectories that the model was trained or selected on. ``other_teacher``: whether
+        another teacher labelled them than the one whom the model learned from.
+
+        ``force``: `pooled`; atoms and grains of all frames count the same. ``energy``: `energy_errors`; its groups are
+        composition and temperature for liquids, else kind and composition. ``intervals``: `bootstrap_intervals`.
+        ``stress``: GPa, over the frames that have one; None where there are none or the model has no virial.
 
         ``groups``: ``kind``, and of the liquids ``domain``, ``composition``, ``temperature``, ``density`` and
         ``trajectory`` (`frame_groups`), each a dict of a few of these errors for every value, with their
         ``intervals`` and, in ``training``, whether training saw it.
 
-        ``by_grain``: ``species`` and ``contact`` (bins of the shortest distance, Å, from an atom of a grain to one of
-        another grain or image), each a dict of the force errors of such grains; net force and torque are relative to
-        the rms reference of the same grains.
+        ``by_grain``: ``species`` and ``contact``, each a dict of the force errors of such grains. Net force and torque
+        are relative to the rms reference of the same grains. A contact is a bin of the shortest distance, Å, from an
+        atom of a grain to one of another grain or image.
 
         All intervals are 95 % of 1000 samples that draw whole trajectories anew within each composition and
         temperature of liquids and each other kind, or frames where only one trajectory is there (`resamples`).

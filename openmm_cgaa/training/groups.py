@@ -23,10 +23,11 @@ def frame_groups(dataset, types, domain: dict) -> tuple:
     Returns
     -------
     labels : dict of str arrays, [frames]
-        ``kind``, ``trajectory``, ``composition``, ``temperature``, ``density`` (periodic frames: steps of 0.1 g/cm3
-        inside the range of their composition, if training saw that, else of all; one group below and one above) and
-        ``domain`` (the worst of the three below; ``seen`` where composition and temperature are and the density is
-        inside).
+        ``kind``, ``trajectory``, ``composition`` and ``temperature``.
+        ``density`` of periodic frames: steps of 0.1 g/cm3 inside the range of their composition, if training saw that,
+        else of all; one group below and one above.
+        ``domain``: the worst of the three below; ``seen`` where composition and temperature are and the density is
+        inside.
     known : dict of dicts
         For ``composition``, ``temperature`` and ``density``, ``seen``, ``inside`` or ``outside`` (None where the model
         does not tell) for each label. A composition is seen if its proportions are; a density is at best inside.

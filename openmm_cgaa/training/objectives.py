@@ -56,8 +56,9 @@ def error_terms(energy: Tensor, forces: Tensor, virial: Tensor, labels: Labels, 
     - ``stress``: the same of the virial, over its components and the frames whose stress is labelled
 
     Errors that are independent, of one size s per component, give s^2 in each of the three of forces: the weights
-    compare like with like. ((eV/Å)^2 all three.) Atoms and grains count the same in whatever frame of the batch they
-    are; so a frame's share in energy and stress does not hang on whether it shares its batch with one other or fifty.
+    compare like with like. All three are in (eV/Å)^2. Atoms and grains count the same in whatever frame of the batch
+    they are. So a frame's share in energy and stress does not hang on whether it shares its batch with one other or
+    fifty.
     """
     sizes, atoms = grain_sizes(graph), frame_atoms(graph)
     error = forces - labels.forces

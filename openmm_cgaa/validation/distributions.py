@@ -55,10 +55,11 @@ class Distributions(Row):
 
     ``ensemble``: of the student's long runs, so many frames of each, and from them of the teacher's ensemble without
     any dynamics of it, by the first order of R. W. Zwanzig's exp(-(E_teacher - E_student) / kT) (J. Chem. Phys. 22,
-    1420 (1954)). Of the energies' difference nearly all is vibration, which does not know of g(r): in all orders its
-    noise would leave a few frames the whole weight (it is told how many), in the first it averages out. ``bursts``: of
-    the student's and the teacher's dynamics from the same frames and velocities; the teacher has had little time to
-    move away from what the student made, so that slow differences show in part only.
+    1420 (1954)). Nearly all of the energies' difference is vibration, which does not know of g(r). In all orders its
+    noise would leave a few frames the whole weight (it is told how many). In the first order it averages out.
+
+    ``bursts``: of the student's and the teacher's dynamics from the same frames and velocities. The teacher has had
+    little time to move away from what the student made, so slow differences show in part only.
 
     Attributes
     ----------

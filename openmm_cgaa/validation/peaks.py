@@ -56,7 +56,7 @@ def beside(r, parts, width) -> dict:
 def first_peak(r, g, near=None) -> tuple:
     """Position (Å) and height of the first high and clear maximum, or of the high one nearest to a place; or nan.
 
-    High: a third of the highest point. Clear: it stands out by a thirtieth of its height; where a place is given the
+    High: a third of the highest point. Clear: it stands out by a thirtieth of its height. Where a place is given the
     peak is known to be there, and a shoulder that hardly stands out must not hand over to the next peak. Of the
     parabola through all of the peak's upper third, for the highest bin of a broad one is a matter of chance.
     """

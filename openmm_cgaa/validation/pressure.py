@@ -20,7 +20,7 @@ class Pressure(Row):
     """Mean density of an NPT run, and the student's pressure less the teacher's on frames of that run.
 
     The difference is given twice: of the atoms' virials, and of the molecules' (forces on atoms times their molecule's
-    center), which alone moves a barostat: what two models disagree about inside a molecule falls out of it.
+    center). The latter alone moves a barostat. What two models disagree about inside a molecule falls out of it.
 
     Attributes
     ----------

@@ -135,8 +135,8 @@ class Respa(Row):
 def _temperatures(run) -> dict:
     """Of the motions, with the error of a motion that trades energy with the thermostat alone, if that is larger.
 
-    The kinetic energy of f degrees of freedom then forgets itself at twice the friction, and the mean over a time t
-    errs by T sqrt(2 / (f friction t)); the series alone is too short to tell.
+    The kinetic energy of f degrees of freedom then forgets itself at twice the friction. So the mean over a time t errs
+    by T sqrt(2 / (f friction t)); the series alone is too short to tell.
     """
     sizes = np.array([len(slots) for slots in run.grain_map.slots])
     moving, turning = 3 * len(sizes), 3 * np.count_nonzero(sizes > 2)
