@@ -148,20 +148,23 @@ class Distributions(Row):
         return "furthest off, " + "; ".join(texts), "; ".join(verdicts)
 
     def tables(self, results, system):
-        lines = []
-        for name, row in results[self.name]["pairs"].items():
-            cells = []
-            for way in WAYS:
+        head = ["peak of the teacher, Å", "of the student, from it", "height, % from it"]
+        head += ["difference of the curves, % (by chance)"]
+        made = []
+        for way in WAYS:
+            lines = []
+            for name, row in results[self.name]["pairs"].items():
                 found = row[way]
                 peak = found.get("peak_at_A", {}).get("teacher")
-                cells.append("none" if peak is None else f"{peak:.2f}")
-                cells.append("" if peak is None else plus_minus(found["shift_A"]))
-                cells.append("" if peak is None else plus_minus(found["relative_height"], scale=100.0))
-                cells.append(f"{100.0 * found['difference']:.1f} ({100.0 * found['by_chance']:.1f})")
-            lines.append([name, *cells])
-        own = ["peak of the teacher, Å", "of the student, from it", "height, % from it"]
-        own += ["difference of the curves, % (by chance)"]
-        return {self.name: markdown_table(["pair", *(f"{way}: {column}" for way in WAYS for column in own)], lines)}
+                shown = ["none", "", ""]
+                if peak is not None:
+                    higher = plus_minus(found["relative_height"], scale=100.0)
+                    shown = [f"{peak:.2f}", plus_minus(found["shift_A"]), higher]
+                lines.append(
+                    [name, *shown, f"{100.0 * found['difference']:.1f} ({100.0 * found['by_chance']:.1f})"],
+                )
+            made.append(markdown_table([f"{way}: pair", *head], lines))
+        return {self.name: "\n\n".join(made)}
 
     def draw(self, results, system):
         """Student beside teacher, in the whole ensemble (lines) and in bursts (dots)."""

@@ -1,5 +1,6 @@
 """What every row has: settings from the YAML file, numbers, tables, a figure, a line of the summary."""
 
+import re
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -8,6 +9,7 @@ import numpy as np
 from ..inputs.settings import Checked
 
 TRACE = 300  # points of a curve that is kept for a figure
+WIDEST, SHORT = 200, 40  # characters of a table's row, and of a cell that stays in it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,9 +87,25 @@ def plus_minus(found, digits=2, scale=1.0) -> str:
 
 
 def markdown_table(head, lines) -> str:
-    """Markdown."""
-    rows = [head, ["---"] * len(head), *lines]
-    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows)
+    """Markdown, in which no row is longer than a line may be: what makes it longer stands in notes below."""
+    notes, rows = [], [head, ["---"] * len(head)]
+    for line in lines:
+        cells = [str(cell) for cell in line]
+        while len(_row(cells)) > WIDEST and len(longest := max(cells, key=len)) > SHORT:
+            notes.append(longest)
+            cells[cells.index(longest)] = f"note {len(notes)}"
+        rows.append(cells)
+    below = [f"{count}. " + "\n   ".join(_sentences(note)) for count, note in enumerate(notes, 1)]
+    return "\n".join([*map(_row, rows), *([""] if below else []), *below])
+
+
+def _row(cells) -> str:
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def _sentences(text) -> list:
+    """One a line, as all Markdown has them."""
+    return [piece.strip() for piece in re.split(r"(?<=<br>)|(?<=; )|(?<=[.:] )(?=[A-Z])", text)]
 
 
 def yes(met) -> str:

@@ -87,9 +87,9 @@ class Stability(Row):
                     "" if spread is None else " / ".join(f"{half:.4f}" for half in spread["halves_eV_per_A"]),
                 ]
             )
-        head = ["run", "ps", "bond furthest off its mean, Å", "closest contact, Å"]
-        head += ["slope of the potential, meV/atom/ps", "slope of the temperature, K/ps"]
-        head += ["error, eV/Å: first / second half", "committee's spread, eV/Å: first / second half"]
+        head = ["run", "ps", "bond furthest off, Å", "closest contact, Å"]
+        head += ["slope of potential, meV/atom/ps", "slope of temperature, K/ps"]
+        head += ["error by halves, eV/Å", "spread by halves, eV/Å"]
         return {self.name: markdown_table(head, lines)}
 
     def draw(self, results, system):

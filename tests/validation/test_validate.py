@@ -109,7 +109,7 @@ def test_the_page_has_a_line_and_a_table_for_each_row(made):
     page = (folder / "validation.md").read_text()
     for name in SYSTEM["rows"]:
         assert f"| `{name}` |" in page
-    for column in ("slope, meV/atom/ps", "closest contact, Å", "net force", "ensemble: peak of the teacher, Å"):
+    for column in ("slope, meV/atom/ps", "closest contact, Å", "net force", "ensemble: pair | peak of the teacher, Å"):
         assert column in page
     assert "| EC-EMC |" in page and "| O...H |" in page and "Not measured" not in page
 
