@@ -1,4 +1,7 @@
-"""CGAAPotential without a Context: numbers, units, and what bad input gets."""
+"""CGAAPotential without a Context: numbers, units, and what bad input gets.
+
+Also `model.loaded`, `model.checks` and `structures.geometry`.
+"""
 
 import re
 import subprocess

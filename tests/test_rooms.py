@@ -85,6 +85,47 @@ def test_no_test_file_holds_many_ideas():
     assert {name: lines for name, lines in lengths.items() if lines > 400} == {}
 
 
+TESTS = PACKAGE.parent / "tests"
+BESIDE = {"advice", "files", "foreign", "helpers", "records", "systems"}  # tests/README.md says what they hold
+OF_NO_MODULE = {
+    "cli/test_bad_commands.py": "every command",
+    "cli/test_outputs.py": "every command",
+    "nn/test_e3nn_equivalence.py": "the Cartesian layers against those of another package",
+    "nn/test_operations.py": "all backends of the operations",
+}
+
+
+def modules(room):
+    return {path.stem for path in (PACKAGE / room).rglob("*.py")} - {"__init__"}
+
+
+def names(path, module):
+    """Whether a test file is called by a module: test_MODULE.py, or a word more before or behind."""
+    subject = path.stem.removeprefix("test_")
+    return subject == module or subject.startswith(f"{module}_") or subject.endswith(f"_{module}")
+
+
+def test_folders_and_files_of_tests_have_names_of_rooms_and_modules():
+    folders = {path.name for path in TESTS.iterdir() if path.is_dir() and any(path.glob("*.*"))} - {"__pycache__"}
+    rooms = folders - BESIDE
+    assert rooms < LEVEL.keys() and all((PACKAGE / room).is_dir() for room in rooms)
+    files = {path for room in rooms for path in (TESTS / room).glob("test_*.py")}
+    nameless = {path for path in files if not any(names(path, module) for module in modules(path.parent.name))}
+    assert {str(path.relative_to(TESTS)) for path in nameless} == OF_NO_MODULE.keys()
+
+
+def test_every_module_has_its_tests_by_name_or_in_the_first_lines_of_a_test_file():
+    """Of the same room as `module`, of another one as `room.module`."""
+    told = {path: ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "" for path in TESTS.rglob("test_*.py")}
+    missing = []
+    for room in sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py")):
+        for module in sorted(modules(room)):
+            own = any(names(path, module) or f"`{module}`" in told[path] for path in (TESTS / room).glob("test_*.py"))
+            if not own and not any(f"`{room}.{module}`" in words for words in told.values()):
+                missing.append(f"{room}.{module}")
+    assert missing == []
+
+
 def test_models_and_networks_import_no_engine():
     """OpenMM, ASE and MDTraj are met in engines/ and in rooms that read files; types alone may name OpenMM."""
     engines = {"ase", "mdtraj", "openmm"}

@@ -1,4 +1,7 @@
-"""The report of a run: sections, figures, its teacher, and what is left out with a reason."""
+"""The report of a run: sections, figures, its teacher, and what is left out with a reason.
+
+Also `figures`.
+"""
 
 import json
 import shutil

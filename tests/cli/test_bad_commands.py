@@ -3,6 +3,9 @@
 A new command joins by a line in `COMMANDS`: a command line that is right. Words that are files of the folder, or
 folders of them, are its inputs. Words that begin with ``new`` are its outputs. Its options are those of its parser.
 Its YAML file, if it has one, joins by a line in `BLOCKS` and one in `FILES`.
+
+The commands without a file of their own are here: `active`, `analyze`, `benchmark`, `build`, `evaluate`, `label`,
+`sample`, `train` and `validate`. What they call is tested in the room that does it.
 """
 
 import copy

@@ -1,4 +1,7 @@
-"""openmm-cgaa data: what it prints, what it writes, what it refuses."""
+"""openmm-cgaa data: what it prints, what it writes, what it refuses.
+
+Also `data.summary`.
+"""
 
 from dataclasses import replace
 

@@ -1,4 +1,7 @@
-"""`openmm-cgaa info`: topologies in several formats, what looks wrong, models."""
+"""`openmm-cgaa info`: topologies in several formats, what looks wrong, models.
+
+Also `mapping.survey`.
+"""
 
 import gzip
 

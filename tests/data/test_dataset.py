@@ -1,4 +1,7 @@
-"""Data sets: what goes in comes out, what is wrong is named, and trajectories and teachers do not mix."""
+"""Data sets: what goes in comes out, what is wrong is named, and trajectories and teachers do not mix.
+
+Also `frames`.
+"""
 
 import hashlib
 import os

@@ -1,4 +1,7 @@
-"""Extended XYZ: there and back, and the ways in which others write it."""
+"""Extended XYZ: there and back, and the ways in which others write it.
+
+Also `conventions`, with tests/foreign/test_extxyz_conventions.py.
+"""
 
 from dataclasses import replace
 

@@ -1,4 +1,7 @@
-"""A System that already has what the model brings; and all that may stand beside a model."""
+"""A System that already has what the model brings; and all that may stand beside a model.
+
+Also `classical`.
+"""
 
 import copy
 import re

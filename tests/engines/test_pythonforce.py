@@ -1,4 +1,7 @@
-"""Both OpenMM forces, PythonForce and TorchForce: the numbers of `evaluate`, and steps that conserve the energy."""
+"""Both OpenMM forces, PythonForce and TorchForce: the numbers of `evaluate`, and steps that conserve the energy.
+
+Also `stateevaluator`.
+"""
 
 import numpy as np
 import openmm

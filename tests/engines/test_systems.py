@@ -1,4 +1,7 @@
-"""A model in a System: whole molecules, a part of the particles, force groups, pressure."""
+"""A model in a System: whole molecules, a part of the particles, force groups, pressure.
+
+Also `placement`.
+"""
 
 import numpy as np
 import openmm

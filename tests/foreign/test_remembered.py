@@ -1,4 +1,7 @@
-"""What an engine remembers of one geometry, and another geometry that looks the same."""
+"""What an engine remembers of one geometry, and another geometry that looks the same.
+
+Of `engines.binding` above all.
+"""
 
 import copy
 import pickle

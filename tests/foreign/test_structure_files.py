@@ -1,4 +1,7 @@
-"""Structure files of other programs: nothing is lost or merged without a word, and what is written can be read."""
+"""Structure files of other programs: nothing is lost or merged without a word, and what is written can be read.
+
+Of `structures.structure`.
+"""
 
 import io
 import itertools

@@ -1,4 +1,7 @@
-"""Topologies from the files of other programs: the same atoms and bonds have the same energy, whoever wrote them."""
+"""Topologies from the files of other programs: the same atoms and bonds have the same energy, whoever wrote them.
+
+Of `structures.topologies`.
+"""
 
 import re
 

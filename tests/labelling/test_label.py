@@ -1,4 +1,7 @@
-"""Labelling survives whatever happens to it: nothing is lost, doubled, or mixed."""
+"""Labelling survives whatever happens to it: nothing is lost, doubled, or mixed.
+
+Also `assembly`, `attempt`, `workers` and `cluster`.
+"""
 
 import io
 import json

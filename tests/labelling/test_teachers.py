@@ -1,4 +1,7 @@
-"""Teachers give the numbers they are known for, say who they are, and what they need."""
+"""Teachers give the numbers they are known for, say who they are, and what they need.
+
+Also `openmm_calculator`.
+"""
 
 import hashlib
 import sys

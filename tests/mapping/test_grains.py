@@ -1,4 +1,7 @@
-"""Grains: the same types from any order of atoms, symmetry classes, matches, references, files."""
+"""Grains: the same types from any order of atoms, symmetry classes, matches, references, files.
+
+Also `matching`.
+"""
 
 import mdtraj
 import networkx

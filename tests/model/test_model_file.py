@@ -1,4 +1,7 @@
-"""A model file gives back what was put in, and anything else than a whole model is refused by name."""
+"""A model file gives back what was put in, and anything else than a whole model is refused by name.
+
+Also `schema`.
+"""
 
 import json
 import os

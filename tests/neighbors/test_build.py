@@ -1,4 +1,7 @@
-"""Whole grains and neighbour lists against brute force."""
+"""Whole grains and neighbour lists against brute force.
+
+Also `memory`.
+"""
 
 import itertools
 import subprocess

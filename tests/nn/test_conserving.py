@@ -1,4 +1,7 @@
-"""The laws that a conserving model obeys, in float64 and with random weights."""
+"""The laws that a conserving model obeys, in float64 and with random weights.
+
+Also `algebra`, `intra`, `messages`, `walls` and `graph`, on `by_torch`.
+"""
 
 from functools import partial
 

@@ -1,4 +1,7 @@
-"""The Cartesian layers against e3nn's, with the same weights: 1e-5 in float32, 1e-10 in float64."""
+"""The Cartesian layers against e3nn's, with the same weights: 1e-5 in float32, 1e-10 in float64.
+
+These are `cartesian`.
+"""
 
 import pytest
 import torch

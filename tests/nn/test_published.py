@@ -1,4 +1,7 @@
-"""Laws of the published network, in float64 unless said otherwise."""
+"""Laws of the published network, in float64 unless said otherwise.
+
+Also `embedding`, `convolution` and `forms`.
+"""
 
 import openmm
 import pytest

@@ -1,4 +1,7 @@
-"""Liquids and single molecules: density, temperature, strain, and the kind that they are filed under."""
+"""Liquids and single molecules: density, temperature, strain, and the kind that they are filed under.
+
+Also `dynamics`.
+"""
 
 import numpy as np
 import pytest

@@ -1,4 +1,7 @@
-"""Plans of sampling: names, seeds and splits of trajectories, and what is wrong is named."""
+"""Plans of sampling: names, seeds and splits of trajectories, and what is wrong is named.
+
+Also `recipes`, `moved`, `derived` and `makers`.
+"""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,7 @@
-"""Which frames are trained on, in what order, at what rate."""
+"""Which frames are trained on, in what order, at what rate.
+
+Also `selection`.
+"""
 
 from dataclasses import replace
 

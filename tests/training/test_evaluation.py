@@ -1,4 +1,7 @@
-"""Errors of any choice of frames and grains: they add up, say what training saw, and are no surer than the data."""
+"""Errors of any choice of frames and grains: they add up, say what training saw, and are no surer than the data.
+
+Also `groups`, `tally`, `coverage` and `cli.tables`.
+"""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,7 @@
-"""A run of training: what it exports, what it starts from, and what it refuses."""
+"""A run of training: what it exports, what it starts from, and what it refuses.
+
+Also `module` and `progress`.
+"""
 
 import csv
 import json

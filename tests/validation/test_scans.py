@@ -1,4 +1,7 @@
-"""A model that is its own teacher errs by nothing: pairs, torsions, modes and stretched bonds in a vacuum."""
+"""A model that is its own teacher errs by nothing: pairs, torsions, modes and stretched bonds in a vacuum.
+
+Also `vacuum`.
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,8 @@
-"""Any system: a small liquid, a tiny model and springs for a teacher, from one YAML file."""
+"""Any system: a small liquid, a tiny model and springs for a teacher, from one YAML file.
+
+Also `row`, `rows`, `system`, `bursts` and `page`, and most rows: `accuracy`, `asymmetry`, `conservation`,
+`distributions`, `lengths`, `motions`, `outside`, `pressure`, `respa`, `stability`, `transport` and `vibrations`.
+"""
 
 import json
 
