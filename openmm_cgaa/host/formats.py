@@ -119,4 +119,5 @@ ROUND = Format(
     *("round of openmm-cgaa active", 1, 1, errors.CGAAError, "pipeline.active"),
     older="the number",
 )
-FORMATS = (MODEL, SYSTEM, GRAIN_MAP, DATA_SET, LABELS, RUN, TRAINING, ROUND)
+PIPELINE = Format(*("record of stages", 1, 1, errors.CGAAError, "pipeline.stages"))
+FORMATS = (MODEL, SYSTEM, GRAIN_MAP, DATA_SET, LABELS, RUN, TRAINING, ROUND, PIPELINE)

@@ -3,13 +3,14 @@
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from ..data.dataset import Dataset, describe_teacher, same_teacher
 from ..errors import CGAAError
-from ..host.files import check_folder, owned, write_bytes
+from ..host.files import check_folder, write_bytes
 from ..host.formats import ROUND
 from ..inputs.arguments import FilePath
 from ..inputs.ranges import PROCESSES, bounded
@@ -25,6 +26,7 @@ from ..training.evaluation import evaluate
 from ..training.train import train
 from ..wording import counted
 from .disagreement import choose, correlation, disagreements
+from .stages import Pipeline, Stage
 
 RECORD = "round.json"
 FILES = ("before.h5", "chosen.h5", "own_before.h5", "improved", "after.h5", "own_after.h5", "report.json")
@@ -101,25 +103,86 @@ def improve(path: FilePath, progress: Callable = print) -> dict:
     folder, out = path.parent, path.parent / plan.output
     config = load_config(folder / plan.train, plan.changes)
     identity = _begin(plan, config, folder / plan.sample, out)
-    with owned(out):
+    with Pipeline.owning(out, progress) as pipeline:
         _holds(out, identity)  # asked again, now that no other process can change it
         write_bytes(out / RECORD, record(identity))
-        return _go_on(plan, config, folder, out, progress)
+        return _go_on(plan, config, folder, out, pipeline)
 
 
-def _go_on(plan, config, folder, out, progress):
-    students = []
-    for seed in range(1, plan.members + 1):
-        progress(f"student {seed} of {plan.members}")
-        students.append(_trained(replace(config, seed=seed, output=str(out / f"student{seed}"))))
+def _go_on(plan, config, folder, out, pipeline):
+    def trained(name, title, config):
+        model = out / name / "model.safetensors"
+        config = replace(config, output=str(out / name))
+        settings = config.result_key() | {"data": {**asdict(config.data), "paths": None}, "init": None}
+        inputs = [Path(path) for path in (*config.data.paths, *filter(None, [config.init]))]
+        pipeline.do(Stage(name, lambda: train(config), [model.parent, model], settings, inputs, title=title))
+        return model
 
-    progress("the first student samples")
-    frames = Dataset.load(_sampled(folder / plan.sample, students[0], out / "before.h5", progress))
+    def sampled(name, title, model, splits=None):
+        output, source = out / f"{name}.h5", folder / plan.sample
+        work = partial(_sample, source, model, output, pipeline.progress, splits)
+        pipeline.do(Stage(name, work, [output], splits, [source, model], title=title))
+        return output
+
+    def labelled(name, title, frames):
+        output = out / f"{name}.h5"
+        work = partial(label, frames, output, plan.teacher, workers=plan.workers, settings=plan.teacher_settings)
+        settings = [plan.teacher, plan.teacher_settings]
+        pipeline.do(Stage(name, work, [output], settings, [frames], fits=True, title=title))
+        return output
+
+    def kept(name, title, make, settings, inputs):
+        """Frames without labels, which lie beside those with labels."""
+        path = out / f"{name}.frames.h5"
+        pipeline.do(Stage(path.stem, lambda: make().save(path), [path], settings, inputs, title=title))
+        return path
+
+    students = [
+        trained(f"student{seed}", f"student {seed} of {plan.members}", replace(config, seed=seed))
+        for seed in range(1, plan.members + 1)
+    ]
+    before = sampled("before", "the first student samples", students[0])
+    frames = Dataset.load(before)
     candidates, own = frames.select(splits=["train"]), frames.select(splits=["test"])
     if not len(candidates) or not len(own):
-        raise CGAAError(f"{out / 'before.h5'}: no trajectory of split {'test' if len(candidates) else 'train'} is left")
+        raise CGAAError(f"{before}: no trajectory of split {'test' if len(candidates) else 'train'} is left")
 
-    progress(f"the committee compares {counted(len(candidates), 'frame')}")
+    comparing = f"the committee compares {counted(len(candidates), 'frame')}"
+    choice = kept("chosen", comparing, lambda: _chosen(plan, students, candidates), plan.budget, [before, *students])
+    chosen = Dataset.load(choice)
+    many = f"{counted(len(chosen), 'frame')}, {counted(_grains(chosen), 'grain')}"
+    added = labelled("chosen", f"the teacher labels {many}", choice)
+    own_frames = kept("own_before", "test frames are set apart", lambda: own, None, [before])
+    own_before = labelled("own_before", "the teacher labels them", own_frames)
+
+    more = replace(config.data, paths=[*config.data.paths, str(added)])
+    new = trained("improved", "the student learns them", replace(config, data=more, seed=1))
+    after = sampled("after", "the new student samples", new, ["test"])
+    its = partial(kept, "own_after", "test frames are set apart")
+    own_after = labelled("own_after", "the teacher labels its frames", its(lambda: Dataset.load(after), None, [after]))
+
+    def report():
+        found = {
+            "budget": plan.budget,
+            "chosen": {"frames": len(chosen), "grains": _grains(chosen)},
+            "deviation": {
+                name: float(np.mean(np.concatenate([v.max(1) for v in disagreements(students, part)])))
+                for name, part in (("candidates", candidates), ("chosen", chosen))
+            },
+            "before": evaluate(students[0], own_before),
+            "same": evaluate(new, own_before),
+            "others": [evaluate(student, own_before) for student in students[1:]],
+            "after": evaluate(new, own_after),
+            "correlation": correlation(students, Dataset.load(own_before)),
+        }
+        write_bytes(out / "report.json", (json.dumps(found, indent=1) + "\n").encode())
+
+    inputs = [*students, new, before, choice, own_before, own_after]
+    pipeline.do(Stage("report", report, [out / "report.json"], None, inputs, title="all are held against the teacher"))
+    return json.loads((out / "report.json").read_text())
+
+
+def _chosen(plan, students, candidates) -> Dataset:
     scores = disagreements(students, candidates)
     chosen = choose(candidates, [values.max(1) for values in scores], plan.budget)
     if not len(chosen):
@@ -128,32 +191,7 @@ def _go_on(plan, config, folder, out, progress):
             f"budget: {counted(plan.budget, 'grain')}, but the smallest frame has {least}; raise it and run again, "
             "what is finished stays"
         )
-    progress(f"the teacher labels {counted(len(chosen), 'frame')}, {counted(_grains(chosen), 'grain')}")
-    added = _labelled(chosen, out / "chosen.h5", plan)
-    _labelled(own, out / "own_before.h5", plan)
-
-    progress("the student learns them")
-    more = replace(config.data, paths=[*config.data.paths, str(added)])
-    new = _trained(replace(config, data=more, seed=1, output=str(out / "improved")))
-    progress("the new student samples")
-    again = Dataset.load(_sampled(folder / plan.sample, new, out / "after.h5", progress, splits=["test"]))
-    _labelled(again.select(splits=["test"]), out / "own_after.h5", plan)
-
-    report = {
-        "budget": plan.budget,
-        "chosen": {"frames": len(chosen), "grains": _grains(chosen)},
-        "deviation": {
-            name: float(np.mean(np.concatenate([v.max(1) for v in disagreements(students, part)])))
-            for name, part in (("candidates", candidates), ("chosen", chosen))
-        },
-        "before": evaluate(students[0], out / "own_before.h5"),
-        "same": evaluate(new, out / "own_before.h5"),
-        "others": [evaluate(student, out / "own_before.h5") for student in students[1:]],
-        "after": evaluate(new, out / "own_after.h5"),
-        "correlation": correlation(students, Dataset.load(out / "own_before.h5")),
-    }
-    write_bytes(out / "report.json", (json.dumps(report, indent=1) + "\n").encode())
-    return report
+    return chosen
 
 
 def _begin(plan, config, sampling, out):
@@ -217,32 +255,15 @@ def _holds(out, identity) -> bool:
     return True
 
 
-def _trained(config):
-    model = Path(config.output) / "model.safetensors"
-    return model if model.is_file() else train(config)
-
-
-def _sampled(config, model, output, progress, splits=None):
+def _sample(config, model, output, progress, splits):
     """Sample what is missing. A student may blow up here and there, which is no reason to give up the rest."""
     output.unlink(missing_ok=True)  # written anew from the finished trajectories
     try:
-        return sample(config, output, model=str(model), splits=splits)
+        sample(config, output, model=str(model), splits=splits)
     except CGAAError as error:
         if not output.is_file():
             raise
         progress(f"going on without some trajectories: {error}")
-        return output
-
-
-def _labelled(dataset, output, plan):
-    """Label a data set, which is written beside the output first."""
-    # an interrupted labelling leaves an output, too: of what there was by then
-    if output.is_file() and not Dataset.load(output).provenance["labelling"]["unfinished"]:
-        return output
-    frames = output.with_suffix(".frames.h5")
-    dataset.save(frames)
-    label(frames, output, plan.teacher, workers=plan.workers, settings=plan.teacher_settings)
-    return output
 
 
 def _grains(dataset):

@@ -24,6 +24,7 @@ from openmm_cgaa.labelling.parts import Label, LabelFolder
 from openmm_cgaa.model.file import load_model
 from openmm_cgaa.nn import build_network
 from openmm_cgaa.pipeline import active
+from openmm_cgaa.pipeline.stages import Pipeline, Stage
 from openmm_cgaa.simulation.folder import make_record, read_record
 from openmm_cgaa.simulation.run import SimulationSettings
 from openmm_cgaa.training.checkpoints import AtomicCheckpointIO, read_checkpoint
@@ -158,6 +159,20 @@ class Round(Kind):
         (self.path / active.RECORD).write_text(json.dumps(self.identity))
 
 
+class Stages(Kind):
+    def write(self):
+        self.path.mkdir()
+        with Pipeline.owning(self.path, lambda line: None) as pipeline:
+            made = self.path / "made"
+            pipeline.do(Stage("one", lambda: made.write_text("1"), [made]))
+
+    def read(self):
+        with Pipeline.owning(self.path) as pipeline:
+            return pipeline.seconds["one"] >= 0.0
+
+    write_old = write  # there is none
+
+
 KINDS = {
     formats.MODEL: Model,
     formats.SYSTEM: System,
@@ -167,6 +182,7 @@ KINDS = {
     formats.RUN: Run,
     formats.TRAINING: Training,
     formats.ROUND: Round,
+    formats.PIPELINE: Stages,
 }
 
 

@@ -177,7 +177,7 @@ def test_a_finished_round_is_not_done_again(copied, no_training, calls, capsys, 
     assert json.loads((path.parent / "out/report.json").read_text()) == json.loads(json.dumps(finished[1]))
 
 
-def test_interrupted_labelling_goes_on(copied, calls, monkeypatch, no_training, tmp_path):
+def test_interrupted_labelling_goes_on(copied, calls, monkeypatch, tmp_path):
     path = copied("chosen*", "own_*", "report.json")
     interrupt = tmp_path / "interrupt"
     monkeypatch.setenv("SPRINGS_INTERRUPT", str(interrupt))

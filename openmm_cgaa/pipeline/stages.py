@@ -1,0 +1,206 @@
+"""A pipeline is a row of stages: a stage is a function, what decides about its output, and the output.
+
+A finished stage is not made again. A killed one is called again, and goes on from what its function has kept. One whose
+settings or input files have changed is made anew, with all that depends on it; its old output is set aside.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import CGAAError
+from ..host.files import owned, write_bytes, writing
+from ..host.formats import PIPELINE
+from ..inputs.arguments import FilePath
+
+RECORD = "stages.json"
+ASIDE = "aside"  # folder of outputs that something has replaced
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of a pipeline.
+
+    Attributes
+    ----------
+    name : str
+        Each stage of a folder has another one.
+    work : callable
+        Makes the outputs, without arguments. It is called again after an interruption, and must then go on or begin
+        anew by itself.
+    outputs : list of path
+        Files and folders in the pipeline's folder, which no other stage writes. Of a folder only its being there is
+        known; name the files in it that later stages read. ``OUTPUT.parts`` belongs to an output.
+    settings : object
+        All that decides about the output and is no file: plain data, as JSON keeps it.
+    inputs : list of path
+        Files whose contents decide about it, too.
+    fits : bool
+        The function finds out by itself which of its parts still fit other inputs, so that they stay in place.
+    title : str
+        What is told when it begins; the name by default.
+    """
+
+    name: str
+    work: Callable[[], object]
+    outputs: Sequence[Path]
+    settings: Any = None
+    inputs: Iterable[Path] = ()
+    fits: bool = False
+    title: str = ""
+
+
+@dataclass
+class Pipeline:
+    """The stages of one folder, by one process at a time.
+
+    Attributes
+    ----------
+    folder : Path
+    progress : callable
+        Called with a line of text: when a stage begins, and when its old output is set aside.
+    seconds : dict
+        How long each stage took, summed over the calls that it took.
+    """
+
+    folder: Path
+    progress: Callable[[str], object] = print
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    @contextmanager
+    def owning(cls, folder: FilePath, progress: Callable[[str], object] = print) -> Iterator["Pipeline"]:
+        """A pipeline in its folder, which is made and locked while the `with` block lasts.
+
+        The caller looks whether the folder may be taken (`files.check_folder`).
+
+        Parameters
+        ----------
+        folder : path
+        progress : callable
+
+        Raises
+        ------
+        OutputError
+            Another process works in the folder, or it cannot be written.
+        CGAAError
+            Its record is damaged, or of a later version.
+        """
+        folder = Path(folder)
+        with owned(folder):
+            pipeline = cls(folder, progress)
+            pipeline.seconds = {name: made["seconds"] for name, made in pipeline._read().items()}
+            yield pipeline
+
+    def do(self, stage: Stage) -> None:
+        """See that a stage is finished.
+
+        Raises
+        ------
+        CGAAError
+            An input is missing, or the function left out an output. What the function raises goes through; what it has
+            kept stays for the next call.
+        """
+        key, records = self._key(stage), self._read()
+        made = records.get(stage.name)
+        if made and made["key"] == key and made["outputs"] is not None and made["outputs"] == self._digests(stage):
+            return
+        if made and made["key"] != key:
+            self._set_aside(stage, parts=not (stage.fits and made["key"]["settings"] == key["settings"]))
+            made = None
+        self.progress(stage.title or stage.name)
+        spent = made["seconds"] if made and made["outputs"] is None else 0.0
+        begun = time.monotonic()
+        self._write(records | {stage.name: {"key": key, "outputs": None, "seconds": spent}})
+        try:
+            stage.work()
+        finally:
+            self.seconds[stage.name] = spent + time.monotonic() - begun
+            unfinished = {"key": key, "outputs": None, "seconds": self.seconds[stage.name]}
+            self._write(records | {stage.name: unfinished})
+        missing = [str(path) for path in stage.outputs if not path.exists()]
+        if missing:
+            raise CGAAError(f"stage {stage.name} has ended without {', '.join(missing)}; run it again")
+        self._write(records | {stage.name: unfinished | {"outputs": self._digests(stage)}})
+
+    def finished(self, stage: Stage) -> bool:
+        """Whether `do` would have nothing to do; False also where an input is still missing."""
+        made = self._read().get(stage.name)
+        if not made or made["outputs"] is None or not all(Path(path).is_file() for path in stage.inputs):
+            return False
+        return made["key"] == self._key(stage) and made["outputs"] == self._digests(stage)
+
+    def _key(self, stage) -> dict:
+        missing = [str(path) for path in stage.inputs if not Path(path).is_file()]
+        if missing:
+            raise CGAAError(f"stage {stage.name} needs {', '.join(missing)}, which is not there; bring it back")
+        what = {"settings": stage.settings, "inputs": sorted(map(digest, stage.inputs))}
+        return {
+            name: hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+            for name, values in what.items()
+        }
+
+    def _digests(self, stage) -> dict:
+        """Of each output, by its place in the folder; None for what is missing."""
+        return {
+            path.relative_to(self.folder).as_posix(): (
+                digest(path) if path.is_file() else "folder" if path.is_dir() else None
+            )
+            for path in map(Path, stage.outputs)
+        }
+
+    def _set_aside(self, stage, parts) -> None:
+        """Outputs of other settings are hours of work: they are moved, not removed."""
+        names = [*map(Path, stage.outputs)]
+        names += [path.with_name(f"{path.name}.parts") for path in names] if parts else []
+        there = sorted((path for path in names if path.exists()), key=lambda path: len(path.parts))
+        if not there:
+            return
+        number = 1
+        while (aside := self.folder / ASIDE / f"{stage.name}.{number}").exists():
+            number += 1
+        with writing(aside):
+            aside.mkdir(parents=True)
+            for path in there:
+                if path.exists():  # and did not go with its folder
+                    path.rename(aside / path.name)
+        self.progress(f"{stage.name}: its settings or inputs have changed; the old output is in {aside}")
+
+    def _read(self) -> dict:
+        path = self.folder / RECORD
+        if not path.is_file():
+            return {}
+        try:
+            held = json.loads(path.read_text())
+            mark, stages = held["format"], held["stages"]
+            good = all(
+                isinstance(made["key"], dict)
+                and made["key"].keys() == {"settings", "inputs"}
+                and isinstance(made["outputs"], dict | None)
+                and isinstance(made["seconds"], float)
+                for made in stages.values()
+            )
+        except (ValueError, KeyError, TypeError, AttributeError):
+            good = False
+        if not good:
+            raise CGAAError(
+                f"{path}: is damaged, or no record of stages; bring the file back from a copy, or remove it: what is "
+                "finished is then looked at again, and kept where it fits"
+            )
+        PIPELINE.check(mark, path)
+        return stages
+
+    def _write(self, stages) -> None:
+        text = json.dumps({"format": PIPELINE.mark, "stages": stages}, indent=1) + "\n"
+        write_bytes(self.folder / RECORD, text.encode())
+
+
+def digest(path: FilePath) -> str:
+    """SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
