@@ -62,7 +62,7 @@ class ConservingForm(Checked):
 
 @dataclass(frozen=True)
 class PublishedForm(Checked):
-    """Options of the network of paper 001.
+    """Options of the network of paper 001 (docs/papers.md).
 
     Attributes
     ----------
