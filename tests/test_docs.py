@@ -94,6 +94,12 @@ def test_files_exist(page):
 
 
 @pages
+def test_rows_of_tables_are_short(page):
+    rows = [line for line in page.read_text("utf-8").splitlines() if line.lstrip().startswith("|")]
+    assert [row for row in rows if len(row) > LONGEST_LINE] == []
+
+
+@pages
 def test_sentences_are_short(page):
     assert [line for line in prose(page) if len(line) > LONGEST_LINE] == []
     every = sentences(prose(page))

@@ -17,6 +17,8 @@ PACKAGE = ROOT / "openmm_cgaa"
 PAGE = (ROOT / "docs/api.md").read_text("utf-8")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 CALLS = dict(re.findall(r"^\| `(\w+)(?:\((.*?)\))?` \|", PAGE, flags=re.MULTILINE))
+LONG = re.findall(r"^(\w+)\(\n(.*?),\n\)", PAGE, flags=re.MULTILINE | re.DOTALL)  # calls that stand below their table
+CALLS |= {name: " ".join(words.split()) for name, words in LONG}
 SHOWN = (bool, int, float, str, tuple, type(None))  # defaults that the page writes out
 
 
