@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,17 +15,15 @@ from ..inputs.arguments import FilePath
 from ..inputs.ranges import PROCESSES, bounded
 from ..inputs.settings import Checked, completed, from_mapping
 from ..inputs.yamlfile import read_yaml
-from ..labelling.label import label
 from ..labelling.teachers import load_teacher
 from ..sampling.derived import Cut
 from ..sampling.plan import load_plan
-from ..sampling.sample import sample
 from ..training.config import TrainingConfig, load_config
 from ..training.evaluation import evaluate
-from ..training.train import train
 from ..wording import counted
 from .disagreement import choose, correlation, disagreements
 from .stages import Pipeline, Stage
+from .work import Work
 
 RECORD = "round.json"
 FILES = ("before.h5", "chosen.h5", "own_before.h5", "improved", "after.h5", "own_after.h5", "report.json")
@@ -106,60 +103,35 @@ def improve(path: FilePath, progress: Callable = print) -> dict:
     with Pipeline.owning(out, progress) as pipeline:
         _holds(out, identity)  # asked again, now that no other process can change it
         write_bytes(out / RECORD, record(identity))
-        return _go_on(plan, config, folder, out, pipeline)
+        return _go_on(plan, config, folder / plan.sample, pipeline)
 
 
-def _go_on(plan, config, folder, out, pipeline):
-    def trained(name, title, config):
-        model = out / name / "model.safetensors"
-        config = replace(config, output=str(out / name))
-        settings = config.result_key() | {"data": {**asdict(config.data), "paths": None}, "init": None}
-        inputs = [Path(path) for path in (*config.data.paths, *filter(None, [config.init]))]
-        pipeline.do(Stage(name, lambda: train(config), [model.parent, model], settings, inputs, title=title))
-        return model
-
-    def sampled(name, title, model, splits=None):
-        output, source = out / f"{name}.h5", folder / plan.sample
-        work = partial(_sample, source, model, output, pipeline.progress, splits)
-        pipeline.do(Stage(name, work, [output], splits, [source, model], title=title))
-        return output
-
-    def labelled(name, title, frames):
-        output = out / f"{name}.h5"
-        work = partial(label, frames, output, plan.teacher, workers=plan.workers, settings=plan.teacher_settings)
-        settings = [plan.teacher, plan.teacher_settings]
-        pipeline.do(Stage(name, work, [output], settings, [frames], fits=True, title=title))
-        return output
-
-    def kept(name, title, make, settings, inputs):
-        """Frames without labels, which lie beside those with labels."""
-        path = out / f"{name}.frames.h5"
-        pipeline.do(Stage(path.stem, lambda: make().save(path), [path], settings, inputs, title=title))
-        return path
-
+def _go_on(plan, config, source, pipeline):
+    work, out = Work(pipeline, plan.teacher, plan.teacher_settings, plan.workers), pipeline.folder
     students = [
-        trained(f"student{seed}", f"student {seed} of {plan.members}", replace(config, seed=seed))
+        work.trained(f"student{seed}", f"student {seed} of {plan.members}", replace(config, seed=seed))
         for seed in range(1, plan.members + 1)
     ]
-    before = sampled("before", "the first student samples", students[0])
+    before = work.sampled("before", "the first student samples", source, students[0])
     frames = Dataset.load(before)
     candidates, own = frames.select(splits=["train"]), frames.select(splits=["test"])
     if not len(candidates) or not len(own):
         raise CGAAError(f"{before}: no trajectory of split {'test' if len(candidates) else 'train'} is left")
 
     comparing = f"the committee compares {counted(len(candidates), 'frame')}"
-    choice = kept("chosen", comparing, lambda: _chosen(plan, students, candidates), plan.budget, [before, *students])
+    needs = [before, *students]
+    choice = work.kept("chosen", comparing, lambda: _chosen(plan, students, candidates), plan.budget, needs)
     chosen = Dataset.load(choice)
     many = f"{counted(len(chosen), 'frame')}, {counted(_grains(chosen), 'grain')}"
-    added = labelled("chosen", f"the teacher labels {many}", choice)
-    own_frames = kept("own_before", "test frames are set apart", lambda: own, None, [before])
-    own_before = labelled("own_before", "the teacher labels them", own_frames)
+    added = work.labelled("chosen", f"the teacher labels {many}", choice)
+    own_frames = work.kept("own_before", "test frames are set apart", lambda: own, None, [before])
+    own_before = work.labelled("own_before", "the teacher labels them", own_frames)
 
     more = replace(config.data, paths=[*config.data.paths, str(added)])
-    new = trained("improved", "the student learns them", replace(config, data=more, seed=1))
-    after = sampled("after", "the new student samples", new, ["test"])
-    its = partial(kept, "own_after", "test frames are set apart")
-    own_after = labelled("own_after", "the teacher labels its frames", its(lambda: Dataset.load(after), None, [after]))
+    new = work.trained("improved", "the student learns them", replace(config, data=more, seed=1))
+    after = work.sampled("after", "the new student samples", source, new, ["test"])
+    its_frames = work.kept("own_after", "test frames are set apart", lambda: Dataset.load(after), None, [after])
+    own_after = work.labelled("own_after", "the teacher labels its frames", its_frames)
 
     def report():
         found = {
@@ -253,17 +225,6 @@ def _holds(out, identity) -> bool:
             "folder, or move this one away"
         )
     return True
-
-
-def _sample(config, model, output, progress, splits):
-    """Sample what is missing. A student may blow up here and there, which is no reason to give up the rest."""
-    output.unlink(missing_ok=True)  # written anew from the finished trajectories
-    try:
-        sample(config, output, model=str(model), splits=splits)
-    except CGAAError as error:
-        if not output.is_file():
-            raise
-        progress(f"going on without some trajectories: {error}")
 
 
 def _grains(dataset):

@@ -16,7 +16,7 @@ from openmm_cgaa.data.dataset import Dataset, Trajectory
 from openmm_cgaa.errors import CGAAError, DatasetError
 from openmm_cgaa.labelling.label import label
 from openmm_cgaa.model.file import load_model
-from openmm_cgaa.pipeline import active
+from openmm_cgaa.pipeline import work
 from openmm_cgaa.pipeline.active import improve
 from openmm_cgaa.pipeline.disagreement import disagreements
 from openmm_cgaa.sampling import liquids
@@ -122,7 +122,7 @@ def no_training(monkeypatch):
     def refuse(config, restart=False):
         raise AssertionError(f"{config.output} is trained again")
 
-    monkeypatch.setattr(active, "train", refuse)
+    monkeypatch.setattr(work, "train", refuse)
 
 
 def test_a_round_leaves_its_files(finished):
@@ -190,12 +190,12 @@ def test_interrupted_labelling_goes_on(copied, calls, monkeypatch, tmp_path):
 
         return original(*args, progress=after_one, **options)
 
-    monkeypatch.setattr(active, "label", interrupted)
+    monkeypatch.setattr(work, "label", interrupted)
     with pytest.raises(KeyboardInterrupt):
         improve(path, lambda line: None)
     out = path.parent / "out"
     assert len(Dataset.load(out / "chosen.h5")) == 1 and calls() == 1
-    monkeypatch.setattr(active, "label", original)
+    monkeypatch.setattr(work, "label", original)
     report = improve(path, lambda line: None)
     assert len(Dataset.load(out / "chosen.h5")) == 3 and report["chosen"]["frames"] == 3
     assert calls() == 3 + 2 + 2  # those to learn, and the old and the new student's own: each once
@@ -213,8 +213,8 @@ def test_killed_training_goes_on(copied, calls, monkeypatch, finished):
     with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="killed"):
         patch.setattr(Distillation, "on_train_batch_end", dies)
         improve(path, lambda line: None)
-    trained, original = [], active.train
-    monkeypatch.setattr(active, "train", lambda config: trained.append(Path(config.output).name) or original(config))
+    trained, original = [], work.train
+    monkeypatch.setattr(work, "train", lambda config: trained.append(Path(config.output).name) or original(config))
     report = improve(path, lambda line: None)
     assert trained == ["improved"] and calls() <= 2
     # an interrupted round ends as an unbroken one

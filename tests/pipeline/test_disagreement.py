@@ -8,10 +8,9 @@ import pytest
 pytest.importorskip("lightning")
 
 from openmm_cgaa.data.dataset import Dataset, Frames, Trajectory
-from openmm_cgaa.errors import CGAAError
 from openmm_cgaa.mapping.grains import GrainMap
 from openmm_cgaa.model.file import load_model, save_model
-from openmm_cgaa.pipeline import active, disagreement
+from openmm_cgaa.pipeline import disagreement
 from openmm_cgaa.pipeline.disagreement import choose, disagreements
 from openmm_cgaa.training.evaluation import predict
 from openmm_cgaa.training.labelled import LabelledFrames
@@ -162,18 +161,3 @@ def test_a_frame_larger_than_a_share_is_still_to_be_had(candidates):
 def test_a_budget_below_every_frame_buys_nothing(candidates):
     two = candidates.select(trajectories=["a", "b"])
     assert len(choose(two, [np.ones(6)], 1)) == 0
-
-
-def test_a_student_that_blows_up_here_and_there_is_no_end(tmp_path, candidates, monkeypatch):
-    said, output = [], tmp_path / "frames.h5"
-
-    def sample(config, path, model, splits):
-        if config == "some":
-            candidates.save(path)
-        raise CGAAError("failed: 1 trajectory: own-s3: blew up")
-
-    monkeypatch.setattr(active, "sample", sample)
-    active._sample("some", "model", output, said.append, None)
-    assert output.is_file() and "own-s3: blew up" in said[0]
-    with pytest.raises(CGAAError, match="blew up"):  # what an earlier call left is not taken for the result
-        active._sample("none", "model", output, said.append, None)

@@ -1,0 +1,90 @@
+"""The stages that pipelines share: to sample, to label, to train, to set frames apart."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ..data.dataset import Dataset
+from ..errors import CGAAError
+from ..labelling.label import label
+from ..sampling.sample import sample
+from ..training.config import TrainingConfig
+from ..training.train import train
+from .stages import Pipeline, Stage
+
+
+@dataclass
+class Work:
+    """Stages in the folder of a pipeline, all labels by one teacher.
+
+    Attributes
+    ----------
+    pipeline : Pipeline
+    teacher : str
+        As ``openmm-cgaa label`` takes it.
+    teacher_settings : dict
+    workers : int
+        Processes that sample or label.
+    """
+
+    pipeline: Pipeline
+    teacher: str
+    teacher_settings: dict = field(default_factory=dict)
+    workers: int = 1
+
+    @property
+    def folder(self) -> Path:
+        return self.pipeline.folder
+
+    def trained(self, name: str, title: str, config: TrainingConfig) -> Path:
+        """The model file of a training, which lies in ``NAME/``."""
+        folder = self.folder / name
+        config, model = replace(config, output=str(folder)), folder / "model.safetensors"
+        # files count by their contents
+        settings = config.result_key() | {"data": {**asdict(config.data), "paths": None}, "init": None}
+        inputs = [Path(path) for path in (*config.data.paths, *filter(None, [config.init]))]
+        self.pipeline.do(Stage(name, partial(train, config), [folder, model], settings, inputs, title=title))
+        return model
+
+    def sampled(
+        self,
+        name: str,
+        title: str,
+        plan: Path,
+        model: Path | None = None,
+        splits: Sequence[str] | None = None,
+        workers: int | None = None,
+        inputs: Sequence[Path] = (),
+    ) -> Path:
+        """Frames of a sampling plan, ``NAME.h5``; `inputs` are what the plan reads besides."""
+        output = self.folder / f"{name}.h5"
+        work = partial(self._sample, plan, model, output, splits, workers)
+        needs = [plan, *([model] if model else []), *inputs]
+        self.pipeline.do(Stage(name, work, [output], splits, needs, title=title))
+        return output
+
+    def labelled(self, name: str, title: str, frames: Path) -> Path:
+        """Labels of frames, ``NAME.h5``."""
+        output = self.folder / f"{name}.h5"
+        work = partial(label, frames, output, self.teacher, workers=self.workers, settings=self.teacher_settings)
+        settings = [self.teacher, self.teacher_settings]
+        self.pipeline.do(Stage(name, work, [output], settings, [frames], fits=True, title=title))
+        return output
+
+    def kept(self, name: str, title: str, make: Callable[[], Dataset], settings: Any, inputs: Sequence[Path]) -> Path:
+        """Frames that are made from others, ``NAME.frames.h5``: beside those with labels, ``NAME.h5``."""
+        path = self.folder / f"{name}.frames.h5"
+        self.pipeline.do(Stage(path.stem, lambda: make().save(path), [path], settings, inputs, title=title))
+        return path
+
+    def _sample(self, plan, model, output, splits, workers):
+        """Sample what is missing. A student may blow up here and there, which is no reason to give up the rest."""
+        output.unlink(missing_ok=True)  # written anew from the finished trajectories
+        try:
+            sample(plan, output, workers, model=None if model is None else str(model), splits=splits)
+        except CGAAError as error:
+            if not output.is_file():
+                raise
+            self.pipeline.progress(f"going on without some trajectories: {error}")
