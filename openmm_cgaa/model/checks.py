@@ -80,8 +80,8 @@ def take_grains(grain_map: GrainMap, atoms: np.ndarray) -> GrainMap:
         inside = place[slots] >= 0
         if inside.any() and not inside.all():
             raise EngineError(
-                f"residue {grain_map.labels[g]}: asked for are {inside.sum()} of its {counted(len(slots), 'atom')} "
-                f"(not atom {slots[~inside][0]}); a CGAA model takes whole residues"
+                f"residue {grain_map.labels[g]}: {inside.sum()} of its {counted(len(slots), 'atom')} given (not "
+                f"atom {slots[~inside][0]}); a CGAA model takes whole residues"
             )
         if inside.any():
             chosen.append(g)
