@@ -7,6 +7,7 @@ from ..errors import CGAAError
 from ..host.torchstate import building
 from ..inputs.settings import Checked, from_mapping
 from .conserving import ConservingNetwork
+from .forms import PRESETS, Preset
 from .graph import Graph, batch_graphs
 from .network import Network, Part
 from .published import PublishedNetwork
@@ -32,7 +33,8 @@ def build_network(config: dict, types: List) -> Network:
     Parameters
     ----------
     config : dict
-        ``network``: ``"conserving"`` or ``"published"``; the other keys are options of its form (`forms`).
+        ``network``: ``"conserving"`` or ``"published"``; the other keys are options of its form (`forms`), and
+        ``preset``, the name of a set of them. What stands beside a preset goes before it.
     types : list of GrainType
 
     Raises
@@ -44,7 +46,10 @@ def build_network(config: dict, types: List) -> Network:
 
 
 def complete_config(config: dict) -> dict:
-    """The configuration with every option that it leaves to the defaults. `CGAAError` as in `build_network`."""
+    """The configuration with all options in place of its preset and of what it leaves to the defaults.
+
+    `CGAAError` as in `build_network`.
+    """
     return {"network": named(config), **asdict(form_of(config))}
 
 
@@ -58,5 +63,17 @@ def named(config: dict) -> str:
 
 def form_of(config: dict) -> Checked:
     """What stands in the configuration besides the name; `CGAAError` as in `build_network`."""
-    options = {key: value for key, value in config.items() if key != "network"}
-    return from_mapping(NETWORKS[named(config)].form, options, f"network {named(config)!r}")
+    name = named(config)
+    options = {key: value for key, value in config.items() if key not in ("network", "preset")}
+    if "preset" in config:
+        options = {**preset_of(name, config["preset"]).options, **options}
+    return from_mapping(NETWORKS[name].form, options, f"network {name!r}")
+
+
+def preset_of(network: str, name: str) -> Preset:
+    """A network's preset by its name; `CGAAError` where there is none."""
+    presets = PRESETS[network]
+    if not isinstance(name, str) or name not in presets:
+        known = f"known are {', '.join(presets)}" if presets else "it has none; give its options instead"
+        raise CGAAError(f"network {network!r}: unknown preset {name!r}; {known}")
+    return presets[name]

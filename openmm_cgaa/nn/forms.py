@@ -1,6 +1,6 @@
 """What a configuration says of a network: its form. Every option has its type and its range.
 
-Grain types are no part of a form; they come with the data.
+Grain types are no part of a form; they come with the data. `PRESETS` are forms that were tried.
 """
 
 from dataclasses import dataclass
@@ -110,3 +110,50 @@ class PublishedForm(Checked):
         super().__post_init__()
         if not 0 < len(self.radial_hidden) <= 8:
             raise CGAAError(f"radial_hidden is {self.radial_hidden}; expected the widths of 1 to 8 layers")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A form by name.
+
+    Attributes
+    ----------
+    options : dict
+        What it sets; the rest is at its defaults.
+    cost : str
+        Of a simulation's step, beside the same step of a classical force field.
+    suits : str
+        Liquids for which it was right, or was not.
+    """
+
+    options: dict
+    cost: str
+    suits: str
+
+
+PRESETS = {
+    "conserving": {
+        "fast": Preset(
+            {
+                "atom_cutoff": 4.0,
+                "atom_neighbors": 20.0,
+                "messages": 0,
+                "scalars": 8,
+                "vectors": 8,
+                "hidden": 16,
+                "grain_scalars": 16,
+                "grain_vectors": 4,
+                "pair_channels": 8,
+                "intra_basis": 8,
+            },
+            "2 to 3 times",
+            "molecules that are weakly polar (ethers); not polar liquids (acetonitrile), whose density it gets wrong",
+        ),
+        "good": Preset(
+            {"atom_cutoff": 5.5, "atom_neighbors": 50.0, "messages": 1},
+            "5 to 7 times",
+            "polar liquids, too",
+        ),
+    },
+    "published": {},
+}

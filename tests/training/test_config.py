@@ -1,6 +1,7 @@
 """A configuration of training: what is wrong is named, and changes replace what the file says."""
 
 import json
+from pathlib import Path
 
 import pytest
 from conftest import EC_EMC
@@ -11,16 +12,68 @@ pytest.importorskip("lightning")
 from openmm_cgaa.cli import main
 from openmm_cgaa.data import Dataset
 from openmm_cgaa.errors import CGAAError
+from openmm_cgaa.model.file import load_model
 from openmm_cgaa.nn import build_network, complete_config
+from openmm_cgaa.nn.forms import PRESETS
 from openmm_cgaa.training.config import load_config
 from openmm_cgaa.training.labelled import common_types
 from openmm_cgaa.training.train import train
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("network", ["conserving", "published"])
 def test_a_whole_configuration_is_what_a_file_gives_back(network):
     whole = complete_config({"network": network})
     assert json.loads(json.dumps(whole)) == whole  # or a run could not start from its own model
+
+
+@pytest.mark.parametrize("preset", PRESETS["conserving"])
+def test_a_preset_stands_for_all_options(preset):
+    whole = complete_config({"network": "conserving", "preset": preset})
+    assert "preset" not in whole and complete_config(whole) == whole  # so a model file does not know it
+    assert whole == complete_config({"network": "conserving", **PRESETS["conserving"][preset].options})
+    near = complete_config({"network": "conserving", "preset": preset, "atom_cutoff": 3.5})
+    assert near == {**whole, "atom_cutoff": 3.5}
+
+
+def test_the_presets_are_what_was_tried():
+    fast, good = (complete_config({"network": "conserving", "preset": name}) for name in ("fast", "good"))
+    assert fast == complete_config(load_config(ROOT / "systems/ec_emc_lipf6" / "train_fast.yaml").model)
+    assert good == {
+        **complete_config(load_config(ROOT / "systems/ec_emc_lipf6" / "train_conserving.yaml").model),
+        "tensors": 0,
+    }
+
+
+def test_the_table_of_presets_is_that_of_the_guide():
+    guide = (ROOT / "docs" / "training.md").read_text("utf-8")
+    for name, preset in PRESETS["conserving"].items():
+        assert f"| `{name}` | {preset.cost} | {preset.suits} |" in guide
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ({"network": "conserving", "preset": "quick"}, "conserving': unknown preset 'quick'; known are fast, good"),
+        ({"network": "conserving", "preset": ["fast"]}, "unknown preset"),
+        ({"network": "conserving", "preset": None}, "unknown preset None; known are fast, good"),
+        ({"network": "published", "preset": "fast"}, "published': unknown preset 'fast'; it has none"),
+        ({"network": "conserving", "preset": "fast", "width": 3}, "unknown key width"),
+    ],
+)
+def test_a_wrong_preset_is_named(write_config, model, message):
+    with pytest.raises(CGAAError, match=message):
+        train(load_config(write_config(model=model)))
+
+
+def test_a_model_of_a_preset_is_trained_on_by_its_options(write_config, tmp_path):
+    first = {"network": "conserving", "preset": "fast", "scalars": 4}
+    train(load_config(write_config(model=first, output="first")))
+    trained = tmp_path / "first" / "model.safetensors"
+    config = load_model(trained)[1]["config"]
+    assert config == complete_config(first)
+    train(load_config(write_config(model=config, init=str(trained), output="second")))
 
 
 @pytest.mark.parametrize(
