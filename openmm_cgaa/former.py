@@ -3,8 +3,10 @@
 import importlib
 import sys
 import warnings
+from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
+from types import ModuleType
 
 MOVED = {
     "grains": "mapping.grains",
@@ -32,15 +34,17 @@ PACKAGE = __package__
 class Finder(MetaPathFinder, Loader):
     """Finds the modules of `MOVED` before Python looks for files: a second copy of one would be another module."""
 
-    def find_spec(self, fullname, path=None, target=None):
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         if fullname.startswith(f"{PACKAGE}.") and fullname[len(PACKAGE) + 1 :] in MOVED:
             return ModuleSpec(fullname, self)
         return None
 
-    def create_module(self, spec):
+    def create_module(self, spec: ModuleSpec) -> None:
         return None
 
-    def exec_module(self, module):
+    def exec_module(self, module: ModuleType) -> None:
         home = f"{PACKAGE}.{MOVED[module.__name__[len(PACKAGE) + 1 :]]}"
         warnings.warn(
             f"{module.__name__} is {home} now, and its old name will go; public names are in {PACKAGE} (docs/api.md)",

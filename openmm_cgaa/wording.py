@@ -1,7 +1,7 @@
 """How messages say a number of things."""
 
 
-def counted(number, thing) -> str:
+def counted(number: int | str, thing: str) -> str:
     """A number and the word for as many things: 1 frame, 2 frames, 2 topologies.
 
     Parameters

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import mdtraj
 import numpy as np
 
+from ..mapping.grains import GrainMap
 from ..units import ANGSTROM_PER_NM
 
 
@@ -31,7 +32,7 @@ class BondKind(NamedTuple):
     frame: int
 
 
-def bond_stability(trajectory, grain_map) -> list:
+def bond_stability(trajectory: mdtraj.Trajectory, grain_map: GrainMap) -> list[BondKind]:
     """Every kind of bond of a run, the least stable first.
 
     A bond is held against the mean of its equivalents, not against its own, so that one which is broken all the time
@@ -46,7 +47,7 @@ def bond_stability(trajectory, grain_map) -> list:
     -------
     list of BondKind
     """
-    kinds = {}
+    kinds: dict[str, list] = {}
     for g, t in enumerate(grain_map.type_index):
         kind, atoms = grain_map.types[t], grain_map.slots[g]
         for i, j in kind.bonds:

@@ -1,6 +1,7 @@
 """Errors of a model against its teacher, and what they are made of: translation, rotation, vibration of grains."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..mapping.sums import grain_sums, net_force_and_torque, relative_positions
 
@@ -8,7 +9,9 @@ RELATIVE = ("net_force", "torque")  # stated as rms error over rms reference
 SAMPLES = 1000
 
 
-def split_forces(forces, relative, grain_index) -> tuple:
+def split_forces(
+    forces: np.ndarray, relative: np.ndarray, grain_index: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Forces as translation + rotation + vibration of their grains, each [frames, atoms, 3], orthogonal to each other.
 
     Translation is the mean force of the grain on each of its atoms. Rotation is omega x r' with the omega that carries
@@ -23,7 +26,9 @@ def split_forces(forces, relative, grain_index) -> tuple:
     return translation, rotation, np.asarray(forces, dtype=float) - translation - rotation
 
 
-def grain_errors(reference, predicted, positions, grain_index) -> dict:
+def grain_errors(
+    reference: ArrayLike, predicted: ArrayLike, positions: np.ndarray, grain_index: np.ndarray
+) -> dict[str, np.ndarray]:
     """What every force error is made of, grain by grain: any choice of frames or grains is a sum over these.
 
     Parameters
@@ -45,10 +50,10 @@ def grain_errors(reference, predicted, positions, grain_index) -> dict:
     relative = relative_positions(positions, grain_index)
     sizes = np.bincount(grain_index)
 
-    def with_number(totals, number):
+    def with_number(totals: np.ndarray, number: int | np.ndarray) -> np.ndarray:
         return np.stack([totals, np.broadcast_to(number, totals.shape)], -1)
 
-    def of_atoms(values):
+    def of_atoms(values: np.ndarray) -> np.ndarray:
         return with_number(grain_sums(np.square(values).sum(-1), grain_index), 3 * sizes)
 
     norm = np.linalg.norm(error, axis=-1)
@@ -64,7 +69,13 @@ def grain_errors(reference, predicted, positions, grain_index) -> dict:
     return out
 
 
-def force_sums(reference, predicted, positions, grain_index, padded_slots: int | None = None) -> dict:
+def force_sums(
+    reference: ArrayLike,
+    predicted: ArrayLike,
+    positions: np.ndarray,
+    grain_index: np.ndarray,
+    padded_slots: int | None = None,
+) -> dict[str, np.ndarray]:
     """What `force_errors` is made of, frame by frame, so that frames of several topologies can be taken together.
 
     Parameters
@@ -86,14 +97,14 @@ def force_sums(reference, predicted, positions, grain_index, padded_slots: int |
     return sums
 
 
-def padded(vector_sums, num_grains, padded_slots: int) -> np.ndarray:
+def padded(vector_sums: np.ndarray, num_grains: int | np.ndarray, padded_slots: int) -> np.ndarray:
     """``vector_rms`` sums of frames [frames, 2], over all slots of their grains (int or [frames]) in place of atoms."""
     return np.stack([vector_sums[:, 0], np.broadcast_to(num_grains * padded_slots, len(vector_sums))], 1)
 
 
-def pooled(sums: dict) -> dict:
+def pooled(sums: dict[str, np.ndarray]) -> dict[str, float | None]:
     """`force_errors` of frames whose `force_sums` are given, joined along the frames."""
-    rms = {name: float(_root_mean(values.sum(0))) for name, values in sums.items() if name != "vector_mean"}
+    rms: dict = {name: float(_root_mean(values.sum(0))) for name, values in sums.items() if name != "vector_mean"}
     if "vector_mean" in sums:
         rms["vector_mean"] = float(np.divide(*sums["vector_mean"].sum(0)))
     for name in RELATIVE:
@@ -102,7 +113,13 @@ def pooled(sums: dict) -> dict:
     return rms
 
 
-def force_errors(reference, predicted, positions, grain_index, padded_slots: int | None = None) -> dict:
+def force_errors(
+    reference: ArrayLike,
+    predicted: ArrayLike,
+    positions: np.ndarray,
+    grain_index: np.ndarray,
+    padded_slots: int | None = None,
+) -> dict:
     """Force errors over all frames, eV/Å; parameters as in `force_sums`.
 
     Returns
@@ -119,7 +136,13 @@ def force_errors(reference, predicted, positions, grain_index, padded_slots: int
     return pooled(force_sums(reference, predicted, positions, grain_index, padded_slots))
 
 
-def energy_sums(reference, predicted, num_atoms, temperature, composition=None) -> dict:
+def energy_sums(
+    reference: ArrayLike,
+    predicted: ArrayLike,
+    num_atoms: int | np.ndarray,
+    temperature: ArrayLike,
+    composition: ArrayLike | None = None,
+) -> dict[str, np.ndarray]:
     """Energy errors frame by frame, as `force_sums` has those of forces; parameters as in `energy_errors`.
 
     Returns
@@ -139,7 +162,13 @@ def energy_sums(reference, predicted, num_atoms, temperature, composition=None) 
     }
 
 
-def energy_errors(reference, predicted, num_atoms, temperature, composition=None) -> dict:
+def energy_errors(
+    reference: ArrayLike,
+    predicted: ArrayLike,
+    num_atoms: int | np.ndarray,
+    temperature: ArrayLike,
+    composition: ArrayLike | None = None,
+) -> dict:
     """Energy errors, meV per atom.
 
     Parameters
@@ -191,7 +220,7 @@ def energy_errors(reference, predicted, num_atoms, temperature, composition=None
     }
 
 
-def resamples(trajectory, stratum=None, samples: int = SAMPLES) -> np.ndarray:
+def resamples(trajectory: ArrayLike, stratum: ArrayLike | None = None, samples: int = SAMPLES) -> np.ndarray:
     """How much each frame weighs in each of many samples drawn with replacement, float array [samples, frames].
 
     Frames of one box are alike (what its density and its arrangement of ions cost a model, they share), so whole
@@ -222,7 +251,7 @@ def resamples(trajectory, stratum=None, samples: int = SAMPLES) -> np.ndarray:
     return weights
 
 
-def intervals(sums, weights) -> dict:
+def intervals(sums: dict[str, np.ndarray], weights: np.ndarray) -> dict:
     """95 % intervals of the errors that `pooled` makes of the same sums.
 
     Parameters
@@ -250,7 +279,13 @@ def intervals(sums, weights) -> dict:
 
 
 def bootstrap_intervals(
-    sums, energies, num_atoms, temperature, composition=None, trajectory=None, samples: int = SAMPLES
+    sums: dict[str, np.ndarray],
+    energies: tuple[ArrayLike, ArrayLike],
+    num_atoms: int | np.ndarray,
+    temperature: ArrayLike,
+    composition: ArrayLike | None = None,
+    trajectory: ArrayLike | None = None,
+    samples: int = SAMPLES,
 ) -> dict:
     """95 % intervals of the errors, by drawing trajectories anew within each temperature (`resamples`).
 
@@ -280,11 +315,11 @@ def bootstrap_intervals(
     wrong = guess - truth
     deviation = truth - _means(truth, _groups(temperature, composition))
 
-    def variance(values, weights):
+    def variance(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
         values, number = values - values.mean(), weights.sum(1)
         return weights @ np.square(values) / number - np.square(weights @ values / number)
 
-    def r2(here):
+    def r2(here: np.ndarray) -> list[float] | None:
         if here.sum() < 3 or not deviation[here].any():
             return None
         drawn = weights[:, here]
@@ -297,36 +332,36 @@ def bootstrap_intervals(
     }
 
 
-def _interval(values, weights) -> list | None:
+def _interval(values: np.ndarray, weights: np.ndarray) -> list[float] | None:
     """The middle 95 % of the values of all samples; None where there is nothing to draw from."""
     if weights.shape[1] < 2 or not len(values):
         return None
     return [float(x) for x in np.quantile(values, [0.025, 0.975])]
 
 
-def _mev_per_atom(energy, num_atoms) -> np.ndarray:
+def _mev_per_atom(energy: ArrayLike, num_atoms: int | np.ndarray) -> np.ndarray:
     return 1000.0 * np.asarray(energy, dtype=float) / num_atoms
 
 
-def _groups(*labels) -> np.ndarray:
+def _groups(*labels: ArrayLike | None) -> np.ndarray:
     """Number of the group of each frame: those that share all labels (None: one for all), int [frames]."""
-    labels = [np.asarray(label).astype(str) for label in labels if label is not None]
-    return np.unique(np.stack(labels), axis=1, return_inverse=True)[1].ravel()
+    given = [np.asarray(label).astype(str) for label in labels if label is not None]
+    return np.unique(np.stack(given), axis=1, return_inverse=True)[1].ravel()
 
 
-def _means(values, group) -> np.ndarray:
+def _means(values: np.ndarray, group: np.ndarray) -> np.ndarray:
     """The mean of each frame's group, [frames]."""
     return (np.bincount(group, values) / np.bincount(group))[group]
 
 
-def _name(group) -> str:
+def _name(group: str | float) -> str:
     return group if isinstance(group, str) else f"{group:g}"
 
 
-def _root_mean(sums):
+def _root_mean(sums: np.ndarray) -> np.ndarray:
     """From sums of squares and numbers, [..., 2]; 0 where there is nothing."""
     return np.sqrt(sums[..., 0] / np.maximum(sums[..., 1], 1))
 
 
-def _rms(values) -> float:
+def _rms(values: ArrayLike) -> float:
     return float(np.sqrt(np.square(np.asarray(values, dtype=float)).mean()))

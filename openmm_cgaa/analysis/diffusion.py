@@ -1,6 +1,7 @@
 """Self-diffusion from displacements that grow with time."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..errors import SimulationError
 from ..units import M2_PER_S_PER_NM2_PER_PS
@@ -10,7 +11,7 @@ from .drift import Estimate
 BLOCKS = 4
 
 
-def mean_square_displacement(positions) -> np.ndarray:
+def mean_square_displacement(positions: ArrayLike) -> np.ndarray:
     """Mean of |r(t + lag) - r(t)|^2 over particles and all t, for lags of 0 to frames - 1; [frames].
 
     By Fourier transforms: Calandrini et al., Collection SFN 12, 201 (2011).
@@ -20,19 +21,19 @@ def mean_square_displacement(positions) -> np.ndarray:
     positions : array [frames, particles, 3]
         Never wrapped into a box.
     """
-    positions = np.asarray(positions, dtype=float)
-    positions = positions - positions.mean(axis=0)  # differences of large numbers would lose digits
-    frames = len(positions)
+    values = np.asarray(positions, dtype=float)
+    values = values - values.mean(axis=0)  # differences of large numbers would lose digits
+    frames = len(values)
     counts = frames - np.arange(frames)
-    spectrum = np.fft.rfft(positions, 2 * frames, axis=0)
+    spectrum = np.fft.rfft(values, 2 * frames, axis=0)
     products = np.fft.irfft(np.abs(spectrum) ** 2, axis=0)[:frames].sum(axis=-1) / counts[:, None]
-    square = np.square(positions).sum(axis=-1)  # [frame, particle]
+    square = np.square(values).sum(axis=-1)  # [frame, particle]
     head = np.cumsum(np.concatenate([np.zeros((1, square.shape[1])), square]), axis=0)
     sums = head[counts] + (head[-1] - head[np.arange(frames)])  # of the first and the last frames - lag
     return (sums / counts[:, None] - 2.0 * products).mean(axis=1)
 
 
-def diffusion(time, positions, begin, end, blocks=BLOCKS) -> Estimate:
+def diffusion(time: ArrayLike, positions: np.ndarray, begin: float, end: float, blocks: int = BLOCKS) -> Estimate:
     """Self-diffusion coefficient in 1e-9 m^2/s: a sixth of the slope of the mean square displacement.
 
     The value is that of the whole trajectory, its error the standard error over blocks in time. Nothing is corrected
@@ -63,7 +64,7 @@ def diffusion(time, positions, begin, end, blocks=BLOCKS) -> Estimate:
             "some frames between both"
         )
 
-    def fitted(part):
+    def fitted(part: np.ndarray) -> float:
         lags = spacing * np.arange(len(part))
         chosen = (lags >= begin - 1e-9) & (lags <= end + 1e-9)
         slope = np.polyfit(lags[chosen], mean_square_displacement(part)[chosen], 1)[0]

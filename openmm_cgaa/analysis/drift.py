@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..errors import SimulationError
 from ..units import KJMOL_PER_EV
@@ -15,12 +16,13 @@ class Estimate(NamedTuple):
     error: float
 
 
-def inefficiency(series) -> float:
+def inefficiency(series: ArrayLike) -> float:
     """How many samples of a series count as one: 1 + 2 sum of its autocorrelation, up to its first zero.
 
     Chodera et al., J. Chem. Theory Comput. 3, 26 (2007), eq. 20, the sum ended where noise takes over; at least 1.
     """
-    fluctuation = np.asarray(series, dtype=float) - np.mean(series)
+    values = np.asarray(series, dtype=float)
+    fluctuation = values - values.mean()
     n = len(fluctuation)
     variance = np.mean(fluctuation**2)
     if n < 3 or variance == 0.0:
@@ -32,14 +34,14 @@ def inefficiency(series) -> float:
     return max(1.0, 1.0 + 2.0 * float(correlation[1:end].sum()))
 
 
-def mean(series) -> Estimate:
+def mean(series: ArrayLike) -> Estimate:
     """Mean of a correlated series and its standard error."""
     series = np.asarray(series, dtype=float)
     samples = len(series) / inefficiency(series)
     return Estimate(float(series.mean()), float(series.std() / np.sqrt(max(samples - 1.0, 1.0))))
 
 
-def slope(time, series) -> Estimate:
+def slope(time: ArrayLike, series: ArrayLike) -> Estimate:
     """Slope of the straight line of least squares, and its standard error.
 
     The textbook error holds for independent residuals; it grows by the square root of their inefficiency. Noise that
@@ -65,7 +67,7 @@ def slope(time, series) -> Estimate:
     return Estimate(float(value), float(error))
 
 
-def energy_drift(time, energy, num_atoms) -> Estimate:
+def energy_drift(time: ArrayLike, energy: ArrayLike, num_atoms: int) -> Estimate:
     """Drift of the total energy in meV/atom/ps.
 
     Parameters

@@ -4,15 +4,23 @@ import io
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from ..host.files import write_bytes
+from ..inputs.arguments import FilePath
 from ..units import KJMOL_PER_EV
 from ..wording import counted
+from .bonds import BondKind
+from .drift import Estimate
+from .rdf import RDF
+from .teacher_error import TeacherError
+
+Parity = tuple[np.ndarray, np.ndarray]  # of the labels, of the model
 
 
-def _axes(panels=1, height=3.4):
+def _axes(panels: int = 1, height: float = 3.4) -> tuple[Figure, np.ndarray]:
     """A figure with so many panels, four of them in a row at most."""
     columns, rows = min(panels, 4), -(-panels // 4)
     figure = Figure(figsize=(min(4.6 * columns, 13.0), height * rows), layout="constrained")
@@ -24,14 +32,19 @@ def _axes(panels=1, height=3.4):
     return figure, axes[:panels]
 
 
-def _save(figure, path) -> Path:
+def _save(figure: Figure, path: FilePath) -> Path:
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=150)
     write_bytes(path, picture.getvalue())
     return Path(path)
 
 
-def rdf_figure(curves, path, reference=None, reference_name="reference") -> Path:
+def rdf_figure(
+    curves: dict[str, RDF],
+    path: FilePath,
+    reference: dict[str, RDF] | None = None,
+    reference_name: str | None = "reference",
+) -> Path:
     """Radial distributions, a panel each.
 
     Parameters
@@ -53,7 +66,7 @@ def rdf_figure(curves, path, reference=None, reference_name="reference") -> Path
     return _save(figure, path)
 
 
-def drift_figure(time, energy, estimate, num_atoms, path) -> Path:
+def drift_figure(time: np.ndarray, energy: np.ndarray, estimate: Estimate, num_atoms: int, path: FilePath) -> Path:
     """Total energy of the NVE run and its slope.
 
     Parameters
@@ -75,7 +88,13 @@ def drift_figure(time, energy, estimate, num_atoms, path) -> Path:
     return _save(figure, path)
 
 
-def temperature_figure(time, series, means, path, target=None) -> Path:
+def temperature_figure(
+    time: np.ndarray,
+    series: dict[str, np.ndarray],
+    means: dict[str, Estimate],
+    path: FilePath,
+    target: float | None = None,
+) -> Path:
     """Temperatures over time and their means.
 
     Parameters
@@ -100,7 +119,7 @@ def temperature_figure(time, series, means, path, target=None) -> Path:
     return _save(figure, path)
 
 
-def bond_figure(kinds, path) -> Path:
+def bond_figure(kinds: list[BondKind], path: FilePath) -> Path:
     """Spread and largest deviation of each kind of bond, a list of `BondKind`."""
     figure, (ax,) = _axes(height=0.8 + 0.25 * len(kinds))
     rows = np.arange(len(kinds))[::-1]
@@ -112,7 +131,7 @@ def bond_figure(kinds, path) -> Path:
     return _save(figure, path)
 
 
-def teacher_figure(error, time, path) -> Path:
+def teacher_figure(error: TeacherError, time: np.ndarray, path: FilePath) -> Path:
     """Forces of the model over those of the teacher, and both errors along the run.
 
     Parameters
@@ -135,7 +154,9 @@ def teacher_figure(error, time, path) -> Path:
     return _save(figure, path)
 
 
-def evaluation_figure(errors, path, forces, net_forces, energies, temperatures) -> Path:
+def evaluation_figure(
+    errors: dict, path: FilePath, forces: Parity, net_forces: Parity, energies: Parity, temperatures: np.ndarray
+) -> Path:
     """How a model does on a data set: three parities, and the error in net force by species and by contact.
 
     Parameters
@@ -187,12 +208,12 @@ def evaluation_figure(errors, path, forces, net_forces, energies, temperatures) 
     return _save(figure, path)
 
 
-def _net_force_bars(ax, by_grain):
+def _net_force_bars(ax: Axes, by_grain: dict) -> None:
     """Relative error of the net force of each species and bin of contact, with its interval and number of grains."""
     ticks, start = {}, 0.0
     for kind, color in (("species", "tab:blue"), ("contact", "tab:orange")):
-        for place, (name, row) in enumerate(by_grain[kind].items()):
-            place, value = -start - place, row["net_force"] or 0.0
+        for number, (name, row) in enumerate(by_grain[kind].items()):
+            place, value = -start - number, row["net_force"] or 0.0
             ends = row["intervals"]["net_force"] or [value, value]
             ax.barh(place, value, color=color, alpha=0.75)
             ax.plot(ends, [place, place], color="0.2", linewidth=1.2)
@@ -205,7 +226,7 @@ def _net_force_bars(ax, by_grain):
     ax.set_xlabel("rms error / rms reference; beside: grains in frames")
 
 
-def _limits(values) -> tuple:
+def _limits(values: Parity) -> tuple[float, float]:
     """Ends of an axis that holds all values of both arrays."""
     low, high = min(map(np.min, values)), max(map(np.max, values))
     margin = 0.04 * (high - low) or 1.0

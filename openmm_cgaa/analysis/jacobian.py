@@ -1,6 +1,9 @@
 """How forces answer to displacements: whether they are a gradient at all, and the normal modes of a molecule."""
 
+from collections.abc import Callable
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..errors import GeometryError
 from ..units import WAVENUMBER_PER_MODE
@@ -8,7 +11,9 @@ from ..units import WAVENUMBER_PER_MODE
 STEP = 1e-4  # Å; in double precision truncation and rounding are then both some 1e-8 of the largest entry
 
 
-def force_jacobian(forces_at, positions, step=STEP) -> np.ndarray:
+def force_jacobian(
+    forces_at: Callable[[np.ndarray], ArrayLike], positions: ArrayLike, step: float = STEP
+) -> np.ndarray:
     """dF_i/dx_j by central differences, [3 atoms, 3 atoms], eV/Å^2.
 
     Parameters
@@ -30,13 +35,13 @@ def force_jacobian(forces_at, positions, step=STEP) -> np.ndarray:
     return columns
 
 
-def asymmetry(jacobian) -> float:
+def asymmetry(jacobian: ArrayLike) -> float:
     """|J - J^T| / |J| (Frobenius): 0 for forces that are a gradient, sqrt(2) for entries without any relation."""
     jacobian = np.asarray(jacobian, dtype=float)
     return float(np.linalg.norm(jacobian - jacobian.T) / np.linalg.norm(jacobian))
 
 
-def normal_modes(jacobian, masses) -> tuple:
+def normal_modes(jacobian: np.ndarray, masses: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Harmonic wavenumbers and modes of the symmetric part of a force Jacobian.
 
     Parameters

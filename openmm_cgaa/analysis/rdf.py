@@ -5,8 +5,10 @@ from typing import NamedTuple
 
 import mdtraj
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..errors import GeometryError
+from ..mapping.grains import GrainMap, GrainType
 from ..mapping.whole import whole_frames
 
 CHUNK = 5_000_000  # distances in memory at a time
@@ -21,7 +23,7 @@ class RDF(NamedTuple):
     g: np.ndarray
 
 
-def radial_distribution(trajectory, pairs, bin_width=0.01) -> RDF:
+def radial_distribution(trajectory: mdtraj.Trajectory, pairs: ArrayLike, bin_width: float = 0.01) -> RDF:
     """Density of pairs at a distance over that of an ideal gas, up to half the smallest height of the box.
 
     Parameters
@@ -43,7 +45,7 @@ def radial_distribution(trajectory, pairs, bin_width=0.01) -> RDF:
         raise GeometryError("a radial distribution needs at least one pair, but none was chosen")
     r_max = half_height(trajectory)
     edges = np.arange(0.0, r_max + 1e-9, bin_width)
-    total, weight = 0.0, 0.0
+    total, weight = np.zeros(len(edges) - 1), 0.0
     frames = max(1, CHUNK // len(pairs))
     for start in range(0, trajectory.n_frames, frames):
         part = trajectory[start : start + frames]
@@ -53,7 +55,7 @@ def radial_distribution(trajectory, pairs, bin_width=0.01) -> RDF:
     return RDF(r, total / weight)
 
 
-def half_height(trajectory) -> float:
+def half_height(trajectory: mdtraj.Trajectory) -> float:
     """Half the smallest distance between opposite faces of the box over all frames, nm."""
     boxes = trajectory.unitcell_vectors
     if boxes is None:
@@ -63,12 +65,12 @@ def half_height(trajectory) -> float:
     return 0.5 * float((volumes[:, None] / np.linalg.norm(faces, axis=-1)).min())
 
 
-def whole_grains(trajectory, grain_map) -> np.ndarray:
+def whole_grains(trajectory: mdtraj.Trajectory, grain_map: GrainMap) -> np.ndarray:
     """`whole_frames` of an mdtraj.Trajectory, [frames, atoms, 3], nm."""
     return whole_frames(grain_map, trajectory.xyz, trajectory.unitcell_vectors)
 
 
-def center_trajectory(trajectory, grain_map) -> mdtraj.Trajectory:
+def center_trajectory(trajectory: mdtraj.Trajectory, grain_map: GrainMap) -> mdtraj.Trajectory:
     """Trajectory of the unweighted means of the atoms of each grain, one atom a grain, named after its type."""
     whole = whole_grains(trajectory, grain_map)
     centers = np.stack([whole[:, slots].mean(axis=1) for slots in grain_map.slots], axis=1)  # [frame, grain, xyz]
@@ -82,14 +84,14 @@ def center_trajectory(trajectory, grain_map) -> mdtraj.Trajectory:
     return out
 
 
-def center_pairs(grain_map) -> dict:
+def center_pairs(grain_map: GrainMap) -> dict[str, np.ndarray]:
     """Pairs of grains for each pair of types that occurs: ``{"EC-EMC": int array [pairs, 2]}``."""
     members = {kind.name: np.flatnonzero(grain_map.type_index == t) for t, kind in enumerate(grain_map.types)}
     out = {f"{a}-{b}": _pairs(members[a], members[b]) for a, b in combinations_with_replacement(members, 2)}
     return {name: pairs for name, pairs in out.items() if len(pairs)}
 
 
-def atom_pairs(topology, first, second) -> np.ndarray:
+def atom_pairs(topology: mdtraj.Topology, first: ArrayLike, second: ArrayLike) -> np.ndarray:
     """Pairs of atoms of different residues, each once, [pairs, 2].
 
     Parameters
@@ -103,7 +105,7 @@ def atom_pairs(topology, first, second) -> np.ndarray:
     return pairs[residue[pairs[:, 0]] != residue[pairs[:, 1]]]
 
 
-def contact_pairs(grain_map) -> dict:
+def contact_pairs(grain_map: GrainMap) -> dict[str, np.ndarray]:
     """Pairs of atoms by which grains of different residues hold together, ``{"LI Li - EC O": int array [pairs, 2]}``.
 
     For each pair of grain types: hydrogens and each element of `ACCEPTORS`, and grains of one atom (ions) and each of
@@ -122,7 +124,7 @@ def contact_pairs(grain_map) -> dict:
     return out
 
 
-def _sites(kind) -> dict:
+def _sites(kind: GrainType) -> dict[str, list[int]]:
     """Slots of a grain type that reach for an acceptor, by element: an ion, or hydrogens."""
     if kind.num_slots == 1:
         return {kind.elements[0]: [0]}
@@ -136,10 +138,10 @@ def _sites(kind) -> dict:
     return {"H": hydrogens} if hydrogens else {}
 
 
-def _slots(kind, element) -> list:
+def _slots(kind: GrainType, element: str) -> list[int]:
     return [slot for slot, own in enumerate(kind.elements) if own == element]
 
 
-def _pairs(first, second) -> np.ndarray:
+def _pairs(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     pairs = np.stack(np.meshgrid(first, second, indexing="ij"), axis=-1).reshape(-1, 2)
     return np.unique(np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1), axis=0)

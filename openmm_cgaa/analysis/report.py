@@ -1,24 +1,26 @@
 """All of the analysis of a run: numbers, figures and one summary, as JSON and as text."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+import mdtraj
 import numpy as np
 
 from ..errors import CGAAError, EngineError, MissingPackageError
 from ..host.files import CURVES, FIGURE, SUMMARY, check_folder, check_output, check_spared, owned, write_bytes
 from ..inputs.arguments import FilePath
+from ..labelling.label import Progress
 from ..labelling.teachers import Teacher, as_teacher, known_teacher
 from ..neighbors.contacts import pairs_between, shortest_contact
 from ..simulation.folder import FILES
-from ..simulation.read import read_reference, read_run
+from ..simulation.read import RunOutput, read_reference, read_run
 from ..structures.topologies import symbol
 from ..units import ANGSTROM_PER_NM
 from ..wording import counted
 from .bonds import bond_stability
 from .drift import energy_drift, mean
-from .rdf import atom_pairs, center_pairs, center_trajectory, contact_pairs, radial_distribution
+from .rdf import RDF, atom_pairs, center_pairs, center_trajectory, contact_pairs, radial_distribution
 
 MOTIONS = ("translation", "rotation", "vibration")
 
@@ -36,30 +38,35 @@ class Report:
         What no file may replace.
     """
 
-    def __init__(self, out, tell=print, inputs=()):
+    def __init__(
+        self, out: FilePath, tell: Callable[[str], object] = print, inputs: Iterable[FilePath | None] = ()
+    ) -> None:
         self.out, self.tell, self.inputs = Path(out), tell, [*inputs]
         check_folder(self.out, "summary.json", ["summary.txt"])
         check_output(self.out / "summary.json", SUMMARY, self.inputs)
         check_spared(self.out / "summary.txt", self.inputs)
         self.out.mkdir(parents=True, exist_ok=True)
-        self.summary, self.lines, self.figures, self.skipped = {}, [], [], []
+        self.summary: dict[str, dict] = {}
+        self.lines: list[str] = []
+        self.figures: list[str] = []
+        self.skipped: list[str] = []
         missing = MissingPackageError.needed("matplotlib")
         self.draws = missing is None
         if missing:
             self.skip(f"figures: {missing}")
 
-    def add(self, name, numbers, *lines):
+    def add(self, name: str, numbers: dict, *lines: str) -> None:
         """One section: numbers for the JSON, lines for the text."""
         self.summary[name] = numbers
         self.lines += [f"{name if i == 0 else '':<13}{line}" for i, line in enumerate(lines)]
         self.tell(f"{name}: done")
 
-    def skip(self, why):
+    def skip(self, why: str) -> None:
         """Something that is not there."""
         self.skipped.append(why)
         self.tell(f"left out: {why}")
 
-    def draw(self, function, file, *arguments, **options):
+    def draw(self, function: str, file: str, *arguments: object, **options: object) -> None:
         """Call a function of `figures` by name, where matplotlib is installed."""
         if self.draws:
             from . import figures
@@ -145,7 +152,7 @@ def analyze(
     return report
 
 
-def _run(run, report, folder):
+def _run(run: RunOutput, report: Report, folder: FilePath) -> None:
     topology, time = run.trajectory.topology, run.trajectory.time
     counts = ", ".join(
         f"{count} {kind.name}" for kind, count in zip(run.grain_map.types, run.grain_map.network_order()[1])
@@ -159,12 +166,13 @@ def _run(run, report, folder):
     )
 
 
-def _temperatures(run, report):
+def _temperatures(run: RunOutput, report: Report) -> None:
     if run.state is None:
-        return report.skip("temperatures: the run has no state.csv, or no row after the beginning that was asked for")
+        report.skip("temperatures: the run has no state.csv, or no row after the beginning that was asked for")
+        return
     series = {name: run.state[f"{name}_K"] for name in MOTIONS} | {"all": run.state["temperature_K"]}
     elements = dict.fromkeys(symbol(atom) for atom in run.trajectory.topology.atoms)
-    columns = run.state.dtype.names  # older runs have no temperatures of elements
+    columns = run.state.dtype.names or ()  # older runs have no temperatures of elements
     series |= {element: run.state[f"{element}_K"] for element in elements if f"{element}_K" in columns}
     series = {name: values for name, values in series.items() if np.isfinite(values).all()}
     means = {name: mean(values) for name, values in series.items()}
@@ -180,22 +188,25 @@ def _temperatures(run, report):
     report.draw("temperature_figure", "temperatures.png", run.state["time_ps"], drawn, means, target=target)
 
 
-def _density(run, report):
+def _density(run: RunOutput, report: Report) -> None:
     pressure = run.settings.get("pressure")
     if pressure is None:
         return
     if run.state is None:
-        return report.skip("density: no row of state.csv after the beginning that was asked for")
+        report.skip("density: no row of state.csv after the beginning that was asked for")
+        return
     value, error = mean(run.state["density_gml"])
     numbers = {"pressure_bar": pressure, "mean_g_per_ml": value, "error_g_per_ml": error}
     report.add("density", numbers, f"{value:.4f} ± {error:.4f} g/ml at {pressure:g} bar")
 
 
-def _drift(run, report):
+def _drift(run: RunOutput, report: Report) -> None:
     if run.nve is None:
-        return report.skip("drift: the run has no NVE part (nve.csv); simulate with one")
+        report.skip("drift: the run has no NVE part (nve.csv); simulate with one")
+        return
     if len(run.nve) < 10:
-        return report.skip(f"drift: nve.csv has {counted(len(run.nve), 'row')}, at least 10 are needed")
+        report.skip(f"drift: nve.csv has {counted(len(run.nve), 'row')}, at least 10 are needed")
+        return
     time, energy, atoms = run.nve["time_ps"], run.nve["total_kjmol"], run.trajectory.n_atoms
     estimate = energy_drift(time, energy, atoms)
     length = float(time[-1] - time[0])
@@ -207,10 +218,11 @@ def _drift(run, report):
     report.draw("drift_figure", "drift.png", time, energy, estimate, atoms)
 
 
-def _bonds(run, report):
+def _bonds(run: RunOutput, report: Report) -> None:
     kinds = bond_stability(run.trajectory, run.grain_map)
     if not kinds:
-        return report.skip("bonds: the topology has none")
+        report.skip("bonds: the topology has none")
+        return
     worst = kinds[0]
     report.add(
         "bonds",
@@ -220,14 +232,15 @@ def _bonds(run, report):
     report.draw("bond_figure", "bonds.png", kinds)
 
 
-def _contacts(run, report):
+def _contacts(run: RunOutput, report: Report) -> None:
     trajectory, atoms = run.trajectory, list(run.trajectory.topology.atoms)
     pairs = pairs_between([atom.residue.index for atom in atoms])
     boxes = trajectory.unitcell_vectors
     found = [shortest_contact(xyz, None if boxes is None else boxes[i], pairs) for i, xyz in enumerate(trajectory.xyz)]
     frame = int(np.argmin([distance for distance, _ in found]))
     if not np.isfinite(found[frame][0]):
-        return report.skip("contacts between grains: there is one grain only")
+        report.skip("contacts between grains: there is one grain only")
+        return
     shortest, (a, b) = ANGSTROM_PER_NM * found[frame][0], (atoms[i] for i in pairs[:, found[frame][1]])
     trained = run.provenance.get("trained_contact")
     report.add(
@@ -238,11 +251,14 @@ def _contacts(run, report):
     )
 
 
-def _distributions(run, report, reference, pairs):
+def _distributions(
+    run: RunOutput, report: Report, reference: FilePath | None, pairs: Sequence[tuple[str, str]]
+) -> None:
     if run.trajectory.unitcell_vectors is None:
-        return report.skip("radial distributions: the run is not periodic")
+        report.skip("radial distributions: the run is not periodic")
+        return
     other = None if reference is None else read_reference(reference, run.trajectory.topology)
-    wanted = {"centers": (center_pairs(run.grain_map), lambda trajectory: center_trajectory(trajectory, run.grain_map))}
+    wanted = {"centers": (center_pairs(run.grain_map), lambda whole: center_trajectory(whole, run.grain_map))}
     chosen = _chosen_pairs(run.trajectory.topology, pairs) if pairs else contact_pairs(run.grain_map)
     wanted["atoms"] = (chosen, lambda trajectory: trajectory)
     numbers, lines = {}, []
@@ -268,11 +284,11 @@ def _distributions(run, report, reference, pairs):
         report.add("rdf", numbers, *lines)
 
 
-def _curves(trajectory, chosen):
+def _curves(trajectory: mdtraj.Trajectory, chosen: dict[str, np.ndarray]) -> dict[str, RDF]:
     return {name: radial_distribution(trajectory, pairs) for name, pairs in chosen.items()}
 
 
-def _chosen_pairs(topology, selections):
+def _chosen_pairs(topology: mdtraj.Topology, selections: Sequence[tuple[str, str]]) -> dict[str, np.ndarray]:
     chosen = {
         f"{first} - {second}": atom_pairs(topology, _select(topology, first), _select(topology, second))
         for first, second in selections
@@ -280,7 +296,7 @@ def _chosen_pairs(topology, selections):
     return {name: pairs for name, pairs in chosen.items() if len(pairs)}
 
 
-def _select(topology, selection):
+def _select(topology: mdtraj.Topology, selection: str) -> np.ndarray:
     names = list(dict.fromkeys(atom.name for atom in topology.atoms))
     try:
         atoms = topology.select(selection)
@@ -294,7 +310,7 @@ def _select(topology, selection):
     return atoms
 
 
-def _write_curves(report, file, curves):
+def _write_curves(report: Report, file: str, curves: dict[str, RDF]) -> None:
     check_output(report.out / file, CURVES, report.inputs)
     r = next(iter(curves.values())).r
     table = np.column_stack([r, *(curve.g for curve in curves.values())])
@@ -302,12 +318,14 @@ def _write_curves(report, file, curves):
     write_bytes(report.out / file, ("\n".join(rows) + "\n").encode())
 
 
-def _teacher(run, report, model, teacher, frames):
+def _teacher(run: RunOutput, report: Report, model: FilePath | None, teacher: Teacher | None, frames: int) -> None:
     if frames <= 0:
-        return report.skip("error against the teacher: no frames asked for")
+        report.skip("error against the teacher: no frames asked for")
+        return
     model = model or run.provenance.get("model")
     if model is None:
-        return report.skip("error against the teacher: run.json names no model; give --model")
+        report.skip("error against the teacher: run.json names no model; give --model")
+        return
     from ..potential import CGAAPotential
     from .teacher_error import teacher_error
 
@@ -316,14 +334,15 @@ def _teacher(run, report, model, teacher, frames):
         try:
             teacher = known_teacher(potential.metadata["provenance"].get("teacher"))
         except EngineError as error:
-            return report.skip(f"error against the teacher: {error}")
+            report.skip(f"error against the teacher: {error}")
+            return
 
-    def progress(status):
+    def progress(status: Progress) -> None:
         report.tell(f"the teacher has labelled {status.frames} of {counted(status.all_frames, 'frame')}")
 
     folder = report.out / "teacher.parts"
-    error = teacher_error(trajectory, run.grain_map, potential, teacher, folder, frames, progress)
-    numbers = error.summary()
+    found = teacher_error(trajectory, run.grain_map, potential, teacher, folder, frames, progress)
+    numbers = found.summary()
     force, energy = numbers["force_eV_per_A"], numbers["energy_meV_per_atom"]
     shares = {"net force": numbers["relative"]["net_force"], "torque": numbers["relative"]["torque"]}
     relative = ", ".join(f"{name} {100 * x:.0f} %" for name, x in shares.items() if x is not None) + " of the teacher's"
@@ -336,4 +355,4 @@ def _teacher(run, report, model, teacher, frames):
         f"energy RMSE {energy['rmse']:.2f} meV/atom, about its mean of {energy['mean']:+.2f}: "
         f"{energy['rmse_about_mean']:.2f}",
     )
-    report.draw("teacher_figure", "teacher.png", error, trajectory.time[error.frames])
+    report.draw("teacher_figure", "teacher.png", found, trajectory.time[found.frames])

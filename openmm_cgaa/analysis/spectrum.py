@@ -1,13 +1,16 @@
 """Vibrational density of states from a trajectory."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..errors import SimulationError
 from ..units import WAVENUMBER_PER_THZ
 from ..wording import counted
 
 
-def density_of_states(positions, masses, interval, width=10.0) -> tuple:
+def density_of_states(
+    positions: ArrayLike, masses: ArrayLike, interval: float, width: float = 10.0
+) -> tuple[np.ndarray, np.ndarray]:
     """Power of the mass-weighted velocities over wavenumbers.
 
     Velocities are differences of successive positions, and what a difference takes away from high frequencies,

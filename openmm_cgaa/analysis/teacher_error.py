@@ -1,14 +1,22 @@
 """Error of a model against its teacher, along the trajectory that the model itself has made."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
+import mdtraj
 import numpy as np
 
 from ..errors import EngineError
+from ..inputs.arguments import FilePath
 from ..labelling.label import label_frames
+from ..labelling.teachers import Teacher
+from ..mapping.grains import GrainMap
 from ..mapping.whole import whole_frames
 from ..units import ANGSTROM_PER_NM, KJMOL_PER_EV, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
 from .deviations import force_errors
+
+if TYPE_CHECKING:
+    from ..potential import CGAAPotential
 
 PARTS = ("component", "translation", "rotation", "vibration")
 
@@ -50,7 +58,15 @@ class TeacherError(NamedTuple):
         }
 
 
-def teacher_error(trajectory, grain_map, potential, teacher, folder, count=20, progress=None) -> TeacherError:
+def teacher_error(
+    trajectory: mdtraj.Trajectory,
+    grain_map: GrainMap,
+    potential: "CGAAPotential",
+    teacher: Teacher,
+    folder: FilePath,
+    count: int = 20,
+    progress: Callable | None = None,
+) -> TeacherError:
     """Label frames, evenly spaced over a trajectory, and hold the model against the labels.
 
     Parameters
@@ -87,16 +103,16 @@ def teacher_error(trajectory, grain_map, potential, teacher, folder, count=20, p
     teacher_energy = np.array([label.energy for label in labels])
     teacher_forces = np.array([label.forces for label in labels])
 
-    energy, forces = [], []
+    energies, predicted = [], []
     for index, xyz in enumerate(positions):
         e, f = potential.evaluate(grain_map, xyz, None if boxes is None else boxes[index])
-        energy.append(e / KJMOL_PER_EV)
-        forces.append(f / KJMOL_PER_NM_PER_EV_PER_ANGSTROM)
-    forces = np.array(forces)
+        energies.append(e / KJMOL_PER_EV)
+        predicted.append(f / KJMOL_PER_NM_PER_EV_PER_ANGSTROM)
+    forces = np.array(predicted)
     whole = whole_frames(grain_map, positions, boxes) * ANGSTROM_PER_NM
     return TeacherError(
         frames=chosen,
-        energy=1000.0 * (np.array(energy) - teacher_energy) / len(numbers),
+        energy=1000.0 * (np.array(energies) - teacher_energy) / len(numbers),
         force_rmse=np.sqrt(((forces - teacher_forces) ** 2).mean(axis=(1, 2))),
         forces=forces,
         teacher_forces=teacher_forces,

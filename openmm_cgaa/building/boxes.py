@@ -2,7 +2,7 @@
 
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from .molecules import Molecule
 
 DENSITIES = (1e-4, 50.0, "g/cm3")
 EDGES = (1.0, 1e5, "Å")
+Kind = tuple[app.Topology, unit.Quantity, int]  # a molecule: its topology, its positions, how many of it
 MORE_ROOM = "take a larger box, or lower the density"
 
 
@@ -70,7 +71,7 @@ class BoxConfig(Checked):
     forcefield: str | None = None
     teacher: str | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         molecules = read_molecules(self.molecules)
         object.__setattr__(self, "molecules", molecules)
@@ -85,7 +86,7 @@ class BoxConfig(Checked):
             raise CGAAError("a teacher is of use for the force field alone; say with forcefield where that goes")
 
 
-def read_molecules(values) -> list:
+def read_molecules(values: object) -> list[Molecule]:
     """A list of `Molecule` from a list of mappings; each name once."""
     if not isinstance(values, list) or not values:
         raise CGAAError("molecules: expected a list of molecules, each with a name and smiles or structure")
@@ -97,7 +98,7 @@ def read_molecules(values) -> list:
     return molecules
 
 
-def check_edges(box) -> list:
+def check_edges(box: float | list[float]) -> list[float]:
     """Three edges in Å from one or three."""
     edges = list(box) if isinstance(box, list) else [box] * 3
     if len(edges) != 3 or not all(isinstance(e, int | float) and e > 0 for e in edges):
@@ -135,7 +136,7 @@ def build(path: FilePath, output: FilePath | None = None, progress: Callable | N
     forcefield = folder / config.forcefield if config.forcefield else None
     check_outputs([(output, STRUCTURE), (forcefield, FORCEFIELD)], inputs)
     molecules = [(*molecule.load(folder), molecule.count) for molecule in config.molecules]
-    if config.box is None:
+    if config.density is not None:
         edges = np.full(3, box_length(molecules, config.density))
     else:
         edges = np.array(config.box) / ANGSTROM_PER_NM
@@ -149,7 +150,7 @@ def build(path: FilePath, output: FilePath | None = None, progress: Callable | N
     reached = density(mass_of(molecules), np.diag(ANGSTROM_PER_NM * edges))
     contents = f"{counted(topology.getNumResidues(), 'molecule')}, {counted(topology.getNumAtoms(), 'atom')}"
     say(f"{output}: {contents}, {size}, {reached:.3f} g/cm3")
-    if forcefield:
+    if forcefield and text is not None:
         write_bytes(forcefield, text.encode())
         left = [molecule.name for molecule in config.molecules if molecule.smiles is None]
         rest = f"; without {', '.join(left)}, of which there is no SMILES" if left else ""
@@ -157,7 +158,7 @@ def build(path: FilePath, output: FilePath | None = None, progress: Callable | N
     return output
 
 
-def _generic_forcefield(config):
+def _generic_forcefield(config: BoxConfig) -> str:
     """Text of the force field of the molecules with a SMILES."""
     from .forcefield import forcefield_xml, parametrize
 
@@ -173,7 +174,7 @@ def _generic_forcefield(config):
     return forcefield_xml([parametrize(m.name, m.smiles, calculator, name) for m in molecules])
 
 
-def box_length(molecules, density):
+def box_length(molecules: list[Kind], density: float) -> float:
     """Edge in nm of the cubic box that holds the molecules at a density.
 
     Parameters
@@ -188,12 +189,14 @@ def box_length(molecules, density):
     return cube(mass_of(molecules), density) / ANGSTROM_PER_NM
 
 
-def mass_of(molecules) -> float:
+def mass_of(molecules: list[Kind]) -> float:
     """Da, of molecules as in `box_length`."""
     return sum(count * mass_of_topology(topology) for topology, _, count in molecules)
 
 
-def pack(molecules, length, seed=1, tolerance=0.2, timeout=60):
+def pack(
+    molecules: list[Kind], length: float | np.ndarray, seed: int = 1, tolerance: float = 0.2, timeout: float = 60.0
+) -> tuple[app.Topology, unit.Quantity]:
     """Place molecules at random in a periodic box with right angles.
 
     Parameters
@@ -294,7 +297,7 @@ def relax(
     return simulation.context.getState(positions=True).getPositions(asNumpy=True)
 
 
-def read_forcefield(files):
+def read_forcefield(files: Sequence[FilePath]) -> app.ForceField:
     """The ``openmm.app.ForceField`` of some files.
 
     Raises
@@ -311,7 +314,7 @@ def read_forcefield(files):
         raise CGAAError(f"{', '.join(map(str, files))}: no OpenMM force field ({error})") from error
 
 
-def classical_system(topology, forcefield):
+def classical_system(topology: app.Topology, forcefield: app.ForceField) -> openmm.System:
     """System of a classical force field with PME, whose cutoff fits into the box; no constraints.
 
     Raises
@@ -327,7 +330,7 @@ def classical_system(topology, forcefield):
         raise CGAAError(f"the force field cannot be used for these molecules: {error}") from error
 
 
-def append_molecule(topology, chain, molecule):
+def append_molecule(topology: app.Topology, chain: app.topology.Chain, molecule: app.Topology) -> None:
     """Add one copy of a molecule to a topology, residue by residue, with its bonds."""
     copies = {}
     for residue in molecule.residues():
@@ -338,20 +341,20 @@ def append_molecule(topology, chain, molecule):
         topology.addBond(copies[first], copies[second])
 
 
-def _extent(positions):
+def _extent(positions: unit.Quantity) -> float:
     """Largest distance of two atoms, nm."""
     x = np.asarray(positions.value_in_unit(unit.nanometer))
     return np.linalg.norm(x[:, None] - x, axis=-1).max()
 
 
-def _write_xyz(path, topology, positions):
+def _write_xyz(path: Path, topology: app.Topology, positions: unit.Quantity) -> None:
     symbols = [atom.element.symbol for atom in topology.atoms()]
     xyz = np.asarray(positions.value_in_unit(unit.angstrom))
     rows = [f"{s} {x:.6f} {y:.6f} {z:.6f}" for s, (x, y, z) in zip(symbols, xyz)]
     path.write_text("\n".join([str(len(rows)), "", *rows, ""]))
 
 
-def _run_packmol(text, folder, what, timeout):
+def _run_packmol(text: str, folder: str, what: str, timeout: float) -> None:
     try:
         from packmol.cli import get_binary_path
     except ImportError as error:

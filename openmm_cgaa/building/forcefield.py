@@ -9,8 +9,10 @@ It is no model to publish with: it holds molecules together, near the teacher's 
 """
 
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
 from openmm import app, unit
@@ -18,6 +20,11 @@ from openmm import app, unit
 from ..errors import CGAAError
 from ..mapping.matching import symmetry_classes
 from .molecules import embed, parse_smiles
+
+if TYPE_CHECKING:
+    from ase.calculators.calculator import BaseCalculator
+    from rdkit import Chem
+    from rdkit.ForceField.rdForceField import MMFFMolProperties
 
 KJ = 4.184  # kJ per kcal (thermochemical)
 MDYNE = 143.9325  # kcal/mol/Å per mdyn: T. A. Halgren, J. Comput. Chem. 17, 490 (1996), eqs. 2, 3 and 6
@@ -54,13 +61,21 @@ class Parameters:
     lines : dict of lists of str
     """
 
-    elements: list
-    bonds: list
+    elements: list[str]
+    bonds: list[tuple[int, int]]
     positions: np.ndarray
-    lines: dict = field(default_factory=lambda: defaultdict(list))
+    lines: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
 
-def parametrize(name, smiles, calculator=None, teacher="MMFF94", conformers=10, free_bonds=(), bonds=None):
+def parametrize(
+    name: str,
+    smiles: str,
+    calculator: "BaseCalculator | None" = None,
+    teacher: str = "MMFF94",
+    conformers: int = 10,
+    free_bonds: Iterable[tuple[int, int]] = (),
+    bonds: Iterable[tuple[int, int]] | None = None,
+) -> Parameters:
     """Parameters of one molecule.
 
     Parameters
@@ -85,11 +100,11 @@ def parametrize(name, smiles, calculator=None, teacher="MMFF94", conformers=10, 
         The SMILES does not parse, or MMFF94 or UFF does not cover the molecule.
     """
     from rdkit import rdBase
-    from rdkit.Chem import AllChem
+    from rdkit.Chem import rdForceFieldHelpers
 
     molecule = parse_smiles(name, smiles)
     with rdBase.BlockLogs():
-        mmff = AllChem.MMFFGetMoleculeProperties(molecule)
+        mmff = rdForceFieldHelpers.MMFFGetMoleculeProperties(molecule)
     if mmff is None:
         raise CGAAError(
             f"molecule {name}: MMFF94 has no parameters for {smiles}; write its force field by hand, as "
@@ -97,7 +112,7 @@ def parametrize(name, smiles, calculator=None, teacher="MMFF94", conformers=10, 
         )
     elements = [atom.GetSymbol() for atom in molecule.GetAtoms()]
     found = [(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in molecule.GetBonds()]
-    bonds = found if bonds is None else [tuple(pair) for pair in bonds]
+    bonds = found if bonds is None else [(i, j) for i, j in bonds]
     if {frozenset(pair) for pair in bonds} != {frozenset(pair) for pair in found}:
         raise CGAAError(f"molecule {name}: the bonds given are not those of {smiles}")
     out = Parameters(elements, bonds, minimum(name, molecule, calculator, conformers))
@@ -109,7 +124,9 @@ def parametrize(name, smiles, calculator=None, teacher="MMFF94", conformers=10, 
     return out
 
 
-def minimum(name, molecule, calculator=None, conformers=10):
+def minimum(
+    name: str, molecule: "Chem.Mol", calculator: "BaseCalculator | None" = None, conformers: int = 10
+) -> np.ndarray:
     """Positions [atoms, 3] (Å, centered) of the lowest minimum found from several embeddings.
 
     Parameters
@@ -122,13 +139,13 @@ def minimum(name, molecule, calculator=None, conformers=10):
         MMFF94 without it.
     conformers : int
     """
-    from rdkit.Chem import AllChem
+    from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 
-    ids = list(AllChem.EmbedMultipleConfs(molecule, conformers, randomSeed=1))
+    ids = list(rdDistGeom.EmbedMultipleConfs(molecule, conformers, randomSeed=1))
     if not ids:
         embed(name, molecule)
         ids = [0]
-    energies = [energy for _, energy in AllChem.MMFFOptimizeMoleculeConfs(molecule, maxIters=5000)]
+    energies = [energy for _, energy in rdForceFieldHelpers.MMFFOptimizeMoleculeConfs(molecule, maxIters=5000)]
     found = [molecule.GetConformer(i).GetPositions() for i in ids]
     if calculator is not None:
         from ase import Atoms
@@ -145,9 +162,9 @@ def minimum(name, molecule, calculator=None, conformers=10):
     return best - best.mean(0)
 
 
-def forcefield_xml(parameters, comment="sources beside the numbers"):
+def forcefield_xml(parameters: Iterable[Parameters], comment: str = "sources beside the numbers") -> str:
     """Text of an OpenMM force field file from `Parameters` of several molecules."""
-    merged = defaultdict(list)
+    merged: dict[str, list[str]] = defaultdict(list)
     for molecule in parameters:
         for section, lines in molecule.lines.items():
             merged[section] += lines
@@ -164,7 +181,7 @@ def forcefield_xml(parameters, comment="sources beside the numbers"):
     )
 
 
-def lennard_jones(name, molecule):
+def lennard_jones(name: str, molecule: "Chem.Mol") -> dict[int, tuple[float, float, str]]:
     """Of each atom: sigma (nm), epsilon (kJ/mol) and the source in words.
 
     Raises
@@ -175,7 +192,7 @@ def lennard_jones(name, molecule):
     from rdkit import Chem, rdBase
     from rdkit.Chem import rdForceFieldHelpers
 
-    found = {}
+    found: dict[int, tuple[float, float, str]] = {}
     for smarts, kind, sigma, epsilon in OPLS_AA:
         for match in molecule.GetSubstructMatches(Chem.MolFromSmarts(smarts), maxMatches=10000):
             found.setdefault(match[0], (sigma, epsilon, f"OPLS-AA {kind}"))
@@ -191,7 +208,7 @@ def lennard_jones(name, molecule):
     return found
 
 
-def _atoms(out, name, molecule, mmff, kinds):
+def _atoms(out: Parameters, name: str, molecule: "Chem.Mol", mmff: "MMFFMolProperties", kinds: list[str]) -> None:
     """Types, residue and Lennard-Jones."""
     nonbonded = lennard_jones(name, molecule)
     out.lines["residue"] += [f'  <Residue name="{name}">']
@@ -208,7 +225,14 @@ def _atoms(out, name, molecule, mmff, kinds):
     out.lines["residue"] += [f'   <Bond from="{i}" to="{j}"/>' for i, j in out.bonds] + ["  </Residue>"]
 
 
-def _terms(out, molecule, mmff, kinds, teacher, free_bonds):
+def _terms(
+    out: Parameters,
+    molecule: "Chem.Mol",
+    mmff: "MMFFMolProperties",
+    kinds: list[str],
+    teacher: str,
+    free_bonds: set[frozenset[int]],
+) -> None:
     """Bonds, angles and torsions; those between atoms of the same types are averaged into one."""
     groups = defaultdict(list)  # by the atoms' types, read in the one direction or the other
     for term in _bonded_terms(out.bonds, len(out.elements)):
@@ -241,7 +265,7 @@ def _terms(out, molecule, mmff, kinds, teacher, free_bonds):
             out.lines["torsion"] += [f"  <Proper {names} {series}/> {source}"]
 
 
-def _planarity(out, molecule, mmff, kinds):
+def _planarity(out: Parameters, molecule: "Chem.Mol", mmff: "MMFFMolProperties", kinds: list[str]) -> None:
     """One improper for each flat atom with three neighbours."""
     from rdkit import Chem
 
@@ -267,15 +291,15 @@ def _planarity(out, molecule, mmff, kinds):
         out.lines["torsion"] += [f"  <Improper {names} {series}/> <!-- {source} -->"]
 
 
-def _neighbours(bonds, num_atoms):
-    found = [[] for _ in range(num_atoms)]
+def _neighbours(bonds: list[tuple[int, int]], num_atoms: int) -> list[list[int]]:
+    found: list[list[int]] = [[] for _ in range(num_atoms)]
     for i, j in sorted(tuple(sorted(pair)) for pair in bonds):
         found[i].append(j)
         found[j].append(i)
     return [sorted(around) for around in found]
 
 
-def _bonded_terms(bonds, num_atoms):
+def _bonded_terms(bonds: list[tuple[int, int]], num_atoms: int) -> Iterator[tuple[int, ...]]:
     """Pairs, triples and quadruples of atoms along bonds, each once."""
     neighbours = _neighbours(bonds, num_atoms)
     for i, j in bonds:
@@ -289,13 +313,13 @@ def _bonded_terms(bonds, num_atoms):
             yield i, j, k
 
 
-def _angle(x, i, j, k):
+def _angle(x: np.ndarray, i: int, j: int, k: int) -> float:
     """Angle i-j-k in radians."""
     a, b = x[i] - x[j], x[k] - x[j]
     return np.arccos(np.clip(a @ b / np.linalg.norm(a) / np.linalg.norm(b), -1, 1))
 
 
-def _out_of_plane(x, center, around):
+def _out_of_plane(x: np.ndarray, center: int, around: list[int]) -> float:
     """How far the improper dihedral of an atom with three neighbours is from flat, radians."""
     a, b, c = (x[n] - x[center] for n in around)
     normal = np.cross(b, c)

@@ -4,16 +4,21 @@ import itertools
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from openmm import app, unit
 
 from ..errors import CGAAError
+from ..inputs.arguments import FilePath
 from ..inputs.ranges import bounded
 from ..inputs.settings import Checked
 from ..mapping.grains import GrainMap
 from ..structures.structure import read_structure
 from ..wording import counted
+
+if TYPE_CHECKING:
+    from rdkit import Chem
 
 STRETCH = 0.3  # part of the sum of covalent radii that an embedded bond may be off
 NARROWEST = 70.0  # degrees between neighbours of an atom that has five or more; embedding goes wrong there
@@ -40,14 +45,14 @@ class Molecule(Checked):
     structure: str | None = None
     count: int = bounded(0, 0, 10**6)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if not re.fullmatch(r"[A-Za-z0-9_+-]+", self.name):
             raise CGAAError(f"{self.name!r} is no residue name; it may have letters, digits, _, + and -")
         if (self.smiles is None) == (self.structure is None):
             raise CGAAError(f"molecule {self.name}: give either smiles or structure")
 
-    def load(self, folder="."):
+    def load(self, folder: FilePath = ".") -> tuple[app.Topology, unit.Quantity]:
         """Topology and positions (Quantity, [atoms, 3]) of the molecule; `folder` is where its file is looked for.
 
         Raises
@@ -55,12 +60,13 @@ class Molecule(Checked):
         CGAAError
             The SMILES or the file cannot be used.
         """
-        if self.smiles is not None:
-            return from_smiles(self.name, self.smiles)
-        return from_file(self.name, Path(folder, self.structure))
+        if self.structure is not None:
+            return from_file(self.name, Path(folder, self.structure))
+        assert self.smiles is not None  # one of the two is given
+        return from_smiles(self.name, self.smiles)
 
 
-def parse_smiles(name, smiles):
+def parse_smiles(name: str, smiles: str) -> "Chem.Mol":
     """RDKit's molecule, with hydrogens, without a geometry.
 
     Raises
@@ -86,7 +92,7 @@ def parse_smiles(name, smiles):
     return Chem.AddHs(molecule)
 
 
-def from_smiles(name, smiles, seed=1):
+def from_smiles(name: str, smiles: str, seed: int = 1) -> tuple[app.Topology, unit.Quantity]:
     """Topology (one residue with bonds, atoms C1, O2...) and positions of a molecule.
 
     The geometry is RDKit's embedding, minimised with MMFF94, or with UFF where MMFF94 lacks a parameter.
@@ -111,7 +117,7 @@ def from_smiles(name, smiles, seed=1):
     return single(name, elements, bonds), positions * unit.angstrom
 
 
-def from_file(name, path):
+def from_file(name: str, path: FilePath) -> tuple[app.Topology, unit.Quantity]:
     """Topology and positions of the one molecule in a file, its residue renamed to `name`.
 
     Raises
@@ -132,7 +138,9 @@ def from_file(name, path):
     return single(name, elements, bonds, [atom.name for atom in topology.atoms()]), positions
 
 
-def single(name, elements, bonds, atom_names=None):
+def single(
+    name: str, elements: list[str], bonds: list[tuple[int, int]], atom_names: list[str] | None = None
+) -> app.Topology:
     """Topology of one residue."""
     topology = app.Topology()
     residue = topology.addResidue(name, topology.addChain())
@@ -143,7 +151,7 @@ def single(name, elements, bonds, atom_names=None):
     return topology
 
 
-def embed(name, molecule, seed=1):
+def embed(name: str, molecule: "Chem.Mol", seed: int = 1) -> np.ndarray:
     """Positions [atoms, 3] in Å of an RDKit molecule with hydrogens.
 
     Raises
@@ -152,33 +160,34 @@ def embed(name, molecule, seed=1):
         No sound geometry was found.
     """
     from rdkit import rdBase
-    from rdkit.Chem import AllChem
+    from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 
     octahedron = _octahedron(molecule)
     if octahedron is not None:
         return octahedron
     for random in (False, True):  # the second starts from random coordinates, which finds crowded molecules
-        settings = AllChem.ETKDGv3()
-        settings.randomSeed, settings.useRandomCoords = seed, random
+        settings = rdDistGeom.ETKDGv3()
+        settings.randomSeed = seed  # type: ignore[assignment]  # rdkit's own types are wrong here
+        settings.useRandomCoords = random  # type: ignore[assignment]
         with rdBase.BlockLogs():
-            if AllChem.EmbedMolecule(molecule, settings) != 0:
+            if rdDistGeom.EmbedMolecule(molecule, settings) != 0:
                 continue
-            if AllChem.MMFFHasAllMoleculeParams(molecule):
-                AllChem.MMFFOptimizeMolecule(molecule, maxIters=5000)
-            elif AllChem.UFFHasAllMoleculeParams(molecule):
-                AllChem.UFFOptimizeMolecule(molecule, maxIters=5000)
+            if rdForceFieldHelpers.MMFFHasAllMoleculeParams(molecule):
+                rdForceFieldHelpers.MMFFOptimizeMolecule(molecule, maxIters=5000)
+            elif rdForceFieldHelpers.UFFHasAllMoleculeParams(molecule):
+                rdForceFieldHelpers.UFFOptimizeMolecule(molecule, maxIters=5000)
         positions = molecule.GetConformer().GetPositions()
         if _sound(molecule, positions):
             return positions
     raise CGAAError(f"molecule {name}: RDKit finds no sound geometry; give a structure file in place of the SMILES")
 
 
-def _octahedron(molecule):
+def _octahedron(molecule: "Chem.Mol") -> np.ndarray | None:
     """Positions of an atom with six single atoms about it, such as PF6-, which the embedding puts on no octahedron."""
-    center = [atom for atom in molecule.GetAtoms() if atom.GetDegree() == 6]
-    if molecule.GetNumAtoms() != 7 or not center:
+    crowded = [atom for atom in molecule.GetAtoms() if atom.GetDegree() == 6]
+    if molecule.GetNumAtoms() != 7 or not crowded:
         return None
-    center = center[0].GetIdx()
+    center = crowded[0].GetIdx()
     positions = np.zeros((7, 3))
     around = [i for i in range(7) if i != center]
     axes = np.concatenate([np.eye(3), -np.eye(3)])
@@ -186,7 +195,7 @@ def _octahedron(molecule):
     return positions
 
 
-def _bonded(molecule):
+def _bonded(molecule: "Chem.Mol") -> np.ndarray:
     """Sum of the covalent radii of two atoms, [atoms, atoms], Å."""
     from rdkit import Chem
 
@@ -195,7 +204,7 @@ def _bonded(molecule):
     return radii[:, None] + radii
 
 
-def _sound(molecule, positions):
+def _sound(molecule: "Chem.Mol", positions: np.ndarray) -> bool:
     """Whether bonds have the length of bonds, nothing else is as close, and crowded atoms are not folded up."""
     bonded = np.zeros((len(positions), len(positions)), bool)
     for bond in molecule.GetBonds():

@@ -13,12 +13,17 @@ fills a gap.
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..errors import DatasetError
 from ..units import GPA_PER_EV_PER_ANGSTROM3
 from ..wording import counted
+
+if TYPE_CHECKING:
+    import ase
 
 STRESS_UNITS = {"eV/A^3": 1.0, "GPa": 1 / GPA_PER_EV_PER_ANGSTROM3, "kbar": 0.1 / GPA_PER_EV_PER_ANGSTROM3}
 STRESS_SIGNS = {"tension": 1.0, "pressure": -1.0}  # what is positive
@@ -71,7 +76,7 @@ class LabelReader:
     counts: Counter = field(default_factory=Counter, init=False)
     squares: list = field(default_factory=list, init=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, table in (("stress_unit", STRESS_UNITS), ("stress_sign", STRESS_SIGNS)):
             if getattr(self, name) not in table:
                 raise DatasetError(f"{name} {getattr(self, name)!r}: expected one of {', '.join(table)}")
@@ -90,17 +95,18 @@ class LabelReader:
             return
         self.forces = self.forces or self._only(self._kin(self.energy, "forces", "force"), "forces", "--forces-key")
         self.used = {self.energy: "energy, eV", self.forces: "forces, eV/Å"}
-        stresses, virials = [self.stress], [self.virial]
+        stresses = [] if self.stress is None else [self.stress]
+        virials = [] if self.virial is None else [self.virial]
         if self.stress is None and self.virial is None:
             same = self.forces in self._kin(self.energy, "forces", "force")
             stresses, virials = (
                 self._kin(self.energy, *n) if same else [] for n in (("stress",), ("virial", "virials"))
             )
-        self.used |= {key: self._stress_text(key) for key in stresses if key}
-        self.used |= {key: "stress = -virial / volume, virial in eV" for key in virials if key}
-        self.sources = {key: key in virials for key in (*stresses, *virials) if key}
+        self.used |= {key: self._stress_text(key) for key in stresses}
+        self.used |= {key: "stress = -virial / volume, virial in eV" for key in virials}
+        self.sources = {key: key in virials for key in (*stresses, *virials)}
 
-    def of(self, atoms, values, where) -> dict:
+    def of(self, atoms: "ase.Atoms", values: dict, where: str) -> dict:
         """Labels of one frame.
 
         Parameters
@@ -134,12 +140,12 @@ class LabelReader:
                 f"{where}: no {missing} (no {getattr(self, missing)!r} in it); labelled frames need energy and forces. "
                 f"It has {', '.join(sorted(values))}"
             )
-        labels = {
+        labels: dict[str, float | np.ndarray] = {
             "energy": float(_numbers(values[self.energy], [()], f"{where}: energy {self.energy}")),
             "forces": _numbers(values[self.forces], [(len(atoms), 3)], f"{where}: forces {self.forces}"),
         }
-        for name in labels:
-            if not (np.abs(labels[name]) <= LARGEST).all():
+        for name, value in labels.items():
+            if not (np.abs(value) <= LARGEST).all():
                 raise DatasetError(
                     f"{where}: {name} {getattr(self, name)} not finite; leave the frame out, or label it anew"
                 )
@@ -160,22 +166,22 @@ class LabelReader:
             )
         return notes
 
-    def _find_energy(self):
+    def _find_energy(self) -> str | None:
         """The one energy that has forces beside it, those that were asked for; None where there is none."""
         found = [key for key in sorted(self.keys) if (kin := self._kin(key, "forces", "force")) and self._fits(kin)]
         if not found and self.forces is None and "energy" in self.keys:
             return "energy"
         return self._only(found, "energy", "--energy-key") if found else None
 
-    def _fits(self, kin):
+    def _fits(self, kin: list[str]) -> bool:
         return self.forces is None or self.forces in kin
 
-    def _kin(self, energy, *words) -> list:
+    def _kin(self, energy: str, *words: str) -> list[str]:
         """Keys that are named as the energy is, but for the word."""
         names = {energy.lower().replace("energy", word) for word in words} if "energy" in energy.lower() else set()
         return sorted(key for key in self.keys if key.lower() in names)
 
-    def _only(self, found, name, option):
+    def _only(self, found: list[str], name: str, option: str) -> str:
         if len(found) == 1:
             return found[0]
         if found:
@@ -184,21 +190,21 @@ class LabelReader:
             )
         raise DatasetError(f"{self.path}: no {name} beside {self.energy!r}; give their key ({option}). {self._there()}")
 
-    def _there(self):
+    def _there(self) -> str:
         return f"the file has {', '.join(sorted(self.keys)) or 'nothing but positions'}"
 
-    def _masked(self, key, values):
+    def _masked(self, key: str, values: dict) -> bool:
         word = next((w for w in ("energy", "forces", "stress", "virials") if w.rstrip("s") in key.lower()), None)
         return key in self.used and bool(np.all(values.get(f"config_{word}_weight", 1) == 0))
 
-    def _stress_text(self, key):
+    def _stress_text(self, key: str) -> str:
         order = ", six numbers are xx yy zz xy yz zx" if key.lower() == "y_stress" else ""
         return f"stress, {self.stress_unit}, positive under {self._sign(key)}{order}"
 
-    def _sign(self, key):
+    def _sign(self, key: str) -> str:
         return "pressure" if key.lower() == "y_stress" else self.stress_sign
 
-    def _stress(self, atoms, values, where):
+    def _stress(self, atoms: "ase.Atoms", values: dict, where: str) -> np.ndarray | None:
         """The frame's stress, or None; where several keys give it they must agree."""
         found = {}
         for key, is_virial in self.sources.items():
@@ -235,7 +241,7 @@ class LabelReader:
         return stress
 
 
-def _numbers(value, shapes, where) -> np.ndarray:
+def _numbers(value: ArrayLike, shapes: list[tuple[int, ...]], where: str) -> np.ndarray:
     try:
         numbers = np.asarray(value, dtype=float)
     except (TypeError, ValueError):
@@ -246,5 +252,5 @@ def _numbers(value, shapes, where) -> np.ndarray:
     return numbers
 
 
-def _row(tensor):
+def _row(tensor: np.ndarray) -> str:
     return " ".join(f"{value:.4g}" for value in np.diag(tensor))

@@ -65,23 +65,23 @@ class Dataset:
         parent, labels without a teacher.
     """
 
-    sets: list
-    trajectories: list
+    sets: list[Frames]
+    trajectories: list[Trajectory]
     teacher: dict | None = None
     provenance: dict = field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.sets, self.trajectories = list(self.sets), list(self.trajectories)
         for name in ("teacher", "provenance"):
             if not isinstance(value := getattr(self, name), dict) and (name, value) != ("teacher", None):
                 raise DatasetError(f"{name}: {value!r}, expected a dict")
-        known = {}
+        known: dict[str, Trajectory] = {}
         for trajectory in self.trajectories:
             if trajectory.name in known:
                 raise DatasetError(f"trajectory {trajectory.name}: named twice; every trajectory needs its own name")
             known[trajectory.name] = trajectory
         for trajectory in self.trajectories:
-            parent = known.get(trajectory.details.get("parent"), trajectory)
+            parent = known.get(trajectory.details.get("parent", ""), trajectory)
             if parent.split != trajectory.split:
                 raise DatasetError(
                     f"trajectory {trajectory.name}: split {trajectory.split!r}, but it was cut from {parent.name} of "
@@ -162,7 +162,10 @@ class Dataset:
         datasets = list(datasets)
         if not datasets:
             raise DatasetError("no data sets to merge")
-        teacher, seen, trajectories, groups = datasets[0].teacher, {}, [], {}
+        teacher = datasets[0].teacher
+        seen: dict[str, int] = {}
+        trajectories: list[Trajectory] = []
+        groups: dict[tuple, list[list[Frames]]] = {}
         for number, dataset in enumerate(datasets):
             if (dataset.teacher is None) != (teacher is None):
                 raise DatasetError(
@@ -254,7 +257,7 @@ class Dataset:
             ) from None
 
 
-def is_dataset(path) -> bool:
+def is_dataset(path: FilePath) -> bool:
     """Whether a file says that it is a data set; MDTraj's trajectories are HDF5 files, too."""
     try:
         with h5py.File(path, "r") as file:
@@ -263,7 +266,7 @@ def is_dataset(path) -> bool:
         return False
 
 
-def same_teacher(first, second) -> bool:
+def same_teacher(first: dict | None, second: dict | None) -> bool:
     """Whether labels of both fit together: name, settings and weights agree (or there is no teacher at all)."""
     if first is None or second is None:
         return first is second
@@ -275,7 +278,7 @@ def same_teacher(first, second) -> bool:
     )
 
 
-def describe_teacher(teacher) -> str:
+def describe_teacher(teacher: dict | None) -> str:
     """Name, settings and weights in a line."""
     if teacher is None:
         return "nobody"
@@ -284,19 +287,19 @@ def describe_teacher(teacher) -> str:
     return f"{teacher['name']}" + (f" ({settings})" if settings else "") + (f", weights {weights}" if weights else "")
 
 
-def _joined_teacher(datasets):
+def _joined_teacher(datasets: list[Dataset]) -> dict | None:
     """The teacher of the first; where versions of a package differ, all of them."""
     teacher = datasets[0].teacher
     if teacher is None:
         return None
-    versions = {}
+    versions: dict[str, list[str]] = {}
     for dataset in datasets:
-        for package, version in (dataset.teacher.get("versions") or {}).items():
+        for package, version in ((dataset.teacher or {}).get("versions") or {}).items():
             versions.setdefault(package, []).append(str(version or "unknown"))
     return teacher | {"versions": {p: ", ".join(sorted(set(", ".join(v).split(", ")))) for p, v in versions.items()}}
 
 
-def _joined_provenance(datasets):
+def _joined_provenance(datasets: list[Dataset]) -> dict:
     """That of all, each once; what was merged before is not nested."""
     parts = []
     for dataset in datasets:

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,10 +31,16 @@ from .frames import arrays_of
 from .kinds import guess_kind
 from .xyz import read_frames
 
+if TYPE_CHECKING:
+    import ase
+
 GRAIN_COLUMNS = ("grain_num", "grain_type", "intra_grain_sequence")
 BROKEN = 1.6  # of the sum of the covalent radii: a known bond that is longer is none; the atoms have another order
-OWN = ("trajectory", "kind", "split", "time", "temperature", "details", "teacher")  # of the comment line
-OWN += ("residue", "residue_name", "residue_names")
+OWN = (  # of the comment line
+    *("trajectory", "kind", "split", "time", "temperature", "details", "teacher"),
+    *("residue", "residue_name", "residue_names"),
+)
+Grains = tuple[np.ndarray, list[str] | None]  # the residue of each atom, the name of each residue
 ISOLATED = ("isolatedatom", "isolated_atom")  # config_type of the zeros of other trainers: bare atoms, no ions
 
 
@@ -69,7 +76,7 @@ def export_xyz(dataset: Dataset, path: FilePath) -> None:
     write_bytes(path, text.getvalue().encode())
 
 
-def _writable(value):
+def _writable(value: object) -> object:
     """A value of the comment line as it is, where ASE reads back what it writes of it; else JSON."""
     from ase.io.extxyz import key_val_dict_to_str, key_val_str_to_dict
 
@@ -125,15 +132,18 @@ def import_xyz(
     frames_read = list(read_frames(path))
     keys = set().union(*(_values(atoms) for atoms in frames_read))
     reader = LabelReader(keys, path, **labels)
-    trajectories, groups, found, counts = {}, {}, [], Counter()
+    trajectories: dict[str, Trajectory] = {}
+    groups: dict[tuple, list] = {}
+    found: list[dict] = []
+    counts: Counter[str] = Counter()
     for number, atoms in enumerate(frames_read):
         where = f"{path}: frame {number}"
         if str(atoms.info.get("config_type", "")).lower() in ISOLATED:
             reader.counts["of isolated atoms, the zeros of another model: left out"] += 1
             continue
-        labels = reader.of(atoms, _values(atoms), where)
-        atoms, grains = _grains(atoms, labels, where)
-        topology, members = _find_group(atoms, grains, labels, templates, groups, where)
+        own = reader.of(atoms, _values(atoms), where)
+        atoms, grains = _grains(atoms, own, where)
+        topology, members = _find_group(atoms, grains, own, templates, groups, where)
         trajectory = _trajectory(atoms, path, len(topology["residue_names"]), kind, split, where)
         first = trajectories.setdefault(trajectory.name, trajectory)
         if first != trajectory:
@@ -141,7 +151,7 @@ def import_xyz(
                 f"{where}: trajectory {first.name} is {first.kind} {first.split!r} {first.details}, but here "
                 f"{trajectory.kind} {trajectory.split!r} {trajectory.details}; give all frames of a trajectory the same"
             )
-        if labels:
+        if own:
             found.append(_teacher(atoms, teacher, path, reader.energy))
             if not same_teacher(found[-1], found[0]):
                 raise DatasetError(
@@ -155,7 +165,7 @@ def import_xyz(
                 "trajectory": list(trajectories).index(trajectory.name),
                 "time": _number(atoms, "time", counts[trajectory.name], where),
                 "temperature": _number(atoms, "temperature", np.nan, where),
-                **labels,
+                **own,
             }
         )
         counts[trajectory.name] += 1
@@ -165,7 +175,8 @@ def import_xyz(
     for group in groups.values():
         for topology, members in group:
             try:
-                frames = Frames(**{name: np.array([m[name] for m in members]) for name in members[0]}, **topology)
+                arrays: dict = {name: np.array([m[name] for m in members]) for name in members[0]}
+                frames = Frames(**topology, **arrays)
                 frames.grain_map()
             except CGAAError as error:
                 raise DatasetError(f"{path}: {error}") from None
@@ -173,21 +184,21 @@ def import_xyz(
     return Dataset(sets, list(trajectories.values()), found[0] if found else None, _provenance(path, reader, keys))
 
 
-def _values(atoms) -> dict:
+def _values(atoms: "ase.Atoms") -> dict:
     """All that a frame holds besides its geometry, by key."""
     results = dict(atoms.calc.results) if atoms.calc is not None else {}
     arrays = {key: value for key, value in atoms.arrays.items() if key not in ("numbers", "positions")}
     return {**arrays, **atoms.info, **results}
 
 
-def _number(atoms, key, default, where) -> float:
+def _number(atoms: "ase.Atoms", key: str, default: float, where: str) -> float:
     try:
         return float(atoms.info.get(key, default))
     except (TypeError, ValueError):
         raise DatasetError(f"{where}: {key} is {str(atoms.info[key])[:60]!r}, expected a number") from None
 
 
-def _provenance(path, reader, keys) -> dict:
+def _provenance(path: Path, reader: LabelReader, keys: set[str]) -> dict:
     read = reader.used | {"time": "ps", "temperature": "K"}
     known = {*reader.used, *OWN, *GRAIN_COLUMNS}
     return {
@@ -198,7 +209,7 @@ def _provenance(path, reader, keys) -> dict:
     }
 
 
-def _ending(path) -> list:
+def _ending(path: Path) -> list[str]:
     """A number cut short is a number, too."""
     with open(path, "rb") as file:
         file.seek(-1, io.SEEK_END)
@@ -206,7 +217,7 @@ def _ending(path) -> list:
     return [] if whole else ["the last line has no end: is the file cut? Then its last number is wrong"]
 
 
-def _grains(atoms, labels, where):
+def _grains(atoms: "ase.Atoms", labels: dict, where: str) -> tuple["ase.Atoms", Grains | None]:
     """(atoms, residue of each atom and name of each residue, or None); the authors' flavour orders the atoms anew."""
     columns = {name: atoms.arrays.get(name, atoms.info.get(name)) for name in GRAIN_COLUMNS}
     if columns["grain_num"] is not None:
@@ -215,15 +226,13 @@ def _grains(atoms, labels, where):
     if residue is None:
         return atoms, None
     residues = _numbered(residue)
-    names = atoms.arrays.get("residue_name")
-    if names is not None:
-        names = [str(names[np.argmax(residues == r)]) for r in range(residues.max() + 1)]
-    else:
-        names = _names(atoms, residues.max() + 1, where)
-    return atoms, (residues, names)
+    of_atoms = atoms.arrays.get("residue_name")
+    if of_atoms is None:
+        return atoms, (residues, _names(atoms, residues.max() + 1, where))
+    return atoms, (residues, [str(of_atoms[np.argmax(residues == r)]) for r in range(residues.max() + 1)])
 
 
-def _names(atoms, number, where) -> list | None:
+def _names(atoms: "ase.Atoms", number: int, where: str) -> list[str] | None:
     """Names of the residues in the comment line, where they are no words."""
     names = atoms.info.get("residue_names")
     if names is not None and not (isinstance(names, list) and len(names) == number and {*map(type, names)} == {str}):
@@ -233,7 +242,7 @@ def _names(atoms, number, where) -> list | None:
     return names
 
 
-def _authors_grains(atoms, labels, columns, where):
+def _authors_grains(atoms: "ase.Atoms", labels: dict, columns: dict, where: str) -> tuple["ase.Atoms", Grains]:
     """Columns: number of the grain of each atom, type of that grain, place of the atom in it (from 0 or from 1)."""
     for name, values in columns.items():
         if values is None and name != "grain_type":
@@ -245,7 +254,8 @@ def _authors_grains(atoms, labels, columns, where):
     residues = _numbered(number[order])
     kinds = None if columns["grain_type"] is None else np.asarray(columns["grain_type"])[order]
     elements, place = np.array(atoms.get_chemical_symbols())[order], place[order]
-    names, seen = [], {}
+    names: list[str] = []
+    seen: dict = {}
     for residue in range(residues.max() + 1):
         own = residues == residue
         label = f"{where}: grain {number[order][own][0]}"
@@ -269,17 +279,19 @@ def _authors_grains(atoms, labels, columns, where):
     return atoms[order], (residues, names)
 
 
-def _numbered(values) -> np.ndarray:
+def _numbered(values: np.ndarray) -> np.ndarray:
     """The same classes, numbered 0, 1, 2... as they come."""
     _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[inverse]
 
 
-def _template(path) -> dict:
+def _template(path: FilePath) -> dict:
     return arrays_of(read_structure(path)[0])
 
 
-def _find_group(atoms, grains, labels, templates, groups, where):
+def _find_group(
+    atoms: "ase.Atoms", grains: Grains | None, labels: dict, templates: list[dict], groups: dict, where: str
+) -> tuple[dict, list[dict]]:
     """(topology, frames of it so far): one met before whose bonds hold here, too, or a new one."""
     elements = atoms.get_chemical_symbols()
     asked = None if grains is None else (grains[0].tobytes(), tuple(grains[1] or ()))
@@ -298,13 +310,13 @@ def _find_group(atoms, grains, labels, templates, groups, where):
     return group[-1]
 
 
-def _radii_sum(atoms, pairs):
+def _radii_sum(atoms: "ase.Atoms", pairs: np.ndarray) -> np.ndarray:
     from ase.data import covalent_radii
 
     return covalent_radii[atoms.numbers[pairs]].sum(axis=1)
 
 
-def _bonds_hold(atoms, bonds) -> bool:
+def _bonds_hold(atoms: "ase.Atoms", bonds: np.ndarray) -> bool:
     from ase.geometry import find_mic
 
     if len(bonds) == 0:
@@ -314,7 +326,7 @@ def _bonds_hold(atoms, bonds) -> bool:
     return bool((lengths < BROKEN * _radii_sum(atoms, bonds)).all())
 
 
-def _guessed(atoms, elements, grains, where) -> dict:
+def _guessed(atoms: "ase.Atoms", elements: list[str], grains: Grains | None, where: str) -> dict:
     """Topology by covalent radii, within the residues where these are known."""
     bonds = bonds_by_distance(atoms)
     if grains is None:
@@ -328,7 +340,9 @@ def _guessed(atoms, elements, grains, where) -> dict:
     return {"elements": elements, "bonds": bonds, "residues": residues, "residue_names": names}
 
 
-def _trajectory(atoms, path, num_residues, kind, split, where) -> Trajectory:
+def _trajectory(
+    atoms: "ase.Atoms", path: Path, num_residues: int, kind: str | None, split: str, where: str
+) -> Trajectory:
     kind = str(atoms.info.get("kind", kind or guess_kind(bool(atoms.pbc.all()), num_residues)))
     details = atoms.info.get("details", {})
     name = str(atoms.info.get("trajectory", f"{path.stem}-{kind}"))
@@ -338,7 +352,7 @@ def _trajectory(atoms, path, num_residues, kind, split, where) -> Trajectory:
         raise DatasetError(f"{where}: {error}") from None
 
 
-def _teacher(atoms, name, path, key) -> dict:
+def _teacher(atoms: "ase.Atoms", name: str | None, path: Path, key: str | None) -> dict:
     said = atoms.info.get("teacher")
     if isinstance(said, dict) and said.get("name"):
         return said

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import openmm
+from numpy.typing import ArrayLike, DTypeLike
 from openmm import app, unit
 
 from ..errors import DatasetError
@@ -63,7 +64,7 @@ class Trajectory:
     split: str = ""
     details: dict = field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
             raise DatasetError(f"trajectory {self.name!r}: its name must be a string that is not empty")
         if self.kind not in KINDS:
@@ -79,7 +80,7 @@ class Trajectory:
             )
 
 
-def real_numbers(name, values, dtype) -> np.ndarray:
+def real_numbers(name: str, values: ArrayLike, dtype: DTypeLike) -> np.ndarray:
     """An array of a type, if nothing is lost by it: neither imaginary parts nor fractions.
 
     Raises
@@ -98,7 +99,7 @@ def real_numbers(name, values, dtype) -> np.ndarray:
         return values.astype(dtype, copy=False)
 
 
-def arrays_of(topology) -> dict:
+def arrays_of(topology: app.Topology) -> dict:
     """What `Frames` hold of an OpenMM Topology: elements ("?" where an atom has none), bonds, residues and their names.
 
     `Frames.topology` is the way back.
@@ -112,7 +113,7 @@ def arrays_of(topology) -> dict:
     }
 
 
-def frame_key(numbers, positions, cell) -> str:
+def frame_key(numbers: ArrayLike, positions: ArrayLike, cell: ArrayLike) -> str:
     """Name of a frame: equal for frames that are equal to the last bit, 24 hexadecimal digits.
 
     Parameters
@@ -163,18 +164,19 @@ class Frames:
 
     positions: np.ndarray
     cell: np.ndarray
-    elements: list
+    elements: list[str]
     bonds: np.ndarray
     residues: np.ndarray
-    residue_names: list
-    trajectory: np.ndarray = None
-    time: np.ndarray = None
-    temperature: np.ndarray = None
+    residue_names: list[str]
+    # arrays always; None alone is taken for one that is not given, and __post_init__ makes it
+    trajectory: np.ndarray = None  # type: ignore[assignment]
+    time: np.ndarray = None  # type: ignore[assignment]
+    temperature: np.ndarray = None  # type: ignore[assignment]
     energy: np.ndarray | None = None
     forces: np.ndarray | None = None
     stress: np.ndarray | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("elements", "residue_names"):
             if isinstance(values := getattr(self, name), str) or not np.iterable(values):
                 raise DatasetError(f"{name}: {values!r}, expected a list of strings")
@@ -183,10 +185,10 @@ class Frames:
         self._check_cells()
         self._check_topology()
 
-    def _set(self, name, value):
+    def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
 
-    def _check_frames(self):
+    def _check_frames(self) -> None:
         positions = real_numbers("positions", self.positions, float)
         count = len(positions) if positions.ndim else 0
         defaults = {
@@ -223,7 +225,7 @@ class Frames:
         if self.stress is not None and self.energy is None:
             raise DatasetError("stress: given without energy and forces")
 
-    def _check_cells(self):
+    def _check_cells(self) -> None:
         empty = ~self.cell.any(axis=(1, 2))
         if empty.any() and not empty.all():
             raise DatasetError(
@@ -235,7 +237,7 @@ class Frames:
         if self.stress is not None and not self.periodic:
             raise DatasetError("stress: given, but the frames are not periodic (their cells are zero)")
 
-    def _check_topology(self):
+    def _check_topology(self) -> None:
         atoms, names = self.num_atoms, self.residue_names
         unknown = sorted({e for e in self.elements if e.upper() not in app.Element._elements_by_symbol})
         if unknown:
@@ -287,7 +289,7 @@ class Frames:
         """g/cm3 of each frame, [frames]; nan where it is not periodic."""
         return density(mass(self.elements), self.cell) if self.periodic else np.full(len(self), np.nan)
 
-    def keys(self) -> list:
+    def keys(self) -> list[str]:
         """`frame_key` of each frame, list of str."""
         numbers = self.numbers
         return [frame_key(numbers, positions, cell) for positions, cell in zip(self.positions, self.cell)]
@@ -333,7 +335,8 @@ class Frames:
     def take(self, indices: Any) -> "Frames":
         """Some of the frames: indices, a slice or a mask."""
         arrays = {name: getattr(self, name) for name in (*ARRAYS, *LABELS)}
-        return replace(self, **{name: values[indices] for name, values in arrays.items() if values is not None})
+        taken: dict = {name: values[indices] for name, values in arrays.items() if values is not None}
+        return replace(self, **taken)
 
     def atoms(self, index: int) -> "ase.Atoms":
         """One frame as ase.Atoms, with its labels on a SinglePointCalculator (needs ASE)."""
@@ -370,4 +373,5 @@ class Frames:
             if not sets[0].same_topology(other):
                 raise DatasetError("frames of different topologies, or labelled and not, cannot stand in one set")
         names = [name for name in (*ARRAYS, *LABELS) if getattr(sets[0], name) is not None]
-        return replace(sets[0], **{name: np.concatenate([getattr(frames, name) for frames in sets]) for name in names})
+        joined: dict = {name: np.concatenate([getattr(frames, name) for frames in sets]) for name in names}
+        return replace(sets[0], **joined)

@@ -7,12 +7,15 @@ they are written: path, type, shape and bytes. Files from before there was one a
 import hashlib
 import io
 import json
+from collections.abc import Iterable
+from typing import Protocol, TypeVar
 
 import h5py
 import numpy as np
 
 from ..errors import DatasetError
 from ..host.formats import DATA_SET
+from ..inputs.arguments import FilePath
 from ..wording import counted
 from .frames import ARRAYS, LABELS, Frames
 
@@ -21,10 +24,17 @@ TEXT = ("elements", "residue_names")
 CHUNK_BYTES = 2**18
 SMALL_BYTES = 4096  # the index of the chunks of a smaller array would be larger than what is saved
 DEFLATED = 1100  # gzip makes nothing smaller than by this factor
+T = TypeVar("T")
 FORCE_GRID = 2.0**-16  # eV/Å, of single precision: 1.5e-5, below the noise of a teacher in float32
 
 
-def write(header: dict, sets, precision="double") -> memoryview:
+class Digest(Protocol):
+    """A hash of `hashlib` in the making."""
+
+    def update(self, data: bytes, /) -> None: ...
+
+
+def write(header: dict, sets: Iterable[Frames], precision: str = "double") -> memoryview:
     """Contents of a file; see `Dataset.save`.
 
     Raises
@@ -53,7 +63,7 @@ def write(header: dict, sets, precision="double") -> memoryview:
     return buffer.getbuffer()
 
 
-def read(path) -> tuple:
+def read(path: FilePath) -> tuple[dict, list[Frames]]:
     """Header (dict) and sets (list of Frames) of a file.
 
     Raises
@@ -82,7 +92,7 @@ def read(path) -> tuple:
     return header, sets
 
 
-def _stored(name, values, precision) -> np.ndarray:
+def _stored(name: str, values: np.ndarray, precision: str) -> np.ndarray:
     if name in TEXT:
         return np.array([value.encode() for value in values])
     if name in TOPOLOGY:
@@ -94,7 +104,7 @@ def _stored(name, values, precision) -> np.ndarray:
     return values
 
 
-def _write(group, name, values, digest):
+def _write(group: h5py.Group, name: str, values: np.ndarray, digest: Digest) -> None:
     _add(digest, group, name, values)
     if values.nbytes < SMALL_BYTES:
         group.create_dataset(name, data=values)
@@ -104,7 +114,7 @@ def _write(group, name, values, digest):
     group.create_dataset(name, data=values, chunks=(frames, *values.shape[1:]), **options)
 
 
-def _read_set(group, digest) -> dict:
+def _read_set(group: h5py.Group, digest: Digest) -> dict:
     missing = [name for name in (*TOPOLOGY, *ARRAYS) if name not in group]
     if missing:
         raise DatasetError(f"set {group.name}: {', '.join(missing)} missing; make the file again and save all arrays")
@@ -113,7 +123,7 @@ def _read_set(group, digest) -> dict:
     return fields | {name: [value.decode() for value in fields[name]] for name in TEXT}
 
 
-def _read(group, name, kinds, digest) -> np.ndarray:
+def _read(group: h5py.Group, name: str, kinds: str, digest: Digest) -> np.ndarray:
     dataset = _inside(group, name, h5py.Dataset)
     where = f"{dataset.name}"
     if dataset.is_virtual or dataset.external:
@@ -131,7 +141,7 @@ def _read(group, name, kinds, digest) -> np.ndarray:
     return values
 
 
-def _inside(group, name, kind):
+def _inside(group: h5py.Group, name: str, kind: type[T]) -> T:
     """A member of a group, if it lies in this place of this file."""
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
         raise DatasetError(
@@ -145,6 +155,6 @@ def _inside(group, name, kind):
     return member
 
 
-def _add(digest, group, name, values):
+def _add(digest: Digest, group: h5py.Group, name: str, values: np.ndarray) -> None:
     digest.update(f"{group.name.rstrip('/')}/{name} {values.dtype.str} {values.shape}\n".encode())
     digest.update(values.tobytes())

@@ -1,5 +1,6 @@
 """Labels that cannot be right: each refused frame with its reason."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,18 +36,18 @@ class Refusal:
     trajectory: str
     reason: str
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"set {self.set}, frame {self.frame} (trajectory {self.trajectory}): {self.reason}"
 
 
-def check_labels(dataset: Dataset) -> list:
+def check_labels(dataset: Dataset) -> list[Refusal]:
     """Frames to refuse: one `Refusal` each, by the first reason that is found, in the order of the data set.
 
     Refused are labels that are not finite, net forces on the cell, energies per atom far outside of the rest of the
     same composition, kind and temperature, and atoms closer than half a bond length. Frames without labels are checked
     for close atoms alone.
     """
-    reasons = {}
+    reasons: dict[tuple[int, int], str] = {}
     for index, frames in enumerate(dataset.sets):
         for check in (not_finite, net_forces, close_atoms):
             for frame, reason in check(frames).items():
@@ -59,9 +60,9 @@ def check_labels(dataset: Dataset) -> list:
     ]
 
 
-def not_finite(frames: Frames) -> dict:
+def not_finite(frames: Frames) -> dict[int, str]:
     """Reasons by frame: labels that are not numbers."""
-    reasons = {}
+    reasons: dict[int, str] = {}
     for name in ("energy", "forces", "stress"):
         values = getattr(frames, name)
         if values is None:
@@ -75,9 +76,9 @@ def not_finite(frames: Frames) -> dict:
     return reasons
 
 
-def net_forces(frames: Frames) -> dict:
+def net_forces(frames: Frames) -> dict[int, str]:
     """Reasons by frame: forces that do not sum to zero, which no energy of these atoms alone can give."""
-    if not frames.labelled:
+    if frames.forces is None:
         return {}
     net = np.linalg.norm(frames.forces.sum(axis=1, dtype=float), axis=1)
     limit = NET_FORCE * np.sqrt(frames.num_atoms)
@@ -89,7 +90,7 @@ def net_forces(frames: Frames) -> dict:
     }
 
 
-def close_atoms(frames: Frames) -> dict:
+def close_atoms(frames: Frames) -> dict[int, str]:
     """Reasons by frame: two atoms, or images of them, closer than half the sum of their covalent radii."""
     from ase.data import covalent_radii
     from ase.neighborlist import primitive_neighbor_list
@@ -109,14 +110,14 @@ def close_atoms(frames: Frames) -> dict:
     return reasons
 
 
-def energy_outliers(dataset: Dataset, left_out=()) -> dict:
+def energy_outliers(dataset: Dataset, left_out: Collection[tuple[int, int]] = ()) -> dict:
     """Reasons by (set, frame): energies per atom far from the median of the same kind, composition and temperature.
 
     `left_out` are frames (set, frame) that are known to be bad; their energies do not count.
     """
-    groups = {}
+    groups: dict[tuple, list[tuple[int, int, float]]] = {}
     for index, frames in enumerate(dataset.sets):
-        if not frames.labelled:
+        if frames.energy is None:
             continue
         # by its molecules, not its elements alone: isomers have other energies
         composition = tuple(sorted(zip(frames.residue_names, _formulas(frames)))), frames.periodic
@@ -143,7 +144,7 @@ def energy_outliers(dataset: Dataset, left_out=()) -> dict:
     return reasons
 
 
-def _formulas(frames) -> list:
+def _formulas(frames: Frames) -> list[str]:
     """Formula of each residue, [residues]."""
     elements = np.array(frames.elements)
     return [formula(elements[frames.residues == residue].tolist()) for residue in range(frames.num_grains)]

@@ -2,18 +2,24 @@
 
 import io
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from ..host.files import write_bytes
+from ..inputs.arguments import FilePath
 from ..mapping.layout import layout_of
 from ..mapping.sums import grain_sums
 from ..neighbors.build import build_graph
 from ..structures.lattice import reduced
 from ..units import GPA_PER_EV_PER_ANGSTROM3
 from .dataset import Dataset, Frames
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 NEIGHBOR_CUTOFF = 10.0  # Å, between grain centers
 LIQUID_NEIGHBORS = 8  # a grain with as many is in a liquid
@@ -23,9 +29,9 @@ LIQUID_NEIGHBORS = 8  # a grain with as many is in a liquid
 class Duplicate:
     """Frames that are equal to the last bit: their (set, frame) and trajectories."""
 
-    frames: list
-    trajectories: list
-    splits: list
+    frames: list[tuple[int, int]]
+    trajectories: list[str]
+    splits: list[str]
 
     @property
     def leaks(self) -> bool:
@@ -47,6 +53,7 @@ def pressure(frames: Frames) -> np.ndarray:
 
 def grain_forces(frames: Frames) -> np.ndarray:
     """Net force on each grain, [frames, grains, 3], eV/Å."""
+    assert frames.forces is not None  # asked of labelled frames alone
     return grain_sums(frames.forces, frames.residues)
 
 
@@ -66,7 +73,7 @@ def counts_by_kind(dataset: Dataset) -> dict:
 
     Environments are grains with eight neighbours or more within 10 Å, in frames of any kind.
     """
-    rows = {}
+    rows: dict[tuple[str, str], dict[str, int]] = {}
     for trajectory in dataset.trajectories:
         empty = {"trajectories": 0, "frames": 0, "grains": 0, "environments": 0}
         rows.setdefault((trajectory.kind, trajectory.split), empty)["trajectories"] += 1
@@ -87,29 +94,28 @@ def counts_by_composition(dataset: Dataset) -> dict:
     Ranges are (least, most) or None where there is nothing; energies in eV/atom, the force is the rms of a component in
     eV/Å, pressures in GPa.
     """
-    groups = {}
+    groups: dict[tuple[str, bool], list[Frames]] = {}
     for frames in dataset.sets:
         groups.setdefault((composition(frames), frames.periodic), []).append(frames)
     rows = {}
     for key, sets in groups.items():
-        labelled = [frames for frames in sets if frames.labelled]
         rows[key] = {
             "atoms": sets[0].num_atoms,
             "frames": sum(len(frames) for frames in sets),
             "temperature": _range([frames.temperature for frames in sets]),
             "density": _range([frames.density for frames in sets]),
-            "energy": _range([frames.energy / frames.num_atoms for frames in labelled]),
-            "force": _rms([frames.forces for frames in labelled]),
-            "pressure": _range([pressure(frames) for frames in labelled]),
+            "energy": _range([frames.energy / frames.num_atoms for frames in sets if frames.energy is not None]),
+            "force": _rms([frames.forces for frames in sets if frames.forces is not None]),
+            "pressure": _range([pressure(frames) for frames in sets]),
         }
     return rows
 
 
 def forces_by_element(dataset: Dataset) -> dict:
     """Magnitudes of the forces on atoms, ``{element: array}``, eV/Å."""
-    found = {}
+    found: dict[str, list[np.ndarray]] = {}
     for frames in dataset.sets:
-        if frames.labelled:
+        if frames.forces is not None:
             size, elements = np.linalg.norm(frames.forces, axis=2), np.array(frames.elements)
             for element in sorted(set(frames.elements)):
                 found.setdefault(element, []).append(size[:, elements == element].ravel())
@@ -118,7 +124,7 @@ def forces_by_element(dataset: Dataset) -> dict:
 
 def forces_by_grain(dataset: Dataset) -> dict:
     """Magnitudes of the net forces on grains, ``{residue name: array}``, eV/Å."""
-    found = {}
+    found: dict[str, list[np.ndarray]] = {}
     for frames in dataset.sets:
         if frames.labelled:
             size, names = np.linalg.norm(grain_forces(frames), axis=2), np.array(frames.residue_names)
@@ -127,9 +133,9 @@ def forces_by_grain(dataset: Dataset) -> dict:
     return {name: np.concatenate(found[name]) for name in sorted(found)}
 
 
-def duplicates(dataset: Dataset) -> list:
+def duplicates(dataset: Dataset) -> list[Duplicate]:
     """Groups of equal frames, list of `Duplicate`."""
-    places = {}
+    places: dict[str, list[tuple[int, int]]] = {}
     for index, frames in enumerate(dataset.sets):
         for frame, key in enumerate(frames.keys()):
             places.setdefault(key, []).append((index, frame))
@@ -141,19 +147,19 @@ def duplicates(dataset: Dataset) -> list:
     return groups
 
 
-def _range(arrays):
+def _range(arrays: Iterable[np.ndarray]) -> tuple[float, float] | None:
     values = np.concatenate([np.asarray(array, float) for array in arrays] or [np.empty(0)])
     values = values[np.isfinite(values)]
     return (float(values.min()), float(values.max())) if len(values) else None
 
 
-def _rms(arrays):
+def _rms(arrays: Iterable[np.ndarray]) -> float | None:
     values = np.concatenate([array.ravel() for array in arrays] or [np.empty(0)]).astype(float)
     values = values[np.isfinite(values)]
     return float(np.sqrt(np.square(values).mean())) if len(values) else None
 
 
-def histogram_figure(dataset: Dataset, path):
+def histogram_figure(dataset: Dataset, path: FilePath) -> None:
     """Four panels: forces by element, net forces by grain, energies per atom about their mean, densities (PNG)."""
     from matplotlib.figure import Figure
 
@@ -168,11 +174,12 @@ def histogram_figure(dataset: Dataset, path):
     write_bytes(path, picture.getvalue())
 
 
-def _energies(dataset):
+def _energies(dataset: Dataset) -> dict[str, np.ndarray]:
     """meV/atom by kind, each composition about its own median, for their zeros are far apart."""
-    groups, found = {}, {}
+    groups: dict[tuple[str, bool, str], list[np.ndarray]] = {}
+    found: dict[str, list[np.ndarray]] = {}
     for frames in dataset.sets:
-        if frames.labelled:
+        if frames.energy is not None:
             for index in np.unique(frames.trajectory):
                 own = frames.trajectory == index
                 key = composition(frames), frames.periodic, dataset.trajectories[index].kind
@@ -183,8 +190,8 @@ def _energies(dataset):
     return {kind: np.concatenate(parts) for kind, parts in found.items()}
 
 
-def _densities(dataset):
-    found = {}
+def _densities(dataset: Dataset) -> dict[str, np.ndarray]:
+    found: dict[str, list[np.ndarray]] = {}
     for frames in dataset.sets:
         for temperature in np.unique(frames.temperature) if frames.periodic else ():
             label = "no temperature" if np.isnan(temperature) else f"{temperature:g} K"
@@ -193,7 +200,7 @@ def _densities(dataset):
     return {label: np.concatenate(found[label]) for label in sorted(found)}
 
 
-def _lines(ax, series, xlabel, ylabel):
+def _lines(ax: "Axes", series: dict[str, np.ndarray], xlabel: str, ylabel: str) -> None:
     """Normalised histograms on common bins; the outermost 0.1 % is drawn into the last bin at each end."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.set_xlabel(xlabel)

@@ -3,15 +3,21 @@ believes it."""
 
 import io
 import re
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import DatasetError
+from ..inputs.arguments import FilePath
 from ..structures.lattice import height, reduced
 from ..structures.topologies import ISOTOPES
 from ..wording import counted
+
+if TYPE_CHECKING:
+    import ase
 
 COLUMNS = re.compile(r'\bProperties\s*=\s*"?([^\s"]+)')
 FARTHEST = 1e6  # Å
@@ -20,7 +26,7 @@ THINNEST = 1.0  # Å
 SPELLED = {"lattice": "Lattice", "properties": "Properties", "pbc": "pbc"}  # other readers take any case, ASE does not
 
 
-def read_frames(path):
+def read_frames(path: FilePath) -> Iterator["ase.Atoms"]:
     """Yield each frame of a file as ase.Atoms.
 
     Parameters
@@ -62,7 +68,7 @@ def read_frames(path):
         yield atoms
 
 
-def _check_geometry(atoms, where):
+def _check_geometry(atoms: "ase.Atoms", where: str) -> None:
     """What no search for neighbours should be sent into."""
     for name, values in (("positions", atoms.positions), ("Lattice", atoms.cell.array)):
         if not (np.abs(values) <= FARTHEST).all():
@@ -82,7 +88,7 @@ def _check_geometry(atoms, where):
         raise DatasetError(f"{where}: Lattice is {narrowest:.3g} Å high in its narrowest direction; lengths are in Å")
 
 
-def _texts(path):
+def _texts(path: Path) -> Iterator[tuple[int, str]]:
     """(line of the head, text) of each frame; no more of the file is held than one frame."""
     number, frame = 0, 0
     try:
@@ -112,7 +118,7 @@ def _texts(path):
         raise DatasetError(f"{path}: frame {frame} cannot be read as extended XYZ: it is not text") from None
 
 
-def _count(head, where) -> int:
+def _count(head: str, where: str) -> int:
     try:
         count = int(head)
     except ValueError:
@@ -122,7 +128,7 @@ def _count(head, where) -> int:
     return count
 
 
-def _check_columns(body, where):
+def _check_columns(body: list[str], where: str) -> None:
     """The columns that are declared must be those of the first atom: ASE makes as many as it is told."""
     declared = COLUMNS.search(body[0])
     if declared is None:

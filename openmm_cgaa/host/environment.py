@@ -1,11 +1,12 @@
 """Variables of the process's environment, for as long as they are needed."""
 
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 
 @contextmanager
-def environment(**changes: str):
+def environment(**changes: str) -> Iterator[None]:
     """Set variables; when the context ends all of them are as before, also those that were set by others meanwhile."""
     before = dict(os.environ)
     os.environ.update(changes)

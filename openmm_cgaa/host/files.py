@@ -9,9 +9,12 @@ import secrets
 import socket
 import stat
 import warnings
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
+from io import BufferedWriter
 from pathlib import Path
+from typing import IO
 
 from filelock import FileLock, Timeout
 
@@ -20,7 +23,7 @@ from ..errors import MissingPackageError, OutputError
 try:
     import fcntl
 except ImportError:  # Windows: left-overs stay there
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]  # a module, or none
 
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.part")  # names of files in the making
 HEADS = {  # how a file of each kind begins
@@ -41,7 +44,7 @@ DATA_SET, FIGURE, EVALUATION, TIMINGS, SUMMARY, XYZ, STRUCTURE, FORCEFIELD, MODE
 SEAL = b"sha256:"
 
 
-def write_bytes(path, data):
+def write_bytes(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
     """Write beside the file, flush to the disk, then rename: a file that exists stays whole at every moment.
 
     Folders that are missing are made. A file that exists keeps its mode. A link stays a link: the file that it points
@@ -85,7 +88,7 @@ def write_bytes(path, data):
             raise
 
 
-def is_standard_output(path) -> bool:
+def is_standard_output(path: str | os.PathLike[str]) -> bool:
     """Whether a path is what this process's standard output goes to: ``/dev/stdout``, or a file that it is sent to."""
     try:
         return os.path.samestat(os.stat(path), os.fstat(1))
@@ -93,18 +96,18 @@ def is_standard_output(path) -> bool:
         return False
 
 
-def seal(data) -> bytes:
+def seal(data: bytes | memoryview) -> bytes:
     """Bytes with their SHA-256 at the end, where no kill can part the two and most readers do not look."""
     return bytes(data) + SEAL + hashlib.sha256(data).digest()
 
 
-def unseal(data) -> bytes | None:
+def unseal(data: bytes) -> bytes | None:
     """The bytes before the seal, or None where it is not there or does not fit."""
     length = len(SEAL) + hashlib.sha256().digest_size
     return data[:-length] if seal(data[:-length]) == data else None
 
 
-def _open_beside(path, mode):
+def _open_beside(path: Path, mode: int | None) -> tuple[BufferedWriter, Path]:
     """A new file that nobody could foresee, locked for as long as it is open: so the living are told from the dead."""
     while True:
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
@@ -118,7 +121,7 @@ def _open_beside(path, mode):
         file.close()
 
 
-def _lock(file):
+def _lock(file: IO[bytes]) -> bool:
     """Hold a file until it is closed; False where another process does, or where there are no such locks."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -128,7 +131,7 @@ def _lock(file):
 
 
 @cache  # once a process is enough: what it writes itself is not left
-def _sweep(folder):
+def _sweep(folder: Path) -> None:
     """Remove the temporary files of processes that are gone."""
     for left in filter(TEMPORARY.fullmatch, os.listdir(folder)):
         with suppress(OSError), open(folder / left, "rb") as file:
@@ -137,7 +140,7 @@ def _sweep(folder):
 
 
 @contextmanager
-def writing(path, then=""):
+def writing(path: str | os.PathLike[str], then: str = "") -> Iterator[None]:
     """Say which file could not be written, why, and what to do.
 
     Parameters
@@ -165,7 +168,7 @@ def writing(path, then=""):
         raise OutputError(f"{named}: cannot be written ({error.strerror or error}); {_advice(error)}{then}") from error
 
 
-def _advice(error):
+def _advice(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "make room"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -173,7 +176,9 @@ def _advice(error):
     return "name another place"
 
 
-def check_outputs(outputs, inputs=()):
+def check_outputs(
+    outputs: Iterable[tuple[str | os.PathLike[str] | None, str]], inputs: Iterable[str | os.PathLike[str] | None] = ()
+) -> None:
     """Refuse what `check_output` refuses of any output of a command, and two that would be one file.
 
     Parameters
@@ -186,7 +191,7 @@ def check_outputs(outputs, inputs=()):
     ------
     OutputError
     """
-    places = {}
+    places: dict[str, str] = {}
     for path, kind in outputs:
         if path is None:
             continue
@@ -200,7 +205,7 @@ def check_outputs(outputs, inputs=()):
         places[place] = kind
 
 
-def check_output(path, kind, inputs=()):
+def check_output(path: str | os.PathLike[str], kind: str, inputs: Iterable[str | os.PathLike[str] | None] = ()) -> None:
     """Refuse to write over an input, over a file of another kind, or where nothing can be written.
 
     To be called before the work begins. Links, hard links, relative paths and letters of another case are seen through.
@@ -240,7 +245,7 @@ def check_output(path, kind, inputs=()):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
-def check_spared(path, inputs):
+def check_spared(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLike[str] | None]) -> None:
     """Refuse to replace an input: a file that is there and is one of them, by whatever name.
 
     Raises
@@ -254,11 +259,11 @@ def check_spared(path, inputs):
             )
 
 
-def _same(first, second):
+def _same(first: str | os.PathLike[str], second: str | os.PathLike[str]) -> bool:
     return os.path.exists(first) and os.path.exists(second) and os.path.samefile(first, second)
 
 
-def check_folder(folder, record, names):
+def check_folder(folder: str | os.PathLike[str], record: str, names: Iterable[str]) -> None:
     """Refuse a folder that holds files which a command would replace, but not the record that they are its own.
 
     Parameters
@@ -284,7 +289,7 @@ def check_folder(folder, record, names):
 
 
 @contextmanager
-def owned(folder, wait=False):
+def owned(folder: str | os.PathLike[str], wait: bool = False) -> Iterator[None]:
     """Make a folder and own it, alone.
 
     The lock (``.lock``) is the operating system's: it falls with its process, however that ends. ``.owner`` says who
@@ -322,7 +327,7 @@ def owned(folder, wait=False):
         lock.release()
 
 
-def _who(owner):
+def _who(owner: Path) -> str:
     try:
         held = json.loads(owner.read_text())
         return f"process {held['pid']} on {held['host']}"
@@ -330,7 +335,7 @@ def _who(owner):
         return "another process"
 
 
-def stamps(*paths) -> list:
+def stamps(*paths: str | os.PathLike[str]) -> list[tuple[int, int, int] | None]:
     """What changes with the contents of each file: a part of the key of whatever is remembered of it."""
     found = [Path(path).stat() if Path(path).is_file() else None for path in paths]
     return [stat and (stat.st_mtime_ns, stat.st_size, stat.st_ino) for stat in found]

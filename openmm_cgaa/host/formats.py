@@ -8,6 +8,7 @@ A format gets a new number when a version that knows the old one alone would rea
 default that says what was before, needs none (`inputs.settings.completed`).
 """
 
+import os
 from dataclasses import dataclass
 
 from .. import errors
@@ -46,14 +47,14 @@ class Format:
         """What a file is marked with."""
         return f"{self.prefix}{self.current}" if self.prefix else self.current
 
-    def number(self, mark) -> int | None:
+    def number(self, mark: object) -> int | None:
         """The number in a file's mark; None where it is no mark of this kind."""
         if self.prefix:
             text = mark.removeprefix(self.prefix) if isinstance(mark, str) else ""
             return int(text) if mark == f"{self.prefix}{text}" and text.isdecimal() else None
         return mark if type(mark) is int and mark > 0 else None
 
-    def check(self, mark, path) -> int:
+    def check(self, mark: object, path: str | os.PathLike[str]) -> int:
         """The number of a file's format, if this version reads it.
 
         Parameters

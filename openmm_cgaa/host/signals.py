@@ -9,13 +9,16 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
+from types import FrameType
+from typing import NoReturn
 
 NUMBERS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 WATCH = 0.5  # s between looks at the parent
 
-_current = None
+_current: "Stop | None" = None
 
 
 class Interrupted(KeyboardInterrupt):
@@ -28,11 +31,11 @@ class Interrupted(KeyboardInterrupt):
         What is kept, and how to go on.
     """
 
-    def __init__(self, number, text=""):
+    def __init__(self, number: int, text: str = "") -> None:
         super().__init__(text)
         self.number = int(number)
 
-    def __str__(self):
+    def __str__(self) -> str:
         text = super().__str__()
         return f"interrupted ({signal.Signals(self.number).name})" + (f"; {text}" if text else "")
 
@@ -45,13 +48,14 @@ class Interrupted(KeyboardInterrupt):
 class Stop:
     """Whether a signal has come: true after it; `number` is the first one."""
 
-    def __init__(self, last):
-        self.number, self.deferred, self.last = None, False, last
+    def __init__(self, last: Callable[[int], object] | None) -> None:
+        self.number: int | None = None
+        self.deferred, self.last = False, last
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         return self.number is not None
 
-    def answer(self, number, frame):
+    def answer(self, number: int, frame: FrameType | None) -> None:
         """The handler."""
         if self and self.last:
             self.last(number)
@@ -61,7 +65,7 @@ class Stop:
 
 
 @contextmanager
-def answered(last=None):
+def answered(last: Callable[[int], object] | None = None) -> Iterator[Stop]:
     """All signals raise `Interrupted`.
 
     Parameters
@@ -74,7 +78,7 @@ def answered(last=None):
 
 
 @contextmanager
-def deferred():
+def deferred() -> Iterator[Stop]:
     """The first signal does nothing but make the `Stop` true that this gives, so that the state can be saved."""
     with _installed(Stop(None) if _current is None else _current) as stop:
         before, stop.deferred = stop.deferred, True
@@ -84,16 +88,16 @@ def deferred():
             stop.deferred = before
 
 
-def check():
+def check() -> None:
     """Raise `Interrupted` if a signal has come. Whoever catches all errors of a foreign package calls it.
 
     A callback of OpenMM, among others, makes an error of its own of what is raised in it.
     """
-    if _current:
+    if _current and _current.number is not None:
         raise Interrupted(_current.number)
 
 
-def end_at_once(number):
+def end_at_once(number: int) -> NoReturn:
     """End this process and its children with one sentence."""
     for child in multiprocessing.active_children():
         child.kill()
@@ -103,7 +107,7 @@ def end_at_once(number):
 
 
 @contextmanager
-def undisturbed():
+def undisturbed() -> Iterator[None]:
     """Processes and threads that are begun inside never see Ctrl-C, which reaches every process of a terminal.
 
     This process is the one to answer it, afterwards, and then ends the others.
@@ -119,7 +123,7 @@ def undisturbed():
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def follow(parent):
+def follow(parent: int) -> None:
     """Begin a process that works for another one: it ends as soon as that has.
 
     Parameters
@@ -128,7 +132,7 @@ def follow(parent):
         Process number of the other one.
     """
 
-    def watch():
+    def watch() -> None:
         while os.getppid() == parent:
             time.sleep(WATCH)
         os._exit(1)
@@ -137,7 +141,7 @@ def follow(parent):
 
 
 @contextmanager
-def _installed(stop):
+def _installed(stop: Stop) -> Iterator[Stop]:
     """The handlers of `stop`, where Python has signals (in the main thread)."""
     global _current
     before, handlers, aside = _current, {}, threading.current_thread() is not threading.main_thread()

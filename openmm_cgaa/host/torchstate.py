@@ -8,6 +8,7 @@ import ctypes
 import functools
 import os
 import threading
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -16,12 +17,12 @@ import torch
 forked = False  # a forked child lacks OpenMP's threads, and more than one of torch's would wait for them for ever
 
 
-def _in_child():
+def _in_child() -> None:
     global forked
     forked = True
 
 
-def _before_fork():
+def _before_fork() -> None:
     """MKL keeps buffers of threads that have ended; a forked child that looks for one can wait for ever."""
     free = _symbol("mkl_serv_free_buffers")
     if free is not None:
@@ -33,7 +34,7 @@ if hasattr(os, "register_at_fork"):
 
 
 @contextmanager
-def calling(device: torch.device, single: bool = False):
+def calling(device: torch.device, single: bool = False) -> Iterator[None]:
     """For networks that are called and differentiated on a device.
 
     Gradients are recorded, no tensor is made for inference alone, nothing is cast automatically.
@@ -56,7 +57,7 @@ def calling(device: torch.device, single: bool = False):
 
 
 @contextmanager
-def working():
+def working() -> Iterator[None]:
     """For training and evaluation on many frames: as `calling`, and tensors that name no device are on the CPU.
 
     Other packages take part, whose code does not name it. Where the caller's default is the CPU this costs nothing.
@@ -69,7 +70,7 @@ def working():
 
 
 @contextmanager
-def building(seed: int | None = None):
+def building(seed: int | None = None) -> Iterator[None]:
     """For modules that are built: on the CPU, in single precision, with tensors that any mode can use.
 
     Parameters
@@ -88,7 +89,7 @@ def building(seed: int | None = None):
 
 
 @contextmanager
-def threads(count: int):
+def threads(count: int) -> Iterator[None]:
     """Threads of torch on this thread alone: others that start meanwhile get the process's number.
 
     `torch.set_num_threads` would be seen by them, and for good.
@@ -105,7 +106,7 @@ def threads(count: int):
 
 
 @contextmanager
-def flushing():
+def flushing() -> Iterator[None]:
     """For training: numbers below 1e-38, to which weight decay drives weights that are not used, are taken as zero.
 
     A CPU takes a hundred times as long for them. The setting is of this thread, and of those that it starts.
@@ -124,7 +125,7 @@ def _flushes() -> bool:
 
 
 @functools.cache
-def _setters() -> tuple:
+def _setters() -> tuple[Callable, Callable]:
     """What `torch.set_num_threads` itself calls for the calling thread; it, where a torch is built without these."""
     set_openmp = _symbol("omp_set_num_threads", ctypes.c_int)
     if set_openmp is None:
@@ -134,10 +135,10 @@ def _setters() -> tuple:
 
 
 @functools.cache
-def _symbol(name: str, *arguments, returns=None):
+def _symbol(name: str, *arguments: type, returns: type | None = None) -> Callable | None:
     """A C function of the libraries that torch computes with, or None where a torch is built without it."""
     try:
-        library = ctypes.CDLL(next(Path(torch.__file__).with_name("lib").glob("*torch_cpu.*")))
+        library = ctypes.CDLL(str(next(Path(torch.__file__).with_name("lib").glob("*torch_cpu.*"))))
         function = getattr(library, name)
     except (StopIteration, OSError, AttributeError):
         return None
@@ -149,7 +150,7 @@ _default_dtype = threading.RLock()
 
 
 @contextmanager
-def _single_precision():
+def _single_precision() -> Iterator[None]:
     with _default_dtype:  # two threads that build would else restore each other's setting
         before = torch.get_default_dtype()
         torch.set_default_dtype(torch.float32)

@@ -3,6 +3,8 @@
 import operator
 import os
 from collections.abc import Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, SupportsIndex, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,19 +12,23 @@ from openmm import app, unit
 
 from ..errors import CGAAError, EngineError, GeometryError, GrainError
 
+if TYPE_CHECKING:  # another reader's, which few need
+    import mdtraj
+
 FilePath = str | os.PathLike[str]
-Numbers = ArrayLike | unit.Quantity  # with or without a unit
+Numbers: TypeAlias = ArrayLike | unit.Quantity  # with or without a unit
+T = TypeVar("T")
 FORCE_GROUPS = 32  # OpenMM's
 READ = "topology, positions = openmm_cgaa.read_structure({!r})"
 
 
-def described(value) -> str:
+def described(value: object) -> str:
     """A value of any type, short enough for a message."""
     text = repr(value)
     return text if len(text) <= 60 else f"a {type(value).__name__}"
 
 
-def numbers(values, in_unit, name: str, wanted: str, error: type = GeometryError) -> np.ndarray:
+def numbers(values: Numbers, in_unit: unit.Unit, name: str, wanted: str, error: type = GeometryError) -> np.ndarray:
     """A new float64 array of an array, nested sequence or Quantity, also of a sequence of Quantities or Vec3.
 
     Parameters
@@ -41,7 +47,7 @@ def numbers(values, in_unit, name: str, wanted: str, error: type = GeometryError
         Not numbers, complex, ragged, or in a unit of another dimension.
     """
     try:
-        if unit.is_quantity(values):
+        if isinstance(values, unit.Quantity):
             values = values.value_in_unit(in_unit)
         elif isinstance(values, list | tuple) and any(unit.is_quantity(value) for value in values):
             values = [value.value_in_unit(in_unit) for value in values]
@@ -58,7 +64,7 @@ def numbers(values, in_unit, name: str, wanted: str, error: type = GeometryError
     return np.array(array, dtype=np.float64, order="C")
 
 
-def number(value, in_unit, name: str, wanted: str, error: type = EngineError) -> float:
+def number(value: Numbers, in_unit: unit.Unit, name: str, wanted: str, error: type = EngineError) -> float:
     """A finite float of a number or a scalar Quantity; errors as in `numbers`."""
     array = numbers(value, in_unit, name, wanted, error)
     if array.ndim or not np.isfinite(array):
@@ -66,7 +72,7 @@ def number(value, in_unit, name: str, wanted: str, error: type = EngineError) ->
     return float(array)
 
 
-def integer(value, name: str, low: int, high: int) -> int:
+def integer(value: SupportsIndex, name: str, low: int, high: int) -> int:
     """An int from `low` to `high`.
 
     Raises
@@ -82,19 +88,19 @@ def integer(value, name: str, low: int, high: int) -> int:
     return found
 
 
-def force_group(value, name: str) -> int:
+def force_group(value: SupportsIndex, name: str) -> int:
     """A force group of OpenMM; errors as of `integer`."""
     return integer(value, name, 0, FORCE_GROUPS - 1)
 
 
-def flag(value, name: str) -> bool:
+def flag(value: object, name: str) -> bool:
     """True or False; `EngineError` for what would only count as such (a word, a number)."""
     if not isinstance(value, bool | np.bool_):
         raise EngineError(f"{name} is {described(value)}; give True or False")
     return bool(value)
 
 
-def choice(value, name: str, known: Iterable[str]) -> str:
+def choice(value: object, name: str, known: Iterable[str]) -> str:
     """One of some words.
 
     Raises
@@ -107,7 +113,7 @@ def choice(value, name: str, known: Iterable[str]) -> str:
     return value
 
 
-def subset(atoms, num_atoms: int) -> np.ndarray:
+def subset(atoms: Iterable[int], num_atoms: int) -> np.ndarray:
     """Indices of a part of a topology's atoms in the caller's order, int64.
 
     Raises
@@ -142,7 +148,7 @@ def is_element(symbol: str) -> bool:
         return False
 
 
-def topology(value) -> app.Topology:
+def topology(value: object) -> app.Topology:
     """An OpenMM Topology that has atoms.
 
     Raises
@@ -168,7 +174,7 @@ def topology(value) -> app.Topology:
     raise GrainError(f"topology is {described(value)}, not an OpenMM Topology; {advice}")
 
 
-def mdtraj_topology(value):
+def mdtraj_topology(value: "mdtraj.Topology") -> "mdtraj.Topology":
     """An mdtraj Topology that has atoms, as it is; `GrainError` for anything else, with the way from there to one."""
     of_mdtraj = type(value).__module__.startswith("mdtraj")
     if not of_mdtraj or type(value).__name__ != "Topology":
@@ -183,7 +189,7 @@ def mdtraj_topology(value):
     return value
 
 
-def templates(value):
+def templates(value: object) -> app.Topology | dict:
     """Templates of bonds as `GrainMap.from_topology` takes them: a Topology, or a dict.
 
     Raises
@@ -205,36 +211,41 @@ def templates(value):
     return value
 
 
-def integers(values, name: str, wanted: str, shape: tuple) -> np.ndarray:
+def integers(values: Iterable, name: str, wanted: str, shape: tuple[int, ...]) -> np.ndarray:
     """An int64 array of a shape, in which -1 stands for any length; `GrainError` if it is none."""
-    try:
+    array: np.ndarray | None = None
+    with suppress(TypeError, ValueError):
         array = np.asarray(values if isinstance(values, np.ndarray) else list(values))
-    except (TypeError, ValueError):
-        array = None
     if array is not None and array.size == 0 and not isinstance(values, str | dict):
         return np.zeros([max(size, 0) for size in shape], dtype=np.int64)
-    same = array is not None and array.ndim == len(shape) and all(s in (-1, n) for s, n in zip(shape, array.shape))
-    if not same or array.dtype.kind not in "iu" or isinstance(values, dict):
+    if (
+        array is None
+        or array.ndim != len(shape)
+        or not all(s in (-1, n) for s, n in zip(shape, array.shape))
+        or array.dtype.kind not in "iu"
+        or isinstance(values, dict)
+    ):
         raise GrainError(f"{name} is {described(values)}; give {wanted}")
     return array.astype(np.int64)
 
 
-def strings(values, name: str, wanted: str) -> list:
+def strings(values: Iterable[str], name: str, wanted: str) -> list[str]:
     """A list of words; `GrainError` if it is none."""
-    found = list(values) if isinstance(values, Iterable) and not isinstance(values, str | bytes | dict) else [None]
+    many = isinstance(values, Iterable) and not isinstance(values, str | bytes | dict)
+    found: list = list(values) if many else [None]
     if not all(isinstance(value, str) for value in found):
         raise GrainError(f"{name} is {described(values)}; give {wanted}")
     return found
 
 
-def path(value, name: str):
+def path(value: FilePath, name: str) -> FilePath:
     """A path as it is; `EngineError` for anything that is none."""
     if not isinstance(value, str | os.PathLike) or not os.fspath(value):
         raise EngineError(f"{name} is {described(value)}; give a name or the path of a file")
     return value
 
 
-def instance(value, kind: type, name: str, error: type = CGAAError):
+def instance(value: object, kind: type[T], name: str, error: type = CGAAError) -> T:
     """The value itself, if it is of this class.
 
     Raises

@@ -1,12 +1,15 @@
 """Numbers and the limits between which they mean something."""
 
 import argparse
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, TypeVar, overload
 
 SEEDS = (0, 2**31 - 1)  # what OpenMM, packmol and RDKit hold
 THREADS = (1, 512)
 PROCESSES = (1, 512)
 SLOTS = (1, 10**6)  # of a grain
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -27,15 +30,15 @@ class Range:
     high: float
     unit: str = ""
 
-    def __str__(self):
+    def __str__(self) -> str:
         low, high = (str(n) if self.kind is int else f"{n:g}" for n in (self.low, self.high))
         whole = "whole number" if self.kind is int else "number"
         return f"a {whole} from {low} to {high} {self.unit}".rstrip()
 
-    def __contains__(self, value):
+    def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high  # so nan is in none
 
-    def __call__(self, text):
+    def __call__(self, text: str) -> float:
         try:
             value = self.kind(text)
         except ValueError:
@@ -45,7 +48,11 @@ class Range:
         return value
 
 
-def bounded(default, low, high, unit="", help=""):
+@overload
+def bounded(default: Callable[[], T], low: float, high: float, unit: str = "", help: str = "") -> T: ...
+@overload
+def bounded(default: T, low: float, high: float, unit: str = "", help: str = "") -> T: ...
+def bounded(default: T | Callable[[], T], low: float, high: float, unit: str = "", help: str = "") -> T:
     """A field of a dataclass of settings whose numbers, of a list each one, lie between two limits.
 
     Parameters
@@ -57,10 +64,17 @@ def bounded(default, low, high, unit="", help=""):
     unit, help : str
         For messages, and for the option of the command line.
     """
-    given = {"default_factory" if callable(default) else "default": default}
-    return field(**given, metadata={"range": (low, high), "unit": unit, "help": help})
+    metadata = {"range": (low, high), "unit": unit, "help": help}
+    if callable(default):
+        return field(default_factory=default, metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
-def one_of(*choices, help=""):
+def required(low: float, high: float, unit: str = "", help: str = "") -> Any:
+    """As `bounded`, of a field that has no default."""
+    return field(metadata={"range": (low, high), "unit": unit, "help": help})
+
+
+def one_of(*choices: T, help: str = "") -> T:
     """A field of a dataclass of settings that is one of a few words; the first is the default."""
     return field(default=choices[0], metadata={"choices": choices, "help": help})

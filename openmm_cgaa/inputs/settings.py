@@ -4,10 +4,21 @@ import numbers
 import os
 import types
 import typing
-from dataclasses import MISSING, asdict, fields, is_dataclass
+from dataclasses import MISSING, Field, asdict, fields, is_dataclass
+from typing import ClassVar, Protocol, TypeVar
 
 from ..errors import CGAAError
 from .ranges import Range
+
+
+class Dataclass(Protocol):
+    """Any dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field]]
+
+
+Settings = TypeVar("Settings", bound=Dataclass)
+Annotation = type | types.UnionType  # of a field
 
 
 class Checked:
@@ -18,7 +29,9 @@ class Checked:
     `ranges.one_of`). `CGAAError` says what is wrong, beginning with the field's name.
     """
 
-    def __post_init__(self):
+    __dataclass_fields__: ClassVar[dict[str, Field]]  # as each class of settings has them
+
+    def __post_init__(self) -> None:
         expected = typing.get_type_hints(type(self))
         for f in fields(self):
             value = _typed(expected[f.name], getattr(self, f.name), f.name)
@@ -26,7 +39,7 @@ class Checked:
             object.__setattr__(self, f.name, value)
 
 
-def from_mapping(kind, values, where):
+def from_mapping(kind: type[Settings], values: object, where: str) -> Settings:
     """An object of the dataclass `kind` from a mapping; every key is checked here, every value by the dataclass.
 
     Parameters
@@ -57,7 +70,7 @@ def from_mapping(kind, values, where):
         raise type(error)(f"{where}: {error}") from None
 
 
-def completed(kind, record) -> dict:
+def completed(kind: type[Dataclass], record: dict) -> dict:
     """What a record of settings says: a field that has come since it was written was at its default.
 
     So that this is true, the default of a new field is what was done before there was one.
@@ -78,27 +91,28 @@ def completed(kind, record) -> dict:
             whole[f.name] = f.default
         elif f.default_factory is not MISSING:
             value = f.default_factory()
-            whole[f.name] = asdict(value) if is_dataclass(value) else value
+            whole[f.name] = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
     return whole
 
 
-def range_of(kind, name) -> Range:
+def range_of(kind: type[Dataclass], name: str) -> Range:
     """The range of a field of a dataclass of settings."""
     f = next(f for f in fields(kind) if f.name == name)
-    return Range(number_kind(typing.get_type_hints(kind)[name]), *f.metadata["range"], f.metadata["unit"])
+    low, high = f.metadata["range"]
+    return Range(number_kind(typing.get_type_hints(kind)[name]), low, high, f.metadata["unit"])
 
 
-def number_kind(expected) -> type:
+def number_kind(expected: Annotation) -> type:
     """int or float: the kind of number in an annotation such as ``float | list[float] | None``."""
     inner = [k for whole in _members(expected) for k in (typing.get_args(whole) or [whole])]
     return float if float in inner else int
 
 
-def _members(expected):
+def _members(expected: Annotation) -> tuple[type, ...]:
     return typing.get_args(expected) if isinstance(expected, types.UnionType) else (expected,)
 
 
-def _typed(expected, value, name):
+def _typed(expected: Annotation, value: object, name: str) -> object:
     """The value as one of the annotation's types: a mapping as the dataclass, an int as the float that is wanted."""
     kinds = {typing.get_origin(whole) or whole: whole for whole in _members(expected)}
     nested = next((kind for kind in kinds.values() if is_dataclass(kind)), None)
@@ -132,18 +146,19 @@ def _typed(expected, value, name):
     return value
 
 
-def _check_limits(f, kind, value):
+def _check_limits(f: Field, kind: type, value: object) -> None:
     if "choices" in f.metadata and value not in f.metadata["choices"]:
         raise CGAAError(f"{f.name} is {_shown(value)}, expected {' or '.join(map(str, f.metadata['choices']))}")
     if "range" in f.metadata:
-        allowed = Range(kind, *f.metadata["range"], f.metadata["unit"])
+        low, high = f.metadata["range"]
+        allowed = Range(kind, low, high, f.metadata["unit"])
         inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
         for number in inner:
             if isinstance(number, int | float) and number not in allowed:
                 raise CGAAError(f"{f.name} is {_shown(value)}; expected {allowed}")
 
 
-def _shown(value):
+def _shown(value: object) -> str:
     """Not all of a long value: a message is one line."""
     try:
         text = repr(value)

@@ -1,5 +1,7 @@
 """YAML files: keys and values, each key once, nothing that grows beyond the file."""
 
+import os
+
 import yaml
 
 from ..errors import CGAAError
@@ -10,8 +12,8 @@ LARGEST = 10_000_000  # bytes of a file, and values that its aliases stand for
 class _Loader(yaml.SafeLoader):
     """Refuses a key that stands there twice, of which YAML would take the last one without a word."""
 
-    def construct_mapping(self, node, deep=False):
-        lines = {}
+    def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict:
+        lines: dict[tuple[str, str], int] = {}
         for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             name, line = (key.tag, str(key.value)), key.start_mark.line + 1
             if name in lines:
@@ -20,7 +22,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def parse_yaml(text):
+def parse_yaml(text: str | bytes) -> object:
     """What a YAML text holds.
 
     Parameters
@@ -48,7 +50,7 @@ def parse_yaml(text):
         raise CGAAError(f"not YAML ({' '.join(str(error).split())})") from None
 
 
-def read_yaml(path, what) -> dict:
+def read_yaml(path: str | os.PathLike[str], what: str) -> dict:
     """The mapping that a YAML file holds; `what` says for messages what was expected.
 
     Raises
@@ -73,7 +75,7 @@ def read_yaml(path, what) -> dict:
     return values
 
 
-def _size(node, known):
+def _size(node: yaml.Node, known: dict[int, int]) -> int:
     """Values in a node with all aliases written out; a node inside itself has no end."""
     if id(node) not in known:
         known[id(node)] = LARGEST + 1  # until it is known

@@ -1,21 +1,26 @@
 """What a labelling writes: the data set of good labels, and that of the refused frames with their reasons."""
 
+from collections.abc import Container
 from dataclasses import replace
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 
-from ..data.dataset import Dataset
+from ..data.dataset import Dataset, Frames
 from ..data.refusals import check_labels
 from ..errors import DatasetError
+from .parts import Label
 
 
-def refused_path(output):
+def refused_path(output: Path) -> Path:
     """The file of what was refused, beside an output."""
     return output.with_name(f"{output.stem}.refused.h5")
 
 
-def write_output(dataset, labels, failed, teacher, output) -> Dataset:
+def write_output(
+    dataset: Dataset, labels: dict[str, Label], failed: dict[str, str], teacher: dict, output: Path
+) -> Dataset:
     """Write OUTPUT and what was refused.
 
     Parameters
@@ -77,12 +82,12 @@ def write_output(dataset, labels, failed, teacher, output) -> Dataset:
     return kept
 
 
-def _chosen(frames, keys, names):
+def _chosen(frames: Frames, keys: list[str], names: Container[str]) -> Frames | None:
     chosen = [i for i, key in enumerate(keys) if key in names]
     return replace(frames, energy=None, forces=None, stress=None).take(chosen) if chosen else None
 
 
-def _labelled(frames, keys, labels) -> list:
+def _labelled(frames: Frames, keys: list[str], labels: dict[str, Label]) -> list[Frames]:
     """The frames that have labels, with them: a set of those with a stress, and a set of those without."""
     with_stress = {key for key in keys if key in labels and labels[key].stress is not None}
     sets = []
@@ -102,7 +107,7 @@ def _labelled(frames, keys, labels) -> list:
     return sets
 
 
-def _listed(refused, made, reasons):
+def _listed(refused: Dataset, made: Dataset, reasons: dict[tuple[int, int], str]) -> list[dict]:
     """Reasons as JSON, in the order of the refused frames: set and frame count within their own file."""
     texts = iter([reasons[key] for key in sorted(reasons)])
     names = [t.name for t in refused.trajectories]

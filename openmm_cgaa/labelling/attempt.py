@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cache
 from typing import NamedTuple
 
@@ -13,7 +13,9 @@ from ..data.dataset import same_teacher
 from ..errors import EngineError
 from ..host import signals
 from .parts import Label
-from .teachers import load_teacher
+from .teachers import Teacher, load_teacher
+
+Topology = tuple[np.ndarray, bool, str]  # atomic numbers, whether periodic, a name for messages
 
 
 class Job(NamedTuple):
@@ -24,7 +26,7 @@ class Job(NamedTuple):
     cell: np.ndarray
 
 
-def attempt(teacher, job) -> Label | str:
+def attempt(teacher: Teacher, job: Job) -> Label | str:
     """The label of a frame or, where the teacher raises, its reason."""
     from ase import Atoms
 
@@ -46,7 +48,7 @@ def attempt(teacher, job) -> Label | str:
     return Label(energy, forces, stress, time.perf_counter() - start)
 
 
-def introduce(spec, settings, topologies) -> dict:
+def introduce(spec: str, settings: str, topologies: list[Topology]) -> dict:
     """On a worker: the teacher's identity, once every topology is found fit for it."""
     teacher = _loaded(spec, settings)
     for topology in topologies:
@@ -54,7 +56,7 @@ def introduce(spec, settings, topologies) -> dict:
     return teacher.identity
 
 
-def attempt_as(identity, spec, settings, threads, job) -> Label | str:
+def attempt_as(identity: dict, spec: str, settings: str, threads: int, job: Job) -> Label | str:
     """On a worker: the label of a frame by the teacher of this identity, loaded once for each process."""
     teacher = _loaded(spec, settings)
     if not same_teacher(teacher.identity, identity):
@@ -64,11 +66,11 @@ def attempt_as(identity, spec, settings, threads, job) -> Label | str:
 
 
 @cache
-def _loaded(spec, settings):
+def _loaded(spec: str, settings: str) -> Teacher:
     return load_teacher(spec, **json.loads(settings))
 
 
-def torch_threads(count):
+def torch_threads(count: int) -> AbstractContextManager:
     """A context with so many threads of torch for this thread alone, if the teacher uses torch; its import is slow."""
     if "torch" not in sys.modules:
         return nullcontext()

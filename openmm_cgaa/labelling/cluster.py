@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import tempfile
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import islice
 
@@ -18,7 +19,8 @@ from distributed.utils import silence_logging_cmgr
 from ..errors import EngineError
 from ..host import signals
 from ..host.environment import environment
-from .attempt import attempt_as
+from .attempt import Job, attempt_as
+from .parts import Label
 
 FAILURES = 5  # workers that may die over one frame before it is given up; those die, too, that were killed by hand
 IN_FLIGHT = 512  # frames that the scheduler holds at a time
@@ -30,7 +32,7 @@ MALLOC += ":glibc.malloc.top_pad=268435456"
 
 
 @contextmanager
-def connect(workers, threads, scheduler=None):
+def connect(workers: int, threads: int, scheduler: str | None = None) -> Iterator[Client]:
     """A Dask client of a scheduler or, without one, of a cluster of processes that lives as long as the context.
 
     Raises
@@ -47,7 +49,7 @@ def connect(workers, threads, scheduler=None):
     try:
         client = Client(scheduler, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError) as error:
-        port = ADDRESS.fullmatch(scheduler)[4]
+        port = scheduler.rstrip("/").rpartition(":")[2]
         raise EngineError(
             f"no Dask scheduler answers at {scheduler} ({error}); start one there with: dask scheduler --port {port}, "
             f"and its workers with: dask worker {scheduler}"
@@ -63,7 +65,7 @@ def connect(workers, threads, scheduler=None):
         yield client
 
 
-def _check_address(scheduler):
+def _check_address(scheduler: str) -> None:
     found = ADDRESS.fullmatch(scheduler) if isinstance(scheduler, str) else None
     if found is None or not 0 < int(found[4]) < 2**16:
         raise EngineError(
@@ -75,7 +77,9 @@ def _check_address(scheduler):
         )
 
 
-def label_jobs(client, spec, settings, threads, identity, jobs):
+def label_jobs(
+    client: Client, spec: str, settings: str, threads: int, identity: dict, jobs: dict[str, Job]
+) -> Iterator[tuple[str, Label | str]]:
     """Labels of all jobs as they come, as of `workers.Workers`. A worker that dies loses none: Dask starts its frames
     anew elsewhere."""
     teacher = hashlib.sha256(json.dumps([identity, settings], sort_keys=True).encode()).hexdigest()[:16]
@@ -83,7 +87,7 @@ def label_jobs(client, spec, settings, threads, identity, jobs):
     # fetches every result as soon as it is there: a worker that dies takes none along
     running = as_completed(loop=client.loop, with_results=True, raise_errors=False)
 
-    def submit(count):
+    def submit(count: int) -> None:
         for key, job in islice(waiting, count):
             name = f"label-{teacher}-{key}"  # the scheduler knows no two tasks of one name: nothing is done twice
             keys[name] = key
@@ -105,11 +109,11 @@ def label_jobs(client, spec, settings, threads, identity, jobs):
 
 
 @contextmanager
-def _local_cluster(workers, threads):
+def _local_cluster(workers: int, threads: int) -> Iterator[LocalCluster]:
     variables = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENMM_CPU_THREADS")}
     if platform.libc_ver()[0] == "glibc":
         variables["GLIBC_TUNABLES"] = os.environ.get("GLIBC_TUNABLES", MALLOC)
-    settings = {f"distributed.{who}.http.routes": [] for who in ("scheduler", "worker")}  # no pages
+    settings: dict[str, object] = {f"distributed.{who}.http.routes": [] for who in ("scheduler", "worker")}  # no pages
     settings["distributed.nanny.pre-spawn-environ"] = variables
     with ExitStack() as stack:
         stack.enter_context(environment())  # Dask leaves what it sets for its workers in this process, too
@@ -127,6 +131,6 @@ def _local_cluster(workers, threads):
                 scheduler_kwargs={"allowed_failures": FAILURES, "dashboard": False},
             )
         with cluster:
-            if stop:
+            if stop.number is not None:
                 raise signals.Interrupted(stop.number)
             yield cluster

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from .attempt import Job
 from .parts import Label, LabelFolder
 from .teachers import Teacher
 from .workers import hired, run_here
+
+if TYPE_CHECKING:
+    import ase
 
 
 class Progress(NamedTuple):
@@ -88,7 +91,7 @@ def label(
     dataset, parts = _open(frames_path, output)
     if output.exists() and not parts.folder.exists():
         raise DatasetError(f"{output}: exists, but no {parts.folder.name} to go on from; move it away, or name another")
-    jobs = {}
+    jobs: dict[str, Job] = {}
     for frames in dataset.sets:
         numbers = frames.numbers
         jobs |= {k: Job(numbers, x, c) for k, x, c in zip(frames.keys(), frames.positions, frames.cell)}
@@ -99,12 +102,12 @@ def label(
                 labels, failed = _finish(jobs, parts, crew.run, progress)
             except KeyboardInterrupt:
                 if labels := _read_parts(dataset, parts):
-                    write_output(dataset, labels, {}, parts.teacher, output)
+                    write_output(dataset, labels, {}, parts.teacher or crew.identity, output)
                 raise
-            return write_output(dataset, labels, failed, parts.teacher, output)
+            return write_output(dataset, labels, failed, parts.teacher or crew.identity, output)
 
 
-def assemble(frames_path, output_path) -> Dataset:
+def assemble(frames_path: FilePath, output_path: FilePath) -> Dataset:
     """Make OUTPUT of the frames that are labelled by now, while others may still be in work elsewhere.
 
     Parameters and errors as of `label`.
@@ -115,7 +118,9 @@ def assemble(frames_path, output_path) -> Dataset:
     return write_output(dataset, _read_parts(dataset, parts), {}, parts.teacher, Path(output_path))
 
 
-def label_frames(frames, teacher, folder, progress=None) -> list:
+def label_frames(
+    frames: list["ase.Atoms"], teacher: Teacher, folder: FilePath, progress: Callable | None = None
+) -> list[Label]:
     """Label ``ase.Atoms`` in this process; what the folder holds already is not computed again.
 
     Parameters
@@ -143,7 +148,7 @@ def label_frames(frames, teacher, folder, progress=None) -> list:
     keys = [frame_key(atoms.numbers, atoms.positions, cell) for atoms, cell in zip(frames, cells)]
     jobs = {k: Job(atoms.numbers, atoms.positions, cell) for k, atoms, cell in zip(keys, frames, cells)}
     for index, (atoms, cell) in enumerate(zip(frames, cells)):
-        teacher.check(atoms.numbers, cell.any(), f"frame {index}")
+        teacher.check(atoms.numbers, bool(cell.any()), f"frame {index}")
     with LabelFolder(folder).claim(teacher.identity) as parts:
         labels, failed = _finish(jobs, parts, lambda todo: run_here(teacher, todo), progress)
     for index, key in enumerate(keys):
@@ -152,26 +157,29 @@ def label_frames(frames, teacher, folder, progress=None) -> list:
     return [labels[key] for key in keys]
 
 
-def _open(frames_path, output):
+def _open(frames_path: Path, output: Path) -> tuple[Dataset, LabelFolder]:
     """The frames and the finished labels; OUTPUT must be free to be written."""
     check_outputs([(output, DATA_SET), (refused_path(output), DATA_SET)], [frames_path])
     return Dataset.load(frames_path), LabelFolder(output.with_name(output.name + ".parts"))
 
 
-def _read_parts(dataset, parts):
+def _read_parts(dataset: Dataset, parts: LabelFolder) -> dict[str, Label]:
     found = {k: parts.read(k, frames.num_atoms) for frames in dataset.sets for k in frames.keys()}
     return {key: label for key, label in found.items() if label is not None}
 
 
-def _finish(jobs, parts, run, progress):
+def _finish(
+    jobs: dict[str, Job], parts: LabelFolder, run: Callable, progress: Callable | None
+) -> tuple[dict[str, Label], dict[str, str]]:
     """Labels by key, and reasons of failure by key, of all jobs; computes what the parts do not hold."""
     found = {key: parts.read(key, len(job.numbers)) for key, job in jobs.items()}
-    labels, failed = {key: label for key, label in found.items() if label is not None}, {}
+    labels = {key: label for key, label in found.items() if label is not None}
+    failed: dict[str, str] = {}
     todo = {key: job for key, job in jobs.items() if key not in labels}
     all_atoms = sum(len(job.numbers) for job in jobs.values())
     atoms = all_atoms - sum(len(job.numbers) for job in todo.values())
 
-    def tell():
+    def tell() -> None:
         if progress:
             progress(Progress(len(labels) + len(failed), len(jobs), atoms, all_atoms, len(failed)))
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from ..data.dataset import same_teacher
 from ..errors import DatasetError
 from ..host.files import owned, write_bytes
 from ..host.formats import LABELS
+from ..inputs.arguments import FilePath
 
 
 class Label(NamedTuple):
@@ -42,11 +44,11 @@ class LabelFolder:
         Made by `claim`. It holds ``KEY.npz`` for each finished frame, ``teacher.json``, and the lock.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: FilePath) -> None:
         self.folder = Path(folder)
 
     @contextmanager
-    def claim(self, identity):
+    def claim(self, identity: dict) -> Iterator["LabelFolder"]:
         """Own the folder, alone, for the labels of one teacher.
 
         Raises
@@ -60,7 +62,7 @@ class LabelFolder:
             self._agree(identity)
             yield self
 
-    def _agree(self, identity):
+    def _agree(self, identity: dict) -> None:
         if self.teacher is None:
             record = {"format": LABELS.mark} | identity
             write_bytes(self.folder / "teacher.json", (json.dumps(record, indent=1) + "\n").encode())
@@ -71,7 +73,7 @@ class LabelFolder:
             )
 
     @property
-    def teacher(self):
+    def teacher(self) -> dict | None:
         """Identity of the teacher; None where nothing was labelled yet.
 
         Raises
@@ -91,7 +93,7 @@ class LabelFolder:
             )
         return None
 
-    def read(self, key, num_atoms) -> Label | None:
+    def read(self, key: str, num_atoms: int) -> Label | None:
         """The label of a frame; None if there is none, or its file is damaged or of another frame."""
         try:
             with np.load(self.folder / f"{key}.npz") as file:
@@ -105,18 +107,18 @@ class LabelFolder:
         fits = forces.shape == (num_atoms, 3) and (stress is None or stress.shape == (3, 3))
         return label if fits else None
 
-    def write(self, key, label):
+    def write(self, key: str, label: Label) -> None:
         """Keep the label of a frame."""
         file = io.BytesIO()
         np.savez(file, key=key, **{name: value for name, value in label._asdict().items() if value is not None})
         write_bytes(self.folder / f"{key}.npz", file.getvalue())
 
 
-def _title(identity):
+def _title(identity: dict) -> str:
     return json.dumps({name: identity.get(name) for name in ("name", "settings", "weights_sha256")})
 
 
-def _read_json(path):
+def _read_json(path: Path) -> object:
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError):

@@ -9,20 +9,28 @@ import logging
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
+from torch.autograd.function import BackwardCFunction, FunctionCtx
+
+if TYPE_CHECKING:
+    from e3nn.o3 import Irreps, TensorProduct
 
 SOURCE = Path(__file__).with_name("sevennet_cpu.cpp")
 # sums may be reordered, but a NaN stays a NaN
 FLAGS = ["-O3", "-march=native", "-fassociative-math", "-fno-signed-zeros", "-fno-trapping-math", "-shared", "-fPIC"]
 MOST_CHANNELS, LARGEST = 512, 49  # as in convolution.cpp
+Layer = Any  # sevenn's IrrepsConvolution, which declares as None what it makes later
 log = logging.getLogger(__name__)
 
 
 @cache
-def _library():
+def _library() -> ctypes.CDLL | None:
     """The compiled convolution, or None where there is no compiler. Compiled anew by each process: it takes two
     seconds, and machines that share a home directory need not share an instruction set."""
     compiler = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
@@ -42,29 +50,41 @@ class _Convolution(torch.autograd.Function):
     """x [nodes, components x channels], y [edges, harmonics], w [edges, weights] -> [nodes, width]; float32."""
 
     @staticmethod
-    def forward(ctx, x, y, w, source, target, paths, coefficients, width):
+    def forward(
+        ctx: FunctionCtx,
+        x: Tensor,
+        y: Tensor,
+        w: Tensor,
+        source: Tensor,
+        target: Tensor,
+        paths: Tensor,
+        coefficients: Tensor,
+        width: int,
+    ) -> Tensor:
         tensors = [t.contiguous() for t in (x, y, w, source, target, paths, coefficients)]
         ctx.save_for_backward(*tensors)
         out = x.new_zeros(len(x), width)
-        _call(_library().convolve, *tensors, width, out)
+        _call("convolve", tensors, width, out)
         return out
 
     @staticmethod
-    def backward(ctx, gradient):
-        x, y, w = ctx.saved_tensors[:3]
+    def backward(ctx: BackwardCFunction, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        tensors: Sequence[Tensor] = ctx.saved_tensors
+        x, y, w = tensors[:3]
         gradient = gradient.contiguous()
         dx, dy, dw = torch.zeros_like(x), torch.zeros_like(y), torch.empty_like(w)
-        _call(_library().convolve_backward, *ctx.saved_tensors, gradient.shape[1], gradient, dx, dy, dw)
+        _call("convolve_backward", tensors, gradient.shape[1], gradient, dx, dy, dw)
         return dx, dy, dw, None, None, None, None, None
 
 
-def _call(function, x, y, w, source, target, paths, coefficients, width, *rest):
+def _call(name: str, tensors: Sequence[Tensor], width: int, *rest: Tensor) -> None:
+    x, y, w, source, target, paths, coefficients = tensors
     pointers = [ctypes.c_void_p(t.data_ptr()) for t in (source, target, paths, coefficients, x, y, w, *rest)]
     sizes = [ctypes.c_int64(n) for n in (len(source), len(paths), x.shape[1], y.shape[1], w.shape[1], width)]
-    function(sizes[0], *pointers[:2], sizes[1], *pointers[2:4], *sizes[2:], *pointers[4:])
+    getattr(_library(), name)(sizes[0], *pointers[:2], sizes[1], *pointers[2:4], *sizes[2:], *pointers[4:])
 
 
-def _swap(irreps, features, back=False):
+def _swap(irreps: "Irreps", features: Tensor, back: bool = False) -> Tensor:
     """[nodes, channels x components] of every block to [nodes, components x channels], or back."""
     blocks = []
     for (channels, irrep), where in zip(irreps, irreps.slices()):
@@ -73,7 +93,7 @@ def _swap(irreps, features, back=False):
     return torch.cat(blocks, 1)
 
 
-def _paths(product):
+def _paths(product: "TensorProduct") -> tuple[Tensor, Tensor]:
     """Table [paths, 9] as `Path` in convolution.cpp, and the coefficients that it points into."""
     from e3nn.o3 import wigner_3j
 
@@ -92,10 +112,10 @@ def _paths(product):
 class _FastForward:
     """In place of ``IrrepsConvolution.forward`` of one layer."""
 
-    def __init__(self, layer):
+    def __init__(self, layer: Layer) -> None:
         self.layer, (self.paths, self.coefficients) = layer, _paths(layer.convolution)
 
-    def __call__(self, data):
+    def __call__(self, data: dict[str, Tensor]) -> dict[str, Tensor]:
         layer, product = self.layer, self.layer.convolution
         weights = layer.weight_nn(data[layer.key_weight_input])
         target, source = data[layer.key_edge_idx]
@@ -106,7 +126,7 @@ class _FastForward:
         return data
 
 
-def speed_up(model) -> bool:
+def speed_up(model: torch.nn.Module) -> bool:
     """Let a SevenNet model in float32 on the CPU convolve in one pass.
 
     Parameters
@@ -127,11 +147,11 @@ def speed_up(model) -> bool:
     if not fit or _library() is None:
         return False
     for layer in layers:
-        layer.forward = _FastForward(layer)
+        layer.forward = _FastForward(layer)  # type: ignore[method-assign]  # of this layer alone
     return True
 
 
-def _fits(layer):
+def _fits(layer: Layer) -> bool:
     product = layer.convolution
     small = all(n <= MOST_CHANNELS and irrep.dim**2 <= LARGEST for n, irrep in product.irreps_in1 + product.irreps_out)
     plain = all(path.connection_mode == "uvu" and path.has_weight for path in product.instructions)

@@ -11,13 +11,22 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..data.dataset import describe_teacher, same_teacher
 from ..errors import EngineError
+from ..inputs.arguments import FilePath
 from ..wording import counted
 
+if TYPE_CHECKING:
+    from ase.calculators.calculator import BaseCalculator
+
+    from .openmm_calculator import OpenMMCalculator
+
+T = TypeVar("T")
 SEVENNET = "sevennet-0-d3"
 D3_ELEMENTS = 94  # D3 has parameters from H to Pu
 ASE_MISSING = "a teacher needs the package ase, which is not installed; install it with: pip install 'openmm-cgaa[ase]'"
@@ -40,7 +49,7 @@ class Teacher:
         ``fits(numbers, periodic)`` says in words why it cannot label such atoms, or None.
     """
 
-    calculator: object
+    calculator: "BaseCalculator"
     identity: dict
     elements: frozenset | None = None
     fits: Callable | None = None
@@ -49,7 +58,7 @@ class Teacher:
     def gives_stress(self) -> bool:
         return "stress" in getattr(self.calculator, "implemented_properties", ())
 
-    def check(self, numbers, periodic, where="the frames"):
+    def check(self, numbers: ArrayLike, periodic: bool, where: str = "the frames") -> None:
         """Whether atoms of one topology can be labelled, found out before anything is computed.
 
         Parameters
@@ -69,8 +78,7 @@ class Teacher:
 
         name = self.identity["name"]
         found = {chemical_symbols[z] for z in np.unique(numbers)}
-        unknown = sorted(found - self.elements) if self.elements is not None else []
-        if unknown:
+        if self.elements is not None and (unknown := sorted(found - self.elements)):
             raise EngineError(
                 f"{where}: the teacher {name} does not know {', '.join(unknown)}; it knows "
                 f"{counted(len(self.elements), 'element')}. Take another teacher, or leave these frames out"
@@ -80,7 +88,7 @@ class Teacher:
             raise EngineError(f"{where}: the teacher {name} cannot label them: {reason}")
 
 
-def load_teacher(spec, **settings) -> Teacher:
+def load_teacher(spec: str, **settings: object) -> Teacher:
     """A teacher by its name.
 
     Parameters
@@ -138,7 +146,7 @@ def as_teacher(teacher: str | Teacher, settings: dict | None = None) -> Teacher:
     return teacher
 
 
-def known_teacher(identity) -> Teacher:
+def known_teacher(identity: object) -> Teacher:
     """The teacher that labelled a data set or taught a model, made anew on this machine.
 
     Parameters
@@ -170,7 +178,7 @@ def known_teacher(identity) -> Teacher:
     return teacher
 
 
-def sevennet_0_d3(dispersion=True, device="auto", fast=True):
+def sevennet_0_d3(dispersion: bool = True, device: str = "auto", fast: bool = True) -> "BaseCalculator":
     """SevenNet-0 and the D3(BJ) dispersion of PBE, summed: the teacher of the bundled models.
 
     SevenNet-0: Park et al., J. Chem. Theory Comput. 20, 4857 (2024), the weights that sevenn 0.13.0 brings along.
@@ -216,7 +224,7 @@ def sevennet_0_d3(dispersion=True, device="auto", fast=True):
     return SumCalculator([sevennet, DFTD3(method="PBE", damping="d3bj")]) if dispersion else sevennet
 
 
-def openmm_system(path, platform="Reference"):
+def openmm_system(path: FilePath, platform: str = "Reference") -> "OpenMMCalculator":
     """An ASE calculator of an OpenMM System in XML; see `openmm_calculator.OpenMMCalculator`."""
     try:
         from .openmm_calculator import OpenMMCalculator
@@ -225,19 +233,20 @@ def openmm_system(path, platform="Reference"):
     return OpenMMCalculator(path, platform)
 
 
-def file_sha256(path) -> str:
+def file_sha256(path: FilePath) -> str:
     """SHA-256 of a file's contents, hexadecimal."""
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
-def _sevennet(settings):
+def _sevennet(settings: dict) -> Teacher:
     calculator = _make(sevennet_0_d3, SEVENNET, settings)
+    from ase.calculators.mixing import SumCalculator
     from ase.data import chemical_symbols
     from sevenn.util import pretrained_name_to_path
 
     dispersion = settings.get("dispersion", True)
-    parts = calculator.mixer.calcs if dispersion else [calculator]
-    known = [z for z in parts[0].type_map if not dispersion or z <= D3_ELEMENTS]
+    sevennet: Any = calculator.mixer.calcs[0] if isinstance(calculator, SumCalculator) else calculator
+    known = [z for z in sevennet.type_map if not dispersion or z <= D3_ELEMENTS]
     identity = {
         "name": SEVENNET,
         "settings": {"dispersion": bool(dispersion)},  # the device changes nothing but the rounding
@@ -247,7 +256,7 @@ def _sevennet(settings):
     return Teacher(calculator, identity, frozenset(chemical_symbols[z] for z in known))
 
 
-def _openmm(path, settings):
+def _openmm(path: str, settings: dict) -> Teacher:
     calculator = _make(partial(openmm_system, path), f"openmm:{path}", settings)
     identity = {
         "name": f"openmm:{Path(path).name}",
@@ -258,11 +267,11 @@ def _openmm(path, settings):
     return Teacher(calculator, identity, fits=calculator.misfit)
 
 
-def _imported(spec, settings):
+def _imported(spec: str, settings: dict) -> Teacher:
     module, _, name = spec.partition(":")
     package = module.split(".")[0]
     try:
-        factory = importlib.import_module(module)
+        factory: Any = importlib.import_module(module)  # then the class in it
     except ImportError as error:
         needed = (error.name or package).split(".")[0]
         absent = (
@@ -291,7 +300,7 @@ def _imported(spec, settings):
     return Teacher(calculator, identity)
 
 
-def _check_class(factory, spec):
+def _check_class(factory: type, spec: str) -> None:
     """Refuse what is no class of ASE calculators; nothing of it is called to find out."""
     needed = ("implemented_properties", "get_potential_energy", "get_forces")
     if not inspect.isclass(factory):
@@ -304,7 +313,7 @@ def _check_class(factory, spec):
         raise EngineError(f"teacher {spec}: {factory.__name__} is no ASE calculator; it has no {missing[0]}")
 
 
-def _make(factory, spec, settings):
+def _make(factory: Callable[..., T], spec: str, settings: dict) -> T:
     """Call a factory; what it does not take, or stumbles on, becomes an error that names the teacher."""
     try:
         inspect.signature(factory).bind(**settings)
@@ -322,19 +331,19 @@ def _make(factory, spec, settings):
         ) from error
 
 
-def _is_file(value):
+def _is_file(value: object) -> bool:
     try:
         return isinstance(value, (str, Path)) and Path(value).is_file()
     except OSError:  # too long for a name
         return False
 
 
-def _digest(hashes):
+def _digest(hashes: list[str]) -> str | None:
     return hashlib.sha256("".join(hashes).encode()).hexdigest() if hashes else None
 
 
-def _versions(package):
-    found = {}
+def _versions(package: str) -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
     for name in packages_distributions().get(package, [package]):
         try:
             found[name] = version(name)

@@ -1,13 +1,14 @@
 """Who labels: this process, processes of this machine, or those of a Dask scheduler."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
 from ..errors import EngineError
-from .attempt import attempt, introduce, torch_threads
-from .teachers import as_teacher
+from .attempt import Job, Topology, attempt, introduce, torch_threads
+from .parts import Label
+from .teachers import Teacher, as_teacher
 
 
 class Workers(NamedTuple):
@@ -18,7 +19,14 @@ class Workers(NamedTuple):
 
 
 @contextmanager
-def hired(teacher, settings, workers, threads, scheduler, topologies):
+def hired(
+    teacher: str | Teacher,
+    settings: dict,
+    workers: int,
+    threads: int,
+    scheduler: str | None,
+    topologies: list[Topology],
+) -> Iterator[Workers]:
     """`Workers` whose teacher all topologies have been found fit for.
 
     Parameters
@@ -34,11 +42,11 @@ def hired(teacher, settings, workers, threads, scheduler, topologies):
         As of `label.label`.
     """
     if workers == 1 and scheduler is None:
-        teacher = as_teacher(teacher, settings)
+        here = as_teacher(teacher, settings)
         for topology in topologies:
-            teacher.check(*topology)
+            here.check(*topology)
         with torch_threads(threads):
-            yield Workers(teacher.identity, lambda jobs: run_here(teacher, jobs))
+            yield Workers(here.identity, lambda jobs: run_here(here, jobs))
         return
     if not isinstance(teacher, str):
         raise EngineError("several workers load the teacher by themselves; give its name, not the teacher itself")
@@ -49,13 +57,13 @@ def hired(teacher, settings, workers, threads, scheduler, topologies):
             f"several workers need the package {error.name}, which is not installed; install it with: "
             "pip install 'openmm-cgaa[label]'"
         ) from error
-    settings = json.dumps(settings, sort_keys=True)
+    text = json.dumps(settings, sort_keys=True)
     with connect(workers, threads, scheduler) as client:
-        identity = client.submit(introduce, teacher, settings, topologies, pure=False).result()
-        yield Workers(identity, lambda jobs: label_jobs(client, teacher, settings, threads, identity, jobs))
+        identity = client.submit(introduce, teacher, text, topologies, pure=False).result()
+        yield Workers(identity, lambda jobs: label_jobs(client, teacher, text, threads, identity, jobs))
 
 
-def run_here(teacher, jobs):
+def run_here(teacher: Teacher, jobs: dict[str, Job]) -> Iterator[tuple[str, Label | str]]:
     """(Key, `Label` or reason of failure) of each job, in this process."""
     for key, job in jobs.items():
         yield key, attempt(teacher, job)

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import GrainError
 from ..host.formats import GRAIN_MAP
-from ..inputs.arguments import is_element
+from ..inputs.arguments import FilePath, is_element
 from ..wording import counted
 from .matching import is_connected, relabel, symmetry_classes
 
@@ -17,7 +17,7 @@ def dumped(data: dict) -> bytes:
     return json.dumps({"format": GRAIN_MAP.mark, **data, "sha256": _digest(data)}).encode()
 
 
-def parsed(text, path) -> dict:
+def parsed(text: str | bytes, path: FilePath) -> dict:
     """The plain data of a file, checked; files that have no digest are taken if they are consistent.
 
     Raises
@@ -45,7 +45,7 @@ def parsed(text, path) -> dict:
     return data
 
 
-def _digest(data) -> str:
+def _digest(data: dict) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
@@ -53,7 +53,7 @@ class _Wrong(Exception):
     """What is wrong, in words."""
 
 
-def _check(data):
+def _check(data: dict) -> None:
     """The schema of a map's plain data."""
     num_atoms, types, slots = data["num_atoms"], data["types"], data["slots"]
     if type(num_atoms) is not int or not num_atoms > 0:
@@ -72,7 +72,7 @@ def _check(data):
         raise _Wrong("an atom is in two slots")
 
 
-def _check_type(kind):
+def _check_type(kind: dict) -> None:
     name, elements, bonds = kind["name"], tuple(kind["elements"]), kind["bonds"]
     if not isinstance(name, str) or not name:
         raise _Wrong(f"a type is named {name!r}")
@@ -94,7 +94,7 @@ def _check_type(kind):
             raise _Wrong(f"the reference of type {name} is not {counted(len(elements), 'position')}")
 
 
-def _whole(values, below, what) -> list:
+def _whole(values: list[int], below: int, what: str) -> list[int]:
     """Integers from 0 to below."""
     if not all(type(value) is int and 0 <= value < below for value in values):
         raise _Wrong(f"{what} must be integers from 0 to {below - 1}")

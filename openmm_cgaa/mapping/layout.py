@@ -1,10 +1,13 @@
 """Where the atoms of a topology go in a network: the fixed part of each graph."""
 
-from typing import List, NamedTuple
+from typing import TYPE_CHECKING, List, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from .grains import GrainMap
 
 
 class Layout(NamedTuple):
@@ -30,11 +33,13 @@ class Layout(NamedTuple):
     counts: List[int]
 
 
-def layout_of(grain_map) -> Layout:
+def layout_of(grain_map: "GrainMap") -> Layout:
     """The layout of a `GrainMap` that is matched to a model's types."""
     atom_index, counts = grain_map.network_order()
     counts = [int(count) for count in counts]
-    parent, atom_grain, rows = [], [], []
+    parent: list[int] = []
+    atom_grain: list[int] = []
+    rows: list[list[int]] = []
     largest = max((t.num_slots for t, count in zip(grain_map.types, counts) if count), default=1)
     atom = 0
     for grain_type, count in zip(grain_map.types, counts):

@@ -5,7 +5,9 @@ the number of vertices in the cells before its own, so that equal colours in two
 """
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import networkx
 import numpy as np
@@ -14,13 +16,16 @@ from ..errors import GrainError
 from ..structures.topologies import formula
 from ..wording import counted
 
+if TYPE_CHECKING:
+    from .grains import GrainType
+
 MAX_AUTOMORPHISMS = 20_000
 BATCH = 100_000  # superpositions at once: bounds the memory of a match
 
 
 def _ranks(keys: list) -> list:
     """Colour of each key: how many keys are smaller."""
-    start = {}
+    start: dict[tuple, int] = {}
     for position, key in enumerate(sorted(keys)):
         start.setdefault(key, position)
     return [start[key] for key in keys]
@@ -77,7 +82,7 @@ def _orbits(neighbours: list, colours: list, cells: list) -> list:
     merged = networkx.utils.UnionFind(range(len(colours)))
     orbits = []
     for cell in cells:
-        found = []
+        found: list[list[int]] = []
         for v in cell:
             orbit = next((o for o in found if _exchangeable(neighbours, colours, o[0], v, merged)), None)
             if orbit is None:
@@ -89,21 +94,21 @@ def _orbits(neighbours: list, colours: list, cells: list) -> list:
 
 
 def _cells(colours: list) -> list:
-    cells = {}
+    cells: dict[int, list[int]] = {}
     for v, c in enumerate(colours):
         cells.setdefault(c, []).append(v)
     return [cells[c] for c in sorted(cells)]
 
 
-def _start(elements: tuple, bonds: tuple):
-    neighbours = [set() for _ in elements]
+def _start(elements: tuple, bonds: tuple) -> tuple[list, list]:
+    neighbours: list[set[int]] = [set() for _ in elements]
     for i, j in bonds:
         neighbours[i].add(j)
         neighbours[j].add(i)
     return neighbours, _refine(neighbours, _ranks([(e == "H", e != "C", e) for e in elements]))
 
 
-def _leaves(neighbours: list, colours: list):
+def _leaves(neighbours: list, colours: list) -> Iterator[tuple[int, ...]]:
     """Orders of the vertices, one for each choice that no automorphism makes equal to another."""
     while True:
         cell = next((cell for cell in _cells(colours) if len(cell) > 1), None)
@@ -116,7 +121,7 @@ def _leaves(neighbours: list, colours: list):
         colours = _refine(neighbours, _individualise(colours, orbits[0][0]))
 
 
-def relabel(bonds: tuple, order: tuple) -> tuple:
+def relabel(bonds: Sequence, order: Sequence[int]) -> tuple:
     """Bonds between places in ``order`` instead of between vertices, sorted."""
     place = {v: k for k, v in enumerate(order)}
     return tuple(sorted(tuple(sorted((place[i], place[j]))) for i, j in bonds))
@@ -147,7 +152,7 @@ def symmetry_classes(elements: tuple, bonds: tuple) -> tuple:
     orbit_of = {}
     for orbit in _orbits(neighbours, colours, _cells(colours)):
         orbit_of.update(dict.fromkeys(orbit, orbit[0]))
-    first = {}
+    first: dict[int, int] = {}
     return tuple(first.setdefault(orbit_of[v], len(first)) for v in range(len(elements)))
 
 
@@ -228,7 +233,7 @@ def explain_mismatch(label: str, elements: tuple, bonds: tuple, types: list) -> 
         return f"{text}, which knows no grain type at all"
     here = Counter(elements)
 
-    def differences(t):
+    def differences(t: "GrainType") -> dict[str, int]:
         there = Counter(t.elements)
         return {e: here[e] - there[e] for e in sorted({*here, *there}) if here[e] != there[e]}
 

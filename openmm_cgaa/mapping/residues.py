@@ -1,15 +1,20 @@
 """Residues of an OpenMM or mdtraj topology, or of plain arrays: checked, each with the bonds inside it."""
 
 from collections import Counter
-from typing import List, NamedTuple, Tuple
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, List, NamedTuple, Tuple
 
 import numpy as np
+from openmm import app
 
 from ..errors import GrainError
 from ..inputs import arguments
 from ..structures.topologies import IONS, ISOTOPES, formula, template_bonds
 from ..wording import counted
 from .matching import is_connected
+
+if TYPE_CHECKING:
+    import mdtraj
 
 ADVICE = (
     "read a file with bonds (PDB with CONECT records, PDBx/mmCIF); or add the bonds of a Topology in which such a "
@@ -40,7 +45,9 @@ class Residues(NamedTuple):
     labels: List[str]
 
 
-def read_openmm(topology, templates=None, chosen=None) -> Residues:
+def read_openmm(
+    topology: app.Topology, templates: app.Topology | dict | None = None, chosen: Iterable[int] | None = None
+) -> Residues:
     """Residues of an openmm.app.Topology; `templates` and `chosen` (its ``atoms``) as in `GrainMap.from_topology`."""
     atoms, residues = list(arguments.topology(topology).atoms()), list(topology.residues())
     if chosen is not None:
@@ -72,7 +79,7 @@ def read_openmm(topology, templates=None, chosen=None) -> Residues:
         raise GrainError(f"{error}{_repeated_ids(inside) if bonds else ''}") from None
 
 
-def read_mdtraj(topology) -> Residues:
+def read_mdtraj(topology: "mdtraj.Topology") -> Residues:
     """Residues of an mdtraj Topology."""
     atoms, residues = list(arguments.mdtraj_topology(topology).atoms), list(topology.residues)
     for atom in atoms:
@@ -92,7 +99,9 @@ def read_mdtraj(topology) -> Residues:
     )
 
 
-def read_arrays(elements, bonds, residues, names=None) -> Residues:
+def read_arrays(
+    elements: Iterable[str], bonds: Iterable, residues: Iterable, names: Iterable[str] | None = None
+) -> Residues:
     """Residues from plain arrays, as in `GrainMap.from_arrays`."""
     for atom, element in enumerate(elements if isinstance(elements, list | tuple) else ()):
         if element in (None, ""):
@@ -110,12 +119,12 @@ def read_arrays(elements, bonds, residues, names=None) -> Residues:
     bonds = arguments.integers(bonds, "bonds", "pairs of atom indices", (-1, 2))
     if bonds.size and not 0 <= bonds.min() <= bonds.max() < len(elements):
         raise GrainError(f"bonds name atoms {bonds.min()} to {bonds.max()}, but atoms are 0 to {len(elements) - 1}")
-    members = {}
+    by_residue: dict[int, list[int]] = {}
     for atom, residue in enumerate(residues.tolist()):
-        members.setdefault(residue, []).append(atom)
-    members = list(members.values())
+        by_residue.setdefault(residue, []).append(atom)
+    members = list(by_residue.values())
     if names is None:
-        names = [formula([elements[a] for a in atoms]) for atoms in members]
+        names = [formula(tuple(elements[a] for a in atoms)) for atoms in members]
     names = arguments.strings(names, "names", "the name of each residue")
     if len(names) != len(members):
         given = f"{counted(len(names), 'name')} for {counted(len(members), 'residue')}"
@@ -124,13 +133,21 @@ def read_arrays(elements, bonds, residues, names=None) -> Residues:
     return _checked(elements, bonds.tolist(), members, names, labels, elements, "give all pairs of bonded atoms")
 
 
-def _checked(elements, bonds, members, names, labels, atom_names, advice) -> Residues:
+def _checked(
+    elements: list[str],
+    bonds: list,
+    members: list[list[int]],
+    names: list[str],
+    labels: list[str],
+    atom_names: list[str],
+    advice: str,
+) -> Residues:
     """Bonds sorted into the residues; every residue must be whole, and bonded to no other."""
-    grain_of, place = np.empty(len(elements), dtype=int), np.empty(len(elements), dtype=int)
+    grains, places = np.empty(len(elements), dtype=int), np.empty(len(elements), dtype=int)
     for g, atoms in enumerate(members):
-        grain_of[atoms], place[atoms] = g, range(len(atoms))
-    local = [set() for _ in members]
-    grain_of, place = grain_of.tolist(), place.tolist()
+        grains[atoms], places[atoms] = g, range(len(atoms))
+    grain_of, place = grains.tolist(), places.tolist()
+    local: list[set[tuple[int, int]]] = [set() for _ in members]
     for i, j in bonds:
         g, h = grain_of[i], grain_of[j]
         if g != h:
@@ -165,7 +182,7 @@ def _checked(elements, bonds, members, names, labels, atom_names, advice) -> Res
     return Residues(members, symbols, inner, names, labels)
 
 
-def _repeated_ids(atoms) -> str:
+def _repeated_ids(atoms: list[app.topology.Atom]) -> str:
     """Why bonds of a file may be wrong, if this can be seen from the ids."""
     ids = Counter((atom.residue.chain.id, atom.residue.id, atom.name) for atom in atoms)
     (chain, number, name), times = ids.most_common(1)[0]

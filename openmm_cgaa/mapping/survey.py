@@ -1,19 +1,24 @@
 """The grains of a file, and what looks wrong with them, in words."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import mdtraj
 import numpy as np
 from openmm import unit
 
 from ..errors import CGAAError, GrainError
+from ..inputs.arguments import FilePath
 from ..structures import trajectories
 from ..structures.lattice import height, reduced
 from ..structures.structure import read_structure
 from ..units import ANGSTROM_PER_NM
-from .grains import GrainMap
+from .grains import GrainMap, GrainType
 
 
-def read_grains(path, templates=()) -> tuple:
+def read_grains(
+    path: FilePath, templates: Sequence[FilePath] = ()
+) -> tuple[GrainMap, np.ndarray | None, np.ndarray | None]:
     """``(GrainMap, positions [atoms, 3] Å or None, box [3, 3] Å or None)`` of a file's first frame.
 
     Raises
@@ -22,6 +27,7 @@ def read_grains(path, templates=()) -> tuple:
         The file cannot be read, or cut into grains.
     """
     path = Path(path)
+    build: Callable[..., GrainMap]
     try:
         if path.suffix.lower() in (".pdb", ".cif", ".pdbx", ".mmcif"):
             topology, positions = read_structure(path, templates)
@@ -42,7 +48,7 @@ def read_grains(path, templates=()) -> tuple:
     return build(topology), positions, box
 
 
-def _read_mdtraj(path) -> tuple:
+def _read_mdtraj(path: Path) -> tuple[mdtraj.Topology, np.ndarray | None, np.ndarray | None]:
     if path.suffix.lower() in trajectories.WITHOUT_POSITIONS:
         return trajectories.load_topology(path), None, None
     frame = trajectories.load(path)[0]
@@ -50,7 +56,7 @@ def _read_mdtraj(path) -> tuple:
     return frame.topology, frame.xyz[0] * ANGSTROM_PER_NM, None if box is None else box[0] * ANGSTROM_PER_NM
 
 
-def oversized(grains, positions, box) -> list:
+def oversized(grains: GrainMap, positions: np.ndarray | None, box: np.ndarray | None) -> list[str]:
     """Of each type the largest grain that is longer than half the narrowest height of the box, in words; Å."""
     if positions is None or box is None:
         return []
@@ -67,7 +73,7 @@ def oversized(grains, positions, box) -> list:
     return problems
 
 
-def strangers(grains, known) -> list:
+def strangers(grains: GrainMap, known: list[GrainType]) -> list[str]:
     """Of each type that is none of the types of a model, what is nearest to it, in words."""
     problems = []
     for t, kind in enumerate(grains.types):

@@ -3,19 +3,23 @@
 Both follow the bonds of each grain from its first atom and take the nearest image at every bond.
 """
 
-from typing import Optional, Tuple
+from typing import TYPE_CHECKING, Optional, Tuple
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ..structures import lattice
 from .layout import Layout
 
+if TYPE_CHECKING:
+    from .grains import GrainMap
+
 GRID = 64.0  # Å; single precision holds positions to 2e-6 Å in a cube of this size around the origin
 
 
-def unwrap(grains: np.ndarray, tree: list, box) -> np.ndarray:
+def unwrap(grains: np.ndarray, tree: list, box: np.ndarray | None) -> np.ndarray:
     """Grains of one type, every child moved to the periodic image that is nearest to its parent.
 
     Parameters
@@ -35,7 +39,9 @@ def unwrap(grains: np.ndarray, tree: list, box) -> np.ndarray:
     return whole
 
 
-def whole_frame(grain_map, positions, box=None, wrap=False) -> np.ndarray:
+def whole_frame(
+    grain_map: "GrainMap", positions: ArrayLike, box: np.ndarray | None = None, wrap: bool = False
+) -> np.ndarray:
     """Positions with every grain in one piece, [atoms, 3], in the topology's order and the unit given.
 
     Parameters
@@ -61,10 +67,10 @@ def whole_frame(grain_map, positions, box=None, wrap=False) -> np.ndarray:
     return whole
 
 
-def whole_frames(grain_map, positions, boxes=None) -> np.ndarray:
+def whole_frames(grain_map: "GrainMap", positions: np.ndarray, boxes: np.ndarray | None = None) -> np.ndarray:
     """`whole_frame` of each frame, [frames, atoms, 3]; boxes [frames, 3, 3], or None."""
-    boxes = [None] * len(positions) if boxes is None else boxes.astype(float)
-    return np.stack([whole_frame(grain_map, frame, box) for frame, box in zip(positions, boxes)])
+    each = [None] * len(positions) if boxes is None else boxes.astype(float)
+    return np.stack([whole_frame(grain_map, frame, box) for frame, box in zip(positions, each)])
 
 
 def make_whole(positions: Tensor, box: Tensor, parent: Tensor, max_size: int) -> Tensor:

@@ -17,7 +17,7 @@ SAME_TEMPERATURE = 1.0  # K
 SAME_DISTANCE = 0.01  # Å
 
 
-def beyond(values: np.ndarray | float, ends: Sequence, same: float) -> np.ndarray:
+def beyond(values: np.ndarray | float, ends: Sequence | np.ndarray, same: float) -> np.ndarray:
     """By how much numbers lie outside of a range; 0 where that is no more than `same`.
 
     Parameters
@@ -62,9 +62,9 @@ def outside(domain: dict, types: list, grain_map: GrainMap, box: np.ndarray | No
             )
     if box is not None and whole and "density" in domain:
         total = sum(count * mass(kind.elements) for kind, count in zip(types, counts))
-        here, (low, high) = density(total, ANGSTROM_PER_NM * box), domain["density"]
-        if beyond(here, domain["density"], SAME_DENSITY):
-            found["density"] = f"the density is {here:.3f} g/cm^3, trained on {low:.3f} to {high:.3f}"
+        reached, (low, high) = density(total, ANGSTROM_PER_NM * box), domain["density"]
+        if beyond(reached, domain["density"], SAME_DENSITY):
+            found["density"] = f"the density is {reached:.3f} g/cm^3, trained on {low:.3f} to {high:.3f}"
     return found
 
 

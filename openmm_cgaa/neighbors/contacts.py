@@ -1,11 +1,12 @@
 """How close grains come: below what a model was trained on, its forces mean nothing."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..structures.lattice import nearest_image
 
 
-def shortest_contact(positions, box, pairs) -> tuple:
+def shortest_contact(positions: np.ndarray, box: np.ndarray | None, pairs: np.ndarray) -> tuple[float, int]:
     """The shortest distance of some pairs of atoms and the pair, nearest images.
 
     Exact for distances below half the smallest height of the lattice's reduced box, see `lattice.nearest_image`.
@@ -33,7 +34,7 @@ def shortest_contact(positions, box, pairs) -> tuple:
     return float(np.sqrt(square[closest])), closest
 
 
-def pairs_between(residues) -> np.ndarray:
+def pairs_between(residues: ArrayLike) -> np.ndarray:
     """All pairs of atoms of different residues, int array [2, pairs]; `residues` is the residue of each atom."""
     residues = np.asarray(residues)
     first, second = np.triu_indices(len(residues), 1)

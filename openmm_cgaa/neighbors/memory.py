@@ -26,7 +26,7 @@ def check_memory(candidates: float, cutoff: float) -> None:
         _ask_machine(candidates, cutoff)
 
 
-def _ask_machine(candidates, cutoff):
+def _ask_machine(candidates: float, cutoff: float) -> None:
     if candidates * BYTES > memory():
         raise GeometryError(
             f"neighbours within {cutoff:.4g} Å: {candidates:.3g} pairs have to be looked at, which takes some "

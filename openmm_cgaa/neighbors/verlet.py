@@ -56,14 +56,16 @@ class VerletList:
         dtype: torch.dtype,
         skin: float = SKIN,
         check: Optional[Callable] = None,
-    ):
+    ) -> None:
         self.layout = layout
-        self.reaches = [cutoff + skin if cutoff > 0.0 else 0.0 for cutoff in (grain_cutoff, atom_cutoff)]
+        grain_reach, atom_reach = (cutoff + skin if cutoff > 0.0 else 0.0 for cutoff in (grain_cutoff, atom_cutoff))
+        self.reaches = grain_reach, atom_reach
         self.dtype = dtype
         self.far = 0.5 * skin - 1e-3  # Å, less than half by more than what single precision loses
         self.check = check
         self.builds = 0
         self.origin: Optional[Tensor] = None
+        self.box: Optional[Tensor] = None
 
     def __call__(self, positions: Tensor, box: Optional[Tensor]) -> tuple:
         """(positions [atoms, 3] in network order with every grain whole, `Neighbors`).
@@ -79,7 +81,7 @@ class VerletList:
             if self.check is not None:
                 self.check(positions, box)
             near, origin = near_origin(positions, box, self.layout)
-            graph = graph_near_origin(near, origin, box, self.layout, *self.reaches, self.dtype)
+            graph = graph_near_origin(near, origin, box, self.layout, *self.reaches, dtype=self.dtype)
             self.neighbors = Neighbors.from_graph(graph, box)
             self.origin, self.box, self.moved = ordered, box, near - ordered
             self.times_forgotten = _times_forgotten
@@ -90,6 +92,6 @@ class VerletList:
         """Whether the box is the same and no atom has come far; false where a position is not a number."""
         if self.origin is None or self.times_forgotten != _times_forgotten:
             return False
-        if box is not None and not torch.equal(box, self.box):
+        if box is not None and (self.box is None or not torch.equal(box, self.box)):
             return False
         return bool((ordered - self.origin).square().sum(1).max() < self.far * self.far)

@@ -65,7 +65,7 @@ class Round(Checked):
     changes: list[str] = field(default_factory=list)
     workers: int = bounded(1, *PROCESSES)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.members < 3:
             raise CGAAError(f"members is {self.members}; a committee has at least three, or its spread says little")
@@ -106,7 +106,7 @@ def improve(path: FilePath, progress: Callable = print) -> dict:
         return _go_on(plan, config, folder / plan.sample, pipeline)
 
 
-def _go_on(plan, config, source, pipeline):
+def _go_on(plan: Round, config: TrainingConfig, source: Path, pipeline: Pipeline) -> dict:
     work, out = Work(pipeline, plan.teacher, plan.teacher_settings, plan.workers), pipeline.folder
     students = [
         work.trained(f"student{seed}", f"student {seed} of {plan.members}", replace(config, seed=seed))
@@ -133,7 +133,7 @@ def _go_on(plan, config, source, pipeline):
     its_frames = work.kept("own_after", "test frames are set apart", lambda: Dataset.load(after), None, [after])
     own_after = work.labelled("own_after", "the teacher labels its frames", its_frames)
 
-    def report():
+    def report() -> None:
         found = {
             "budget": plan.budget,
             "chosen": {"frames": len(chosen), "grains": _grains(chosen)},
@@ -154,7 +154,7 @@ def _go_on(plan, config, source, pipeline):
     return json.loads((out / "report.json").read_text())
 
 
-def _chosen(plan, students, candidates) -> Dataset:
+def _chosen(plan: Round, students: list[Path], candidates: Dataset) -> Dataset:
     scores = disagreements(students, candidates)
     chosen = choose(candidates, [values.max(1) for values in scores], plan.budget)
     if not len(chosen):
@@ -166,7 +166,7 @@ def _chosen(plan, students, candidates) -> Dataset:
     return chosen
 
 
-def _begin(plan, config, sampling, out):
+def _begin(plan: Round, config: TrainingConfig, sampling: Path, out: Path) -> dict:
     """Refuse at once what would fail after hours, and a folder of another round; gives what decides this one."""
     # through JSON, which makes lists of tuples
     identity = json.loads(json.dumps({"round": asdict(plan), "training": config.result_key()}))
@@ -201,12 +201,12 @@ def _begin(plan, config, sampling, out):
     return identity
 
 
-def record(identity) -> bytes:
+def record(identity: dict) -> bytes:
     """The file that marks a folder as that of a round."""
     return (json.dumps({"format": ROUND.mark} | identity, indent=1) + "\n").encode()
 
 
-def _holds(out, identity) -> bool:
+def _holds(out: Path, identity: dict) -> bool:
     """Whether a folder holds the round already; refuses another one. The budget is free until it is spent."""
     path = out / RECORD
     if not path.is_file():
@@ -227,5 +227,5 @@ def _holds(out, identity) -> bool:
     return True
 
 
-def _grains(dataset):
+def _grains(dataset: Dataset) -> int:
     return sum(len(frames) * frames.num_grains for frames in dataset.sets)

@@ -1,18 +1,20 @@
 """How much the models of a committee disagree about frames, which frames that chooses, how it goes with the error."""
 
 import warnings
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ..data.dataset import Dataset
+from ..data.dataset import Dataset, Frames
 from ..data.summary import grain_forces
 from ..errors import CGAADomainWarning
+from ..inputs.arguments import FilePath
 from ..mapping.sums import grain_sums
 from ..potential import CGAAPotential
 from ..units import ANGSTROM_PER_NM, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
 
 
-def disagreements(models, dataset, progress=None) -> list:
+def disagreements(models: Sequence[FilePath], dataset: Dataset, progress: Callable | None = None) -> list[np.ndarray]:
     """How much a committee disagrees about the net force on each grain.
 
     Parameters
@@ -40,7 +42,7 @@ def disagreements(models, dataset, progress=None) -> list:
     return [_spread(np.stack(of_one_set)) for of_one_set in zip(*answers)]
 
 
-def choose(dataset, scores, budget) -> Dataset:
+def choose(dataset: Dataset, scores: list[np.ndarray], budget: int) -> Dataset:
     """The frames of the highest scores, as many as the budget of grains allows.
 
     No trajectory gives more than its share twice over, so that one bad box does not take everything.
@@ -55,7 +57,8 @@ def choose(dataset, scores, budget) -> Dataset:
     """
     rows = sorted((-score, s, f) for s, values in enumerate(scores) for f, score in enumerate(values))
     share = 2 * budget / len(dataset.trajectories)
-    masks, taken, total = [np.zeros(len(values), bool) for values in scores], {}, 0
+    masks, total = [np.zeros(len(values), bool) for values in scores], 0
+    taken: dict[int, int] = {}
     for _, s, f in rows:
         size, origin = dataset.sets[s].num_grains, int(dataset.sets[s].trajectory[f])
         if total + size <= budget and taken.get(origin, 0) + size <= max(share, size):
@@ -65,7 +68,7 @@ def choose(dataset, scores, budget) -> Dataset:
     return dataset.keep(masks)
 
 
-def correlation(models, dataset) -> float:
+def correlation(models: Sequence[FilePath], dataset: Dataset) -> float:
     """Of the committee's spread with its first model's error in the net force, over the grains of labelled frames."""
     spread, error = disagreements(models, dataset), []
     potential = CGAAPotential(models[0])
@@ -74,7 +77,7 @@ def correlation(models, dataset) -> float:
     return float(np.corrcoef(np.concatenate([s.ravel() for s in spread]), np.concatenate(error))[0, 1])
 
 
-def _net_forces(potential, frames):
+def _net_forces(potential: CGAAPotential, frames: Frames) -> np.ndarray:
     """[frames, grains, 3], eV/Å."""
     grain_map, found = potential.grain_map(frames.grain_map()), []
     for positions, cell in zip(frames.positions, frames.cell):
@@ -86,6 +89,6 @@ def _net_forces(potential, frames):
     return grain_sums(np.array(found), frames.residues) / KJMOL_PER_NM_PER_EV_PER_ANGSTROM
 
 
-def _spread(values):
+def _spread(values: np.ndarray) -> np.ndarray:
     """[members, ..., 3] -> [...]"""
     return np.sqrt(np.square(values - values.mean(0)).sum(-1).mean(0))

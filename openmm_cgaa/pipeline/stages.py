@@ -135,7 +135,7 @@ class Pipeline:
             return False
         return made["key"] == self._key(stage) and made["outputs"] == self._digests(stage)
 
-    def _key(self, stage) -> dict:
+    def _key(self, stage: Stage) -> dict:
         missing = [str(path) for path in stage.inputs if not Path(path).is_file()]
         if missing:
             raise CGAAError(f"stage {stage.name} needs {', '.join(missing)}, which is not there; bring it back")
@@ -145,7 +145,7 @@ class Pipeline:
             for name, values in what.items()
         }
 
-    def _digests(self, stage) -> dict:
+    def _digests(self, stage: Stage) -> dict:
         """Of each output, by its place in the folder; None for what is missing."""
         return {
             path.relative_to(self.folder).as_posix(): (
@@ -154,7 +154,7 @@ class Pipeline:
             for path in map(Path, stage.outputs)
         }
 
-    def _set_aside(self, stage, parts) -> None:
+    def _set_aside(self, stage: Stage, parts: bool) -> None:
         """Outputs of other settings are hours of work: they are moved, not removed."""
         names = [*map(Path, stage.outputs)]
         names += [path.with_name(f"{path.name}.parts") for path in names] if parts else []
@@ -195,7 +195,7 @@ class Pipeline:
         PIPELINE.check(mark, path)
         return stages
 
-    def _write(self, stages) -> None:
+    def _write(self, stages: dict) -> None:
         text = json.dumps({"format": PIPELINE.mark, "stages": stages}, indent=1) + "\n"
         write_bytes(self.folder / RECORD, text.encode())
 

@@ -79,7 +79,9 @@ class Work:
         self.pipeline.do(Stage(path.stem, lambda: make().save(path), [path], settings, inputs, title=title))
         return path
 
-    def _sample(self, plan, model, output, splits, workers):
+    def _sample(
+        self, plan: Path, model: Path | None, output: Path, splits: Sequence[str] | None, workers: int | None
+    ) -> None:
         """Sample what is missing. A student may blow up here and there, which is no reason to give up the rest."""
         output.unlink(missing_ok=True)  # written anew from the finished trajectories
         try:

@@ -2,16 +2,23 @@
 
 import itertools
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..data.frames import Frames
 from ..errors import CGAAError, SimulationError
 from ..mapping.whole import whole_frame
 from ..structures.lattice import reduced
+from .derived import Bursts, Clusters, Cut, Scans
 from .dynamics import on_grid, scaled
+from .recipes import Made
+
+if TYPE_CHECKING:
+    from .plan import Plan
 
 
-def cut_clusters(recipe, plan):
+def cut_clusters(recipe: Clusters, plan: "Plan") -> Made:
     """One trajectory of a `Clusters` recipe, from one parent."""
     rng = np.random.default_rng(recipe.seed)
     found = {}  # composition: topology, positions, times, temperatures
@@ -41,7 +48,7 @@ def cut_clusters(recipe, plan):
     return sets, "cluster", {**_origin(recipe, plan), "distance": recipe.distance, "seed": recipe.seed}
 
 
-def scan_volumes(recipe, plan):
+def scan_volumes(recipe: Scans, plan: "Plan") -> Made:
     """One trajectory of a `Scans` recipe, from one parent."""
     sets = []
     for parent, index in _chosen(recipe, plan, np.random.default_rng(recipe.seed)):
@@ -56,7 +63,7 @@ def scan_volumes(recipe, plan):
     return sets, "scan", {**_origin(recipe, plan), "factors": recipe.factors, "seed": recipe.seed}
 
 
-def run_bursts(recipe, plan):
+def run_bursts(recipe: Bursts, plan: "Plan") -> Made:
     """One trajectory of a `Bursts` recipe, from one parent."""
     from ase import units
     from ase.md.langevin import Langevin
@@ -101,32 +108,34 @@ def run_bursts(recipe, plan):
     return sets, "dynamics", details | {"thermostat": recipe.thermostat}
 
 
-def _chosen(recipe, plan, rng):
+def _chosen(recipe: Cut, plan: "Plan", rng: np.random.Generator) -> list[tuple[Frames, int]]:
     """(Frames, index) of frames of the parent, drawn at random."""
     sets = plan.parent(recipe).sets
     every = [(frames, i) for frames in sets for i in range(len(frames))]
     return [every[k] for k in sorted(rng.permutation(len(every))[: recipe.frames])]
 
 
-def _origin(recipe, plan) -> dict:
+def _origin(recipe: Cut, plan: "Plan") -> dict:
     """From which trajectory frames are cut, and whether its molecules were strained."""
     (parent,) = plan.parent(recipe).trajectories
     strain = parent.details.get("strain", 0.0)
     return {"parent": parent.name} | ({"strain": strain} if strain else {})
 
 
-def _unlabelled(frames, **changes):
+def _unlabelled(frames: Frames, **changes: object) -> Frames:
     changes |= {"trajectory": np.zeros(len(frames), int), "energy": None, "forces": None, "stress": None}
     return replace(frames, **changes)
 
 
-def _grains(frames, positions):
+def _grains(frames: Frames, positions: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """(Atoms, positions) of each grain of a frame."""
     members = [np.flatnonzero(frames.residues == g) for g in range(frames.num_grains)]
     return [(atoms, positions[atoms]) for atoms in members]
 
 
-def _shell(grains, center, cell, distance):
+def _shell(
+    grains: list[tuple[np.ndarray, np.ndarray]], center: int, cell: np.ndarray, distance: float
+) -> list[tuple[int, np.ndarray]]:
     """(Grain, shift) of all images with an atom within the distance of the central grain, closest first."""
     shifts = np.array(list(itertools.product((0, -1, 1), repeat=3))) @ cell
     found, middle = [], grains[center][1]
@@ -140,7 +149,7 @@ def _shell(grains, center, cell, distance):
     return [(g, shifts[k]) for _, g, k in sorted(found)]
 
 
-def _joined(parent, members):
+def _joined(parent: Frames, members: list[np.ndarray]) -> Frames:
     """One frame of the topology that these lists of atoms make, one residue each."""
     place, order = [], np.concatenate(members)
     inside = [[] for _ in range(parent.num_grains)]

@@ -1,13 +1,19 @@
 """Recipes of a plan that are made from the frames of other trajectories: clusters, volume scans, bursts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
+from ..data.dataset import Dataset
 from ..data.kinds import EQUILIBRIUM, KINDS
 from ..errors import CGAAError
 from ..inputs.ranges import bounded, one_of
 from ..wording import counted
 from .recipes import FRAMES, FRICTIONS, LENGTHS, STEPS, TEMPERATURES, Recipe
+
+if TYPE_CHECKING:
+    from .plan import Plan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,19 +37,20 @@ class Cut(Recipe):
     kinds: list[str] = field(default_factory=lambda: list(EQUILIBRIUM))
     frames: int = bounded(1, *FRAMES)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         for kind in self.kinds:
             if kind not in KINDS:
                 raise CGAAError(f"kinds: {kind!r} is not one of {', '.join(KINDS)}")
 
     @property
-    def files(self):
+    def files(self) -> dict[str, str]:
         """As of all."""
         return {} if self.source is None else {"source": self.source}
 
-    def expand(self, plan, source):
+    def expand(self, plan: "Plan", source: Dataset | None = None) -> Sequence[Recipe]:
         """One recipe for each trajectory of the source."""
+        assert source is not None  # of its plan, or what that samples
         parents = [
             t
             for t in source.select(kinds=self.kinds).trajectories
@@ -126,7 +133,7 @@ class Bursts(Cut):
     save_every: int = bounded(25, 1, 10**9)
     friction: float = bounded(5.0, *FRICTIONS)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.save_every > self.steps:
             raise CGAAError(f"save_every is {self.save_every}, but a burst has {counted(self.steps, 'step')} only")

@@ -1,7 +1,10 @@
 """Molecular dynamics that looks after itself: whole molecules on a grid go in and out, a blow-up is named."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import openmm
+from numpy.typing import ArrayLike
 from openmm import app, unit
 
 from ..data.dataset import Frames
@@ -18,12 +21,12 @@ MAX_STRETCH = 0.05  # nm that a bond may be off its start
 MAX_HEAT = 3.0  # times the target temperature
 
 
-def on_grid(values) -> np.ndarray:
+def on_grid(values: ArrayLike) -> np.ndarray:
     """Å, rounded to multiples of 1/4096 Å."""
     return np.round(np.asarray(values) * GRID) / GRID
 
 
-def scaled(grain_map, positions, factor) -> np.ndarray:
+def scaled(grain_map: GrainMap, positions: np.ndarray, factor: float) -> np.ndarray:
     """Centers of whole grains scaled by a factor, the grains as they are."""
     out = positions.copy()
     for atoms in grain_map.slots:
@@ -31,7 +34,13 @@ def scaled(grain_map, positions, factor) -> np.ndarray:
     return out
 
 
-def frames_of(topology, positions, cells, times, temperature) -> Frames:
+def frames_of(
+    topology: app.Topology,
+    positions: Sequence[np.ndarray] | np.ndarray,
+    cells: ArrayLike | None,
+    times: np.ndarray,
+    temperature: float | np.ndarray,
+) -> Frames:
     """Unlabelled `Frames` of trajectory 0.
 
     Parameters
@@ -70,7 +79,17 @@ class Dynamics:
         Arguments for ``app.Simulation`` after the integrator.
     """
 
-    def __init__(self, topology, system, positions, box, temperature, friction, seed, platform):
+    def __init__(
+        self,
+        topology: app.Topology,
+        system: openmm.System,
+        positions: np.ndarray,
+        box: np.ndarray | None,
+        temperature: float,
+        friction: float,
+        seed: int,
+        platform: list,
+    ) -> None:
         self.topology, self.temperature, self.seed = topology, temperature, seed
         self.grain_map = GrainMap.from_topology(topology)
         self.bonds = np.array([(i.index, j.index) for i, j in topology.bonds()], int).reshape(-1, 2)
@@ -92,20 +111,20 @@ class Dynamics:
         return state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
 
     @property
-    def box(self):
+    def box(self) -> np.ndarray | None:
         """[3, 3], nm, or None."""
         if not self.periodic:
             return None
         vectors = self.simulation.context.getState().getPeriodicBoxVectors(asNumpy=True)
         return vectors.value_in_unit(unit.nanometer)
 
-    def place(self, positions, box):
+    def place(self, positions: np.ndarray, box: np.ndarray | None) -> None:
         """Put the atoms somewhere, in a box of this size."""
         if box is not None:
             self.simulation.context.setPeriodicBoxVectors(*(openmm.Vec3(*row) for row in box))
         self.simulation.context.setPositions(positions)
 
-    def minimize(self, iterations=500):
+    def minimize(self, iterations: int = 500) -> None:
         """Go downhill; bonds are then compared with what they are here."""
         try:
             self.simulation.minimizeEnergy(maxIterations=iterations)
@@ -113,11 +132,11 @@ class Dynamics:
             raise SimulationError(f"minimisation failed: {error}") from error
         self.lengths = self._bond_lengths(self.positions)
 
-    def heat(self, seed=None):
+    def heat(self, seed: int | None = None) -> None:
         """Velocities at the temperature."""
         self.simulation.context.setVelocitiesToTemperature(self.temperature, self.seed if seed is None else seed)
 
-    def run(self, steps, timestep, phase):
+    def run(self, steps: int, timestep: float, phase: str) -> None:
         """Run steps of `timestep` fs.
 
         Raises
@@ -141,16 +160,16 @@ class Dynamics:
                     "a lower density or temperature, or a better force field"
                 )
 
-    def frame(self):
+    def frame(self) -> tuple[np.ndarray, np.ndarray | None]:
         """Positions [atoms, 3], every molecule whole and inside the box, and cell [3, 3] or None, Å."""
         box = self.box
         positions = whole_frame(self.grain_map, self.positions, box, wrap=True) * ANGSTROM_PER_NM
         return positions, None if box is None else box * ANGSTROM_PER_NM
 
-    def _bond_lengths(self, positions):
+    def _bond_lengths(self, positions: np.ndarray) -> np.ndarray:
         return np.linalg.norm(positions[self.bonds[:, 0]] - positions[self.bonds[:, 1]], axis=1)
 
-    def _wrong(self):
+    def _wrong(self) -> str:
         """What is wrong in words, or nothing."""
         state = self.simulation.context.getState(positions=True, energy=True)
         positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)

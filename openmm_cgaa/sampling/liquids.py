@@ -1,12 +1,16 @@
 """Liquids and single molecules, sampled by molecular dynamics from packed boxes or a structure file."""
 
 from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from openmm import unit
+import openmm
+from openmm import app, unit
 
 from ..building.boxes import box_length, mass_of, pack
+from ..data.frames import Frames
 from ..errors import CGAAError
 from ..mapping.grains import GrainMap
 from ..mapping.whole import whole_frame
@@ -17,8 +21,13 @@ from ..structures.lattice import nearest_image
 from ..structures.structure import read_structure
 from ..units import ANGSTROM_PER_NM
 from .dynamics import Dynamics, frames_of, on_grid, scaled
+from .moved import Liquid, Molecules, Pairs
+from .recipes import Made
 from .sampler import add_barostat
 from .torsions import Turned
+
+if TYPE_CHECKING:
+    from .plan import Plan
 
 PACKED = 0.85  # g/cm3; packmol finds room up to here, denser boxes are reached by compression
 DENSITY = 1.0  # g/cm3 that NPT begins at where nothing is said
@@ -28,7 +37,7 @@ SETTLE = 4000, 0.5  # steps of so many fs after packing
 SHRINK = 40, 200  # changes of the box on the way to its density, steps after each
 
 
-def sample_liquid(recipe, plan):
+def sample_liquid(recipe: Liquid, plan: "Plan") -> Made:
     """One trajectory of a `Liquid` recipe: its frames, the kind it is filed under, details for its record."""
     topology, positions, box, final = _start(recipe, plan)
     topology.setPeriodicBoxVectors(box * unit.nanometer)
@@ -37,7 +46,7 @@ def sample_liquid(recipe, plan):
     periodic["platform"] = plan.sampler.platform_properties()
     steps = round(1000 * recipe.equilibration / step)
 
-    def system(prepare):
+    def system(prepare: bool) -> tuple[openmm.System, bool]:
         made, minimizable = plan.sampler.make(topology, positions, final, prepare)
         if recipe.ensemble == "NPT":
             add_barostat(made, recipe.pressures, recipe.temperatures, recipe.seed)
@@ -74,7 +83,7 @@ def sample_liquid(recipe, plan):
     return [frames], kind, details | _details(recipe, plan)
 
 
-def sample_molecule(recipe, plan):
+def sample_molecule(recipe: Molecules, plan: "Plan") -> Made:
     """One trajectory of a `Molecules` recipe, as `sample_liquid` gives it."""
     (name,) = recipe.species
     details = {"counts": {name: 1}, "turned": recipe.turned, "strain": recipe.strain} | _details(recipe, plan)
@@ -89,7 +98,7 @@ def sample_molecule(recipe, plan):
     return [frames], "molecule", details
 
 
-def _turned(recipe, plan, name):
+def _turned(recipe: Molecules, plan: "Plan", name: str) -> Frames:
     """Frames of a molecule, each at other angles about its bonds."""
     turned, rng = Turned(plan.load(name)[0]), np.random.default_rng(recipe.seed)
     dynamics, step = single_dynamics(recipe, plan, [name], turned.force)
@@ -104,7 +113,7 @@ def _turned(recipe, plan, name):
     return frames_of(dynamics.topology, positions, None, np.full(recipe.frames, recipe.spacing), recipe.temperatures)
 
 
-def _molecules(topology, species):
+def _molecules(topology: app.Topology, species: Collection[str] | None) -> list[np.ndarray]:
     """Atoms of each molecule of some species, or of all."""
     return [
         np.array([atom.index for atom in residue.atoms()])
@@ -113,7 +122,7 @@ def _molecules(topology, species):
     ]
 
 
-def _strained(frames, molecules, recipe):
+def _strained(frames: Frames, molecules: list[np.ndarray], recipe: Liquid | Molecules) -> Frames:
     """One to three atoms of these molecules moved at random by up to `strain`, as long as none comes too close."""
     rng, positions = np.random.default_rng(recipe.seed), frames.positions.copy()
     for frame, x in enumerate(positions):
@@ -131,7 +140,7 @@ def _strained(frames, molecules, recipe):
     return replace(frames, positions=on_grid(positions))
 
 
-def _distances(x, atoms, cell):
+def _distances(x: np.ndarray, atoms: np.ndarray, cell: np.ndarray) -> np.ndarray:
     """From some atoms to all [atoms, all], to the next image in a cell (zeros: none); an atom from itself 0."""
     between = x[atoms][:, None] - x
     if cell.any():
@@ -139,7 +148,9 @@ def _distances(x, atoms, cell):
     return np.linalg.norm(between, axis=-1)
 
 
-def single_dynamics(recipe, plan, names, force=None):
+def single_dynamics(
+    recipe: Molecules | Pairs, plan: "Plan", names: Sequence[str], force: openmm.Force | None = None
+) -> tuple[Dynamics, float]:
     """`Dynamics` of a few molecules without a box, as they lie in their files, minimised one by one, and its step.
 
     A further force acts beside the sampler's.
@@ -165,7 +176,7 @@ def single_dynamics(recipe, plan, names, force=None):
     return dynamics, _step(recipe, plan)
 
 
-def _step(recipe, plan):
+def _step(recipe: Liquid | Molecules | Pairs, plan: "Plan") -> float:
     """Time step, fs."""
     step, spacing = recipe.step or plan.sampler.timestep, getattr(recipe, "spacing", None)
     if spacing and 1000 * spacing < step:
@@ -173,7 +184,7 @@ def _step(recipe, plan):
     return step
 
 
-def _start(recipe, plan):
+def _start(recipe: Liquid, plan: "Plan") -> tuple[app.Topology, np.ndarray, np.ndarray, np.ndarray]:
     """Topology, positions (nm, whole), box to begin with and box to end with ([3, 3], nm)."""
     if recipe.structure is not None:
         topology, positions = read_structure(plan.folder / recipe.structure)
@@ -196,7 +207,7 @@ def _start(recipe, plan):
     return topology, positions.value_in_unit(unit.nanometer), box, final
 
 
-def _final(recipe, topology, box):
+def _final(recipe: Liquid, topology: app.Topology, box: np.ndarray) -> np.ndarray:
     """The box of a structure file, as the recipe wants it."""
     if recipe.box is not None:
         return np.diag(recipe.box) / ANGSTROM_PER_NM
@@ -205,12 +216,12 @@ def _final(recipe, topology, box):
     return box
 
 
-def _density(topology, box):
+def _density(topology: app.Topology, box: np.ndarray) -> float:
     """g/cm3."""
     return density(mass_of_topology(topology), ANGSTROM_PER_NM * box)
 
 
-def _compress(dynamics, box, final):
+def _compress(dynamics: Dynamics, box: np.ndarray, final: np.ndarray) -> None:
     """Change the box in small steps, whole molecules moving with their centers."""
     changes, steps = SHRINK
     if np.allclose(box, final, atol=1e-6):
@@ -227,7 +238,7 @@ def _compress(dynamics, box, final):
         last = now
 
 
-def _record(recipe, dynamics, step):
+def _record(recipe: Liquid | Molecules, dynamics: Dynamics, step: float) -> Frames:
     """The frames of the production."""
     positions, cells = [], []
     for i in range(recipe.frames):
@@ -239,7 +250,7 @@ def _record(recipe, dynamics, step):
     return frames_of(dynamics.topology, positions, None if cells[0] is None else cells, times, recipe.temperatures)
 
 
-def _details(recipe, plan):
+def _details(recipe: Liquid | Molecules, plan: "Plan") -> dict:
     return {
         "temperature": recipe.temperatures,
         "equilibration": recipe.equilibration,

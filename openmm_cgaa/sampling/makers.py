@@ -1,19 +1,23 @@
 """The kinds of recipes that a plan can have: the keys of each, and what makes its trajectories."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .cuts import cut_clusters, run_bursts, scan_volumes
 from .derived import Bursts, Clusters, Scans
 from .liquids import sample_liquid, sample_molecule
 from .moved import Liquid, Molecules, Pairs
 from .pairs import sample_pair
+from .recipes import Made, Recipe
+
+if TYPE_CHECKING:
+    from .plan import Plan
 
 
 class Maker(NamedTuple):
     """A kind of recipe: its dataclass, and ``make(recipe, plan) -> (sets, kind of trajectory, details)``."""
 
-    keys: type
+    keys: type[Recipe]
     make: Callable
 
 
@@ -27,6 +31,6 @@ MAKERS = {
 }
 
 
-def make_trajectory(recipe, plan) -> tuple:
+def make_trajectory(recipe: Recipe, plan: "Plan") -> Made:
     """One trajectory: its sets of frames, the kind it is filed under, details for its record."""
     return next(maker for maker in MAKERS.values() if maker.keys is type(recipe)).make(recipe, plan)

@@ -1,9 +1,12 @@
 """Recipes of a plan whose atoms the sampler moves: liquids, single molecules, pairs."""
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..building.boxes import DENSITIES, EDGES, check_edges
+from ..data.dataset import Dataset
 from ..errors import CGAAError
 from ..inputs.ranges import bounded, one_of
 from .recipes import (
@@ -20,6 +23,9 @@ from .recipes import (
     copies,
     entries,
 )
+
+if TYPE_CHECKING:
+    from .plan import Plan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +83,7 @@ class Liquid(Recipe):
     strain: float = bounded(0.0, *STRAINS)
     strained: list[str] | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if (self.counts is None) == (self.structure is None):
             raise CGAAError("give either counts or structure")
@@ -93,16 +99,16 @@ class Liquid(Recipe):
             raise CGAAError("strained names species, but strain is 0; give by how many Å their atoms are moved")
 
     @property
-    def ingredients(self):
+    def ingredients(self) -> list[str]:
         """As of all."""
         return list(self.counts or ())
 
     @property
-    def files(self):
+    def files(self) -> dict[str, str]:
         """As of all."""
         return {} if self.structure is None else {"structure": self.structure}
 
-    def expand(self, plan, source=None):
+    def expand(self, plan: "Plan", source: Dataset | None = None) -> Sequence[Recipe]:
         """One recipe a trajectory."""
         counts = self.counts
         if isinstance(counts, str):
@@ -162,11 +168,11 @@ class Molecules(Recipe):
     strain: float = bounded(0.0, *STRAINS)
 
     @property
-    def ingredients(self):
+    def ingredients(self) -> list[str]:
         """As of all."""
         return self.species or []
 
-    def expand(self, plan, source=None):
+    def expand(self, plan: "Plan", source: Dataset | None = None) -> Sequence[Recipe]:
         """One recipe a trajectory."""
         names = self.species if self.species is not None else [m.name for m in plan.molecules]
         variants = []
@@ -220,7 +226,7 @@ class Pairs(Recipe):
     step: float | None = bounded(None, *STEPS)
     friction: float = bounded(2.0, *FRICTIONS)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.orientations * self.distances > FRAMES[1]:
             raise CGAAError(f"orientations times distances are frames; expected at most {FRAMES[1]} of them")
@@ -229,11 +235,11 @@ class Pairs(Recipe):
                 raise CGAAError(f"pairs holds {pair!r}, expected two names")
 
     @property
-    def ingredients(self):
+    def ingredients(self) -> list[str]:
         """As of all."""
         return sum(self.pairs or [], [])
 
-    def expand(self, plan, source=None):
+    def expand(self, plan: "Plan", source: Dataset | None = None) -> Sequence[Recipe]:
         """One recipe a trajectory."""
         names = self.species if self.species is not None else [m.name for m in plan.molecules]
         pairs = self.pairs or [list(p) for p in itertools.combinations_with_replacement(names, 2)]

@@ -1,6 +1,8 @@
 """Pairs: two molecules placed side by side, turned at random, from contact outwards."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -8,13 +10,18 @@ from ..structures.topologies import symbol
 from ..units import ANGSTROM_PER_NM
 from .dynamics import frames_of
 from .liquids import single_dynamics
+from .moved import Pairs
+from .recipes import Made
+
+if TYPE_CHECKING:
+    from .plan import Plan
 
 SHAPES = 2.0, 0.5  # ps before the first shape of a single molecule is taken, and between shapes
 # Å, ions with six neighbours: R. D. Shannon, Acta Cryst. A 32, 751 (1976)
 IONIC_RADII = {"Li": 0.76, "Na": 1.02, "K": 1.38, "Mg": 0.72, "Ca": 1.00, "Zn": 0.74}
 
 
-def sample_pair(recipe, plan):
+def sample_pair(recipe: Pairs, plan: "Plan") -> Made:
     """One trajectory of a `Pairs` recipe: its frames, its kind, details for its record."""
     (names,) = recipe.pairs
     rng = np.random.default_rng(recipe.seed)
@@ -45,7 +52,7 @@ def sample_pair(recipe, plan):
     return [frames], "pair", details
 
 
-def _shapes(recipe, plan, name):
+def _shapes(recipe: Pairs, plan: "Plan", name: str) -> list[np.ndarray]:
     """Geometries of a single molecule at the recipe's temperature, [orientations, atoms, 3], Å, centered."""
     dynamics, step = single_dynamics(recipe, plan, [name])
     shapes = []
@@ -56,7 +63,7 @@ def _shapes(recipe, plan, name):
     return shapes
 
 
-def _moved(recipe, plan, names, positions):
+def _moved(recipe: Pairs, plan: "Plan", names: Sequence[str], positions: list[np.ndarray]) -> list[np.ndarray]:
     """Each frame after a short run from it."""
     dynamics, step = single_dynamics(recipe, plan, names)
     moved = []
@@ -68,7 +75,7 @@ def _moved(recipe, plan, names, positions):
     return moved
 
 
-def _radius(element, radii, alone):
+def _radius(element: str, radii: dict[str, float], alone: bool) -> float:
     """Å."""
     from mdtraj.core.element import get_by_symbol
 
@@ -79,14 +86,14 @@ def _radius(element, radii, alone):
     return ANGSTROM_PER_NM * get_by_symbol(element).radius
 
 
-def _rotation(rng):
+def _rotation(rng: np.random.Generator) -> np.ndarray:
     """Random rotation, [3, 3]."""
     from scipy.spatial.transform import Rotation
 
     return Rotation.random(random_state=rng).as_matrix()
 
 
-def _separation(a, b, least):
+def _separation(a: np.ndarray, b: np.ndarray, least: np.ndarray) -> float:
     """How far b must move along x from a, both centered, so that no two atoms come closer than `least` [a, b]."""
     c = b - a[:, None]
     square = least**2 - c[..., 1] ** 2 - c[..., 2] ** 2

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from openmm import app, unit
@@ -14,12 +16,17 @@ from ..building.molecules import Molecule
 from ..data.dataset import Dataset
 from ..errors import CGAAError
 from ..host.files import DATA_SET, check_output, stamps
+from ..inputs.arguments import FilePath
 from ..inputs.ranges import PROCESSES, SEEDS, bounded
 from ..inputs.settings import Checked, from_mapping
 from ..inputs.yamlfile import read_yaml
-from .derived import Cut
+from .derived import Bursts, Cut
 from .makers import MAKERS
+from .recipes import Recipe
 from .sampler import Sampler
+
+if TYPE_CHECKING:
+    from ..labelling.teachers import Teacher
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ class Plan(Checked):
     workers: int = bounded(1, *PROCESSES)
     folder: Path = field(default=Path(), metadata={"internal": True})
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if not self.output.endswith(".h5"):
             raise CGAAError(f"output is {self.output}; a data set is an .h5 file")
@@ -69,7 +76,7 @@ class Plan(Checked):
         """Folder of the finished trajectories."""
         return Path(f"{self.output}.parts")
 
-    def molecule(self, name, where) -> Molecule:
+    def molecule(self, name: str, where: str) -> Molecule:
         """The molecule of a name; `where` is for the message."""
         for molecule in self.molecules:
             if molecule.name == name:
@@ -77,13 +84,13 @@ class Plan(Checked):
         known = ", ".join(molecule.name for molecule in self.molecules) or "empty"
         raise CGAAError(f"{where}: there is no molecule {name!r}; molecules is {known}")
 
-    def load(self, name):
+    def load(self, name: str) -> tuple[app.Topology, unit.Quantity]:
         """Topology and positions (Quantity) of a molecule."""
         molecule = self.molecule(name, "molecules")
         files = [Path(self.folder, molecule.structure)] if molecule.structure else []
         return _load_molecule(molecule, self.folder, *stamps(*files))
 
-    def merge(self, names):
+    def merge(self, names: Sequence[str]) -> tuple[app.Topology, np.ndarray]:
         """Topology and positions (array, nm) of a few molecules, not periodic, all at their own origin."""
         topology, positions = app.Topology(), []
         chain = topology.addChain()
@@ -93,37 +100,40 @@ class Plan(Checked):
             positions.append(np.asarray(x.value_in_unit(unit.nanometer)))
         return topology, np.concatenate(positions)
 
-    def source(self, recipe) -> Dataset:
+    def source(self, recipe: Cut) -> Dataset:
         """The data set that a `Cut` takes its frames from; without one of its own what this plan has sampled."""
         if recipe.source is None:
             return Dataset.load(self.output)
         path = self.folder / recipe.source
         return _load_dataset(path, *stamps(path))
 
-    def parent(self, recipe) -> Dataset:
+    def parent(self, recipe: Cut) -> Dataset:
         """The frames of the one trajectory that a `Cut` is made from."""
         if recipe.source is None:
             return Dataset.load(self.parts / f"{recipe.trajectories[0]}.h5")
         return self.source(recipe).select(trajectories=recipe.trajectories)
 
-    def teacher(self, recipe):
+    def teacher(self, recipe: Bursts) -> "Teacher":
         """The teacher of `Bursts`."""
         return _load_teacher(recipe.teacher, json.dumps(recipe.teacher_settings))
 
-    def identity(self, recipe) -> dict:
+    def identity(self, recipe: Recipe) -> dict:
         """All that decides what a recipe gives, as JSON: what is there was made with the same, or it is not taken."""
         if isinstance(recipe, Cut):
             keys = [key for frames in self.parent(recipe).sets for key in frames.keys()]
-            inputs = {"parent": hashlib.sha256("".join(keys).encode()).hexdigest()}
+            inputs: dict = {"parent": hashlib.sha256("".join(keys).encode()).hexdigest()}
         else:
             names = sorted(set(recipe.ingredients))
             inputs = {name: _content(self.molecule(name, recipe.name), self.folder) for name in names}
             inputs |= {key: _digest(self.folder / file) for key, file in recipe.files.items()}
-            inputs["sampler"] = self.sampler.identity()
+            if isinstance(self.sampler, Sampler):
+                inputs["sampler"] = self.sampler.identity()
         return json.loads(json.dumps({"run": recipe.settings(), "inputs": inputs}))
 
 
-def load_plan(path, output=None, workers=None, model=None) -> Plan:
+def load_plan(
+    path: FilePath, output: FilePath | None = None, workers: int | None = None, model: FilePath | None = None
+) -> Plan:
     """Read and check a plan.
 
     Parameters
@@ -154,7 +164,7 @@ def load_plan(path, output=None, workers=None, model=None) -> Plan:
     for name, counts in plan.compositions.items():
         for molecule in counts:
             replace(plan, molecules=molecules).molecule(molecule, f"{path}: compositions: {name}")
-    recipes = []
+    recipes: list[Recipe] = []
     for number, values in enumerate(plan.runs, start=1):
         named = f" ({values['name']})" if isinstance(values, dict) and "name" in values else ""
         where = f"{path}: run {number}{named}"
@@ -177,39 +187,39 @@ def load_plan(path, output=None, workers=None, model=None) -> Plan:
         raise CGAAError(
             f"{path}: run {moved[0]} needs a sampler; say which force field, system or model moves the atoms"
         )
-    output = str(Path(output).resolve() if output else folder / plan.output)
-    named = [molecule.structure for molecule in molecules]
-    named += [file for recipe in recipes for file in recipe.files.values()]
-    inputs = [path, *(folder / name for name in named if name), *(sampler.files if sampler else ())]
-    check_output(output, DATA_SET, inputs)
-    changes = {"runs": recipes, "molecules": molecules, "sampler": sampler, "output": output}
-    return replace(plan, **changes, workers=plan.workers if workers is None else workers, folder=folder)
+    place = str(Path(output).resolve() if output else folder / plan.output)
+    files = [molecule.structure for molecule in molecules]
+    files += [file for recipe in recipes for file in recipe.files.values()]
+    inputs = [path, *(folder / name for name in files if name), *(sampler.files if sampler else ())]
+    check_output(place, DATA_SET, inputs)
+    plan = replace(plan, runs=recipes, molecules=molecules, sampler=sampler, output=place, folder=folder)
+    return plan if workers is None else replace(plan, workers=workers)
 
 
-def _digest(path):
+def _digest(path: FilePath) -> str:
     try:
         return hashlib.sha256(Path(path).read_bytes()).hexdigest()
     except OSError as error:
         raise CGAAError(f"{path}: {error.strerror}") from None
 
 
-def _content(molecule, folder):
+def _content(molecule: Molecule, folder: Path) -> str:
     """What a molecule is, for the record."""
-    return molecule.smiles or _digest(Path(folder, molecule.structure))
+    return molecule.smiles or _digest(Path(folder, str(molecule.structure)))
 
 
 @lru_cache(maxsize=64)
-def _load_molecule(molecule, folder, *stamped):
+def _load_molecule(molecule: Molecule, folder: Path, *stamped: object) -> tuple[app.Topology, unit.Quantity]:
     return molecule.load(folder)
 
 
 @lru_cache(maxsize=2)
-def _load_dataset(path, *stamped):
+def _load_dataset(path: Path, *stamped: object) -> Dataset:
     return Dataset.load(path)
 
 
 @lru_cache(maxsize=1)
-def _load_teacher(spec, settings):
+def _load_teacher(spec: str, settings: str) -> "Teacher":
     from ..labelling.teachers import load_teacher
 
     return load_teacher(spec, **json.loads(settings))

@@ -1,14 +1,19 @@
 """What all recipes of a plan have in common: a name, a split, a seed, and lists that make one trajectory an entry."""
 
 import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from ..data.dataset import SPLITS
+from ..data.dataset import SPLITS, Dataset, Frames
 from ..errors import CGAAError
 from ..inputs.ranges import SEEDS, bounded
 from ..inputs.settings import Checked
+
+if TYPE_CHECKING:
+    from .plan import Plan
 
 # (low, high, unit) of what several kinds have
 TEMPERATURES = (0.001, 1e5, "K")
@@ -20,6 +25,8 @@ STEPS = (1e-6, 100.0, "fs")
 FRICTIONS = (1e-6, 1e4, "1/ps")
 LENGTHS = (0.1, 100.0, "Å")
 STRAINS = (0.0, 1.0, "Å")
+
+Made = tuple[list[Frames], str, dict]  # of a trajectory: its frames, its kind, details for its record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +50,7 @@ class Recipe(Checked):
     split: str | dict[str, float] = bounded("", 0.0, 1.0)
     seed: int | None = bounded(None, *SEEDS)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         for f in fields(self):
             if "range" in f.metadata and getattr(self, f.name) == []:
@@ -59,7 +66,7 @@ class Recipe(Checked):
         if not self.name or "/" in self.name:
             raise CGAAError(f"name is {self.name!r}; it names a file, so it has no slash, and is not empty")
 
-    def _grown(self, variants, seed):
+    def _grown(self, variants: Sequence[tuple[str, dict]], seed: int) -> list[Self]:
         """One recipe for each (suffix, changed keys), with seed and split settled."""
         recipes = [replace(self, name=self.name + suffix, **changes) for suffix, changes in variants]
         splits = assign(self.split, len(recipes), zlib.crc32(self.name.encode()) + seed)
@@ -68,6 +75,10 @@ class Recipe(Checked):
             for k, recipe in enumerate(recipes)
         ]
         return [replace(recipe, seed=s, split=split) for recipe, s, split in zip(recipes, seeds, splits)]
+
+    def expand(self, plan: "Plan", source: Dataset | None = None) -> Sequence["Recipe"]:
+        """One recipe a trajectory; `source` has the frames that they are made from, where they are made from others."""
+        raise NotImplementedError
 
     @property
     def ingredients(self) -> list:
@@ -84,18 +95,18 @@ class Recipe(Checked):
         return {key: value for key, value in asdict(self).items() if key != "split"}
 
 
-def entries(values, text):
+def entries(values: float | list[float] | None, text: str) -> list[tuple[str, float | None]]:
     """(What it adds to the name, value) of a number or a list of them."""
     if isinstance(values, list):
         return [("-" + text.format(value), float(value)) for value in values]
     return [("", values)]
 
 
-def copies(count, letter):
+def copies(count: int, letter: str) -> list[str]:
     return [f"-{letter}{i + 1}" for i in range(count)] if count > 1 else [""]
 
 
-def assign(split, count, seed):
+def assign(split: str | Mapping[str, float], count: int, seed: int) -> list[str]:
     """Split of each of `count` trajectories."""
     if isinstance(split, str):
         return [split] * count

@@ -4,7 +4,7 @@ import json
 import multiprocessing
 import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -22,7 +22,9 @@ from ..inputs.settings import completed
 from ..wording import counted
 from .derived import Cut
 from .makers import make_trajectory
-from .plan import load_plan
+from .plan import Plan, load_plan
+from .recipes import Recipe
+from .sampler import Sampler
 
 
 def sample(
@@ -63,7 +65,7 @@ def sample(
     plan = load_plan(path, output, workers, model)
     direct = [recipe for recipe in plan.runs if not isinstance(recipe, Cut) or recipe.source is not None]
     first = _expand(plan, direct, splits)
-    inner = [recipe for recipe in plan.runs if isinstance(recipe, Cut) and recipe.source is None]
+    inner: list[Recipe] = [recipe for recipe in plan.runs if isinstance(recipe, Cut) and recipe.source is None]
     if inner and not direct:
         raise CGAAError(f"{path}: run {inner[0].name}: the plan samples no frames to cut from; give source (.h5)")
     if not first:
@@ -88,9 +90,12 @@ def sample(
     return Path(plan.output)
 
 
-def _expand(plan, recipes, splits=None, taken=()):
+def _expand(
+    plan: Plan, recipes: Sequence[Recipe], splits: Sequence[str] | None = None, taken: Collection[str] = ()
+) -> list[Recipe]:
     """One recipe a trajectory, with names that differ."""
-    expanded, names = [], set(taken)
+    expanded: list[Recipe] = []
+    names = set(taken)
     for recipe in recipes:
         source = plan.source(recipe) if isinstance(recipe, Cut) else None
         for one in recipe.expand(plan, source):
@@ -101,11 +106,12 @@ def _expand(plan, recipes, splits=None, taken=()):
     return [recipe for recipe in expanded if splits is None or recipe.split in splits]
 
 
-def _make_all(plan, recipes, progress):
+def _make_all(plan: Plan, recipes: Sequence[Recipe], progress: Callable | None) -> dict[str, str]:
     """Make what is missing; returns {name: reason} of what failed."""
-    failed, done = {}, 0
+    failed: dict[str, str] = {}
+    done = 0
 
-    def finished(recipe, reason):
+    def finished(recipe: Recipe, reason: str) -> None:
         nonlocal done
         done += 1
         if reason:
@@ -139,7 +145,7 @@ def _make_all(plan, recipes, progress):
     return failed
 
 
-def _make(plan, recipe):
+def _make(plan: Plan, recipe: Recipe) -> str:
     """Make and save one trajectory, unless it is there; returns why it failed, or nothing."""
     from ..host.torchstate import threads  # torch takes its time
 
@@ -148,9 +154,9 @@ def _make(plan, recipe):
         identity = plan.identity(recipe)
         if path.exists():
             return _differs(path, identity, recipe)
-        with threads(plan.sampler.threads if plan.sampler else 1):
+        with threads(plan.sampler.threads if isinstance(plan.sampler, Sampler) else 1):
             sets, kind, details = make_trajectory(recipe, plan)
-        trajectory = Trajectory(recipe.name, kind, recipe.split, json.loads(json.dumps(details)))
+        trajectory = Trajectory(recipe.name, kind, str(recipe.split), json.loads(json.dumps(details)))
         made = Dataset(sets, [trajectory], provenance={"made": identity, "versions": _versions()})
         made.save(path, precision="single")
     except (CGAAError, OSError) as error:
@@ -162,7 +168,7 @@ def _make(plan, recipe):
     return ""
 
 
-def _differs(path, identity, recipe):
+def _differs(path: Path, identity: dict, recipe: Recipe) -> str:
     """What is wrong with the finished trajectory that is there, or nothing."""
     made = Dataset.load(path).provenance.get("made", {})
     new = identity["run"]
@@ -175,7 +181,7 @@ def _differs(path, identity, recipe):
     return f"{path} was made with other settings ({what}); move it away, or give the run another name"
 
 
-def _join(plan, recipes, failed, source):
+def _join(plan: Plan, recipes: Sequence[Recipe], failed: dict[str, str], source: FilePath) -> Dataset | None:
     """Write and return all that is finished, or None."""
     parts = []
     for recipe in recipes:
@@ -183,16 +189,17 @@ def _join(plan, recipes, failed, source):
         if recipe.name in failed or not path.exists():
             continue
         part = Dataset.load(path)
-        parts.append(replace(part, trajectories=[replace(t, split=recipe.split) for t in part.trajectories]))
+        parts.append(replace(part, trajectories=[replace(t, split=str(recipe.split)) for t in part.trajectories]))
     if not parts:
         return None
-    provenance = {"made_by": "openmm-cgaa sample", "plan": Path(source).read_text("utf-8"), "versions": _versions()}
-    if plan.sampler:
+    text = Path(source).read_text("utf-8")
+    provenance: dict = {"made_by": "openmm-cgaa sample", "plan": text, "versions": _versions()}
+    if isinstance(plan.sampler, Sampler):
         provenance["sampler"] = plan.sampler.identity()
     dataset = replace(Dataset.merge(parts), provenance=provenance)
     dataset.save(plan.output, precision="single")
     return dataset
 
 
-def _versions():
+def _versions() -> dict[str, str]:
     return {"openmm_cgaa": __version__, "openmm": openmm.__version__, "python": platform.python_version()}

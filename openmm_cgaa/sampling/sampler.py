@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import openmm
@@ -13,10 +14,14 @@ from ..building.boxes import read_forcefield
 from ..engines.saved import load_system
 from ..errors import CGAAError
 from ..host.files import stamps
+from ..inputs.arguments import FilePath
 from ..inputs.ranges import THREADS, bounded
 from ..inputs.settings import Checked
 from ..model.file import find_model, model_bytes
 from ..wording import counted
+
+if TYPE_CHECKING:
+    from ..potential import CGAAPotential
 
 CUTOFF = 0.9  # nm, of PME
 CUTOFF_OF_HEIGHT = 0.4  # of the height of the box where that is less; a barostat may shrink the box by a fifth
@@ -46,7 +51,7 @@ class Sampler(Checked):
     platform: str = "CPU"
     threads: int = bounded(1, *THREADS)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if not self.forcefield and not self.system and not self.model:
             raise CGAAError("give forcefield (a list of files), system (an XML file) or model")
@@ -56,7 +61,7 @@ class Sampler(Checked):
         if self.platform not in names:
             raise CGAAError(f"OpenMM has no platform {self.platform!r} here, only {', '.join(names)}")
 
-    def within(self, folder) -> "Sampler":
+    def within(self, folder: Path) -> "Sampler":
         """The same with paths as they stand in a folder.
 
         Raises
@@ -72,13 +77,14 @@ class Sampler(Checked):
         return Sampler(forcefield, system, model, self.platform, self.threads)
 
     @property
-    def files(self) -> list:
+    def files(self) -> list[str]:
         """All that it is read from, by path; also the name of a bundled model."""
         return [name for name in (*(self.forcefield or []), self.system, self.model) if name]
 
     def identity(self) -> dict:
         """Names of the files, and the SHA-256 of their contents together: JSON."""
-        named, digest = {}, hashlib.sha256()
+        named: dict[str, object] = {}
+        digest = hashlib.sha256()
         for key, files in (("forcefield", self.forcefield or []), ("system", [self.system] if self.system else [])):
             if files:
                 named[key] = [Path(file).name for file in files]
@@ -94,7 +100,9 @@ class Sampler(Checked):
         """Time step in fs where a recipe names none."""
         return 0.5 if self.model else 1.0
 
-    def make(self, topology, positions, box, prepare=False):
+    def make(
+        self, topology: app.Topology, positions: np.ndarray, box: np.ndarray | None, prepare: bool = False
+    ) -> tuple[openmm.System, bool]:
         """System for a topology, without barostat and thermostat, and whether its energy may be minimised.
 
         Parameters
@@ -123,16 +131,17 @@ class Sampler(Checked):
                     f"{counted(topology.getNumAtoms(), 'atom')}; begin runs with the structure that it was made for"
                 )
             return system, True
-        options = {"nonbondedMethod": app.NoCutoff}
+        options: dict = {"nonbondedMethod": app.NoCutoff}
         if box is not None:
             height = 1 / np.linalg.norm(np.linalg.inv(box), axis=0).max()
             options = {"nonbondedMethod": app.PME, "nonbondedCutoff": min(CUTOFF, CUTOFF_OF_HEIGHT * height)}
+        files = tuple(self.forcefield or ())
         try:
-            field = _forcefield(tuple(self.forcefield), *stamps(*self.forcefield))
+            field = _forcefield(files, *stamps(*files))
             return field.createSystem(topology, constraints=None, **options), True
         except (ValueError, openmm.OpenMMException) as error:
-            files = ", ".join(Path(file).name for file in self.forcefield)
-            raise CGAAError(f"the force field ({files}) cannot be used for these molecules: {error}") from error
+            names = ", ".join(Path(file).name for file in files)
+            raise CGAAError(f"the force field ({names}) cannot be used for these molecules: {error}") from error
 
     def platform_properties(self) -> list:
         """Arguments for ``app.Simulation`` after the integrator."""
@@ -140,38 +149,38 @@ class Sampler(Checked):
         return [openmm.Platform.getPlatformByName(self.platform), properties]
 
 
-def add_barostat(system, pressure, temperature, seed):
+def add_barostat(system: openmm.System, pressure: float, temperature: float, seed: int) -> None:
     """Monte Carlo barostat, bar and K."""
     barostat = openmm.MonteCarloBarostat(pressure * unit.bar, temperature * unit.kelvin, 25)
     barostat.setRandomNumberSeed(seed)
     system.addForce(barostat)
 
 
-def _existing(folder, file):
+def _existing(folder: Path, file: str) -> Path:
     path = Path(folder, file)
     if not path.is_file():
         raise CGAAError(f"{path}: no such file")
     return path
 
 
-def _loaded(model):
+def _loaded(model: str) -> "CGAAPotential":
     """The potential of a bundled name or a path, read again when the file has changed."""
     return _potential(model, *stamps(find_model(model)))
 
 
 @lru_cache(maxsize=4)
-def _forcefield(files, *stamped):
+def _forcefield(files: tuple[str, ...], *stamped: object) -> app.ForceField:
     return read_forcefield(files)
 
 
 @lru_cache(maxsize=2)
-def _potential(model, *stamped):
+def _potential(model: str, *stamped: object) -> "CGAAPotential":
     from ..potential import CGAAPotential
 
     return CGAAPotential(model)
 
 
-def _read_system(path):
+def _read_system(path: FilePath) -> openmm.System:
     """The System without what would set temperature or pressure; that is the recipe's."""
     system = load_system(path)
     for index in reversed(range(system.getNumForces())):

@@ -3,6 +3,7 @@
 import networkx
 import numpy as np
 import openmm
+from openmm import app
 from scipy.spatial.transform import Rotation
 
 from ..errors import CGAAError
@@ -27,7 +28,7 @@ class Turned:
         Nothing in the molecule can be turned.
     """
 
-    def __init__(self, topology):
+    def __init__(self, topology: app.Topology) -> None:
         self.graph = networkx.Graph((a.index, b.index) for a, b in topology.bonds())
         elements = [symbol(atom) for atom in topology.atoms()]
         self.dihedrals = dihedrals(self.graph, elements)
@@ -42,7 +43,7 @@ class Turned:
         for dihedral in self.dihedrals:
             self.force.addTorsion(*dihedral, [0.0])
 
-    def turn(self, context, positions, rng) -> np.ndarray:
+    def turn(self, context: openmm.Context, positions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Draw angles until no two atoms touch, hold them from now on, and return where the atoms begin, nm."""
         for _ in range(TRIES):
             angles, turned = rng.uniform(-np.pi, np.pi, len(self.dihedrals)), positions
@@ -58,7 +59,7 @@ class Turned:
         self.force.updateParametersInContext(context)
         return turned
 
-    def _set(self, positions, dihedral, angle):
+    def _set(self, positions: np.ndarray, dihedral: tuple[int, int, int, int], angle: float) -> np.ndarray:
         """Everything beyond the middle bond turned, so that the dihedral has this value."""
         _, b, c, _ = dihedral
         axis = (positions[c] - positions[b]) / np.linalg.norm(positions[c] - positions[b])
@@ -69,7 +70,7 @@ class Turned:
         return out
 
 
-def dihedrals(graph, elements) -> list:
+def dihedrals(graph: networkx.Graph, elements: list[str]) -> list[tuple[int, int, int, int]]:
     """Four atoms for each bond outside of rings that has further heavy atoms at both ends.
 
     Of several neighbours at an end the one with most bonds is taken, so that the angle follows the chain.
@@ -83,7 +84,7 @@ def dihedrals(graph, elements) -> list:
     return found
 
 
-def dihedral_angle(points) -> float:
+def dihedral_angle(points: np.ndarray) -> float:
     """Radians between -pi and pi, IUPAC's sign, of four points [4, 3]."""
     first, middle, last = np.diff(points, axis=0)
     one, other = np.cross(first, middle), np.cross(middle, last)

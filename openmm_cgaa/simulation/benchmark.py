@@ -3,8 +3,9 @@
 import platform
 import time
 import warnings
+from collections.abc import Sequence
 from importlib.metadata import version
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import openmm
@@ -13,7 +14,13 @@ from openmm import app, unit
 
 from ..building.boxes import classical_system
 from ..engines.backends import missing_torchforce
+from ..labelling.teachers import Teacher
 from ..units import ANGSTROM_PER_NM
+
+if TYPE_CHECKING:
+    from ase.calculators.calculator import BaseCalculator
+
+    from ..potential import CGAAPotential
 
 STEP = 0.0005  # ps
 
@@ -46,7 +53,9 @@ def best_platform() -> str:
     return "CUDA" if "CUDA" in names and torch.cuda.is_available() else "CPU"
 
 
-def time_openmm(system, topology, positions, where, threads, steps) -> tuple:
+def time_openmm(
+    system: openmm.System, topology: app.Topology, positions: unit.Quantity, where: str, threads: int, steps: int
+) -> tuple[float, int]:
     """Median milliseconds of a Langevin step of 0.5 fs, and how many were timed.
 
     The median is over chunks of five steps, each ended by a read of the positions, so that an accelerator has
@@ -68,7 +77,15 @@ def time_openmm(system, topology, positions, where, threads, steps) -> tuple:
     return 1000.0 * float(np.median(times)), chunk * len(times)
 
 
-def time_model(potential, name, topology, positions, threads, steps=50, backends=None) -> list:
+def time_model(
+    potential: "CGAAPotential",
+    name: str,
+    topology: app.Topology,
+    positions: unit.Quantity,
+    threads: int,
+    steps: int = 50,
+    backends: Sequence[str] | None = None,
+) -> list[Timing]:
     """A `Timing` of each backend of a model in OpenMM: of the given ones, or of all that are installed."""
     where = best_platform()
     out = []
@@ -82,14 +99,18 @@ def time_model(potential, name, topology, positions, threads, steps=50, backends
     return out
 
 
-def time_classical(forcefield, topology, positions, threads, steps=200) -> Timing:
+def time_classical(
+    forcefield: app.ForceField, topology: app.Topology, positions: unit.Quantity, threads: int, steps: int = 200
+) -> Timing:
     """A `Timing` of a classical force field with PME; forcefield is an ``openmm.app.ForceField``."""
     where = best_platform()
     system = classical_system(topology, forcefield)
     return Timing("classical force field", where, *time_openmm(system, topology, positions, where, threads, steps))
 
 
-def time_calculator(name, calculator, topology, positions, calls=3) -> Timing:
+def time_calculator(
+    name: str, calculator: "BaseCalculator", topology: app.Topology, positions: unit.Quantity, calls: int = 3
+) -> Timing:
     """A `Timing` of energy and forces of an ASE calculator, each call at new positions, after one to warm up."""
     from ase import Atoms
 
@@ -110,14 +131,16 @@ def time_calculator(name, calculator, topology, positions, calls=3) -> Timing:
     return Timing(name, where, 1000.0 * float(np.median(times[1:])), calls)
 
 
-def time_teacher(teacher, name, topology, positions, calls=3) -> Timing:
+def time_teacher(
+    teacher: Teacher, name: str, topology: app.Topology, positions: unit.Quantity, calls: int = 3
+) -> Timing:
     """A `Timing` of a `labelling.teachers.Teacher`, as `time_calculator` has it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return time_calculator(name, teacher.calculator, topology, positions, calls)
 
 
-def machine(threads) -> dict:
+def machine(threads: int) -> dict:
     """What the numbers were taken on."""
     return {
         "processor": _processor(),

@@ -8,22 +8,27 @@ import struct
 import warnings
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import openmm
+from openmm import app
 
 from .. import __version__
 from ..errors import ResumeWarning, SimulationError
 from ..host.files import check_folder, seal, unseal, write_bytes
 from ..host.formats import RUN
-from ..inputs.settings import completed
+from ..inputs.arguments import FilePath
+from ..inputs.settings import Dataclass, completed
 from ..wording import counted
+
+if TYPE_CHECKING:
+    from .run import SimulationSettings
 
 LENGTHS = ("picoseconds", "nve_picoseconds")  # what a resumed run may change
 FILES = ("topology.cif", "trajectory.dcd", "state.csv", "nve.csv", "nvt.chk", "nve.chk", "last_good.cif")
 
 
-def make_record(settings, provenance, topology) -> dict:
+def make_record(settings: "SimulationSettings", provenance: dict, topology: app.Topology) -> dict:
     """The content of ``run.json``: what decides a run's numbers, by contents and not by names.
 
     Parameters
@@ -55,7 +60,7 @@ def make_record(settings, provenance, topology) -> dict:
         raise SimulationError(f"provenance: {error}; only numbers, text, lists and dicts can be kept") from None
 
 
-def read_record(folder) -> dict:
+def read_record(folder: FilePath) -> dict:
     """What ``run.json`` of a folder says; that of version 0.1.0 gets the format 1.
 
     Raises
@@ -84,13 +89,13 @@ def read_record(folder) -> dict:
             f"{folder}: holds no run (no run.json); give the output folder of openmm-cgaa simulate"
         ) from None
     except (ValueError, TypeError) as error:
-        reason = error
+        reason = str(error)
     except KeyError as error:
         reason = f"it has no {error}"
     raise SimulationError(f"{path}: is damaged, or no record of a run ({reason}); bring the file back from a copy")
 
 
-def check_run(out, record, resume, kind):
+def check_run(out: Path, record: dict, resume: bool, kind: type[Dataclass]) -> None:
     """Make sure that a run may begin in a folder, or that the run in it is the one to go on with.
 
     A run that never came to its first checkpoint is begun anew: whatever ended it can be put right in the same folder.
@@ -144,14 +149,14 @@ def check_run(out, record, resume, kind):
         )
 
 
-def _beyond_a_checkpoint(out, record) -> bool:
+def _beyond_a_checkpoint(out: Path, record: dict) -> bool:
     """Whether there are more frames than a run has before its first checkpoint."""
     settings, trajectory = record["settings"], out / "trajectory.dcd"
     frames = read_dcd(trajectory).frames if trajectory.exists() and trajectory.stat().st_size else 0
     return frames * settings["report_interval"] > settings["checkpoint_interval"]
 
 
-def write_checkpoint(path, context) -> None:
+def write_checkpoint(path: FilePath, context: openmm.Context) -> None:
     """Keep an ``openmm.Context``, and go on from what is kept: so the run is the one that is resumed from there.
 
     Parameters
@@ -164,7 +169,7 @@ def write_checkpoint(path, context) -> None:
     context.loadCheckpoint(data)
 
 
-def load_checkpoint(path, context) -> None:
+def load_checkpoint(path: FilePath, context: openmm.Context) -> None:
     """Bring an ``openmm.Context`` to where `write_checkpoint` was called.
 
     A checkpoint of version 0.1.0, which has no checksum, is taken with a `ResumeWarning`, and is given one.
@@ -198,7 +203,7 @@ def load_checkpoint(path, context) -> None:
         write_bytes(path, seal(raw))  # before run.json is of this format
 
 
-def trim_csv(path, steps):
+def trim_csv(path: FilePath, steps: range) -> None:
     """Drop the rows of a table after the last of some steps, also one that was not written out; the header stays.
 
     Parameters
@@ -229,7 +234,7 @@ def trim_csv(path, steps):
         write_bytes(path, (header + "".join(kept)).encode())
 
 
-def _step(row, header):
+def _step(row: str, header: str) -> int | None:
     """Of a row, or None where it is no such row."""
     cells = row.split(",")
     return int(cells[0]) if cells[0].isdecimal() and len(cells) == header.count(",") + 1 else None
@@ -246,7 +251,7 @@ class Dcd(NamedTuple):
     atoms: int
 
 
-def read_dcd(path) -> Dcd:
+def read_dcd(path: FilePath) -> Dcd:
     """The layout of a DCD file as `openmm.app.DCDFile` writes it, CHARMM's.
 
     First come a header block of 84 bytes, titles and the number of atoms. The header has the number of frames at byte
@@ -278,7 +283,7 @@ def read_dcd(path) -> Dcd:
     return Dcd(start, frame_size, (size - start) // frame_size, first, interval, atoms)
 
 
-def trim_dcd(path, frames, num_atoms):
+def trim_dcd(path: FilePath, frames: int, num_atoms: int) -> None:
     """Drop the frames of an OpenMM DCD file after a number of them, also one that was not written out.
 
     Raises

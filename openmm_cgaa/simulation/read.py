@@ -1,13 +1,16 @@
 """Read what a run, or a reference for it, has left on the disk."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import TypeVar
 
 import mdtraj
 import numpy as np
 
 from ..data.dataset import Dataset, is_dataset
 from ..errors import CGAAError, SimulationError
+from ..inputs.arguments import FilePath
 from ..mapping.grains import GrainMap
 from ..structures.lattice import triangular
 from ..structures.structure import read_structure
@@ -17,6 +20,8 @@ from ..units import ANGSTROM_PER_NM
 from ..wording import counted
 from .folder import read_dcd, read_record
 from .run import SimulationSettings
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class RunOutput:
     nve: np.ndarray | None
 
 
-def read_run(folder, begin=0.0) -> RunOutput:
+def read_run(folder: FilePath, begin: float = 0.0) -> RunOutput:
     """Read a run's folder.
 
     Parameters
@@ -83,7 +88,7 @@ def read_run(folder, begin=0.0) -> RunOutput:
     )
 
 
-def _settings(values, path):
+def _settings(values: dict, path: Path) -> dict:
     """Checked, as far as this version knows them."""
     known = {f.name: values[f.name] for f in fields(SimulationSettings) if f.name in values}
     try:
@@ -92,7 +97,7 @@ def _settings(values, path):
         raise SimulationError(f"{path}: is damaged ({error}); bring the file back from a copy") from None
 
 
-def read_reference(path, topology) -> mdtraj.Trajectory:
+def read_reference(path: FilePath, topology: mdtraj.Topology) -> mdtraj.Trajectory:
     """A trajectory of the same atoms: any file of MDTraj, or a data set (h5).
 
     Parameters
@@ -119,7 +124,7 @@ def read_reference(path, topology) -> mdtraj.Trajectory:
     return _read(path, lambda path: load(path, topology))
 
 
-def _load_dcd(path, topology, settings):
+def _load_dcd(path: Path, topology: mdtraj.Topology, settings: dict) -> mdtraj.Trajectory:
     held = read_dcd(path) if path.stat().st_size else None  # MDTraj takes some damaged files
     if held and held.atoms != topology.n_atoms:
         found = f"{counted(held.frames, 'frame')} of {counted(held.atoms, 'atom')}"
@@ -136,7 +141,7 @@ def _load_dcd(path, topology, settings):
     return load(path, topology)
 
 
-def _read(path, reader):
+def _read(path: Path, reader: Callable[[Path], T]) -> T:
     if not path.is_file():
         raise SimulationError(f"{path}: no such file")
     try:
@@ -147,7 +152,7 @@ def _read(path, reader):
         raise SimulationError(f"{path}: cannot be read ({error}); is it truncated, or of another system?") from error
 
 
-def _table(path):
+def _table(path: Path) -> np.ndarray | None:
     """Rows of a CSV file with a header, or None without one; an empty cell is nan, half a row at the end is passed."""
     if not path.exists():
         return None

@@ -6,9 +6,12 @@ import time
 import warnings
 
 import numpy as np
-from openmm import unit
+import openmm
+from openmm import app, unit
 
 from ..errors import CGAADomainWarning, SimulationError
+from ..inputs.arguments import FilePath
+from ..mapping.grains import GrainMap
 from ..model.domain import SAME_DENSITY, beyond
 from ..neighbors.contacts import pairs_between, shortest_contact
 from ..structures.density import density, mass, mass_of_topology
@@ -42,7 +45,7 @@ class GrainStateReporter:
     grain_map : GrainMap
     """
 
-    def __init__(self, path, interval, grain_map):
+    def __init__(self, path: FilePath, interval: int, grain_map: GrainMap) -> None:
         self.interval, self.grain_map = interval, grain_map
         self._elements = np.empty(grain_map.num_atoms, dtype=object)
         for t, atoms in zip(grain_map.type_index, grain_map.slots):
@@ -53,9 +56,9 @@ class GrainStateReporter:
         if new:
             own = [f"{element}_K" for element in dict.fromkeys(self._elements)]
             self._rows.writerow([*COLUMNS[:-1], *own, COLUMNS[-1]])
-        self._clock = None
+        self._clock: float | None = None  # until the first report is announced
 
-    def describeNextReport(self, simulation):
+    def describeNextReport(self, simulation: app.Simulation) -> dict:
         if self._clock is None:
             self._clock, self._start = time.perf_counter(), simulation.context.getTime()
             self._moving = Moving.of(simulation.system)
@@ -65,7 +68,7 @@ class GrainStateReporter:
         steps = self.interval - simulation.currentStep % self.interval
         return {"steps": steps, "periodic": False, "include": ["positions", "velocities", "forces", "energy"]}
 
-    def report(self, simulation, state):
+    def report(self, simulation: app.Simulation, state: openmm.State) -> None:
         potential = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
         kinetic = state.getKineticEnergy().value_in_unit(unit.kilojoule_per_mole)
         velocities = state.getVelocities(asNumpy=True).value_in_unit(unit.nanometer / unit.picosecond)
@@ -83,17 +86,19 @@ class GrainStateReporter:
             box = _box(state)
             packing = [f"{np.linalg.det(box):.6f}", f"{density(self._mass, ANGSTROM_PER_NM * box):.5f}"]
         now = state.getTime()
-        days = (time.perf_counter() - self._clock) / 86400
+        days = (time.perf_counter() - (self._clock or 0.0)) / 86400
         speed = (now - self._start).value_in_unit(unit.nanosecond) / days
         energies = [f"{energy:.6f}" for energy in (potential, kinetic, potential + kinetic)]
         motions = kelvin.total, kelvin.translation, kelvin.rotation, kelvin.vibration
-        temperatures, own = (["" if np.isnan(t) else f"{t:.3f}" for t in some] for some in (motions, own.values()))
+        temperatures, of_elements = (
+            ["" if np.isnan(t) else f"{t:.3f}" for t in some] for some in (motions, own.values())
+        )
         clock = f"{now.value_in_unit(unit.picosecond):.6f}"
-        row = [simulation.currentStep, clock, *energies, *temperatures, *packing, *own]
+        row = [simulation.currentStep, clock, *energies, *temperatures, *packing, *of_elements]
         self._rows.writerow([*row, f"{speed:.4f}"])
         self._file.flush()
 
-    def close(self):
+    def close(self) -> None:
         self._file.close()
 
 
@@ -116,7 +121,15 @@ class StabilityReporter:
         g/cm3, lowest and highest that the model was trained on; a run whose box leaves them is warned of once.
     """
 
-    def __init__(self, topology, positions, interval, max_stretch=0.5, contact=None, density=None):
+    def __init__(
+        self,
+        topology: app.Topology,
+        positions: np.ndarray,
+        interval: int,
+        max_stretch: float = 0.5,
+        contact: float | None = None,
+        density: tuple[float, float] | None = None,
+    ) -> None:
         self.topology, self.interval, self.max_stretch = topology, interval, max_stretch
         self.bonds = list(topology.bonds())
         self._pairs = np.array([(a.index, b.index) for a, b in self.bonds], dtype=int).reshape(-1, 2)
@@ -128,11 +141,11 @@ class StabilityReporter:
         if contact:
             self._contacts = pairs_between([atom.residue.index for atom in topology.atoms()])
 
-    def describeNextReport(self, simulation):
+    def describeNextReport(self, simulation: app.Simulation) -> dict:
         steps = self.interval - simulation.currentStep % self.interval
         return {"steps": steps, "periodic": False, "include": ["positions", "forces", "energy"]}
 
-    def report(self, simulation, state):
+    def report(self, simulation: app.Simulation, state: openmm.State) -> None:
         """Raises
         ------
         SimulationError
@@ -153,33 +166,33 @@ class StabilityReporter:
             raise SimulationError(f"the potential energy is {energy}")
         self._check_bonds(positions)
         if self._contact:
-            self._check_contacts(positions, state, simulation.currentStep)
+            self._check_contacts(positions, state, simulation.currentStep, self._contact)
         if self._density and self.topology.getPeriodicBoxVectors() is not None:
-            self._check_density(state, simulation.currentStep)
+            self._check_density(state, simulation.currentStep, self._density)
         self._good = positions.copy(), state.getPeriodicBoxVectors() if self._good[1] is not None else None
 
-    def save_last_good(self, path):
+    def save_last_good(self, path: FilePath) -> None:
         """Write the last frame that passed, PDBx/mmCIF."""
         write_structure(path, self.topology, *self._good)
 
-    def _check_contacts(self, positions, state, step):
+    def _check_contacts(self, positions: np.ndarray, state: openmm.State, step: int, trained: float) -> None:
         box = None if self.topology.getPeriodicBoxVectors() is None else _box(state)
         distance, pair = shortest_contact(positions, box, self._contacts)
-        if ANGSTROM_PER_NM * distance < 0.9 * self._contact:
+        if ANGSTROM_PER_NM * distance < 0.9 * trained:
             atoms = list(self.topology.atoms())
             a, b = (atoms[i] for i in self._contacts[:, pair])
             warnings.warn(
                 f"step {step}: {a.name} of {a.residue.name} {a.residue.id} and {b.name} of {b.residue.name} "
                 f"{b.residue.id} are {ANGSTROM_PER_NM * distance:.2f} Å apart, but the model was trained on no contact "
-                f"below {self._contact:.2f} Å: do not trust the run from here; train the model on such frames",
+                f"below {trained:.2f} Å: do not trust the run from here; train the model on such frames",
                 CGAADomainWarning,
                 stacklevel=2,
             )
             self._contact = None
 
-    def _check_density(self, state, step):
-        here, (lowest, highest) = density(self._mass, ANGSTROM_PER_NM * _box(state)), self._density
-        if beyond(here, self._density, SAME_DENSITY):
+    def _check_density(self, state: openmm.State, step: int, trained: tuple[float, float]) -> None:
+        here, (lowest, highest) = density(self._mass, ANGSTROM_PER_NM * _box(state)), trained
+        if beyond(here, trained, SAME_DENSITY):
             warnings.warn(
                 f"step {step}: the density is {here:.3f} g/cm3, but the model was trained at {lowest:.3f} to "
                 f"{highest:.3f}: do not trust the run from here; train the model on such boxes",
@@ -188,10 +201,10 @@ class StabilityReporter:
             )
             self._density = None
 
-    def _measure(self, positions):
+    def _measure(self, positions: np.ndarray) -> np.ndarray:
         return np.linalg.norm(positions[self._pairs[:, 1]] - positions[self._pairs[:, 0]], axis=1)
 
-    def _check_bonds(self, positions):
+    def _check_bonds(self, positions: np.ndarray) -> None:
         lengths = ANGSTROM_PER_NM * self._measure(positions)
         start = ANGSTROM_PER_NM * self._lengths
         off = np.abs(lengths - start)
@@ -205,6 +218,6 @@ class StabilityReporter:
             )
 
 
-def _box(state) -> np.ndarray:
+def _box(state: openmm.State) -> np.ndarray:
     """Box of a State, [3, 3], nm."""
     return state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.nanometer)

@@ -213,7 +213,7 @@ class _Part(NamedTuple):
     checkpoint: Path
 
 
-def _parts(settings, out, skip_nvt) -> list:
+def _parts(settings: SimulationSettings, out: Path, skip_nvt: bool) -> list[_Part]:
     """NVT and NVE, as far as they are to be run."""
     nvt, nve = _integrators(settings)
     middle = settings.steps(settings.picoseconds)
@@ -224,7 +224,9 @@ def _parts(settings, out, skip_nvt) -> list:
     return parts
 
 
-def _simulation(topology, system, integrator, platform):
+def _simulation(
+    topology: app.Topology, system: openmm.System, integrator: openmm.Integrator, platform: list
+) -> app.Simulation:
     try:
         return app.Simulation(topology, system, integrator, *platform)
     except openmm.OpenMMException as error:
@@ -232,7 +234,7 @@ def _simulation(topology, system, integrator, platform):
         raise SimulationError(f"OpenMM cannot run this system{where}: {error}") from error
 
 
-def _trim(out, step, part, settings, num_atoms):
+def _trim(out: Path, step: int, part: _Part, settings: SimulationSettings, num_atoms: int) -> None:
     """Cut the files back to a step of a part."""
     interval, begin = settings.report_interval, part.begin
     if step > part.end:
@@ -248,7 +250,15 @@ def _trim(out, step, part, settings, num_atoms):
     trim_dcd(out / "trajectory.dcd", step // interval, num_atoms)
 
 
-def _advance(simulation, part, settings, grain_map, guard, stop, progress):
+def _advance(
+    simulation: app.Simulation,
+    part: _Part,
+    settings: SimulationSettings,
+    grain_map: GrainMap,
+    guard: StabilityReporter,
+    stop: signals.Stop,
+    progress: bool,
+) -> None:
     """Step to the end of a part, or until asked to stop; then write the checkpoint."""
     out, length, done = part.table.parent, part.end - part.begin, simulation.currentStep - part.begin
     pause = 0.2 if sys.stderr.isatty() else 10.0  # s; a log file needs fewer lines
@@ -286,17 +296,17 @@ def _advance(simulation, part, settings, grain_map, guard, stop, progress):
             rows.close()
 
 
-def _say(what):
+def _say(what: str) -> None:
     warnings.warn(what, ResumeWarning, stacklevel=3)
 
 
-def _keep(checkpoint, context):
+def _keep(checkpoint: Path, context: openmm.Context) -> None:
     """Write a checkpoint, and go on as the run that starts from it does: with new lists of neighbours."""
     write_checkpoint(checkpoint, context)
     forget_neighbors()
 
 
-def _warn_temperature(kelvin, trained):
+def _warn_temperature(kelvin: float, trained: tuple[float, float] | None) -> None:
     if trained and beyond(kelvin, trained, SAME_TEMPERATURE):
         warnings.warn(
             f"the run is at {kelvin:g} K, but the model was trained at {trained[0]:g} to {trained[1]:g} K: check its "
@@ -306,7 +316,7 @@ def _warn_temperature(kelvin, trained):
         )
 
 
-def _integrators(settings) -> tuple:
+def _integrators(settings: SimulationSettings) -> tuple[openmm.Integrator, openmm.Integrator]:
     """Of the NVT and of the NVE part."""
     step = settings.timestep / 1000
     if settings.inner_steps > 1:
@@ -320,7 +330,7 @@ def _integrators(settings) -> tuple:
     return nvt, nve
 
 
-def _check_groups(system, settings):
+def _check_groups(system: openmm.System, settings: SimulationSettings) -> None:
     if settings.inner_steps > 1:
         groups = {force.getForceGroup() for force in system.getForces()}
         if not {0, INTRA_GROUP} <= groups or groups - {0, INTRA_GROUP}:
@@ -331,7 +341,9 @@ def _check_groups(system, settings):
             )
 
 
-def _barostat(system, topology, settings):
+def _barostat(
+    system: openmm.System, topology: app.Topology, settings: SimulationSettings
+) -> openmm.MonteCarloBarostat | None:
     """The barostat of a run at constant pressure, or None; it is added to the system, once."""
     if settings.pressure is None:
         return None
@@ -350,7 +362,7 @@ def _barostat(system, topology, settings):
     return barostat
 
 
-def _platform(settings):
+def _platform(settings: SimulationSettings) -> list:
     """The platform and its properties, in a list; an empty one leaves the choice to OpenMM."""
     if settings.platform:
         try:

@@ -4,13 +4,16 @@ Only what moves counts. Particles of mass 0 (frozen atoms, virtual sites) have n
 one, and three go where the motion of the system's center of mass is removed: OpenMM's own count.
 """
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import openmm
 from openmm import CMMotionRemover, unit
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from ..mapping.grains import GrainMap
 from ..mapping.sums import grain_sums
 from ..units import BOLTZMANN_KJMOL
 
@@ -41,7 +44,7 @@ class Moving(NamedTuple):
     com_removed: bool
 
     @classmethod
-    def of(cls, system) -> "Moving":
+    def of(cls, system: openmm.System) -> "Moving":
         """Of an ``openmm.System``."""
         masses = [system.getParticleMass(i).value_in_unit(unit.dalton) for i in range(system.getNumParticles())]
         pairs = [system.getConstraintParameters(i)[:2] for i in range(system.getNumConstraints())]
@@ -53,10 +56,17 @@ class Moving(NamedTuple):
     def freedom(self) -> int:
         """Degrees of freedom, as `openmm.app.StateDataReporter` counts them; never below 0."""
         held = 3 if self.com_removed else 0
-        return max(3 * np.count_nonzero(self.masses) - len(self.constraints) - held, 0)
+        return max(3 * int(np.count_nonzero(self.masses)) - len(self.constraints) - held, 0)
 
 
-def kinetic_temperatures(velocities, masses, positions_whole, grain_map, com_removed=True, constraints=()):
+def kinetic_temperatures(
+    velocities: np.ndarray,
+    masses: np.ndarray,
+    positions_whole: np.ndarray,
+    grain_map: GrainMap,
+    com_removed: bool = True,
+    constraints: np.ndarray | tuple[()] = (),
+) -> Temperatures:
     """Equipartition over the three kinds of motion of the grains.
 
     The atoms of a grain that have a mass have 3 degrees of freedom of translation, 3 of rotation (2 if they lie on a
@@ -87,7 +97,7 @@ def kinetic_temperatures(velocities, masses, positions_whole, grain_map, com_rem
     positions = np.asarray(positions_whole, dtype=float)
     grain = grain_map.atom_grain
 
-    def grain_sum(values):
+    def grain_sum(values: np.ndarray) -> np.ndarray:
         return grain_sums(values[None], grain)[0]
 
     mass, m = grain_sum(masses), masses[:, None]
@@ -111,13 +121,20 @@ def kinetic_temperatures(velocities, masses, positions_whole, grain_map, com_rem
     if len(constraints) and np.diff(grain[constraints]).any():
         spin = axes * np.sqrt(np.divide(1.0, moments, out=np.zeros_like(moments), where=turns))[:, None, :]
         free -= _held_motions(np.asarray(constraints), masses, positions, grain, np.sqrt(per_mass), relative, spin)
-    every = Moving(masses, constraints, com_removed).freedom
+    every = Moving(masses, np.asarray(constraints), com_removed).freedom
     freedom = np.array([*free, every - sum(free), every])
     kelvin = np.divide(2.0 * energy, freedom * BOLTZMANN_KJMOL, out=np.full(4, np.nan), where=freedom > 1e-6)
     return Temperatures(*kelvin.tolist())
 
 
-def element_temperatures(velocities, masses, elements, com_removed=True, constraints=(), positions=None) -> dict:
+def element_temperatures(
+    velocities: np.ndarray,
+    masses: np.ndarray,
+    elements: Sequence[str] | np.ndarray,
+    com_removed: bool = True,
+    constraints: np.ndarray | tuple[()] = (),
+    positions: np.ndarray | None = None,
+) -> dict[str, float]:
     """Temperature of the atoms of each element in K: ``{"C": 301.2, ...}``, in order of first appearance.
 
     Where the motion of the system's center of mass is removed an atom of mass m in a system of mass M has 3 (1 - m/M)
@@ -150,7 +167,9 @@ def element_temperatures(velocities, masses, elements, com_removed=True, constra
     return kelvin
 
 
-def _clusters(constraints, masses, positions):
+def _clusters(
+    constraints: np.ndarray, masses: np.ndarray, positions: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
     """Constraints that share atoms, those of one size together.
 
     A constraint forbids the velocities along ``a = d (e_i / m_i - e_j / m_j)``, d its direction. Those of a cluster
@@ -181,12 +200,12 @@ def _clusters(constraints, masses, positions):
         yield ends, pushes, np.linalg.pinv(parts.sum(2), hermitian=True), parts
 
 
-def _same(ends):
+def _same(ends: np.ndarray) -> np.ndarray:
     """Whether two ends [cluster, constraint, 2] are one: [cluster, constraint a, end of a, constraint b, end of b]."""
     return ends[:, :, :, None, None] == ends[:, None, None, :, :]
 
 
-def _held(constraints, masses, positions):
+def _held(constraints: np.ndarray, masses: np.ndarray, positions: np.ndarray) -> np.ndarray:
     """How many degrees of freedom constraints take from each atom, [atoms]: its part in the projector."""
     held = np.zeros(len(masses))
     for ends, _, inverse, parts in _clusters(constraints, masses, positions):
@@ -194,7 +213,15 @@ def _held(constraints, masses, positions):
     return held
 
 
-def _held_motions(constraints, masses, positions, grain, slide, relative, spin):
+def _held_motions(
+    constraints: np.ndarray,
+    masses: np.ndarray,
+    positions: np.ndarray,
+    grain: np.ndarray,
+    slide: np.ndarray,
+    relative: np.ndarray,
+    spin: np.ndarray,
+) -> np.ndarray:
     """How many degrees of freedom constraints take from the translation and from the rotation of all grains, [2].
 
     A motion loses the trace of the product of its own projector with that of the constraints. A distance between two

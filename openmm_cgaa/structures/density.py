@@ -1,22 +1,24 @@
 """Mass and density of a box."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from openmm import app, unit
 
 from ..units import G_PER_CM3_PER_DALTON_PER_ANGSTROM3
 
 
-def mass(elements) -> float:
+def mass(elements: Iterable[str]) -> float:
     """Da, of chemical symbols; that of D is deuterium's."""
     return sum(app.Element.getBySymbol(element).mass.value_in_unit(unit.dalton) for element in elements)
 
 
-def mass_of_topology(topology) -> float:
+def mass_of_topology(topology: app.Topology) -> float:
     """Da, of the atoms of an OpenMM Topology; virtual sites have none."""
     return mass(atom.element.symbol for atom in topology.atoms() if atom.element is not None)
 
 
-def density(mass, box):
+def density(mass: float, box: np.ndarray) -> np.ndarray:
     """g/cm3, [...].
 
     Parameters
@@ -28,6 +30,6 @@ def density(mass, box):
     return mass * G_PER_CM3_PER_DALTON_PER_ANGSTROM3 / np.abs(np.linalg.det(box))
 
 
-def cube(mass, density) -> float:
+def cube(mass: float, density: float) -> float:
     """Edge of the cube in which a mass (Da) has a density (g/cm3), Å."""
     return float((mass * G_PER_CM3_PER_DALTON_PER_ANGSTROM3 / density) ** (1 / 3))

@@ -9,6 +9,7 @@ from openmm import unit
 
 from ..errors import GeometryError
 from ..inputs import arguments
+from ..inputs.arguments import Numbers
 
 AROUND = np.array([(x, y) for x in (-1, 0, 1) for y in (-1, 0, 1)])
 OTHERS = np.concatenate([np.insert(AROUND, row, 1, axis=1) for row in range(3)])  # each vector with all near it
@@ -19,7 +20,7 @@ TURN = (  # advice, for positions that may be a Quantity, too
 )
 
 
-def reduced(box) -> np.ndarray:
+def reduced(box: np.ndarray) -> np.ndarray:
     """The same lattice by its shortest vectors (Minkowski-reduced), [3, 3]; a box of short vectors stays as it is.
 
     Parameters
@@ -37,7 +38,7 @@ def reduced(box) -> np.ndarray:
             return box
 
 
-def _shorten(box, row, by) -> bool:
+def _shorten(box: np.ndarray, row: int, by: list) -> bool:
     """Take multiples of the rows `by` from a row, in place, if that makes it shorter."""
     nearest = np.round(np.linalg.lstsq(box[by].T, box[row], rcond=None)[0])
     tried = box[row] - (nearest + AROUND[:, : len(by)]) @ box[by]
@@ -49,18 +50,18 @@ def _shorten(box, row, by) -> bool:
     return False
 
 
-def height(box) -> float:
+def height(box: np.ndarray) -> float:
     """Smallest distance between opposite faces of the box as it is given."""
     return float(1.0 / np.linalg.norm(np.linalg.inv(box), axis=0).max())
 
 
-def right_handed(box) -> np.ndarray:
+def right_handed(box: np.ndarray) -> np.ndarray:
     """The same lattice by right-handed vectors, [3, 3]: all three negated, or as they are."""
     box = np.array(box, dtype=float)
     return -box if np.linalg.det(box) < 0 else box
 
 
-def nearest_image(vectors, box) -> np.ndarray:
+def nearest_image(vectors: np.ndarray, box: np.ndarray) -> np.ndarray:
     """Vectors, moved by lattice vectors to the images next to the origin, [..., 3].
 
     Exact for images nearer than half the height of the reduced box: their fractional coordinates are below 1/2.
@@ -69,7 +70,7 @@ def nearest_image(vectors, box) -> np.ndarray:
     return vectors - np.round(vectors @ np.linalg.inv(box)) @ box
 
 
-def triangular(box) -> tuple:
+def triangular(box: Numbers) -> tuple[np.ndarray, np.ndarray]:
     """The box of a lattice whose first vector lies along x and the second in the plane of x and y, and the turn to it.
 
     OpenMM takes no other, and MDTraj keeps lengths and angles alone and puts the box so; positions must turn with it:

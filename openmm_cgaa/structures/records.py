@@ -2,12 +2,15 @@
 
 import io
 import re
+from collections.abc import Callable
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
+from openmm import app
 from openmm.app.internal.pdbx.reader.PdbxReader import PdbxReader
 
 from ..errors import CGAAError
+from ..inputs.arguments import FilePath
 from ..wording import counted
 
 PDB_NAMES = frozenset(  # records of the format's versions 1 to 3
@@ -19,6 +22,14 @@ PDB_NAMES = frozenset(  # records of the format's versions 1 to 3
 WHOLE_NAMES = {"ATOM": "ATOM  ", "HETATM": "HETATM", "CONECT": "CONECT", "CRYST1": "CRYST1"}  # as OpenMM looks for them
 COORDINATES = re.compile(r"(?:[ ]*-?\d+\.\d{3}(?!\d)){3}")
 BONDS = ("covale", "disulf", "modres")  # kinds of struct_conn that OpenMM takes for bonds
+
+Column = Callable[[list[str]], str]  # of a row
+
+
+class Block(Protocol):
+    """A data block of PDBx/mmCIF, as OpenMM's reader makes it."""
+
+    def getObj(self, name: str) -> Any: ...
 
 
 class Record(NamedTuple):
@@ -47,7 +58,7 @@ class Record(NamedTuple):
     identity: str
 
 
-def pdb_records(text) -> tuple:
+def pdb_records(text: str) -> tuple[list[Record], set[str], list[str]]:
     """What a PDB file holds.
 
     Returns
@@ -97,13 +108,13 @@ def pdb_records(text) -> tuple:
     return records, bonded, passed
 
 
-def _is_record(line) -> bool:
+def _is_record(line: str) -> bool:
     """Whether a line begins as a record of the format does, and OpenMM sees it as such."""
     name = line[:6].split(" ")[0]
     return name in PDB_NAMES and WHOLE_NAMES.get(name, line[:6]) == line[:6]
 
 
-def pdbx_records(text) -> tuple:
+def pdbx_records(text: str) -> tuple[list[Record], set[str], list[str]]:
     """What a PDBx/mmCIF file holds, as `pdb_records`; bonds are those of struct_conn.
 
     Raises
@@ -111,9 +122,9 @@ def pdbx_records(text) -> tuple:
     CGAAError
         There is no atom.
     """
-    blocks = []
+    blocks: list[Block] = []
     PdbxReader(io.StringIO(text)).read(blocks)
-    rows, column = _table(blocks[0], "atom_site") if blocks else ([], None)
+    rows, column = _table(blocks[0] if blocks else None, "atom_site")
     if not rows:
         raise CGAAError("its first data block has no table atom_site")
     name, residue = column("auth_atom_id", "label_atom_id"), column("auth_comp_id", "label_comp_id")
@@ -125,7 +136,7 @@ def pdbx_records(text) -> tuple:
     records = []
     for place, row in enumerate(rows, start=1):
         if model(row) == model(rows[0]):
-            run = chain(row), other(row), number(row), insertion(row)
+            run: tuple = (chain(row), other(row), number(row), insertion(row))
             if number(row) == ".":  # no number: OpenMM begins a residue where a name comes again
                 run += (place,)
             identity = f"atom {name(row)} of residue {sequence(row)} in chain {chain(row)}"
@@ -135,9 +146,9 @@ def pdbx_records(text) -> tuple:
     rows, column = _table(blocks[0], "struct_conn")
     bonded = set()
     for end in ("ptnr1", "ptnr2"):
-        place = [column(f"{end}_label_{part}") for part in ("atom_id", "seq_id", "asym_id")]
+        names = [column(f"{end}_label_{part}") for part in ("atom_id", "seq_id", "asym_id")]
         bonded |= {
-            "atom {} of residue {} in chain {}".format(*(part(row) for part in place))
+            "atom {} of residue {} in chain {}".format(*(part(row) for part in names))
             for row in rows
             if column("conn_type_id")(row)[:6] in BONDS
         }
@@ -149,21 +160,21 @@ def pdbx_records(text) -> tuple:
     )
 
 
-def _table(block, name) -> tuple:
+def _table(block: Block | None, name: str) -> tuple[list[list[str]], Callable[..., Callable[[list[str]], str]]]:
     """Rows of a category, and a function that picks the first there is of some columns."""
-    table = block.getObj(name)
+    table = None if block is None else block.getObj(name)
     if table is None:
         return [], lambda *names: lambda row: ""
     names = list(table.getAttributeList())
 
-    def column(*wanted):
+    def column(*wanted: str) -> Column:
         place = next((names.index(each) for each in wanted if each in names), None)
         return (lambda row: "") if place is None else (lambda row: row[place])
 
     return table.getRowList(), column
 
 
-def compare(path, records, bonded, topology) -> int:
+def compare(path: FilePath, records: list[Record], bonded: set[str], topology: app.Topology) -> int:
     """How many alternate locations OpenMM has left out of what a file holds.
 
     Raises
@@ -174,9 +185,10 @@ def compare(path, records, bonded, topology) -> int:
     read = topology.getNumAtoms()
     counts = f"OpenMM reads {read} of its {counted(len(records), 'atom')}"
     alternates = sum(record.alternate for record in records)
-    places = {}
+    places: dict[str, list[str]] = {}
     for _, run in groupby(records, key=lambda record: record.run):
-        names, first = {}, None
+        names: dict[str, Record] = {}
+        first = None
         for record in run:
             if record.alternate:
                 continue

@@ -3,7 +3,7 @@
 import io
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count, product
 from pathlib import Path
 from string import ascii_uppercase
@@ -135,7 +135,7 @@ def write_structure(path: FilePath, topology: app.Topology, positions: Numbers, 
     raise CGAAError(f"{path}: PDBx/mmCIF cannot hold this topology: what was written is read as another one")
 
 
-def holds(path, topology) -> bool:
+def holds(path: FilePath, topology: app.Topology) -> bool:
     """Whether a PDBx/mmCIF file can be read and is of this topology: elements, residues and bonds, not names."""
     try:
         with warnings.catch_warnings():
@@ -145,11 +145,11 @@ def holds(path, topology) -> bool:
         return False
 
 
-def _say(path, what):
+def _say(path: FilePath, what: str) -> None:
     warnings.warn(f"{path}: {what}", StructureWarning, stacklevel=3)
 
 
-def _copied(topology, left_out=(), own_ids=False):
+def _copied(topology: app.Topology, left_out: Sequence = (), own_ids: bool = False) -> app.Topology:
     """The topology without some bonds, and with ids that tell all its atoms apart."""
     copy, atoms = app.Topology(), {}
     chains = [chain for chain in topology.chains() if any(True for _ in chain.atoms())]
@@ -180,17 +180,17 @@ def _copied(topology, left_out=(), own_ids=False):
     return copy
 
 
-def _symbols(atoms) -> list:
+def _symbols(atoms: list[app.topology.Atom]) -> list[str]:
     return ["X" if atom.element is None else atom.element.symbol for atom in atoms]
 
 
-def _told_apart(names: list, fresh) -> list:
+def _told_apart(names: list, fresh: Iterator[str]) -> list[str]:
     """These names if they differ and need no quotes, else as many fresh ones."""
     plain = all(isinstance(name, str) and PLAIN.fullmatch(name.lstrip("-")) for name in names)
     return names if plain and len(set(names)) == len(names) else [next(fresh) for _ in names]
 
 
-def _misread(topology, found) -> set:
+def _misread(topology: app.Topology, found: app.Topology) -> set[str]:
     """Names of the residues that have other bonds in a Topology that was read of a file; all else must be the same."""
     atoms, others = list(topology.atoms()), list(found.atoms())
     if [(a.element, a.residue.index) for a in atoms] != [(a.element, a.residue.index) for a in others]:

@@ -1,26 +1,30 @@
 """Elements, formulas and bonds of OpenMM and mdtraj topologies."""
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from openmm import app
 
 from ..errors import GrainError
 from ..inputs import arguments
 
+if TYPE_CHECKING:
+    import mdtraj
+
 # ions where they stand alone in a liquid, near to many atoms without a bond
 IONS = {"Li", "Na", "K", "Rb", "Cs", "Be", "Mg", "Ca", "Sr", "Ba"}
 ISOTOPES = {"D": "H", "T": "H"}  # the same potential, another mass
 
 
-def symbol(atom) -> str:
+def symbol(atom: "app.topology.Atom | mdtraj.core.topology.Atom") -> str:
     """Element of an atom of an OpenMM or mdtraj Topology, as networks and teachers know it: that of D is H."""
     return ISOTOPES.get(atom.element.symbol, atom.element.symbol)
 
 
-def bonds_of_ions(topology) -> list:
+def bonds_of_ions(topology: app.Topology) -> list:
     """Bonds between residues of an OpenMM Topology of which one is a single ion: what it touches, no bonds."""
 
-    def single(atom):
+    def single(atom: app.topology.Atom) -> bool:
         return atom.element is not None and atom.element.symbol in IONS and len(atom.residue) == 1
 
     return [bond for bond in topology.bonds() if single(bond[0]) or single(bond[1])]
@@ -46,10 +50,11 @@ def add_bonds(topology: app.Topology, templates: app.Topology | dict) -> None:
         topology.addBond(atoms[i], atoms[j])
 
 
-def template_bonds(residues: list, bonds: list, templates) -> list:
+def template_bonds(residues: list, bonds: list, templates: app.Topology | dict) -> list:
     """Bonds of the templates, for residues without a bond of their own."""
-    if not isinstance(arguments.templates(templates), dict):
-        found = {}
+    arguments.templates(templates)
+    if not isinstance(templates, dict):
+        found: dict[str, set] = {}
         for a, b in templates.bonds():
             if a.residue is b.residue:
                 found.setdefault(a.residue.name, set()).add((a.name, b.name))

@@ -1,6 +1,7 @@
 """Files that MDTraj reads: whatever they are called, and with all the atoms that they hold."""
 
 import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import dropwhile, islice, takewhile
 from pathlib import Path
@@ -8,12 +9,13 @@ from pathlib import Path
 import mdtraj
 
 from ..errors import CGAAError
+from ..inputs.arguments import FilePath
 from ..wording import counted
 
 WITHOUT_POSITIONS = (".prmtop", ".parm7", ".prm7", ".psf")
 
 
-def load(path, topology=None) -> mdtraj.Trajectory:
+def load(path: FilePath, topology: mdtraj.Topology | None = None) -> mdtraj.Trajectory:
     """All frames of a file.
 
     Parameters
@@ -33,7 +35,7 @@ def load(path, topology=None) -> mdtraj.Trajectory:
     return frames
 
 
-def load_topology(path) -> mdtraj.Topology:
+def load_topology(path: FilePath) -> mdtraj.Topology:
     """Of a file that may hold no positions; errors as in `load`."""
     with _ascii(path) as name:
         topology = mdtraj.load_topology(name)
@@ -42,7 +44,7 @@ def load_topology(path) -> mdtraj.Topology:
 
 
 @contextmanager
-def _ascii(path):
+def _ascii(path: FilePath) -> Iterator[str]:
     """A name of the file in ASCII, for as long as it is open: MDTraj's readers in C (DCD, XTC, TRR) take no other."""
     path = Path(path).absolute()
     if str(path).isascii():
@@ -54,7 +56,7 @@ def _ascii(path):
         yield str(link)
 
 
-def _compare(path, topology):
+def _compare(path: FilePath, topology: mdtraj.Topology) -> None:
     held = _atoms_in(Path(path))
     if held is not None and held != topology.n_atoms:
         raise CGAAError(
@@ -63,7 +65,7 @@ def _compare(path, topology):
         )
 
 
-def _atoms_in(path) -> int | None:
+def _atoms_in(path: Path) -> int | None:
     """Atoms that a file of Amber or CHARMM lists, whatever its header says; None of another file.
 
     MDTraj believes these headers; in other formats it finds such faults itself.

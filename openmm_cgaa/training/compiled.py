@@ -4,12 +4,16 @@ Forces are a derivative already, so that a step differentiates twice, which `tor
 step, both derivatives and all, is written out as one flat list of operations first, and that list is compiled.
 """
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 import torch
 from torch import Tensor
 from torch._dynamo.source import ConstantSource
 from torch._inductor.compile_fx import compile_fx
 from torch._inductor.exc import InductorError
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.autograd.function import FunctionCtx
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.experimental.symbolic_shapes import (
     DimDynamic,
@@ -19,10 +23,12 @@ from torch.fx.experimental.symbolic_shapes import (
 )
 
 from ..errors import CGAAError
+from ..nn import Network
 from ..nn.graph import Graph
-from .labelled import collate
+from .labelled import Item, collate
 from .objectives import Labels, weighted_loss
 
+T = TypeVar("T", Graph, Labels)
 # The dimension that changes from batch to batch, of each tensor of a graph and of its labels.
 GRAPH_TENSORS = {
     "positions": 0,
@@ -58,7 +64,7 @@ class CompiledStep:
         A type that no training frame has, a network that cannot be compiled (the published one), no compiler.
     """
 
-    def __init__(self, network, weights: dict, items, slots):
+    def __init__(self, network: Network, weights: dict, items: Sequence[Item], slots: list[int]) -> None:
         self.names, self.parameters = zip(*((n, p) for n, p in network.named_parameters() if p.requires_grad))
         example = collate(_with_two_of_everything(items, len(slots)), slots)
         inputs = _flat(*(on_device(part, self.parameters[0].device) for part in example[:2]))
@@ -79,10 +85,12 @@ class CompiledStep:
                 "triton; set compile: false to go without"
             ) from error
 
-    def _trace(self, network, weights, inputs):
+    def _trace(
+        self, network: Network, weights: dict, inputs: tuple[list[Tensor], list[int]]
+    ) -> tuple[torch.fx.GraphModule, list]:
         """All operations of a step on a batch of any shape, and stand-ins for its inputs."""
 
-        def step(parameters, tensors, numbers):
+        def step(parameters: list[Tensor], tensors: Sequence[Tensor], numbers: Sequence[int]) -> list[Tensor]:
             graph, labels = _unflat(tensors, numbers)
             values = dict(zip(self.names, parameters))
             loss, terms = weighted_loss(
@@ -124,43 +132,43 @@ class _Known(torch.autograd.Function):
     """A number whose gradients are known."""
 
     @staticmethod
-    def forward(ctx, value, gradients, *parameters):
+    def forward(ctx: FunctionCtx, value: Tensor, gradients: Sequence[Tensor], *parameters: Tensor) -> Tensor:
         ctx.gradients = gradients
         return value.clone()
 
     @staticmethod
-    def backward(ctx, factor):
+    def backward(ctx: FunctionCtx, factor: Tensor) -> tuple[Tensor | None, ...]:
         return None, None, *(factor * gradient for gradient in ctx.gradients)
 
 
-def on_device(part, device):
+def on_device(part: T, device: torch.device) -> T:
     """A graph or labels, moved."""
     return part._replace(**{k: v.to(device) for k, v in part._asdict().items() if isinstance(v, Tensor)})
 
 
-def _flat(graph, labels):
+def _flat(graph: Graph, labels: Labels) -> tuple[list[Tensor], list[int]]:
     tensors = [getattr(graph, name) for name in GRAPH_TENSORS]
     return [*tensors, *labels], [*graph.counts, graph.num_frames]
 
 
-def _unflat(tensors, numbers):
+def _unflat(tensors: Sequence[Tensor], numbers: Sequence[int]) -> tuple[Graph, Labels]:
     own = dict(zip(GRAPH_TENSORS, tensors))
     graph = Graph(**own, counts=list(numbers[:-1]), num_frames=numbers[-1])
     return graph, Labels(*tensors[len(own) :])
 
 
-def _stand_in(mode, tensor, changing, name):
+def _stand_in(mode: FakeTensorMode, tensor: Tensor, changing: int | None, name: str) -> Tensor:
     """A tensor without contents, whose size along `changing` is left open."""
     sizes = [DimDynamic.DYNAMIC if d == changing else DimDynamic.STATIC for d in range(tensor.dim())]
     return mode.from_tensor(tensor, symbolic_context=StatelessSymbolicContext(sizes), source=ConstantSource(name))
 
 
-def _any_number(shapes, number, name):
+def _any_number(shapes: ShapeEnv, number: int, name: str) -> torch.SymInt | int:
     symbol = shapes.create_symbol(number, source=ConstantSource(name), dynamic_dim=DimDynamic.DYNAMIC)
     return shapes.create_symintnode(symbol, hint=number, source=ConstantSource(name))
 
 
-def _with_two_of_everything(items, num_types) -> list:
+def _with_two_of_everything(items: Sequence[Item], num_types: int) -> list[Item]:
     """A few frames, so that the sizes of their batch are 2 or more: torch takes 0 and 1 for constants."""
     chosen = []
     for t in range(num_types):

@@ -1,11 +1,13 @@
 """What a training run is: one YAML file, checked key by key."""
 
-from dataclasses import MISSING, asdict, dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from ..data.dataset import KINDS
 from ..errors import CGAAError
-from ..inputs.ranges import SEEDS, THREADS, bounded, one_of
+from ..inputs.arguments import FilePath
+from ..inputs.ranges import SEEDS, THREADS, bounded, one_of, required
 from ..inputs.settings import Checked, from_mapping
 from ..inputs.yamlfile import parse_yaml, read_yaml
 
@@ -25,7 +27,7 @@ class DataConfig(Checked):
     max_grains: dict[str, int] | None = bounded(None, 0, 10**12, "grains")
     align: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         for name in (*(self.kinds or ()), *(self.max_grains or ())):
             if name not in KINDS:
@@ -44,7 +46,7 @@ class LossConfig(Checked):
     torque: float = bounded(0.0, 0.0, 1e12)
     stress: float = bounded(0.0, 0.0, 1e12)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if not any(vars(self).values()):
             raise CGAAError("all weights are 0; expected weights of 0 or more, one of them above 0")
@@ -81,7 +83,7 @@ class TrainingConfig(Checked):
     model: dict
     data: DataConfig
     output: str
-    max_steps: int = bounded(MISSING, 1, 10**12)
+    max_steps: int = required(1, 10**12)
     name: str = "model"
     loss: LossConfig = field(default_factory=LossConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -97,7 +99,7 @@ class TrainingConfig(Checked):
     half: bool = False
     compile: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.max_steps % self.validate_every:
             raise CGAAError(
@@ -113,7 +115,7 @@ class TrainingConfig(Checked):
         }
 
 
-def load_config(path, changes=()) -> TrainingConfig:
+def load_config(path: FilePath, changes: Iterable[str] = ()) -> TrainingConfig:
     """Read a training configuration; its paths come back absolute.
 
     Parameters
@@ -139,7 +141,7 @@ def load_config(path, changes=()) -> TrainingConfig:
     return replace(config, data=data, init=init, output=str(folder / config.output))
 
 
-def _change(values, change):
+def _change(values: dict, change: str) -> None:
     """Set one nested key of what the file holds, ``a.b=value``."""
     key, equals, text = change.partition("=")
     if not equals or not all(key.split(".")):

@@ -2,10 +2,12 @@
 
 import numpy as np
 
+from ..data.dataset import Dataset, Frames
+from ..mapping.grains import GrainType
 from ..neighbors.contacts import pairs_between, shortest_contact
 
 
-def training_domain(dataset, types) -> dict:
+def training_domain(dataset: Dataset, types: list[GrainType]) -> dict:
     """Species, compositions, densities, temperatures and shortest contacts of the training frames.
 
     Parameters
@@ -51,13 +53,13 @@ def training_domain(dataset, types) -> dict:
     }
 
 
-def shortest_contacts(frames) -> np.ndarray:
+def shortest_contacts(frames: Frames) -> np.ndarray:
     """Shortest distance of two atoms of different residues in each frame (nearest images), Å, [frames]."""
     pairs = pairs_between(frames.residues)
     cells = frames.cell.astype(np.float32) if frames.periodic else [None] * len(frames)
     return np.array([shortest_contact(x, c, pairs)[0] for x, c in zip(frames.positions.astype(np.float32), cells)])
 
 
-def _range(values) -> list:
-    values = np.concatenate(values)
-    return [float(values.min()), float(values.max())]
+def _range(values: list[np.ndarray]) -> list[float]:
+    joined = np.concatenate(values)
+    return [float(joined.min()), float(joined.max())]

@@ -1,6 +1,6 @@
 """All errors of a model on labelled frames, straight through the network."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 
@@ -19,18 +19,19 @@ from ..inputs.ranges import SLOTS
 from ..mapping.grains import GrainType
 from ..mapping.sums import grain_sums
 from ..model.file import load_model
+from ..nn import Network
 from .batches import fill_batches
 from .groups import frame_groups
 from .labelled import LabelledFrames, collate
-from .objectives import answer
+from .objectives import Answer, answer
 from .tally import CONTACTS, Tally
 
 BATCH_GRAINS = 144
 
 
-def predict(network, frames: LabelledFrames, batch_grains: int = BATCH_GRAINS) -> list:
+def predict(network: Network, frames: LabelledFrames, batch_grains: int = BATCH_GRAINS) -> list[Answer]:
     """Energy (eV), forces [atoms, 3] (eV/Å, network order) and virial [3, 3] (eV) of each frame."""
-    answers = []
+    answers: list[Answer] = []
     for batch in fill_batches(range(len(frames)), frames.grains, batch_grains):
         items = [frames[i] for i in batch]
         graph, _, order = collate(items, frames.slots)
@@ -102,14 +103,14 @@ def evaluate(
     if figure is not None:  # before the work, not after it
         check_output(figure, FIGURE)
     network, metadata = load_model(model)
-    paths = [Path(path) for path in ([paths] if isinstance(paths, (str, PathLike)) else paths)]
-    datasets = [Dataset.load(path) for path in paths]
+    files = [Path(path) for path in ([paths] if isinstance(paths, (str, PathLike)) else paths)]
+    datasets = [Dataset.load(path) for path in files]
     dataset = Dataset.merge(datasets)
     chosen = dataset.select(kinds, None if split == "all" else [split])
     if not len(chosen):
         found = sorted({f"{t.kind} ({t.split or 'no split'})" for t in dataset.trajectories})
         raise DatasetError(
-            f"no frame of split {split}{' and these kinds' if kinds else ''} in {', '.join(map(str, paths))}; it has "
+            f"no frame of split {split}{' and these kinds' if kinds else ''} in {', '.join(map(str, files))}; it has "
             f"{', '.join(found)}"
         )
     types = [GrainType.from_dict(entry) for entry in metadata["types"]]
@@ -137,7 +138,7 @@ def evaluate(
     }
     errors = {
         "split": split,
-        "trained_on": _trained_on(metadata["provenance"], chosen, dict(zip(paths, datasets))),
+        "trained_on": _trained_on(metadata["provenance"], chosen, dict(zip(files, datasets))),
         "other_teacher": other_teacher(metadata, chosen),
         "frames": len(chosen),
         "trajectories": len(chosen.trajectories),
@@ -158,12 +159,12 @@ def evaluate(
     return errors
 
 
-def _rows(errors_of, labels, among=True) -> dict:
+def _rows(errors_of: Callable[[np.ndarray], dict], labels: np.ndarray, among: np.ndarray | bool = True) -> dict:
     """Errors of the frames or grains of each label, {label: row}, of those in a mask."""
     return {value: errors_of(among & (labels == value)) for value in np.unique(labels[among]).tolist()}
 
 
-def _parity(tally, frames, answers) -> dict:
+def _parity(tally: Tally, frames: LabelledFrames, answers: list[Answer]) -> dict:
     """What `figures.evaluation_figure` draws besides the errors: labels and predictions of every force and energy."""
     pairs = [(labels.forces.numpy(), forces) for (_, labels), (_, forces, _) in zip(frames.items, answers)]
     nets = [
@@ -180,13 +181,13 @@ def _parity(tally, frames, answers) -> dict:
     }
 
 
-def other_teacher(metadata, dataset) -> bool:
+def other_teacher(metadata: dict, dataset: Dataset) -> bool:
     """Whether another teacher labelled the frames than the one whom a model learned from, as far as both are known."""
     teacher = metadata["provenance"].get("teacher")  # the first models have a text there
     return isinstance(teacher, dict) and dataset.teacher is not None and not same_teacher(teacher, dataset.teacher)
 
 
-def _trained_on(provenance, chosen, files) -> list:
+def _trained_on(provenance: dict, chosen: Dataset, files: dict[Path, Dataset]) -> list[str]:
     """Trajectories among those chosen that the model has seen in training or selection."""
     seen = {name for names in provenance.get("trajectories", {}).values() for name in names}
     if not seen:  # the first models name their files alone

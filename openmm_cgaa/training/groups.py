@@ -1,14 +1,20 @@
 """Which frames belong together: by kind, composition, temperature and density, and whether training saw the like."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from ..data.dataset import Dataset
+from ..mapping.grains import GrainType
 from ..model.domain import SAME_DENSITY, SAME_FRACTION, SAME_TEMPERATURE, beyond
 
 DENSITY_STEP = 0.1  # g/cm3
 KNOWN = ("seen", "inside", "outside")  # one of training's values; within their range; beyond it
 
 
-def frame_groups(dataset, types, domain: dict) -> tuple:
+def frame_groups(
+    dataset: Dataset, types: list[GrainType], domain: dict
+) -> tuple[dict[str, np.ndarray], dict[str, dict]]:
     """Labels of all frames, as a reader would say them.
 
     Parameters
@@ -32,14 +38,16 @@ def frame_groups(dataset, types, domain: dict) -> tuple:
         For ``composition``, ``temperature`` and ``density``, ``seen``, ``inside`` or ``outside`` (None where the model
         does not tell) for each label. A composition is seen if its proportions are; a density is at best inside.
     """
-    labels = {name: [] for name in ("kind", "trajectory", "composition", "temperature", "density", "domain")}
-    known = {name: {} for name in ("composition", "temperature", "density")}
+    labels: dict[str, list] = {
+        name: [] for name in ("kind", "trajectory", "composition", "temperature", "density", "domain")
+    }
+    known: dict[str, dict] = {name: {} for name in ("composition", "temperature", "density")}
     for frames in dataset.sets:
         trajectories = [dataset.trajectories[index] for index in frames.trajectory]
         labels["kind"] += [t.kind for t in trajectories]
         labels["trajectory"] += [t.name for t in trajectories]
-        names, counts = np.unique(frames.residue_names, return_counts=True)
-        composition = " + ".join(f"{count} {name}" for name, count in zip(names, counts))
+        residues, counts = np.unique(frames.residue_names, return_counts=True)
+        composition = " + ".join(f"{count} {name}" for name, count in zip(residues, counts))
         counts = np.bincount(frames.grain_map().match(types).type_index, minlength=len(types))
         found = {"composition": [(composition, _know_composition(counts, types, domain))] * len(frames)}
         found["temperature"] = [_temperature(value, domain) for value in frames.temperature]
@@ -55,7 +63,7 @@ def frame_groups(dataset, types, domain: dict) -> tuple:
     return {name: np.array(values) for name, values in labels.items()}, known
 
 
-def _same_composition(counts, types, domain) -> list:
+def _same_composition(counts: np.ndarray, types: list[GrainType], domain: dict) -> list[int]:
     """Which of training's compositions have grains in these proportions, whatever the size of the box."""
     names = [t.name for t in types]
     known = [np.array([c.get(name, 0) for name in names]) for c in domain.get("compositions", [])]
@@ -63,7 +71,7 @@ def _same_composition(counts, types, domain) -> list:
     return [i for i, c in enumerate(known) if np.array_equal(own, c // np.gcd.reduce(c))]
 
 
-def _know_composition(counts, types, domain) -> str | None:
+def _know_composition(counts: np.ndarray, types: list[GrainType], domain: dict) -> str | None:
     """Whether training saw grains in these proportions."""
     if not domain.get("compositions"):
         return None
@@ -74,14 +82,14 @@ def _know_composition(counts, types, domain) -> str | None:
     return "outside" if beyond(fractions, ends.T, SAME_FRACTION).any() else "inside"
 
 
-def _density_range(counts, types, domain):
+def _density_range(counts: np.ndarray, types: list[GrainType], domain: dict) -> Sequence[float] | None:
     """Lowest and highest density (g/cm3) that training saw of this composition, else of all; None if unknown."""
     of_each = domain.get("densities") or []
     own = [of_each[i] for i in _same_composition(counts, types, domain) if i < len(of_each) and of_each[i]]
     return [min(low for low, _ in own), max(high for _, high in own)] if own else domain.get("density")
 
 
-def _temperature(value, domain) -> tuple:
+def _temperature(value: float, domain: dict) -> tuple[str, str | None]:
     """Label of a temperature (K) and what is known of it."""
     if np.isnan(value):
         return "no temperature", None
@@ -92,7 +100,7 @@ def _temperature(value, domain) -> tuple:
     return f"{value:g} K", "seen" if seen else "outside" if beyond(value, ends, SAME_TEMPERATURE) else "inside"
 
 
-def _density(value, ends) -> tuple:
+def _density(value: float, ends: Sequence[float] | None) -> tuple[str, str | None]:
     """Label of a density (g/cm3) and what is known of it."""
     if np.isnan(value):
         return "no density", None

@@ -1,29 +1,34 @@
 """Labelled frames as graphs: neighbour lists made once, joined into batches."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Iterator, List
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..data import Dataset
+from ..data.dataset import Frames
 from ..errors import DatasetError
+from ..mapping.grains import GrainType
 from ..mapping.layout import layout_of
 from ..neighbors.build import build_graph
 from ..nn.graph import Graph, batch_graphs
 from ..structures.lattice import reduced, right_handed
 from .objectives import Labels
 
+Item = tuple[Graph, Labels]  # of one frame
 INDICES = ("atom_grain", "grain_frame", "pair_index", "edge_index")
 
 
-def common_types(dataset: Dataset, align=False) -> list:
+def common_types(dataset: Dataset, align: bool = False) -> list[GrainType]:
     """Grain types of a data set, each kind once, in the order of first appearance.
 
     With `align` each gets a reference geometry from the first frame that it is in. Two kinds of one name are told
     apart by a number.
     """
-    types = []
+    types: list[GrainType] = []
     for frames in dataset.sets:
         grain_map = frames.grain_map()
         known = {(t.elements, t.bonds) for t in types}
@@ -38,7 +43,9 @@ def common_types(dataset: Dataset, align=False) -> list:
     return types
 
 
-def frame_graphs(frames, types, grain_cutoff: float, atom_cutoff: float, align=False) -> Iterator[tuple]:
+def frame_graphs(
+    frames: Frames, types: list[GrainType], grain_cutoff: float, atom_cutoff: float, align: bool = False
+) -> Iterator[tuple]:
     """The graph of each frame of a `Frames`, and its atoms in network order (int tensor [atoms]).
 
     The graphs are for keeping: float32 and int32, and what is the same in all frames is held once. `collate` makes of
@@ -55,8 +62,9 @@ def frame_graphs(frames, types, grain_cutoff: float, atom_cutoff: float, align=F
             layout = layout._replace(atom_index=torch.as_tensor(aligned.network_order()[0]))
         box = torch.from_numpy(cell) if periodic else None
         graph = build_graph(torch.from_numpy(positions), box, layout, grain_cutoff, atom_cutoff)
-        own = {"pair_index": graph.pair_index.int(), "edge_index": graph.edge_index.int()}
-        yield graph._replace(atom_grain=atom_grain, grain_frame=grain_frame, **own), layout.atom_index
+        pairs, edges = graph.pair_index.int(), graph.edge_index.int()
+        graph = graph._replace(atom_grain=atom_grain, grain_frame=grain_frame, pair_index=pairs, edge_index=edges)
+        yield graph, layout.atom_index
 
 
 class LabelledFrames(torch.utils.data.Dataset):
@@ -87,27 +95,29 @@ class LabelledFrames(torch.utils.data.Dataset):
         A grain that is none of the types.
     """
 
-    def __init__(self, dataset: Dataset, types, grain_cutoff: float, atom_cutoff: float, align=False):
+    def __init__(
+        self, dataset: Dataset, types: list[GrainType], grain_cutoff: float, atom_cutoff: float, align: bool = False
+    ) -> None:
         self.slots = [t.num_slots for t in types]
         self.items = []
         for frames in dataset.sets:
-            if not frames.labelled:
+            if frames.energy is None or frames.forces is None:
                 name = dataset.trajectories[frames.trajectory[0]].name
                 raise DatasetError(f"the frames of {name} have no labels; run openmm-cgaa label on them first")
-            virial = np.full(frames.cell.shape, np.nan)
+            stress = np.full(frames.cell.shape, np.nan)
             if frames.stress is not None and frames.periodic:
-                virial = -frames.stress * np.abs(np.linalg.det(frames.cell))[:, None, None]
-            virial = torch.from_numpy(virial).float()
+                stress = -frames.stress * np.abs(np.linalg.det(frames.cell))[:, None, None]
+            virial = torch.from_numpy(stress).float()
             graphs = frame_graphs(frames, types, grain_cutoff, atom_cutoff, align)
             for frame, (graph, atoms) in enumerate(graphs):
                 forces = torch.from_numpy(frames.forces[frame][atoms.numpy()])
                 energy = torch.tensor([frames.energy[frame]], dtype=torch.float64)
                 self.items.append((graph, Labels(energy, forces, virial[frame : frame + 1])))
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.items)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> Item:
         return self.items[index]
 
     @property
@@ -116,7 +126,7 @@ class LabelledFrames(torch.utils.data.Dataset):
         return np.array([sum(graph.counts) for graph, _ in self.items], dtype=int)
 
 
-def collate(items, slots: List[int]):
+def collate(items: Sequence[Item], slots: List[int]) -> tuple[Graph, Labels, Tensor]:
     """Join frames, of any compositions and sizes: (graph, labels, order); ``order`` is that of `batch_graphs`."""
     graphs = [g._replace(**{name: getattr(g, name).long() for name in INDICES}) for g, _ in items]
     graph, order = batch_graphs(graphs, slots)
@@ -124,7 +134,7 @@ def collate(items, slots: List[int]):
     return graph, Labels(energy, forces[order], virial), order
 
 
-def closest_pairs(graph: Graph, types) -> Graph:
+def closest_pairs(graph: Graph, types: list[GrainType]) -> Graph:
     """A frame with only the closest pair of each two elements, and without edges: what a wall is calibrated on.
 
     All pairs of all training frames at once would not fit into memory.

@@ -2,18 +2,23 @@
 
 import math
 import time
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import lightning.pytorch as pl
 import numpy as np
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from numpy.typing import ArrayLike
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from ..errors import CGAAError
 from ..host.formats import TRAINING
 from ..nn import Network
+from ..nn.graph import Graph
 from .config import TrainingConfig
-from .objectives import answer, frame_atoms, known_virials, net_force_and_torque, weighted_loss
+from .objectives import Labels, answer, frame_atoms, known_virials, net_force_and_torque, weighted_loss
 
 
 def learning_rate_factor(step: int, total: int, warmup: int, final: float, schedule: str) -> float:
@@ -26,10 +31,10 @@ def learning_rate_factor(step: int, total: int, warmup: int, final: float, sched
     return final + (1.0 - final) * 0.5 * (1.0 + math.cos(math.pi * x))
 
 
-def moving_average(decay: float):
+def moving_average(decay: float) -> Callable:
     """Exponential average; its memory grows with the run up to `decay`, so that the first weights are forgotten."""
 
-    def update(average, current, number):
+    def update(average: list[Tensor], current: list[Tensor], number: Tensor | int) -> None:
         torch._foreach_lerp_(average, current, 1.0 - min(decay, (1.0 + float(number)) / (10.0 + float(number))))
 
     return update
@@ -44,53 +49,54 @@ class Distillation(pl.LightningModule):
     config : TrainingConfig
     """
 
-    def __init__(self, network: Network, config: TrainingConfig):
+    def __init__(self, network: Network, config: TrainingConfig) -> None:
         super().__init__()
         self.network = network
         self.average = AveragedModel(network, multi_avg_fn=moving_average(config.ema_decay))
         self.average.requires_grad_(False)
         self.config = config
-        self.step = partial(weighted_loss, network, vars(config.loss))
-        self.sums, self.errors = {}, {}
+        self.step: Callable = partial(weighted_loss, network, vars(config.loss))
+        self.sums: dict[str, tuple[float, int]] = {}
+        self.errors: dict[str, float] = {}
         self.minutes_before, self.started = 0.0, time.monotonic()
 
-    def on_fit_start(self):
+    def on_fit_start(self) -> None:
         self.started = time.monotonic()
         if self.config.compile:
             from .compiled import CompiledStep  # torch's compiler takes seconds to import
 
-            frames = self.trainer.datamodule.train
+            frames = self.trainer.datamodule.train  # type: ignore[attr-defined]  # Lightning makes it a property later
             self.step = CompiledStep(self.network.train(), vars(self.config.loss), frames.items, frames.slots)
 
-    def configure_optimizers(self):
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         options = self.config.optimizer
         kind = torch.optim.AdamW if options.weight_decay > 0 else torch.optim.Adam
         optimizer = kind(self.network.parameters(), lr=options.lr, weight_decay=options.weight_decay, fused=True)
         total = self.config.max_steps
 
-        def factor(step):
+        def factor(step: int) -> float:
             return learning_rate_factor(step, total, options.warmup_steps, options.final, options.schedule)
 
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
-    def training_step(self, batch, batch_index):
+    def training_step(self, batch: tuple[Graph, Labels, Tensor], batch_index: int) -> Tensor:
         graph, labels, _ = batch
         loss, terms = self.step(graph, labels)
         self.log("loss", loss.detach(), prog_bar=True)
-        if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:
+        if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]  # set by Lightning
             self.log_dict({f"train/{name}": term.detach().sqrt() for name, term in terms.items()})
-            self.log("lr", self.optimizers().param_groups[0]["lr"])
+            self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"])
         return loss
 
-    def on_train_batch_end(self, outputs, batch, batch_index):
+    def on_train_batch_end(self, outputs: object, batch: tuple[Graph, Labels, Tensor], batch_index: int) -> None:
         self.average.update_parameters(self.network)
 
-    def on_validation_epoch_start(self):
+    def on_validation_epoch_start(self) -> None:
         self.average.eval()
         self.sums = {}
 
-    def validation_step(self, batch, batch_index):
+    def validation_step(self, batch: tuple[Graph, Labels, Tensor], batch_index: int) -> None:
         graph, labels, _ = batch
         energy, forces, virial = answer(self.average.module, graph)
         atoms, known = frame_atoms(graph), known_virials(labels)
@@ -105,11 +111,11 @@ class Distillation(pl.LightningModule):
             self._collect(kind, error)
             self._collect(f"{kind}_reference", reference)
 
-    def _collect(self, name, values):
+    def _collect(self, name: str, values: Tensor) -> None:
         square, number = self.sums.get(name, (0.0, 0))
         self.sums[name] = square + values.detach().double().square().sum().item(), number + values.numel()
 
-    def on_validation_epoch_end(self):
+    def on_validation_epoch_end(self) -> None:
         rms = {name: math.sqrt(square / number) for name, (square, number) in self.sums.items() if number}
         score = rms["forces"] + self.config.score_energy * rms["energy"]
         if not math.isfinite(score):
@@ -129,19 +135,21 @@ class Distillation(pl.LightningModule):
         for name, value in self.errors.items():
             self.log(f"val/{name}", value, prog_bar=name in ("forces", "energy_mev", "net_force"))
 
-    def on_save_checkpoint(self, checkpoint):
+    def on_save_checkpoint(self, checkpoint: dict) -> None:
         checkpoint["torch_rng"] = torch.get_rng_state()
         checkpoint["format"] = TRAINING.mark
         checkpoint["run"] = self.config.result_key()
         checkpoint["validation"] = self.errors
         checkpoint["minutes"] = self.minutes_before + (time.monotonic() - self.started) / 60
 
-    def on_load_checkpoint(self, checkpoint):
+    def on_load_checkpoint(self, checkpoint: dict) -> None:
         torch.set_rng_state(checkpoint["torch_rng"].cpu())
         self.minutes_before = checkpoint["minutes"]
 
 
-def set_statistics(network, compositions, energies, forces):
+def set_statistics(
+    network: Network, compositions: ArrayLike, energies: ArrayLike, forces: Sequence[np.ndarray]
+) -> None:
     """Give a network what it starts from: reference energies, and the natural sizes of energy and force.
 
     Parameters

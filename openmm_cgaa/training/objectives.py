@@ -1,11 +1,15 @@
 """What is minimised, and what is watched: errors of energy, force, net force, torque and stress."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..nn.graph import Graph, frame_sum, grain_centers, grain_sizes, grain_sum
+
+Answer = tuple[float, np.ndarray, np.ndarray]  # energy, eV; forces [atoms, 3], eV/Å; virial [3, 3], eV: of a frame
 
 
 class Labels(NamedTuple):
@@ -19,13 +23,14 @@ class Labels(NamedTuple):
     virial: Tensor
 
 
-def answer(network, graph: Graph) -> tuple:
+def answer(network: Callable[[Graph], tuple[Tensor, Tensor, Tensor]], graph: Graph) -> tuple[Tensor, Tensor, Tensor]:
     """Energy, forces and virial of a network, detached, whatever gradient mode the caller is in."""
     with torch.enable_grad():
-        return tuple(value.detach() for value in network(graph))
+        energy, forces, virial = network(graph)
+        return energy.detach(), forces.detach(), virial.detach()
 
 
-def net_force_and_torque(forces: Tensor, graph: Graph):
+def net_force_and_torque(forces: Tensor, graph: Graph) -> tuple[Tensor, Tensor]:
     """Net force (eV/Å) on each grain and torque (eV) about its center, both [grains, 3].
 
     `mapping.sums.net_force_and_torque` is the same of frames of one topology, in numpy.
@@ -78,7 +83,8 @@ def error_terms(energy: Tensor, forces: Tensor, virial: Tensor, labels: Labels, 
     }
 
 
-def weighted_loss(network, weights: dict, graph: Graph, labels: Labels) -> tuple:
+def weighted_loss(network: Callable, weights: dict, graph: Graph, labels: Labels) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss of a batch, and its terms (`error_terms`) by name; walls would stand in the labels' way."""
-    terms = error_terms(*network(graph, walls=False), labels, graph)
+    energy, forces, virial = network(graph, walls=False)
+    terms = error_terms(energy, forces, virial, labels, graph)
     return sum(weights[name] * term for name, term in terms.items() if weights[name]), terms

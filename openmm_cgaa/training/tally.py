@@ -2,13 +2,18 @@
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..analysis.deviations import energy_sums, grain_errors, intervals, padded, pooled, resamples
+from ..data.dataset import Dataset
 from ..data.kinds import EQUILIBRIUM
-from ..mapping.layout import layout_of
+from ..mapping.grains import GrainType
+from ..mapping.layout import Layout, layout_of
 from ..neighbors.build import build_graph
 from ..structures.lattice import reduced
 from ..units import GPA_PER_EV_PER_ANGSTROM3
+from .labelled import LabelledFrames
+from .objectives import Answer
 
 CONTACTS = (1.6, 1.8, 2.0, 2.2, 2.4, 2.7, 3.0)  # Å, the ends of the bins
 OF_GRAINS = ("component", "net_force", "torque")
@@ -53,7 +58,16 @@ class Tally:
         Frame and type of each grain, and the bin (of `CONTACTS`) of its shortest distance to another grain or image.
     """
 
-    def __init__(self, dataset, types, frames, answers, labels, virial: bool, padded_slots: int | None = None):
+    def __init__(
+        self,
+        dataset: Dataset,
+        types: list[GrainType],
+        frames: LabelledFrames,
+        answers: list[Answer],
+        labels: dict[str, np.ndarray],
+        virial: bool,
+        padded_slots: int | None = None,
+    ) -> None:
         self.labels = labels
         self.atoms = np.concatenate([np.full(len(one), one.num_atoms) for one in dataset.sets])
         self.energies = (
@@ -87,7 +101,7 @@ class Tally:
         self.weights = self._drawn(slice(None))
         self.stress = _stress(dataset, answers) if virial else None
 
-    def _by_frame(self, some) -> dict:
+    def _by_frame(self, some: np.ndarray | slice) -> dict[str, np.ndarray]:
         """Sums over some of the grains of each frame, {name: [frames, 2]}."""
         where, number = self.frame[some], len(self.atoms)
         return {
@@ -95,10 +109,10 @@ class Tally:
             for name, values in self.grains.items()
         }
 
-    def _drawn(self, here) -> np.ndarray:
+    def _drawn(self, here: np.ndarray | slice) -> np.ndarray:
         return resamples(self.labels["trajectory"][here], self.place[0][here])
 
-    def of_frames(self, here) -> dict:
+    def of_frames(self, here: np.ndarray) -> dict:
         """Errors of the frames in a mask: numbers of frames and trajectories, `OF_FRAMES`, stress and intervals."""
         sums = {name: values[here] for name, values in self.sums.items()}
         found, ends = pooled(sums), intervals(sums, self._drawn(here))
@@ -110,7 +124,7 @@ class Tally:
             "intervals": {name: ends[name] for name in OF_FRAMES},
         }
 
-    def of_grains(self, some) -> dict:
+    def of_grains(self, some: np.ndarray) -> dict:
         """Force errors of the grains in a mask; net force and torque are relative to the rms of the same grains'."""
         sums = self._by_frame(some)
         ends = intervals(sums, self.weights)
@@ -123,7 +137,7 @@ class Tally:
             "intervals": {name: ends[name] for name in OF_GRAINS},
         }
 
-    def of_stress(self, here=slice(None)) -> dict | None:
+    def of_stress(self, here: np.ndarray | slice = slice(None)) -> dict | None:
         """Errors of the stress over some frames, GPa, or None where it is not known."""
         if self.stress is None:
             return None
@@ -145,7 +159,7 @@ class Tally:
         }
 
 
-def grain_contacts(positions, layout, box, reach: float) -> np.ndarray:
+def grain_contacts(positions: Tensor, layout: Layout, box: Tensor | None, reach: float) -> np.ndarray:
     """Shortest distance from an atom of each grain to one of another grain or image, Å, [grains]; inf beyond `reach`.
 
     Parameters
@@ -163,14 +177,14 @@ def grain_contacts(positions, layout, box, reach: float) -> np.ndarray:
     return shortest.scatter_reduce(0, graph.atom_grain[pairs].flatten(), distance.repeat(2), "amin").numpy()
 
 
-def _stress(dataset, answers) -> tuple:
+def _stress(dataset: Dataset, answers: list[Answer]) -> tuple[np.ndarray, np.ndarray]:
     """Stress of the model and of the labels, GPa, [frames, 3, 3] each; nan where it is not labelled."""
     predicted, labelled, start = [], [], 0
     for frames in dataset.sets:
         virials = np.stack([virial for _, _, virial in answers[start : start + len(frames)]])
         start += len(frames)
-        known = frames.stress is not None and frames.periodic
-        volume = np.abs(np.linalg.det(frames.cell))[:, None, None] if known else np.nan
+        stress = frames.stress if frames.periodic else None
+        volume = np.nan if stress is None else np.abs(np.linalg.det(frames.cell))[:, None, None]
         predicted.append(-virials / volume)
-        labelled.append(frames.stress if known else np.full(frames.cell.shape, np.nan))
-    return tuple(GPA_PER_EV_PER_ANGSTROM3 * np.concatenate(values) for values in (predicted, labelled))
+        labelled.append(np.full(frames.cell.shape, np.nan) if stress is None else stress)
+    return GPA_PER_EV_PER_ANGSTROM3 * np.concatenate(predicted), GPA_PER_EV_PER_ANGSTROM3 * np.concatenate(labelled)

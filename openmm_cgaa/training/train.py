@@ -5,6 +5,7 @@ import logging
 import platform
 import signal
 import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +14,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.loggers import CSVLogger
 
-from ..data.dataset import describe_teacher
+from ..data.dataset import Dataset, describe_teacher
 from ..errors import CGAAError
 from ..host import signals
 from ..host.files import MODEL, check_folder, check_output, owned, writing
@@ -22,7 +23,7 @@ from ..inputs.arguments import FilePath
 from ..inputs.settings import completed
 from ..mapping.grains import GrainType
 from ..model.file import load_model, model_bytes, read_metadata, save_model
-from ..nn import build_network, complete_config
+from ..nn import Network, build_network, complete_config
 from .batches import FrameData
 from .checkpoints import (
     AtomicCheckpointIO,
@@ -35,7 +36,7 @@ from .checkpoints import (
 from .config import TrainingConfig, load_config
 from .coverage import training_domain
 from .evaluation import other_teacher
-from .labelled import LabelledFrames, closest_pairs, collate, common_types
+from .labelled import Item, LabelledFrames, closest_pairs, collate, common_types
 from .module import Distillation, set_statistics
 from .objectives import known_virials
 from .progress import StepBar
@@ -74,12 +75,12 @@ def train(config: FilePath | TrainingConfig, restart: bool = False) -> Path:
             return _train(config, restart)
 
 
-def _train(config, restart):
+def _train(config: TrainingConfig, restart: bool) -> Path:
     output = Path(config.output)
     _resumes(config, restart)  # what is refused is refused before data are read
     chosen = choose_frames(config.data, config.seed)
     if config.init:
-        network, types = _start_from(config, chosen["train"])
+        network, types = _start_from(config, config.init, chosen["train"])
     else:
         types = common_types(chosen["train"], config.data.align)
         network = _build(config, types)
@@ -109,12 +110,14 @@ def _train(config, restart):
             "domain": training_domain(chosen["train"], types),
             "errors": {"split": "validation", **best["validation"]},
         }
-        save_model(output / "model.safetensors", module.average.module.cpu(), metadata, config.half)
+        average = module.average.module.cpu()
+        assert isinstance(average, Network)  # as the one that it is the average of
+        save_model(output / "model.safetensors", average, metadata, config.half)
     return output / "model.safetensors"
 
 
 @contextmanager
-def _quiet():
+def _quiet() -> Iterator[None]:
     """Lightning without its notes, and without warnings of what is meant here."""
     logger = logging.getLogger("lightning.pytorch")
     before = logger.level
@@ -128,7 +131,7 @@ def _quiet():
         logger.setLevel(before)
 
 
-def _fit(trainer, module, data, last, resume):
+def _fit(trainer: pl.Trainer, module: Distillation, data: FrameData, last: Path, resume: bool) -> None:
     try:
         with flushing():
             trainer.fit(module, data, ckpt_path=str(last) if resume else None)
@@ -138,7 +141,7 @@ def _fit(trainer, module, data, last, resume):
         raise signals.Interrupted(number, text) from None
 
 
-def _resumes(config, restart) -> bool:
+def _resumes(config: TrainingConfig, restart: bool) -> bool:
     """Whether the output folder holds a run to go on with; refuses what a run must not replace."""
     output = Path(config.output)
     check_folder(output, "last.ckpt", ["model.safetensors"])
@@ -156,9 +159,9 @@ def _resumes(config, restart) -> bool:
     return resume
 
 
-def _start_from(config, dataset) -> tuple:
+def _start_from(config: TrainingConfig, init: str, dataset: Dataset) -> tuple[Network, list[GrainType]]:
     """The network of a model file and its grain types; its reference energies and scales stay."""
-    network, metadata = load_model(config.init)
+    network, metadata = load_model(init)
     types = [GrainType.from_dict(entry) for entry in metadata["types"]]
     try:
         wanted = complete_config(config.model)
@@ -167,24 +170,24 @@ def _start_from(config, dataset) -> tuple:
     other = [key for key, value in complete_config(metadata["config"]).items() if wanted.get(key) != value]
     if other:
         raise CGAAError(
-            f"init: the network of {config.init} is another than the configuration's (different: {', '.join(other)}); "
+            f"init: the network of {init} is another than the configuration's (different: {', '.join(other)}); "
             "give the model block that it was trained with (openmm-cgaa info shows it), or leave init away"
         )
     if other_teacher(metadata, dataset):
         raise CGAAError(
-            f"init: {config.init} learned from {describe_teacher(metadata['provenance']['teacher'])}, but the labels "
+            f"init: {init} learned from {describe_teacher(metadata['provenance']['teacher'])}, but the labels "
             f"are by {describe_teacher(dataset.teacher)}; their energies have different zeros, and the model keeps its "
             "own: leave init away"
         )
     if config.data.align and any(t.reference is None for t in types):
-        raise CGAAError(f"init: {config.init} has no reference geometries to align to; leave data.align away")
+        raise CGAAError(f"init: {init} has no reference geometries to align to; leave data.align away")
     return network.train(), types
 
 
-def _prepare(network, types, items, new):
+def _prepare(network: Network, types: list[GrainType], items: list[Item], new: bool) -> None:
     """Set what does not learn: reference energies, scales, walls between grains; of a loaded network walls alone."""
-    sample = [(closest_pairs(graph, types), labels) for graph, labels in items]
-    sample = collate(sample, [t.num_slots for t in types])[0]
+    closest = [(closest_pairs(graph, types), labels) for graph, labels in items]
+    sample = collate(closest, [t.num_slots for t in types])[0]
     if new:
         set_statistics(
             network,
@@ -196,7 +199,7 @@ def _prepare(network, types, items, new):
     network.set_contacts(sample, keep=not new)  # those that only the earlier training saw
 
 
-def bound_grains(network, dataset, frames):
+def bound_grains(network: Network, dataset: Dataset, frames: LabelledFrames) -> None:
     """Put up the walls inside grains by all frames in which no grain was strained.
 
     Parameters
@@ -212,7 +215,7 @@ def bound_grains(network, dataset, frames):
     network.set_ranges([graph for (graph, _), off in zip(frames.items, strained) if not off])
 
 
-def _check_stress(config, network, training):
+def _check_stress(config: TrainingConfig, network: Network, training: LabelledFrames) -> None:
     if config.loss.stress and not network.conserving:
         raise CGAAError("loss: stress has a weight, but this network has no virial; only conserving networks have one")
     if config.loss.stress and not any(known_virials(labels).item() for _, labels in training.items):
@@ -221,14 +224,14 @@ def _check_stress(config, network, training):
         )
 
 
-def _build(config, types):
+def _build(config: TrainingConfig, types: list[GrainType]) -> Network:
     try:
         return build_network(config.model, types)
     except (TypeError, ValueError) as error:
         raise CGAAError(f"model: {error}") from None
 
 
-def _check_same_run(last, config):
+def _check_same_run(last: Path, config: TrainingConfig) -> None:
     old, new = _portable(completed(TrainingConfig, read_checkpoint(last)["run"])), _portable(config.result_key())
     changed = [key for key in new if old.get(key) != new[key]]
     if changed:
@@ -238,13 +241,13 @@ def _check_same_run(last, config):
         )
 
 
-def _portable(key):
+def _portable(key: dict) -> dict:
     """Files by name, so that a run may be moved together with its data."""
     data = key["data"] | {"paths": [Path(p).name for p in key["data"]["paths"]]}
     return key | {"data": data, "init": key["init"] and Path(key["init"]).name}
 
 
-def _trainer(config, output):
+def _trainer(config: TrainingConfig, output: Path) -> pl.Trainer:
     accelerator = config.accelerator
     if accelerator == "auto":  # not what Lightning would take: energies are float64, which mps has not
         accelerator = "cuda" if torch.cuda.is_available() else "cpu"
@@ -267,7 +270,7 @@ def _trainer(config, output):
     )
 
 
-def _provenance(config, chosen, best, trainer) -> dict:
+def _provenance(config: TrainingConfig, chosen: dict[str, Dataset], best: dict, trainer: pl.Trainer) -> dict:
     files = [Path(path) for path in config.data.paths]
     return {
         "name": config.name,
