@@ -24,7 +24,7 @@ COMMANDS = {
 }
 
 
-def parser_of(command=None) -> Parser:
+def parser_of(command: str | None = None) -> Parser:
     """The parser of all commands, with the arguments of one of them."""
     parser = Parser(prog="openmm-cgaa", description="Coarse-grained all-atom force fields in OpenMM.")
     subparsers = parser.add_subparsers(dest="command", required=True)
@@ -35,7 +35,7 @@ def parser_of(command=None) -> Parser:
     return parser
 
 
-def main(argv=None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run one command; returns its exit status: 2 after an error, 128 + n after a signal of number n."""
     argv = sys.argv[1:] if argv is None else argv
     with usable(), signals.answered(signals.end_at_once) as stop:
@@ -47,7 +47,7 @@ def main(argv=None) -> int:
             sys.stdout.flush()  # what cannot be written is told below
             return status
         except BaseException as error:
-            if stop and not isinstance(error, KeyboardInterrupt | CGAAError | OSError):
+            if stop.number is not None and not isinstance(error, KeyboardInterrupt | CGAAError | OSError):
                 error = signals.Interrupted(stop.number)  # what a package below has made of it
             text = _sentence(error)
             if text is None:
@@ -56,7 +56,7 @@ def main(argv=None) -> int:
             return getattr(error, "status", 130 if isinstance(error, KeyboardInterrupt) else 2)
 
 
-def _sentence(error) -> str | None:
+def _sentence(error: BaseException) -> str | None:
     """What to tell of an error; None if it is a fault of the program, whose traceback is wanted."""
     if isinstance(error, CGAAError | OSError | signals.Interrupted):  # an OSError (a full disk) names its file
         return str(error)

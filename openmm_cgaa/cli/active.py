@@ -1,16 +1,22 @@
 """``openmm-cgaa active ROUND.yaml``: one round of active learning."""
 
+import argparse
+from typing import TYPE_CHECKING
+
 from ..wording import counted
 from .options import add_description
 from .tables import new_table, show
 from .terminal import tell
 
+if TYPE_CHECKING:
+    from rich.table import Table
 
-def add_arguments(parser):
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_description(parser, "config", "the round", ". Run again to go on")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     from ..pipeline.active import improve
 
     report = improve(args.config, progress=tell)
@@ -24,7 +30,7 @@ def run(args):
     )
 
 
-def table(report):
+def table(report: dict) -> "Table":
     """Errors of the round's students."""
     rows = {
         "before: student on its own trajectory": report["before"],

@@ -1,11 +1,13 @@
 """``openmm-cgaa analyze RUN``: radial distributions, drift, temperatures, bonds and errors of a run."""
 
+import argparse
+
 from ..inputs.ranges import Range
 from .options import add_number, add_teacher, teacher_settings
 from .terminal import tell
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", help="output folder of openmm-cgaa simulate")
     parser.add_argument("--out", help="folder for figures and summary (default: RUN/analysis)")
     parser.add_argument("--reference", help="trajectory or a data set (.h5) of the same atoms, for comparison")
@@ -24,7 +26,7 @@ def add_arguments(parser):
     add_number(parser, "--begin", Range(float, 0.0, 1e9, "ps"), 0.0, "leave out what comes before")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     from ..analysis.report import analyze
 
     report = analyze(

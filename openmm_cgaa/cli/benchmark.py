@@ -1,21 +1,32 @@
 """``openmm-cgaa benchmark [TOPOLOGY] --model NAME``: time per step beside the teacher and a classical force field."""
 
+import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from ..errors import CGAAError, GrainError
 from ..host.environment import environment
 from ..host.files import TIMINGS, check_outputs, write_bytes
+from ..inputs.arguments import FilePath
 from ..inputs.ranges import THREADS, Range
 from ..structures.structure import read_structure
 from ..wording import counted
 from .options import add_number, add_teacher, teacher_settings
 
+if TYPE_CHECKING:
+    from openmm import app, unit
+    from rich.console import Console
+
+    from ..labelling.teachers import Teacher
+    from ..potential import CGAAPotential
+    from ..simulation.benchmark import Timing
+
 # the test box of paper 001 (docs/papers.md) without its one LiPF6, relaxed for 1 ps as by systems/ec_emc/box.yaml
 SOLVENT = Path(__file__).parents[1] / "models/ec-emc.cif"
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "topology", nargs="?", help="PDB or mmCIF with a box; by default 24 EC + 49 EMC (975 atoms), which come along"
     )
@@ -29,14 +40,14 @@ def add_arguments(parser):
     parser.add_argument("--json", help="also write the numbers to this file")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     check_outputs([(args.json, TIMINGS)], [args.topology, args.model, args.forcefield])
     # OpenMP reads these when the libraries that use it are loaded, below
     with environment(OMP_NUM_THREADS=str(args.threads), MKL_NUM_THREADS=str(args.threads)):
         _run(args)
 
 
-def _run(args):
+def _run(args: argparse.Namespace) -> None:
     from openmm import OpenMMException
     from rich.console import Console
 
@@ -73,7 +84,7 @@ def _run(args):
         write_bytes(args.json, (json.dumps(result, indent=2) + "\n").encode())
 
 
-def read_box(path, potential):
+def read_box(path: FilePath | None, potential: "CGAAPotential") -> "tuple[app.Topology, unit.Quantity]":
     """Topology and positions of a periodic system; without a path those of the solvent box that comes along."""
     topology, positions = read_structure(path or SOLVENT)
     if topology.getPeriodicBoxVectors() is None:
@@ -89,7 +100,9 @@ def read_box(path, potential):
     return topology, positions
 
 
-def find_teacher(name, settings, potential, topology):
+def find_teacher(
+    name: str | Literal[True], settings: dict, potential: "CGAAPotential", topology: "app.Topology"
+) -> "Teacher":
     """The named teacher, or the one that the model learned from where the name is True; it can label the topology."""
     from ..labelling.teachers import known_teacher, load_teacher
 
@@ -102,13 +115,13 @@ def find_teacher(name, settings, potential, topology):
     return teacher
 
 
-def _words(teacher, settings):
+def _words(teacher: "Teacher", settings: dict) -> str:
     """What a table calls a teacher; settings that change its speed alone are not in its identity."""
     shown = {**(teacher.identity.get("settings") or {}), **settings}
     return ", ".join([f"teacher {teacher.identity['name']}", *(f"{key}={value}" for key, value in shown.items())])
 
 
-def _print(console, result, rows):
+def _print(console: "Console", result: dict, rows: "list[Timing]") -> None:
     from rich.table import Table
 
     machine = result["gpu"] or result["processor"]

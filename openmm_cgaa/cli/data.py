@@ -1,15 +1,26 @@
 """``openmm-cgaa data info|export|import|merge``: look at data sets, and bring them in and out."""
 
+import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..wording import counted
 from .tables import new_table, show
 
+if TYPE_CHECKING:
+    import numpy as np
+    from rich.console import Console
+    from rich.table import Table
+
+    from ..data.dataset import Dataset
+    from ..data.summary import Duplicate
+
 SHOWN = 10  # outliers and duplicates printed in full
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True)
     info = actions.add_parser("info", help="counts, ranges, outliers, duplicates, forces")
     info.add_argument("files", nargs="+", metavar="FILE", help="data sets (.h5), looked at as one")
@@ -43,16 +54,16 @@ def add_arguments(parser):
     merge.add_argument("--precision", default="double", choices=["double", "single"], help="single: half the size")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     from ..host.files import DATA_SET, FIGURE, XYZ, check_outputs
 
     inputs = [*getattr(args, "files", []), getattr(args, "file", None), *getattr(args, "topology", [])]
     kind = XYZ if args.action == "export" else DATA_SET
     check_outputs([(getattr(args, "output", None), kind), (getattr(args, "figure", None), FIGURE)], inputs)
-    return {"info": _info, "export": _export, "import": _import, "merge": _merge}[args.action](args)
+    {"info": _info, "export": _export, "import": _import, "merge": _merge}[args.action](args)
 
 
-def _export(args):
+def _export(args: argparse.Namespace) -> None:
     from ..data.dataset import Dataset
     from ..data.extxyz import export_xyz
 
@@ -61,7 +72,7 @@ def _export(args):
     print(f"{args.output}: {counted(len(dataset), 'frame')}")
 
 
-def _import(args):
+def _import(args: argparse.Namespace) -> None:
     from ..data.extxyz import import_xyz
 
     keys = {name: getattr(args, f"{name}_key") for name in ("energy", "forces", "stress", "virial")}
@@ -85,13 +96,13 @@ def _import(args):
         print(f"note: {note}")
 
 
-def _merge(args):
+def _merge(args: argparse.Namespace) -> None:
     dataset = _load(args.files)
     dataset.save(args.output, args.precision)
     print(f"{args.output}: {counted(len(dataset), 'frame')}, {counted(len(dataset.trajectories), 'trajectory')}")
 
 
-def _load(files):
+def _load(files: list[str]) -> "Dataset":
     """All files as one; an error of merging says which file is which."""
     from ..data.dataset import Dataset
     from ..errors import DatasetError
@@ -105,7 +116,7 @@ def _load(files):
         raise DatasetError(f"{error} (data sets: {', '.join(f'{i} {name}' for i, name in enumerate(files))})") from None
 
 
-def _info(args):
+def _info(args: argparse.Namespace) -> None:
     from rich.console import Console
 
     from ..data import refusals, summary
@@ -123,8 +134,8 @@ def _info(args):
     if periodic:
         stressed = sum(len(frames) for frames in periodic if frames.stress is not None)
         console.print(f"with stress: {stressed} of {sum(map(len, periodic))} labelled periodic frames")
-    refusals, twins = refusals.check_labels(dataset), summary.duplicates(dataset)
-    _print_list(console, "outliers, which the checks refuse", refusals)
+    refused, twins = refusals.check_labels(dataset), summary.duplicates(dataset)
+    _print_list(console, "outliers, which the checks refuse", refused)
     _print_list(console, "frames that are there twice", [_twin_text(twin) for twin in twins])
     console.print(f"teacher: {json.dumps(dataset.teacher)}", soft_wrap=True)
     console.print(f"provenance: {json.dumps(dataset.provenance, indent=1, ensure_ascii=False)}", soft_wrap=True)
@@ -133,7 +144,7 @@ def _info(args):
         console.print(f"figure: {args.figure}", soft_wrap=True)
 
 
-def _kind_table(dataset, title):
+def _kind_table(dataset: "Dataset", title: str) -> "Table":
     from ..data import summary
 
     names = ("trajectories", "frames", "grains", "environments")
@@ -148,7 +159,7 @@ def _kind_table(dataset, title):
     return table
 
 
-def _composition_table(dataset):
+def _composition_table(dataset: "Dataset") -> "Table":
     from ..data import summary
 
     heads = ("composition", "atoms", "frames", "K", "g/cm3", "eV/atom", "force rms\neV/Å", "virial pressure\nGPa")
@@ -167,14 +178,14 @@ def _composition_table(dataset):
     return table
 
 
-def _span(ends, spec):
+def _span(ends: tuple[float, float] | None, spec: str) -> str:
     if ends is None:
         return "-"
     low, high = (format(end, spec) for end in ends)
     return low if low == high else f"{low} to {high}"
 
 
-def _force_table(series, title):
+def _force_table(series: "dict[str, np.ndarray]", title: str) -> "Table":
     import numpy as np
 
     quantiles = (0.5, 0.9, 0.99, 0.999)
@@ -186,7 +197,7 @@ def _force_table(series, title):
     return table
 
 
-def _print_list(console, title, items):
+def _print_list(console: "Console", title: str, items: Sequence[object]) -> None:
     console.print(f"{title}: {len(items) or 'none'}")
     for item in items[:SHOWN]:
         console.print(f"  {item}", soft_wrap=True)
@@ -194,6 +205,6 @@ def _print_list(console, title, items):
         console.print(f"  and {len(items) - SHOWN} more")
 
 
-def _twin_text(twin):
+def _twin_text(twin: "Duplicate") -> str:
     places = ", ".join(f"set {s} frame {f} ({t})" for (s, f), t in zip(twin.frames, twin.trajectories))
     return places + (": IN SEVERAL SPLITS" if twin.leaks else "")

@@ -1,6 +1,9 @@
 """``openmm-cgaa evaluate MODEL DATASET...``: error of a model on labelled frames."""
 
+import argparse
 import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ..data import KINDS, SPLITS
 from ..inputs.ranges import SLOTS, Range
@@ -8,10 +11,13 @@ from ..wording import counted
 from .options import add_number
 from .tables import new_table, show
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
 GRAINS = {"species": "species of grain", "contact": "nearest other grain"}
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", help="a model file, or the name of a bundled model")
     parser.add_argument("dataset", nargs="+", help="labelled frames (.h5)")
     parser.add_argument("--split", default="all", choices=[*SPLITS, "all"], help="trajectories of this split alone")
@@ -21,7 +27,7 @@ def add_arguments(parser):
     parser.add_argument("--json", metavar="OUT", help="write the numbers to this file, too")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     from ..host.files import EVALUATION, FIGURE, check_outputs, write_bytes
     from ..training.evaluation import evaluate
 
@@ -44,7 +50,7 @@ def run(args):
         write_bytes(args.json, (json.dumps(errors, indent=1) + "\n").encode())
 
 
-def tables(errors, padded_slots=None):
+def tables(errors: dict, padded_slots: int | None = None) -> "list[Table]":
     """Rich tables of what `training.evaluation.evaluate` returns."""
     found = [_force_table(errors, padded_slots), _energy_table(errors)]
     if errors["stress"]:
@@ -55,7 +61,7 @@ def tables(errors, padded_slots=None):
     return [*found, *(_grain_table(errors["by_grain"][name], title) for name, title in GRAINS.items())]
 
 
-def _force_table(errors, padded_slots):
+def _force_table(errors: dict, padded_slots: int | None) -> "Table":
     force, intervals = errors["force"], errors["intervals"]
     title = f"{counted(errors['frames'], 'frame')} ({errors['split']}), {counted(errors['atoms'], 'atom')}, "
     title += f"{counted(errors['grains'], 'grain')} in all"
@@ -82,7 +88,7 @@ def _force_table(errors, padded_slots):
     return table
 
 
-def _energy_table(errors):
+def _energy_table(errors: dict) -> "Table":
     energy, intervals = errors["energy"], errors["intervals"]
     table = new_table(None, "energy", "frames", "rmse\nmeV/atom", "best\nconstant", "R2", width=31)
     rmse = f"{energy['rmse']:.3f}{_interval(intervals['energy'])}"
@@ -99,7 +105,7 @@ def _energy_table(errors):
     return table
 
 
-def _stress_table(stress):
+def _stress_table(stress: dict) -> "Table":
     table = new_table(None, "stress", "frames", "rmse\nGPa", "rmse\nmeV/Å^3", "reference\nGPa")
     component, pressure = (
         f"{stress[name]:.4f}{_interval(stress['intervals'][name])}" for name in ("component", "pressure")
@@ -111,7 +117,7 @@ def _stress_table(stress):
     return table
 
 
-def _group_table(groups):
+def _group_table(groups: list[dict]) -> "Table":
     from rich.markup import escape
 
     headings = ("frames", "force\neV/Å", "net force\nrelative", "torque\nrelative", "energy\nmeV/atom", "about\nmeans")
@@ -127,7 +133,7 @@ def _group_table(groups):
     return table
 
 
-def _grain_table(rows, title):
+def _grain_table(rows: dict, title: str) -> "Table":
     from rich.markup import escape
 
     headings = "grains", "frames", "force\neV/Å", "of", "net force\nrelative", "of\neV/Å", "torque\nrelative"
@@ -139,30 +145,30 @@ def _grain_table(rows, title):
     return table
 
 
-def _forces(row):
+def _forces(row: dict) -> list[str]:
     return [_below(row[name], row["intervals"][name]) for name in ("component", "net_force", "torque")]
 
 
-def _energies(row):
+def _energies(row: dict) -> list[str]:
     return [_below(row[name], row["intervals"][name], 2) for name in ("energy", "energy_within")]
 
 
-def _below(value, ends, digits=3):
+def _below(value: float | None, ends: Sequence[float] | None, digits: int = 3) -> str:
     """A number and, in a line below it, its interval."""
     if value is None:
         return "-"
     return f"{value:.{digits}f}" + (f"\n[dim]{ends[0]:.{digits}f}–{ends[1]:.{digits}f}[/dim]" if ends else "")
 
 
-def _mev(stress):
+def _mev(stress: float) -> str:
     from ..units import GPA_PER_EV_PER_ANGSTROM3
 
     return f"{1000 * stress / GPA_PER_EV_PER_ANGSTROM3:.3f}"
 
 
-def _number(value):
+def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _interval(ends, digits=3):
+def _interval(ends: Sequence[float] | None, digits: int = 3) -> str:
     return "" if ends is None else f" ({ends[0]:.{digits}f}–{ends[1]:.{digits}f})"

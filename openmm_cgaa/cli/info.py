@@ -1,20 +1,30 @@
 """``openmm-cgaa info PATH``: the grains of a topology and what looks wrong with them, or what a model file holds."""
 
+import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import CGAAError
 from ..wording import counted
 from .simulate import TEMPLATES
 
+if TYPE_CHECKING:
+    import numpy as np
+    from rich.console import Console
+    from rich.table import Table
 
-def add_arguments(parser):
+    from ..mapping.grains import GrainMap, GrainType
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", help="a topology (PDB, mmCIF, or what mdtraj reads), a model file, or a bundled model")
     parser.add_argument("--templates", nargs="+", default=(), metavar="FILE", help=TEMPLATES)
     parser.add_argument("--model", help="compare with the grains that this model knows: a bundled name or a file")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> int:
     """Prints; the exit status is 1 where the model does not know a grain."""
     from rich.console import Console
 
@@ -42,12 +52,14 @@ def run(args):
     return 1 if unknown else 0
 
 
-def grain_table(grains, title):
+def grain_table(grains: "GrainMap", title: str) -> "Table":
     """Rich table of the types of a GrainMap."""
     return _type_table(grains.types, title, grains.network_order()[1])
 
 
-def _type_table(types, title, counts=None):
+def _type_table(
+    types: "Sequence[GrainType]", title: str, counts: "Sequence[int] | np.ndarray | None" = None
+) -> "Table":
     from rich.table import Table
 
     from ..structures.topologies import formula
@@ -63,7 +75,7 @@ def _type_table(types, title, counts=None):
     return table
 
 
-def _print_model(console, name, metadata, card):
+def _print_model(console: "Console", name: str, metadata: dict, card: str | None) -> None:
     from rich.markdown import Markdown
 
     from ..mapping.grains import GrainType

@@ -1,14 +1,21 @@
 """``openmm-cgaa label FRAMES.h5 OUTPUT.h5``: energies, forces and stresses of a teacher."""
 
+import argparse
 import sys
+from typing import TYPE_CHECKING, Self
 
 from ..host import signals
 from ..inputs.ranges import PROCESSES, THREADS, Range
 from ..wording import counted
 from .options import add_number, add_teacher, teacher_settings
 
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
-def add_arguments(parser):
+    from ..labelling.label import Progress
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("frames", help="configurations (.h5), as openmm-cgaa sample writes them")
     parser.add_argument("output", help="labelled data set (.h5); run again after an interruption to go on")
     add_teacher(parser, "sevennet-0-d3")
@@ -20,7 +27,7 @@ def add_arguments(parser):
     )
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     from pathlib import Path
 
     from ..labelling.label import assemble, label
@@ -35,8 +42,11 @@ def run(args):
                     args.frames,
                     args.output,
                     args.teacher,
-                    **dict(workers=args.workers, threads=args.threads, scheduler=args.scheduler),
-                    **dict(settings=settings, progress=bar),
+                    workers=args.workers,
+                    threads=args.threads,
+                    scheduler=args.scheduler,
+                    settings=settings,
+                    progress=bar,
                 )
         except signals.Interrupted as error:
             kept = (
@@ -59,17 +69,17 @@ def run(args):
 class _Bar:
     """A tqdm bar over atoms, for time goes by atoms: the time left is that of all atoms left at the mean speed."""
 
-    def __init__(self):
-        self.bar = None
+    def __init__(self) -> None:
+        self.bar: tqdm | None = None
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         if self.bar is not None:
             self.bar.close()
 
-    def __call__(self, status):
+    def __call__(self, status: "Progress") -> None:
         from tqdm import tqdm
 
         failed = f", {status.failed} failed" if status.failed else ""

@@ -5,9 +5,11 @@ import json
 import os
 import re
 from dataclasses import fields
+from typing import Any, NoReturn
 
 from ..errors import CGAAError
-from ..inputs.settings import range_of
+from ..inputs.ranges import Range
+from ..inputs.settings import Dataclass, range_of
 
 
 class Parser(argparse.ArgumentParser):
@@ -15,14 +17,14 @@ class Parser(argparse.ArgumentParser):
 
     _sorting = False
 
-    def parse_args(self, args=None, namespace=None):
+    def parse_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def, override]  # argparse overloads it
         """No word may be empty: a variable of the shell that is not set would drop an output without a word."""
         for word in args or ():
             if re.fullmatch(r"(--[\w-]+=)?", word):
                 self.error(f"{word or 'an argument'} is empty; give it a value, or leave it out")
         return super().parse_args(args, namespace)
 
-    def parse_known_args(self, args=None, namespace=None):
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def, override]  # the same
         """What stands among options and is none of them is a file: ``validate SYSTEM.yaml --short ROW``."""
         if self._sorting or self._subparsers or "--" in (args or ()):  # who writes -- has sorted them
             return super().parse_known_args(args, namespace)
@@ -32,14 +34,14 @@ class Parser(argparse.ArgumentParser):
         finally:
             self._sorting = False
 
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         raise CGAAError(f"{message}; see {self.prog} --help")
 
 
 class Description(str):
     """A word that names a YAML file; paths in it are relative to it."""
 
-    def words(self) -> list:
+    def words(self) -> list[str]:
         """All that may be a path in it, as seen from here; none where it cannot be read, which the command tells."""
         if not os.path.isfile(self):  # what a pipe holds can be read but once
             return []
@@ -49,7 +51,8 @@ class Description(str):
             left = [read_yaml(self, "a description")]
         except CGAAError:
             return []
-        found, seen = [], set()
+        found: list[str] = []
+        seen: set[int] = set()
         while left:
             value = left.pop()
             if isinstance(value, str):
@@ -60,20 +63,20 @@ class Description(str):
         return found
 
 
-def add_description(parser, name, what, more=""):
+def add_description(parser: argparse.ArgumentParser, name: str, what: str, more: str = "") -> None:
     """The argument that is a `Description` of something."""
     text = f"{what} (YAML); paths in it are relative to it{more}"
     parser.add_argument(name, type=Description, help=text)
 
 
-def add_number(parser, flag, allowed, default=None, help=""):
+def add_number(parser: argparse.ArgumentParser, flag: str, allowed: Range, default: Any = None, help: str = "") -> None:
     """An option that is a number of a `Range`; its help says from where to where, and the default."""
     ends = str(allowed).split(" from ", 1)[1].replace("%", "%%")
     text = f"{help} ({ends}" + ("" if default is None else f"; default: {default}") + ")"
     parser.add_argument(flag, type=allowed, default=default, metavar=allowed.unit or "N", help=text)
 
 
-def add_settings(parser, kind):
+def add_settings(parser: argparse.ArgumentParser, kind: type[Dataclass]) -> None:
     """An option for each field of a dataclass of settings: its name, type, range, default and help are the field's."""
     for f in fields(kind):
         flag = f"--{f.name.replace('_', '-')}"
@@ -83,7 +86,9 @@ def add_settings(parser, kind):
             parser.add_argument(flag, default=f.default, help=f.metadata["help"])
 
 
-def add_teacher(parser, default, default_in_words="%(default)s", **options):
+def add_teacher(
+    parser: argparse.ArgumentParser, default: str | None, default_in_words: str = "%(default)s", **options: Any
+) -> None:
     """Options ``--teacher`` and ``--setting``, which `teacher_settings` reads; further options are of the former."""
     kinds = "sevennet-0-d3, openmm:SYSTEM.xml, or an ASE calculator as package.module:Class"
     parser.add_argument("--teacher", default=default, help=f"{kinds} (default: {default_in_words})", **options)
@@ -92,14 +97,14 @@ def add_teacher(parser, default, default_in_words="%(default)s", **options):
     )
 
 
-def teacher_settings(args) -> dict:
+def teacher_settings(args: argparse.Namespace) -> dict:
     """What ``--setting`` gives to `labelling.teachers.load_teacher`."""
     if args.setting and not isinstance(args.teacher, str):
         raise CGAAError("--setting is for a teacher; name it with --teacher NAME")
     return dict(_setting(text) for text in args.setting)
 
 
-def _setting(text):
+def _setting(text: str) -> tuple[str, object]:
     key, equals, value = text.partition("=")
     if not equals or not key.isidentifier():
         raise CGAAError(f"--setting {text}: expected KEY=VALUE, such as --setting dispersion=false")

@@ -1,5 +1,6 @@
 """``openmm-cgaa sample SAMPLE.yaml``: configurations for a teacher to label."""
 
+import argparse
 import sys
 
 from ..host import signals
@@ -8,14 +9,14 @@ from ..wording import counted
 from .options import add_description, add_number
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_description(parser, "config", "plan of the trajectories")
     parser.add_argument("--output", help="data set (.h5), instead of the plan's (relative to where you are)")
     add_number(parser, "--workers", Range(int, *PROCESSES), help="processes, instead of the plan's")
     parser.add_argument("--model", help="CGAA model that samples, instead of the plan's (relative to where you are)")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     import shlex
     from collections import Counter
 
@@ -26,7 +27,7 @@ def run(args):
 
     bar = None  # what is wrong with the plan is said before there is one
 
-    def progress(done, total, name):
+    def progress(done: int, total: int, name: str) -> None:
         nonlocal bar
         if bar is None:
             bar = tqdm(desc="sample", unit="trajectory", mininterval=0.2 if sys.stderr.isatty() else 10.0)
@@ -43,7 +44,8 @@ def run(args):
         if bar is not None:
             bar.close()
     dataset = Dataset.load(output)
-    counts, grains = Counter(), Counter()
+    counts: Counter[str] = Counter()
+    grains: Counter[str] = Counter()
     for frames in dataset.sets:
         for index in frames.trajectory:
             kind = dataset.trajectories[index].kind

@@ -1,12 +1,14 @@
 """``openmm-cgaa simulate TOPOLOGY --model NAME --out RUN``: NVT or NPT, then NVE dynamics with a model."""
 
+import argparse
+
 from ..host import signals
 from .options import add_settings
 
 TEMPLATES = "structure files with bonds, of molecules that have none in TOPOLOGY (a PDB file without CONECT records)"
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     from ..simulation.run import SimulationSettings
 
     parser.add_argument("topology", help="topology and coordinates, PDBx/mmCIF or PDB, bonds included")
@@ -19,7 +21,7 @@ def add_arguments(parser):
     parser.add_argument("--resume", action="store_true", help="go on with the run in the folder")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     import hashlib
     import shlex
     from dataclasses import fields
@@ -54,7 +56,7 @@ def run(args):
     }
     with threads(args.threads or torch.get_num_threads()), signals.deferred() as stop:
         done = simulate(system, topology, positions, args.out, settings, args.resume, provenance)
-    if not done:
+    if not done and stop.number is not None:
         text = f"{args.out} holds a checkpoint; go on with the same command and --resume"
         raise signals.Interrupted(stop.number, text)
     print(f"done: {args.out}; look at it with: openmm-cgaa analyze {shlex.quote(args.out)}")

@@ -1,7 +1,12 @@
 """Tables on a terminal: one look for all commands, and no column cut short."""
 
+from typing import TYPE_CHECKING, Any
 
-def new_table(title, first, *numbers, width=36, **style):
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def new_table(title: str | None, first: str, *numbers: str, width: int = 36, **style: Any) -> "Table":
     """A Rich table whose first column holds words and may fold, and whose others hold numbers.
 
     Parameters
@@ -25,7 +30,7 @@ def new_table(title, first, *numbers, width=36, **style):
     return table
 
 
-def show(table, markup=False):
+def show(table: "Table", markup: bool = False) -> None:
     """Print a table as wide as it is, rather wrapped by the terminal than cut short; with `markup` [dim] means dim."""
     from rich.console import Console
 

@@ -1,10 +1,13 @@
 """Standard output and error as a command finds them: closed, a pipe that nobody reads any more, a terminal of ASCII."""
 
+import argparse
 import codecs
 import os
 import sys
 import unicodedata
-from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout, suppress
+from typing import Any, TextIO
 
 from ..errors import OutputError
 from ..host.files import is_standard_output, writing
@@ -20,26 +23,26 @@ class Stream:
     goes to the standard output; a run does not end for its progress bar.
     """
 
-    def __init__(self, stream, result):
+    def __init__(self, stream: TextIO, result: bool) -> None:
         self._stream, self._result = stream, result
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
-    def write(self, text):
+    def write(self, text: str) -> int:
         try:
             return self._stream.write(text)
         except OSError as error:
             self._drop(error)
             return len(text)
 
-    def flush(self):
+    def flush(self) -> None:
         try:
             self._stream.flush()
         except OSError as error:
             self._drop(error)
 
-    def _drop(self, error):
+    def _drop(self, error: OSError) -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._stream.fileno())
         os.close(nowhere)
@@ -49,7 +52,7 @@ class Stream:
 
 
 @contextmanager
-def usable():
+def usable() -> Iterator[None]:
     """`sys.stdout` and `sys.stderr` that can be written to, whatever they were."""
     codecs.register_error("plain", _plain)
     _fill_closed()
@@ -68,12 +71,12 @@ def usable():
         sys.stdout, sys.stderr = before
 
 
-def tell(line):
+def tell(line: str) -> None:
     """Say how a command goes on; what it was asked for goes to the standard output."""
     print(line, file=sys.stderr, flush=True)
 
 
-def words(args):
+def words(args: argparse.Namespace) -> AbstractContextManager:
     """A context in which a command says what it says: to the standard error where its standard output takes data.
 
     Parameters
@@ -87,7 +90,7 @@ def words(args):
     return redirect_stdout(sys.stderr) if any(map(is_standard_output, named)) else nullcontext()
 
 
-def _fill_closed():
+def _fill_closed() -> None:
     """Open what is closed of the standard descriptors: the next file would take its number, and what is printed."""
     for number in (0, 1, 2):
         try:
@@ -96,11 +99,13 @@ def _fill_closed():
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
 
 
-def _plain(error):
+def _plain(error: UnicodeError) -> tuple[str, int]:
     """What a terminal can show of characters that it does not have: A for Å, 3 for ³."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
     text = error.object[error.start : error.end]
     return "".join(PLAIN.get(c) or _letters(c) or "?" for c in text), error.end
 
 
-def _letters(character):
+def _letters(character: str) -> str:
     return unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()

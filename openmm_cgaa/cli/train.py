@@ -1,10 +1,12 @@
 """``openmm-cgaa train CONFIG.yaml``: distil a teacher's labels into a model."""
 
+import argparse
+
 from ..inputs.settings import range_of
 from .options import add_description, add_number
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     from ..training.config import TrainingConfig
 
     add_description(parser, "config", "training configuration")
@@ -22,7 +24,7 @@ def add_arguments(parser):
     add_number(parser, "--minutes", minutes, help="time budget, instead of the configuration's max_minutes")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     import shlex
     from dataclasses import replace
     from pathlib import Path

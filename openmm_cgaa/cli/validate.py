@@ -1,10 +1,12 @@
 """``openmm-cgaa validate SYSTEM.yaml``: what a model's simulations do beside its teacher."""
 
+import argparse
+
 from ..inputs.ranges import THREADS, Range
 from .options import add_description, add_number
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_description(parser, "system", "the system, its simulations and rows")
     parser.add_argument("rows", nargs="*", metavar="ROW", help="of the system (default: all of them)")
     parser.add_argument("--runs", nargs="+", default=[], metavar="RUN", help="simulations alone, to share the work")
@@ -15,7 +17,7 @@ def add_arguments(parser):
     add_number(parser, "--threads", Range(int, *THREADS), 1, "CPU threads of models and of OpenMM")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     import sys
 
     from ..errors import CGAAError, MissingPackageError
