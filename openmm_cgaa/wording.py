@@ -6,7 +6,7 @@ def counted(number: int | str, thing: str) -> str:
 
     Parameters
     ----------
-    number : int
+    number : int, or a word such as "no"
     thing : str
         What one is called, such as ``frame`` or ``whole row``.
     """

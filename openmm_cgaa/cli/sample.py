@@ -53,6 +53,6 @@ def run(args: argparse.Namespace) -> None:
             grains[kind] += frames.num_grains
     for kind, count in counts.items():
         trajectories = sum(t.kind == kind for t in dataset.trajectories)
-        frames = f"{counted(count, 'frame')}, {counted(grains[kind], 'grain')}"
-        print(f"{kind}: {counted(trajectories, 'trajectory')}, {frames}")
+        held = f"{counted(count, 'frame')}, {counted(grains[kind], 'grain')}"
+        print(f"{kind}: {counted(trajectories, 'trajectory')}, {held}")
     print(f"{output}: {counted(len(dataset), 'frame')}; next: openmm-cgaa label {shlex.quote(str(output))} LABELLED.h5")
