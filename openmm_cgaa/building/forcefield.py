@@ -19,7 +19,8 @@ from openmm import app, unit
 
 from ..errors import CGAAError
 from ..mapping.matching import symmetry_classes
-from .molecules import embed, parse_smiles
+from ..structures.smiles import parse_smiles
+from .molecules import embed
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import BaseCalculator

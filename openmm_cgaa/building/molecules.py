@@ -14,6 +14,7 @@ from ..inputs.arguments import FilePath
 from ..inputs.ranges import bounded
 from ..inputs.settings import Checked
 from ..mapping.grains import GrainMap
+from ..structures.smiles import parse_smiles
 from ..structures.structure import read_structure
 from ..wording import counted
 
@@ -64,32 +65,6 @@ class Molecule(Checked):
             return from_file(self.name, Path(folder, self.structure))
         assert self.smiles is not None  # one of the two is given
         return from_smiles(self.name, self.smiles)
-
-
-def parse_smiles(name: str, smiles: str) -> "Chem.Mol":
-    """RDKit's molecule, with hydrogens, without a geometry.
-
-    Raises
-    ------
-    CGAAError
-        RDKit is missing, the SMILES does not parse, or holds several molecules.
-    """
-    try:
-        from rdkit import Chem, rdBase
-    except ImportError as error:
-        raise CGAAError("SMILES need RDKit: pip install 'openmm-cgaa[build]'") from error
-    with rdBase.BlockLogs():
-        molecule = Chem.MolFromSmiles(smiles, sanitize=False)
-        problems = [] if molecule is None else [p.Message() for p in Chem.DetectChemistryProblems(molecule)]
-        molecule = Chem.MolFromSmiles(smiles)
-    if molecule is None or molecule.GetNumAtoms() == 0:
-        reason = "; ".join(problems) or "its syntax is wrong: an open ring or bracket, or an unknown element?"
-        raise CGAAError(f"molecule {name}: the SMILES {smiles!r} does not parse ({reason})")
-    pieces = len(Chem.GetMolFrags(molecule))
-    if pieces > 1:
-        found = counted(pieces, "molecule")
-        raise CGAAError(f"molecule {name}: {smiles!r} holds {found}; list each under a name of its own")
-    return Chem.AddHs(molecule)
 
 
 def from_smiles(name: str, smiles: str, seed: int = 1) -> tuple[app.Topology, unit.Quantity]:

@@ -1,4 +1,4 @@
-"""``openmm-cgaa info PATH``: the grains of a topology and what looks wrong with them, or what a model file holds."""
+"""``openmm-cgaa info PATH...``: the grains of a topology and what looks wrong with them, or what a model file holds."""
 
 import argparse
 import json
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import CGAAError
 from ..wording import counted
-from .simulate import TEMPLATES
+from .options import add_structure, given_smiles
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("path", help="a topology (PDB, mmCIF, or what mdtraj reads), a model file, or a bundled model")
-    parser.add_argument("--templates", nargs="+", default=(), metavar="FILE", help=TEMPLATES)
+    add_structure(parser, "path", ", what MDTraj reads; or a model file, or a bundled model")
     parser.add_argument("--model", help="compare with the grains that this model knows: a bundled name or a file")
 
 
@@ -32,17 +31,21 @@ def run(args: argparse.Namespace) -> int:
     from ..mapping.survey import oversized, read_grains, strangers
     from ..model.file import bundled_models, load_model, model_card
 
-    console, path = Console(highlight=False, markup=False), Path(args.path)
-    if path.suffix == ".safetensors" or (args.path in bundled_models() and not path.exists()):
-        _print_model(console, args.path, load_model(args.path)[1], None if path.exists() else model_card(args.path))
+    console, smiles = Console(highlight=False, markup=False), given_smiles(args)
+    name, path = args.path[0], Path(args.path[0])
+    if path.suffix == ".safetensors" or (name in bundled_models() and not path.exists()):
+        if len(args.path) > 1:
+            raise CGAAError(f"{name} is a model; show it alone, or compare grains with it: --model {name}")
+        _print_model(console, name, load_model(name)[1], None if path.exists() else model_card(name))
         return 0
-    if not path.is_file():
+    if not path.exists():
         names = ", ".join(bundled_models()) or "none"
         raise CGAAError(f"{path}: no such file, and no bundled model has this name (bundled: {names})")
-    grains, positions, box = read_grains(path, args.templates)
+    grains, positions, box = read_grains(args.path, args.templates, smiles)
+    names = ", ".join(Path(each).name for each in args.path)
     known = args.model and [GrainType.from_dict(kind) for kind in load_model(args.model)[1]["types"]]
     size = f"{counted(grains.num_grains, 'grain')}, {counted(grains.num_atoms, 'atom')}"
-    console.print(grain_table(grains, f"{path.name}: {size}"))
+    console.print(grain_table(grains, f"{names}: {size}"))
     unknown = strangers(grains, known) if known else []
     problems = unknown + oversized(grains, positions, box)
     for problem in problems:

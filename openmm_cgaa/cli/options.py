@@ -38,6 +38,40 @@ class Parser(argparse.ArgumentParser):
         raise CGAAError(f"{message}; see {self.prog} --help")
 
 
+FILES = (
+    "PDBx/mmCIF or PDB; prmtop and inpcrd (Amber); top, gro and a folder of includes (GROMACS); psf and pdb or crd "
+    "(CHARMM)"
+)
+
+
+def add_structure(parser: argparse.ArgumentParser, name: str, also: str = "") -> None:
+    """The files of a topology, and where molecules without bonds take theirs from."""
+    parser.add_argument(name, nargs="+", help=f"topology and coordinates, bonds included: {FILES}{also}")
+    help = "structure files with bonds, of molecules that have none (a PDB file without CONECT records)"
+    parser.add_argument("--templates", nargs="+", default=(), metavar="FILE", help=help)
+    help = "in place of templates: SMILES of molecules that have no bonds, by residue name"
+    parser.add_argument("--smiles", nargs="+", default=(), metavar="NAME=SMILES", help=help)
+
+
+def given_smiles(args: argparse.Namespace) -> dict[str, str]:
+    """SMILES by residue name, of the option that `add_structure` adds.
+
+    Raises
+    ------
+    CGAAError
+        A value without a name, or a name that stands twice.
+    """
+    found: dict[str, str] = {}
+    for text in args.smiles:
+        name, _, smiles = text.partition("=")
+        if not re.fullmatch(r"[A-Za-z0-9_+-]+", name) or not smiles:
+            raise CGAAError(f"--smiles {text!r}; give RESIDUE=SMILES, such as DME=COCCOC")
+        if name in found:
+            raise CGAAError(f"--smiles names {name} twice; give each residue name once")
+        found[name] = smiles
+    return found
+
+
 class Description(str):
     """A word that names a YAML file; paths in it are relative to it."""
 

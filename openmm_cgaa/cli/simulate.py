@@ -3,16 +3,13 @@
 import argparse
 
 from ..host import signals
-from .options import add_settings
-
-TEMPLATES = "structure files with bonds, of molecules that have none in TOPOLOGY (a PDB file without CONECT records)"
+from .options import add_settings, add_structure, given_smiles
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from ..simulation.run import SimulationSettings
 
-    parser.add_argument("topology", help="topology and coordinates, PDBx/mmCIF or PDB, bonds included")
-    parser.add_argument("--templates", nargs="+", default=(), metavar="FILE", help=TEMPLATES)
+    add_structure(parser, "topology")
     parser.add_argument("--model", required=True, help="name of a bundled model, or a model file")
     parser.add_argument("--out", required=True, help="folder of the run")
     add_settings(parser, SimulationSettings)
@@ -22,7 +19,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    import hashlib
     import shlex
     from dataclasses import fields
     from pathlib import Path
@@ -36,20 +32,21 @@ def run(args: argparse.Namespace) -> None:
     from ..potential import CGAAPotential
     from ..simulation.folder import FILES
     from ..simulation.run import INTRA_GROUP, SimulationSettings, simulate
+    from ..structures.given import content_digest
     from ..structures.structure import read_structure
 
     for name in () if args.resume else FILES:
-        check_spared(Path(args.out, name), [args.topology, *args.templates, args.model])
+        check_spared(Path(args.out, name), [*args.topology, *args.templates, args.model])
     settings = SimulationSettings(**{field.name: getattr(args, field.name) for field in fields(SimulationSettings)})
-    topology, positions = read_structure(args.topology, args.templates)
+    topology, positions = read_structure(args.topology, args.templates, given_smiles(args))
     potential = CGAAPotential(args.model, precision=args.precision)
     if args.pressure is not None and not potential.conserving:
         raise EngineError("--pressure: " + NOT_CONSERVING.format(what="a barostat"))
     intra = INTRA_GROUP if args.inner_steps > 1 else None
     system = potential.createSystem(topology, backend=args.backend, positions=positions, intraForceGroup=intra)
     provenance = {
-        "topology": str(args.topology),
-        "topology_sha256": hashlib.sha256(Path(args.topology).read_bytes()).hexdigest(),
+        "topology": " ".join(args.topology),
+        "topology_sha256": content_digest(args.topology),
         **potential.provenance(),
         "precision": args.precision,
         "backend": args.backend,

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 ADVICE = (
     "read a file with bonds (PDB with CONECT records, PDBx/mmCIF); or add the bonds of a Topology in which such a "
-    "residue has them: openmm_cgaa.add_bonds(topology, templates), --templates FILE on the command line"
+    "residue has them: openmm_cgaa.add_bonds(topology, templates), --templates FILE on the command line; or give its "
+    "SMILES: openmm_cgaa.read_structure(path, smiles={residue: SMILES}), --smiles RESIDUE=SMILES on the command line"
 )
 
 

@@ -1,6 +1,7 @@
 """The grains of a file, and what looks wrong with them, in words."""
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import mdtraj
@@ -10,47 +11,44 @@ from openmm import unit
 from ..errors import CGAAError, GrainError
 from ..inputs.arguments import FilePath
 from ..structures import trajectories
+from ..structures.given import SUFFIXES, read_given
 from ..structures.lattice import height, reduced
-from ..structures.structure import read_structure
 from ..units import ANGSTROM_PER_NM
 from .grains import GrainMap, GrainType
 
 
 def read_grains(
-    path: FilePath, templates: Sequence[FilePath] = ()
+    path: FilePath | Sequence[FilePath], templates: Sequence[FilePath] = (), smiles: dict[str, str] | None = None
 ) -> tuple[GrainMap, np.ndarray | None, np.ndarray | None]:
     """``(GrainMap, positions [atoms, 3] Å or None, box [3, 3] Å or None)`` of a file's first frame.
+
+    Files that belong together are a sequence; what `read_structure` does not know is read by MDTraj. Other parameters
+    are those of `read_structure`.
 
     Raises
     ------
     CGAAError
         The file cannot be read, or cut into grains.
     """
-    path = Path(path)
-    build: Callable[..., GrainMap]
+    one = path if isinstance(path, str | os.PathLike) else path[0] if len(path) == 1 else None
+    if one is None or Path(one).suffix.lower() in SUFFIXES:
+        given = read_given(path, templates, smiles)
+        positions, box = given.positions, given.topology.getPeriodicBoxVectors()
+        positions = None if positions is None else positions.value_in_unit(unit.angstrom)
+        box = None if box is None else np.array(box.value_in_unit(unit.angstrom))
+        return GrainMap.from_topology(given.topology), positions, box
+    if templates or smiles:
+        raise CGAAError(f"{one}: bonds are given to files of these kinds: {', '.join(SUFFIXES)}; convert it to one")
     try:
-        if path.suffix.lower() in (".pdb", ".cif", ".pdbx", ".mmcif"):
-            topology, positions = read_structure(path, templates)
-            build, positions = GrainMap.from_topology, positions.value_in_unit(unit.angstrom)
-            box = topology.getPeriodicBoxVectors()
-            box = None if box is None else np.array(box.value_in_unit(unit.angstrom))
-        else:
-            if templates:
-                raise CGAAError(
-                    f"{path}: bonds of --templates are given to PDB and PDBx/mmCIF files; convert it to one"
-                )
-            topology, positions, box = _read_mdtraj(path)
-            build = GrainMap.from_mdtraj
+        topology, positions, box = _read_mdtraj(Path(one))
     except CGAAError:
         raise
     except Exception as error:  # the readers raise whatever they stumble on
-        raise CGAAError(f"{path} cannot be read as a topology: {str(error) or type(error).__name__}") from error
-    return build(topology), positions, box
+        raise CGAAError(f"{one} cannot be read as a topology: {str(error) or type(error).__name__}") from error
+    return GrainMap.from_mdtraj(topology), positions, box
 
 
 def _read_mdtraj(path: Path) -> tuple[mdtraj.Topology, np.ndarray | None, np.ndarray | None]:
-    if path.suffix.lower() in trajectories.WITHOUT_POSITIONS:
-        return trajectories.load_topology(path), None, None
     frame = trajectories.load(path)[0]
     box = frame.unitcell_vectors
     return frame.topology, frame.xyz[0] * ANGSTROM_PER_NM, None if box is None else box[0] * ANGSTROM_PER_NM

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 BONDED = 1.25  # of the sum of the covalent radii: C-H is 1.34 Å then, a bond in motion; O...H 1.21 Å, no hydrogen bond
 
 
-def bonds_by_distance(atoms: "ase.Atoms") -> np.ndarray:
-    """Pairs of atoms nearer than 1.25 times the sum of their covalent radii, int [bonds, 2], the lower index first.
+def bonds_by_distance(atoms: "ase.Atoms", factor: float = BONDED) -> np.ndarray:
+    """Pairs of atoms nearer than 1.25 (a factor) times the sum of their covalent radii, int [bonds, 2], lower first.
 
     Ions of alkali and alkaline earth metals (`topologies.IONS`) have no bonds, whatever they touch.
 
@@ -24,10 +24,11 @@ def bonds_by_distance(atoms: "ase.Atoms") -> np.ndarray:
     ----------
     atoms : ase.Atoms
         Nearest images are looked at in its periodic directions.
+    factor : float
     """
     from ase.neighborlist import natural_cutoffs, neighbor_list
 
-    first, second = neighbor_list("ij", atoms, natural_cutoffs(atoms, mult=BONDED))
+    first, second = neighbor_list("ij", atoms, natural_cutoffs(atoms, mult=factor))
     ion = np.isin(atoms.get_chemical_symbols(), list(IONS))
     bonded = (first < second) & ~ion[first] & ~ion[second]
     return np.unique(np.stack([first, second], axis=1)[bonded], axis=0)

@@ -31,7 +31,7 @@ def load(path: FilePath, topology: mdtraj.Topology | None = None) -> mdtraj.Traj
     """
     with _ascii(path) as name:
         frames = mdtraj.load(name) if topology is None else mdtraj.load(name, top=topology)
-    _compare(path, frames.topology)
+    check_count(path, frames.n_atoms, "MDTraj")
     return frames
 
 
@@ -39,7 +39,7 @@ def load_topology(path: FilePath) -> mdtraj.Topology:
     """Of a file that may hold no positions; errors as in `load`."""
     with _ascii(path) as name:
         topology = mdtraj.load_topology(name)
-    _compare(path, topology)
+    check_count(path, topology.n_atoms, "MDTraj")
     return topology
 
 
@@ -56,19 +56,25 @@ def _ascii(path: FilePath) -> Iterator[str]:
         yield str(link)
 
 
-def _compare(path: FilePath, topology: mdtraj.Topology) -> None:
+def check_count(path: FilePath, number: int, reader: str) -> None:
+    """Refuse a file of Amber or CHARMM that lists more or fewer atoms than a reader found.
+
+    Raises
+    ------
+    CGAAError
+    """
     held = _atoms_in(Path(path))
-    if held is not None and held != topology.n_atoms:
+    if held is not None and held != number:
         raise CGAAError(
-            f"{path}: it holds {counted(held, 'atom')}, but MDTraj reads {topology.n_atoms}, as many as its header "
-            "says; the file is damaged. Write it anew by the program that it is from"
+            f"{path}: it holds {counted(held, 'atom')}, but {reader} reads {number}, as many as its header says; the "
+            "file is damaged. Write it anew by the program that it is from"
         )
 
 
 def _atoms_in(path: Path) -> int | None:
     """Atoms that a file of Amber or CHARMM lists, whatever its header says; None of another file.
 
-    MDTraj believes these headers; in other formats it finds such faults itself.
+    Readers believe these headers; in other formats they find such faults themselves.
     """
     if path.suffix.lower() not in WITHOUT_POSITIONS:
         return None

@@ -207,7 +207,7 @@ def models_without_an_end(w):
 
 @row("coordinates are read from ")
 def another_format(w):
-    path = w.path / "box.gro"
+    path = w.path / "box.xtc"
     w.trajectory().save(str(path))
     yield lambda: read_structure(path)
     frame = mdtraj.load(str(path), top=w.trajectory().topology)

@@ -26,7 +26,7 @@ def test_files_stand_before_and_after_options(sorted_words, mixed_words):
 
 
 def test_a_name_after_two_dashes_may_begin_with_a_dash():
-    assert cli.parser_of("info").parse_args(["info", "--", "-model"]).path == "-model"
+    assert cli.parser_of("info").parse_args(["info", "--", "-model"]).path == ["-model"]
 
 
 def test_a_file_in_the_place_of_a_teachers_name_is_told(capsys):

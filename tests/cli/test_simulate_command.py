@@ -86,7 +86,7 @@ def test_files_that_cannot_be_read(box, tiny_conserving_path, tmp_path, capsys):
     (tmp_path / "broken.cif").write_text("data_\n")
     for name, message in [
         ("missing.cif", "No such file"),
-        ("box.gro", "not from .gro"),
+        ("box.mol2", "not from .mol2"),
         ("broken.cif", "is not a .cif file"),
     ]:
         assert simulate(tmp_path / name, tiny_conserving_path, tmp_path / "a", "") == 2

@@ -185,7 +185,7 @@ def test_a_header_that_says_fewer_atoms(sample, tmp_path, suffix, write, header)
         path.write_text(text)
         assert read_grains(path)[0].num_atoms == number
     path.write_text(text.replace(header.format(number), header.format(number - 1), 1))
-    told = "Unexpected line" if suffix == ".gro" else f"holds {number} atoms, but MDTraj reads {number - 1}"
+    told = "stands where the box should" if suffix == ".gro" else f"holds {number} atoms, but OpenMM reads {number - 1}"
     with pytest.raises(CGAAError, match=f"box{suffix}.*{told}"):
         read_grains(path)
 

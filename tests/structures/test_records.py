@@ -1,4 +1,4 @@
-"""Lines and blocks of structure files that OpenMM's readers skip: refused where something is lost, else told."""
+"""What readers of one file (`pdbfiles`) skip in it: refused where something is lost, else told."""
 
 import pytest
 from pdb_files import contents, pdb_text
