@@ -1,4 +1,4 @@
-"""Liquid boxes: packmol places the molecules, a classical force field takes the strain out."""
+"""Boxes: of a liquid by packmol, or of a crystal; a classical force field takes the strain out."""
 
 import subprocess
 import tempfile
@@ -17,14 +17,15 @@ from ..inputs.ranges import SEEDS, bounded
 from ..inputs.settings import Checked, from_mapping
 from ..inputs.yamlfile import read_yaml
 from ..structures.density import cube, density, mass_of_topology
+from ..structures.lattice import edges_and_angles
 from ..structures.structure import write_structure
 from ..units import ANGSTROM_PER_NM
 from ..wording import counted
-from .molecules import Molecule
+from .crystals import Crystal, lay_out
+from .molecules import Kind, Molecule, append_molecule
 
 DENSITIES = (1e-4, 50.0, "g/cm3")
 EDGES = (1.0, 1e5, "Å")
-Kind = tuple[app.Topology, unit.Quantity, int]  # a molecule: its topology, its positions, how many of it
 MORE_ROOM = "take a larger box, or lower the density"
 
 
@@ -35,11 +36,13 @@ class BoxConfig(Checked):
     Attributes
     ----------
     molecules : list of Molecule
-        Each with its count.
+        Each with its count, which a crystal can do without.
     density : float, optional
         g/cm3; gives a cubic box.
     box : float or list of three floats, optional
         Edges in Å, in place of the density.
+    crystal : Crystal, optional
+        In place of both.
     output : str
         PDBx/mmCIF with bonds and residue names.
     relax : list of str, optional
@@ -61,6 +64,7 @@ class BoxConfig(Checked):
     molecules: list
     density: float | None = bounded(None, *DENSITIES)
     box: float | list[float] | None = bounded(None, *EDGES)
+    crystal: Crystal | None = None
     output: str = "box.cif"
     relax: list[str] | None = None
     temperature: float = bounded(300.0, 1.0, 1e4, "K")
@@ -76,10 +80,10 @@ class BoxConfig(Checked):
         molecules = read_molecules(self.molecules)
         object.__setattr__(self, "molecules", molecules)
         for molecule in molecules:
-            if molecule.count < 1:
+            if molecule.count < 1 and self.crystal is None:
                 raise CGAAError(f"molecule {molecule.name}: count is {molecule.count}; how many of it has the box?")
-        if (self.density is None) == (self.box is None):
-            raise CGAAError("give either density (g/cm3) or box (edges in Å)")
+        if sum(given is not None for given in (self.density, self.box, self.crystal)) != 1:
+            raise CGAAError("give either density (g/cm3) or box (edges in Å), or a crystal")
         if self.box is not None:
             object.__setattr__(self, "box", check_edges(self.box))
         if self.teacher and not self.forcefield:
@@ -107,7 +111,7 @@ def check_edges(box: float | list[float]) -> list[float]:
 
 
 def build(path: FilePath, output: FilePath | None = None, progress: Callable | None = None) -> Path:
-    """Pack the box that a YAML file describes (see `BoxConfig`) and write it.
+    """Pack or lay out the box that a YAML file describes (see `BoxConfig`) and write it.
 
     Parameters
     ----------
@@ -124,32 +128,40 @@ def build(path: FilePath, output: FilePath | None = None, progress: Callable | N
     Raises
     ------
     CGAAError
-        The file cannot be used, a molecule cannot be made, or packmol finds no room; nothing is written then.
+        The file cannot be used, a molecule cannot be made, packmol finds no room, or the crystal is of other molecules;
+        nothing is written then.
     """
     config = from_mapping(BoxConfig, read_yaml(path, "the description of a box"), str(path))
     folder, say = Path(path).parent, progress or (lambda text: None)
     output = Path(output) if output else folder / config.output
     if output.suffix.lower() not in (".cif", ".mmcif", ".pdbx"):
         raise CGAAError(f"{output}: the box is written as PDBx/mmCIF, which keeps all bonds; let its name end on .cif")
-    named = [molecule.structure for molecule in config.molecules if molecule.structure] + (config.relax or [])
-    inputs = [path, *(folder / name for name in named)]
+    named = [molecule.structure for molecule in config.molecules] + (config.relax or [])
+    named += [config.crystal.cif] if config.crystal else []
+    inputs = [path, *(folder / name for name in named if name)]
     forcefield = folder / config.forcefield if config.forcefield else None
     check_outputs([(output, STRUCTURE), (forcefield, FORCEFIELD)], inputs)
     molecules = [(*molecule.load(folder), molecule.count) for molecule in config.molecules]
-    if config.density is not None:
-        edges = np.full(3, box_length(molecules, config.density))
-    else:
-        edges = np.array(config.box) / ANGSTROM_PER_NM
     text = _generic_forcefield(config) if forcefield else None  # may refuse
     classical = read_forcefield([folder / name for name in config.relax]) if config.relax else None
-    topology, positions = pack(molecules, edges, config.seed, config.tolerance / ANGSTROM_PER_NM, config.timeout)
+    if config.crystal:
+        topology, positions = lay_out(config.crystal, molecules, folder)
+    else:
+        if config.density is not None:
+            length = np.full(3, box_length(molecules, config.density))
+        else:
+            length = np.array(config.box) / ANGSTROM_PER_NM
+        topology, positions = pack(molecules, length, config.seed, config.tolerance / ANGSTROM_PER_NM, config.timeout)
     if classical:
         positions = relax(topology, positions, classical, config.temperature, config.picoseconds, config.seed)
     write_structure(output, topology, positions.value_in_unit(unit.nanometer))
-    size = " x ".join(f"{ANGSTROM_PER_NM * edge:.3f}" for edge in edges) + " Å"
-    reached = density(mass_of(molecules), np.diag(ANGSTROM_PER_NM * edges))
+    box = ANGSTROM_PER_NM * np.array(topology.getPeriodicBoxVectors().value_in_unit(unit.nanometer))
+    *edges, alpha, beta, gamma = edges_and_angles(box)
+    size = " x ".join(f"{edge:.3f}" for edge in edges) + " Å"
+    if np.ptp([alpha, beta, gamma, 90.0]) > 1e-6:
+        size += f" at {alpha:.3f}, {beta:.3f}, {gamma:.3f} degrees"
     contents = f"{counted(topology.getNumResidues(), 'molecule')}, {counted(topology.getNumAtoms(), 'atom')}"
-    say(f"{output}: {contents}, {size}, {reached:.3f} g/cm3")
+    say(f"{output}: {contents}, {size}, {density(mass_of_topology(topology), box):.3f} g/cm3")
     if forcefield and text is not None:
         write_bytes(forcefield, text.encode())
         left = [molecule.name for molecule in config.molecules if molecule.smiles is None]
@@ -328,17 +340,6 @@ def classical_system(topology: app.Topology, forcefield: app.ForceField) -> open
         return forcefield.createSystem(topology, nonbondedMethod=app.PME, nonbondedCutoff=cutoff, constraints=None)
     except ValueError as error:
         raise CGAAError(f"the force field cannot be used for these molecules: {error}") from error
-
-
-def append_molecule(topology: app.Topology, chain: app.topology.Chain, molecule: app.Topology) -> None:
-    """Add one copy of a molecule to a topology, residue by residue, with its bonds."""
-    copies = {}
-    for residue in molecule.residues():
-        target = topology.addResidue(residue.name, chain)
-        for atom in residue.atoms():
-            copies[atom] = topology.addAtom(atom.name, atom.element, target)
-    for first, second in molecule.bonds():
-        topology.addBond(copies[first], copies[second])
 
 
 def _extent(positions: unit.Quantity) -> float:

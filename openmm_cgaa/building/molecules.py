@@ -21,6 +21,7 @@ from ..wording import counted
 if TYPE_CHECKING:
     from rdkit import Chem
 
+Kind = tuple[app.Topology, unit.Quantity, int]  # a molecule: its topology, its positions, how many of it
 STRETCH = 0.3  # part of the sum of covalent radii that an embedded bond may be off
 NARROWEST = 70.0  # degrees between neighbours of an atom that has five or more; embedding goes wrong there
 
@@ -124,6 +125,17 @@ def single(
     for i, j in bonds:
         topology.addBond(atoms[i], atoms[j])
     return topology
+
+
+def append_molecule(topology: app.Topology, chain: app.topology.Chain, molecule: app.Topology) -> None:
+    """Add one copy of a molecule to a topology, residue by residue, with its bonds."""
+    copies = {}
+    for residue in molecule.residues():
+        target = topology.addResidue(residue.name, chain)
+        for atom in residue.atoms():
+            copies[atom] = topology.addAtom(atom.name, atom.element, target)
+    for first, second in molecule.bonds():
+        topology.addBond(copies[first], copies[second])
 
 
 def embed(name: str, molecule: "Chem.Mol", seed: int = 1) -> np.ndarray:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from openmm import app, unit
 
-from ..building.boxes import append_molecule, read_molecules
-from ..building.molecules import Molecule
+from ..building.boxes import read_molecules
+from ..building.molecules import Molecule, append_molecule
 from ..data.dataset import Dataset
 from ..errors import CGAAError
 from ..host.files import DATA_SET, check_output, stamps

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from ..errors import GeometryError
 from .topologies import IONS
 
 if TYPE_CHECKING:
@@ -26,12 +27,63 @@ def bonds_by_distance(atoms: "ase.Atoms", factor: float = BONDED) -> np.ndarray:
         Nearest images are looked at in its periodic directions.
     factor : float
     """
+    pairs, _ = _bonds(atoms, factor)
+    return np.unique(pairs[pairs[:, 0] < pairs[:, 1]], axis=0)
+
+
+def molecules_by_distance(atoms: "ase.Atoms") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Bonds and molecules of a cell that may be smaller than its molecules, and what makes these whole.
+
+    Parameters
+    ----------
+    atoms : ase.Atoms
+
+    Returns
+    -------
+    bonds : int array [bonds, 2]
+        As `bonds_by_distance`.
+    molecules : int array [atoms]
+        As `molecule_indices`.
+    steps : int array [atoms, 3]
+        Lattice vectors to add to each atom, for all of its molecule to be in one piece.
+
+    Raises
+    ------
+    GeometryError
+        A molecule is bonded to its own image: it has no end.
+    """
+    pairs, shifts = _bonds(atoms, BONDED)
+    bonded: list[list[tuple]] = [[] for _ in range(len(atoms))]
+    for (i, j), shift in zip(pairs, shifts):
+        bonded[i].append((j, shift))
+    steps: dict[int, np.ndarray] = {}
+    for first in range(len(atoms)):
+        if first in steps:
+            continue
+        steps[first], reached = np.zeros(3, int), [first]
+        for i in reached:  # grows as it goes
+            for j, shift in bonded[i]:
+                if j not in steps:
+                    steps[j] = steps[i] + shift
+                    reached.append(j)
+                elif (steps[j] != steps[i] + shift).any():
+                    names = atoms.get_chemical_symbols()
+                    raise GeometryError(
+                        f"the bond of atoms {i} ({names[i]}) and {j} ({names[j]}) ties a molecule to its own image in "
+                        "the next cell, so that it has no end (a polymer, a layer, a framework); grains are molecules"
+                    )
+    bonds = np.unique(np.sort(pairs, axis=1), axis=0)
+    return bonds, molecule_indices(len(atoms), bonds), np.array([steps[i] for i in range(len(atoms))])
+
+
+def _bonds(atoms: "ase.Atoms", factor: float) -> tuple[np.ndarray, np.ndarray]:
+    """Bonded pairs of atoms, each both ways, and the cells between them."""
     from ase.neighborlist import natural_cutoffs, neighbor_list
 
-    first, second = neighbor_list("ij", atoms, natural_cutoffs(atoms, mult=factor))
+    first, second, shifts = neighbor_list("ijS", atoms, natural_cutoffs(atoms, mult=factor))
     ion = np.isin(atoms.get_chemical_symbols(), list(IONS))
-    bonded = (first < second) & ~ion[first] & ~ion[second]
-    return np.unique(np.stack([first, second], axis=1)[bonded], axis=0)
+    bonded = ~ion[first] & ~ion[second]
+    return np.stack([first, second], axis=1)[bonded], shifts[bonded]
 
 
 def molecule_indices(num_atoms: int, bonds: ArrayLike) -> np.ndarray:

@@ -55,6 +55,20 @@ def height(box: np.ndarray) -> float:
     return float(1.0 / np.linalg.norm(np.linalg.inv(box), axis=0).max())
 
 
+def edges_and_angles(box: np.ndarray) -> np.ndarray:
+    """Lengths of a, b, c in the unit of the box, then alpha, beta, gamma in degrees, [..., 6].
+
+    Parameters
+    ----------
+    box : array [..., 3, 3]
+        Rows are the vectors.
+    """
+    edges = np.linalg.norm(box, axis=-1)
+    first, second = box[..., [1, 0, 0], :], box[..., [2, 2, 1], :]
+    cosines = (first * second).sum(-1) / (edges[..., [1, 0, 0]] * edges[..., [2, 2, 1]])
+    return np.concatenate([edges, np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0)))], axis=-1)
+
+
 def right_handed(box: np.ndarray) -> np.ndarray:
     """The same lattice by right-handed vectors, [3, 3]: all three negated, or as they are."""
     box = np.array(box, dtype=float)

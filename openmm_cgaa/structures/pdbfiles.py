@@ -36,7 +36,8 @@ def read_pdb(path: FilePath) -> tuple[app.Topology, unit.Quantity]:
     if not pdb and "_atom_site_fract_x" in text:
         raise CGAAError(
             f"{path} is a crystallographic CIF: it holds fractional coordinates, and neither molecules nor bonds. "
-            "Expected is PDBx/mmCIF (_atom_site.Cartn_x) with residues and bonds. ASE takes this file as it is: "
+            "Expected is PDBx/mmCIF (_atom_site.Cartn_x) with residues and bonds, which openmm-cgaa build makes of it "
+            "(crystal: {cif: FILE}, see docs/sampling.md). ASE takes this file as it is: "
             "from openmm_cgaa import CGAACalculator; atoms = ase.io.read(path); "
             "atoms.calc = CGAACalculator(model)"
         )

@@ -6,12 +6,13 @@ import sys
 
 import pytest
 import test_advice_boxes
+import test_advice_crystals
 import test_advice_engines
 import test_advice_models
 import test_advice_structures
 from test_messages import ROOT, named, texts
 
-TABLES = test_advice_boxes, test_advice_engines, test_advice_models, test_advice_structures
+TABLES = test_advice_boxes, test_advice_crystals, test_advice_engines, test_advice_models, test_advice_structures
 ROWS = [piece for table in TABLES for piece in table.ROWS]
 VERBS = (
     "add begin call check delete get give go install leave let list lower make minimise must pack pip pull put read "

@@ -258,22 +258,28 @@ def test_a_conect_record_of_an_ion_is_left_out(tmp_path):
 
 
 def test_a_crystallographic_cif_is_told(solvent, tmp_path, liquid, tiny_conserving_path):
-    """Fractional coordinates (ParmEd#373, pdbfixer#188); what the error says works in ASE."""
+    """Fractional coordinates (ParmEd#373, pdbfixer#188); what the error says works in ASE and by build."""
     ase = pytest.importorskip("ase")
     from ase.io import read
+    from crystal_files import description
 
     from openmm_cgaa import CGAAPotential
+    from openmm_cgaa.building.boxes import build
     from openmm_cgaa.engines.ase import CGAACalculator
 
     path = tmp_path / "crystal.cif"
     topology, positions, box = solvent
     ase.Atoms(liquid.elements, positions=10 * positions, cell=10 * box, pbc=True).write(path)
-    with pytest.raises(CGAAError, match="crystallographic CIF.*PDBx/mmCIF.*CGAACalculator"):
+    with pytest.raises(CGAAError, match="crystallographic CIF.*PDBx/mmCIF.*openmm-cgaa build.*CGAACalculator"):
         read_structure(path)
     atoms = read(path)
     atoms.calc = CGAACalculator(tiny_conserving_path)
     right = CGAAPotential(tiny_conserving_path, precision="double").evaluate(topology, positions, box)[0]
     assert abs(atoms.get_potential_energy() - right / 96.48533) < 1e-3
+    molecules = [{"name": "EC", "smiles": "O=C1OCCO1"}, {"name": "EMC", "smiles": "CCOC(=O)OC"}]
+    built, there = read_structure(build(description(tmp_path, {"cif": str(path)}, molecules)))
+    energy = CGAAPotential(tiny_conserving_path, "double").evaluate(built, there, built.getPeriodicBoxVectors())[0]
+    assert abs(energy - right) < 0.1
 
 
 def test_bonds_for_a_file_without_conect_records(solvent, tmp_path, capsys, tiny_conserving_path):
