@@ -3,6 +3,7 @@
 from math import pi
 
 ANGSTROM_PER_NM = 10.0
+KJ_PER_KCAL = 4.184  # thermochemical
 KJMOL_PER_EV = 96.48533212331002  # N_A e / 1000, exact SI values of 2019 (CODATA 2018)
 
 KJMOL_PER_NM_PER_EV_PER_ANGSTROM = KJMOL_PER_EV * ANGSTROM_PER_NM

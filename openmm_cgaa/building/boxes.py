@@ -21,6 +21,7 @@ from ..structures.lattice import edges_and_angles
 from ..structures.structure import write_structure
 from ..units import ANGSTROM_PER_NM
 from ..wording import counted
+from .conformers import extent, spread
 from .crystals import Crystal, lay_out
 from .molecules import Kind, Molecule, append_molecule
 
@@ -141,17 +142,13 @@ def build(path: FilePath, output: FilePath | None = None, progress: Callable | N
     inputs = [path, *(folder / name for name in named if name)]
     forcefield = folder / config.forcefield if config.forcefield else None
     check_outputs([(output, STRUCTURE), (forcefield, FORCEFIELD)], inputs)
-    molecules = [(*molecule.load(folder), molecule.count) for molecule in config.molecules]
     text = _generic_forcefield(config) if forcefield else None  # may refuse
     classical = read_forcefield([folder / name for name in config.relax]) if config.relax else None
     if config.crystal:
-        topology, positions = lay_out(config.crystal, molecules, folder)
+        kinds = [(*molecule.load(folder), molecule.count) for molecule in config.molecules]
+        topology, positions = lay_out(config.crystal, kinds, folder)
     else:
-        if config.density is not None:
-            length = np.full(3, box_length(molecules, config.density))
-        else:
-            length = np.array(config.box) / ANGSTROM_PER_NM
-        topology, positions = pack(molecules, length, config.seed, config.tolerance / ANGSTROM_PER_NM, config.timeout)
+        topology, positions = _packed(config, folder)
     if classical:
         positions = relax(topology, positions, classical, config.temperature, config.picoseconds, config.seed)
     write_structure(output, topology, positions.value_in_unit(unit.nanometer))
@@ -170,6 +167,18 @@ def build(path: FilePath, output: FilePath | None = None, progress: Callable | N
     return output
 
 
+def _packed(config: BoxConfig, folder: Path) -> tuple[app.Topology, unit.Quantity]:
+    """Topology and positions of the liquid."""
+    kinds = [(*molecule.shapes(folder), molecule.count) for molecule in config.molecules]
+    if config.density is not None:
+        edges = np.full(3, box_length(kinds, config.density))
+    else:
+        edges = np.array(config.box) / ANGSTROM_PER_NM
+    tolerance = config.tolerance / ANGSTROM_PER_NM
+    copies = spread(kinds, config.temperature, config.seed, min(edges) - tolerance)
+    return pack(copies, edges, config.seed, tolerance, config.timeout)
+
+
 def _generic_forcefield(config: BoxConfig) -> str:
     """Text of the force field of the molecules with a SMILES."""
     from .forcefield import forcefield_xml, parametrize
@@ -186,13 +195,13 @@ def _generic_forcefield(config: BoxConfig) -> str:
     return forcefield_xml([parametrize(m.name, m.smiles, calculator, name) for m in molecules])
 
 
-def box_length(molecules: list[Kind], density: float) -> float:
+def box_length(molecules: Sequence[tuple[app.Topology, object, int]], density: float) -> float:
     """Edge in nm of the cubic box that holds the molecules at a density.
 
     Parameters
     ----------
-    molecules : list of (Topology, positions, int)
-        Each kind of molecule: its topology, its positions, and how many of it.
+    molecules : list of (Topology, any, int)
+        Each kind of molecule: its topology, what is not looked at, and how many of it.
     density : float
         g/cm3.
     """
@@ -201,7 +210,7 @@ def box_length(molecules: list[Kind], density: float) -> float:
     return cube(mass_of(molecules), density) / ANGSTROM_PER_NM
 
 
-def mass_of(molecules: list[Kind]) -> float:
+def mass_of(molecules: Sequence[tuple[app.Topology, object, int]]) -> float:
     """Da, of molecules as in `box_length`."""
     return sum(count * mass_of_topology(topology) for topology, _, count in molecules)
 
@@ -214,7 +223,8 @@ def pack(
     Parameters
     ----------
     molecules : list of (Topology, positions, int)
-        Each kind of molecule: its topology, its positions (Quantity), and how many of it.
+        Each kind of molecule: its topology, its positions (Quantity), and how many of it; `spread` gives them in
+        several shapes.
     length : float or array [3]
         Edge of the cubic box, or three edges, nm.
     seed : int
@@ -238,7 +248,7 @@ def pack(
     molecules = [m for m in molecules if m[2] > 0]
     if not molecules:
         raise CGAAError("nothing to pack: every count is zero")
-    topology = app.Topology()
+    topology, kinds = app.Topology(), {id(molecule) for molecule, _, _ in molecules}
     chain = topology.addChain()
     for molecule, _, count in molecules:
         for _ in range(count):
@@ -246,7 +256,7 @@ def pack(
     edges = np.broadcast_to(np.asarray(length, float), 3)
     topology.setPeriodicBoxVectors(np.diag(edges) * unit.nanometer)
     size = " x ".join(f"{edge:.3f}" for edge in (edges if np.ptp(edges) else edges[:1]))
-    longest = max(_extent(positions) for _, positions, _ in molecules)
+    longest = max(extent(positions) for _, positions, _ in molecules)
     if longest + tolerance > min(edges):  # packmol does not look at a molecule and its own image
         raise CGAAError(
             f"packmol cannot place a molecule that is {longest:.3f} nm long in a box of {size} nm: it would touch its "
@@ -260,9 +270,7 @@ def pack(
         for k, (molecule, positions, count) in enumerate(molecules):
             _write_xyz(Path(folder, f"{k}.xyz"), molecule, positions)
             blocks += [f"structure {k}.xyz", f"  number {count}", f"  inside box 0. 0. 0. {corner}", "end structure"]
-        _run_packmol(
-            "\n".join(blocks) + "\n", folder, f"{counted(len(molecules), 'kind')} in a box of {size} nm", timeout
-        )
+        _run_packmol("\n".join(blocks) + "\n", folder, f"{counted(len(kinds), 'kind')} in a box of {size} nm", timeout)
         packed = np.loadtxt(Path(folder, "packed.xyz"), skiprows=2, usecols=(1, 2, 3), ndmin=2)
     return topology, packed / ANGSTROM_PER_NM * unit.nanometer
 
@@ -340,12 +348,6 @@ def classical_system(topology: app.Topology, forcefield: app.ForceField) -> open
         return forcefield.createSystem(topology, nonbondedMethod=app.PME, nonbondedCutoff=cutoff, constraints=None)
     except ValueError as error:
         raise CGAAError(f"the force field cannot be used for these molecules: {error}") from error
-
-
-def _extent(positions: unit.Quantity) -> float:
-    """Largest distance of two atoms, nm."""
-    x = np.asarray(positions.value_in_unit(unit.nanometer))
-    return np.linalg.norm(x[:, None] - x, axis=-1).max()
 
 
 def _write_xyz(path: Path, topology: app.Topology, positions: unit.Quantity) -> None:

@@ -20,6 +20,7 @@ from openmm import app, unit
 from ..errors import CGAAError
 from ..mapping.matching import symmetry_classes
 from ..structures.smiles import parse_smiles
+from ..units import KJ_PER_KCAL as KJ
 from .molecules import embed
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from rdkit import Chem
     from rdkit.ForceField.rdForceField import MMFFMolProperties
 
-KJ = 4.184  # kJ per kcal (thermochemical)
 MDYNE = 143.9325  # kcal/mol/Å per mdyn: T. A. Halgren, J. Comput. Chem. 17, 490 (1996), eqs. 2, 3 and 6
 # SMARTS, kind, sigma (nm), epsilon (kJ/mol); the first that fits is taken.
 # W. L. Jorgensen, D. S. Maxwell, J. Tirado-Rives, J. Am. Chem. Soc. 118, 11225 (1996)

@@ -16,7 +16,9 @@ from ..inputs.settings import Checked
 from ..mapping.grains import GrainMap
 from ..structures.smiles import parse_smiles
 from ..structures.structure import read_structure
+from ..units import ANGSTROM_PER_NM
 from ..wording import counted
+from .conformers import Shape, conformers, of_file
 
 if TYPE_CHECKING:
     from rdkit import Chem
@@ -66,6 +68,21 @@ class Molecule(Checked):
             return from_file(self.name, Path(folder, self.structure))
         assert self.smiles is not None  # one of the two is given
         return from_smiles(self.name, self.smiles)
+
+    def shapes(self, folder: FilePath = ".") -> tuple[app.Topology, list[Shape]]:
+        """Topology of the molecule, and the shapes that it has in a liquid: a list of (kJ/mol, Quantity [atoms, 3]).
+
+        They are those of `conformers`, or its one geometry where there are none. `CGAAError` as in `load`.
+        """
+        topology, positions = self.load(folder)
+        if self.smiles is not None:
+            molecule = parse_smiles(self.name, self.smiles)
+            embed(self.name, molecule)
+            minima = conformers(molecule, _sound) if molecule.GetNumConformers() else []
+        else:
+            minima = of_file(topology, positions.value_in_unit(unit.angstrom))
+        shapes = [(energy, x / ANGSTROM_PER_NM * unit.nanometer) for energy, x in minima]
+        return topology, shapes or [(0.0, positions)]
 
 
 def from_smiles(name: str, smiles: str, seed: int = 1) -> tuple[app.Topology, unit.Quantity]:

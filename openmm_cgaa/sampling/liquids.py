@@ -10,6 +10,7 @@ import openmm
 from openmm import app, unit
 
 from ..building.boxes import box_length, mass_of, pack
+from ..building.conformers import spread
 from ..data.frames import Frames
 from ..errors import CGAAError
 from ..mapping.grains import GrainMap
@@ -196,14 +197,16 @@ def _start(recipe: Liquid, plan: "Plan") -> tuple[app.Topology, np.ndarray, np.n
         checks.check_extent(grain_map, positions, box)
         final = _final(recipe, topology, box)
         return topology, whole_frame(grain_map, positions, box, wrap=True), box, final
-    molecules = [(*plan.load(name), count) for name, count in recipe.counts.items()]
+    molecules = [(*plan.shapes(name), count) for name, count in recipe.counts.items()]
     if recipe.box is not None:
         final = np.diag(recipe.box) / ANGSTROM_PER_NM
     else:
         final = np.eye(3) * box_length(molecules, recipe.densities or DENSITY)
     dense = density(mass_of(molecules), ANGSTROM_PER_NM * final)
     box = final * max(1.0, dense / PACKED) ** (1 / 3)
-    topology, positions = pack(molecules, np.diag(box), recipe.seed, recipe.tolerance / ANGSTROM_PER_NM)
+    edges, tolerance = np.diag(box), recipe.tolerance / ANGSTROM_PER_NM
+    copies = spread(molecules, recipe.temperatures, recipe.seed, min(edges) - tolerance)
+    topology, positions = pack(copies, edges, recipe.seed, tolerance)
     return topology, positions.value_in_unit(unit.nanometer), box, final
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from openmm import app, unit
 
 from ..building.boxes import read_molecules
+from ..building.conformers import Shape
 from ..building.molecules import Molecule, append_molecule
 from ..data.dataset import Dataset
 from ..errors import CGAAError
@@ -87,8 +88,15 @@ class Plan(Checked):
     def load(self, name: str) -> tuple[app.Topology, unit.Quantity]:
         """Topology and positions (Quantity) of a molecule."""
         molecule = self.molecule(name, "molecules")
-        files = [Path(self.folder, molecule.structure)] if molecule.structure else []
-        return _load_molecule(molecule, self.folder, *stamps(*files))
+        return _load_molecule(molecule, self.folder, *self._stamps(molecule))
+
+    def _stamps(self, molecule: Molecule) -> list:
+        return stamps(*([Path(self.folder, molecule.structure)] if molecule.structure else []))
+
+    def shapes(self, name: str) -> tuple[app.Topology, list[Shape]]:
+        """Topology of a molecule, and its shapes in a liquid, as `Molecule.shapes` gives them."""
+        molecule = self.molecule(name, "molecules")
+        return _shapes_of_molecule(molecule, self.folder, *self._stamps(molecule))
 
     def merge(self, names: Sequence[str]) -> tuple[app.Topology, np.ndarray]:
         """Topology and positions (array, nm) of a few molecules, not periodic, all at their own origin."""
@@ -211,6 +219,11 @@ def _content(molecule: Molecule, folder: Path) -> str:
 @lru_cache(maxsize=64)
 def _load_molecule(molecule: Molecule, folder: Path, *stamped: object) -> tuple[app.Topology, unit.Quantity]:
     return molecule.load(folder)
+
+
+@lru_cache(maxsize=64)
+def _shapes_of_molecule(molecule: Molecule, folder: Path, *stamped: object) -> tuple[app.Topology, list[Shape]]:
+    return molecule.shapes(folder)
 
 
 @lru_cache(maxsize=2)
