@@ -1,5 +1,6 @@
 """What all recipes of a plan have in common: a name, a split, a seed, and lists that make one trajectory an entry."""
 
+import math
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -11,6 +12,7 @@ from ..data.dataset import SPLITS, Dataset, Frames
 from ..errors import CGAAError
 from ..inputs.ranges import SEEDS, bounded
 from ..inputs.settings import Checked
+from ..wording import counted
 
 if TYPE_CHECKING:
     from .plan import Plan
@@ -41,7 +43,8 @@ class Recipe(Checked):
     name : str
         Of the trajectory, or how the names of all begin.
     split : str or dict
-        ``train``, ``validation`` or ``test`` for all; or the fraction of the trajectories for each of them.
+        ``train``, ``validation`` or ``test`` for all; or the fraction of the trajectories for each of them, of which it
+        gets at least one.
     seed : int, optional
         Of the first trajectory, counted on from there; otherwise it follows from the names.
     """
@@ -69,6 +72,7 @@ class Recipe(Checked):
     def _grown(self, variants: Sequence[tuple[str, dict]], seed: int) -> list[Self]:
         """One recipe for each (suffix, changed keys), with seed and split settled."""
         recipes = [replace(self, name=self.name + suffix, **changes) for suffix, changes in variants]
+        self._check_split(len(recipes))
         splits = assign(self.split, len(recipes), zlib.crc32(self.name.encode()) + seed)
         seeds = [
             (seed + zlib.crc32(recipe.name.encode())) % 2**31 if self.seed is None else self.seed + k
@@ -79,6 +83,17 @@ class Recipe(Checked):
     def expand(self, plan: "Plan", source: Dataset | None = None) -> Sequence["Recipe"]:
         """One recipe a trajectory; `source` has the frames that they are made from, where they are made from others."""
         raise NotImplementedError
+
+    def _check_split(self, count: int) -> None:
+        """Every split that is named needs a trajectory."""
+        named = [] if isinstance(self.split, str) else [key for key, share in self.split.items() if share > 0]
+        if 0 < count < len(named):
+            key = "boxes" if hasattr(self, "boxes") else "copies"
+            needed = math.ceil(len(named) * getattr(self, key) / count)
+            raise CGAAError(
+                f"run {self.name}: split names {', '.join(named)}, but the run makes {counted(count, 'trajectory')}; "
+                f"each split needs one of its own: give {key}: {needed}, or name one split"
+            )
 
     @property
     def ingredients(self) -> list:
@@ -107,9 +122,14 @@ def copies(count: int, letter: str) -> list[str]:
 
 
 def assign(split: str | Mapping[str, float], count: int, seed: int) -> list[str]:
-    """Split of each of `count` trajectories."""
+    """Split of each of `count` trajectories; each that is named has one at least, where there are as many."""
     if isinstance(split, str):
         return [split] * count
-    ends = np.round(np.cumsum(list(split.values())) * count)
+    shares = np.array(list(split.values()))
+    numbers = np.diff(np.round(np.cumsum(shares) * count), prepend=0.0)
+    for empty in np.flatnonzero((numbers == 0) & (shares > 0)):
+        numbers[numbers.argmax()] -= 1
+        numbers[empty] = 1
+    ends = np.cumsum(numbers)
     order = np.random.default_rng(seed).permutation(count)
     return [list(split)[int(np.searchsorted(ends, place, side="right"))] for place in order]

@@ -35,6 +35,42 @@ def test_names_seeds_and_splits(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "count, split, expected",
+    [
+        (2, {"train": 0.8, "validation": 0.2}, [1, 1, 0]),  # by rounding alone there would be no validation
+        (3, {"train": 0.9, "validation": 0.05, "test": 0.05}, [1, 1, 1]),
+        (4, {"validation": 0.02, "train": 0.97, "test": 0.01}, [2, 1, 1]),
+        (10, {"train": 0.8, "validation": 0.1, "test": 0.1}, [8, 1, 1]),
+        (3, {"train": 1.0, "test": 0.0}, [3, 0, 0]),
+    ],
+)
+def test_a_split_that_is_named_has_a_trajectory(tmp_path, count, split, expected):
+    plan = load_plan(plan_file(tmp_path, {**LIQUID, "boxes": count, "split": split}))
+    splits = [run.split for run in plan.runs[0].expand(plan)]
+    assert [splits.count(name) for name in ("train", "validation", "test")] == expected
+
+
+@pytest.mark.parametrize(
+    "run, key, told, enough",
+    [
+        (LIQUID, "boxes", 1, 3),
+        ({**LIQUID, "temperatures": [300, 350]}, "boxes", 2, 2),
+        ({"kind": "molecule", "species": ["EC"]}, "copies", 2, 2),
+        ({"kind": "pair", "pairs": [["EC", "EMC"]]}, "copies", 1, 3),
+    ],
+)
+def test_too_few_trajectories_for_the_splits(tmp_path, run, key, told, enough):
+    """And the number that the message names is enough."""
+    run = {**run, "split": {"train": 0.8, "validation": 0.1, "test": 0.1}}
+    plan = load_plan(plan_file(tmp_path, run))
+    trajectories = f"{told} trajector{'y' if told == 1 else 'ies'}"
+    with pytest.raises(CGAAError, match=rf"makes {trajectories}; .* give {key}: {enough}, or name one split"):
+        plan.runs[0].expand(plan)
+    plan = load_plan(plan_file(tmp_path, {**run, key: enough}))
+    assert {run.split for run in plan.runs[0].expand(plan)} == {"train", "validation", "test"}
+
+
+@pytest.mark.parametrize(
     "runs, changes, message",
     [
         ([{**LIQUID, "temprature": 300}], {}, r"run 1 \(ec\): unknown key temprature; known are .*temperatures"),
