@@ -63,6 +63,10 @@ class CGAADomainWarning(UserWarning):
     """A model is used outside of what it was trained on."""
 
 
+class SamplingWarning(UserWarning):
+    """A sampled trajectory is not what was asked for."""
+
+
 class StructureWarning(UserWarning):
     """A structure file holds what is not taken."""
 

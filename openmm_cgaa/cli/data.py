@@ -124,6 +124,7 @@ def _info(args: argparse.Namespace) -> None:
     dataset, console = _load(args.files), Console(highlight=False, markup=False)
     show(_kind_table(dataset, ", ".join(Path(file).name for file in args.files)))
     show(_composition_table(dataset))
+    _show_densities(dataset)
     for series, title in (
         (summary.forces_by_element(dataset), "force on an atom"),
         (summary.forces_by_grain(dataset), "net force on a grain"),
@@ -176,6 +177,17 @@ def _composition_table(dataset: "Dataset") -> "Table":
             _span(row["pressure"], ".2f"),
         )
     return table
+
+
+def _show_densities(dataset: "Dataset") -> None:
+    from ..data.densities import by_temperature
+
+    table = new_table("densities", "composition", "kind", "ensemble", "K", "frames", "g/cm3\nmean", "\nleast", "\nmost")
+    for (name, *key), found in by_temperature(dataset).items():
+        numbers = (f"{value:.3f}" for value in (found.mean(), found.min(), found.max()))
+        table.add_row(name, *key, str(len(found)), *numbers)
+    if table.row_count:
+        show(table)
 
 
 def _span(ends: tuple[float, float] | None, spec: str) -> str:

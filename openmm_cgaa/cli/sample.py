@@ -2,11 +2,15 @@
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
 from ..host import signals
 from ..inputs.ranges import PROCESSES, Range
 from ..wording import counted
 from .options import add_description, add_number
+
+if TYPE_CHECKING:
+    from ..data.dataset import Dataset
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,4 +59,21 @@ def run(args: argparse.Namespace) -> None:
         trajectories = sum(t.kind == kind for t in dataset.trajectories)
         held = f"{counted(count, 'frame')}, {counted(grains[kind], 'grain')}"
         print(f"{kind}: {counted(trajectories, 'trajectory')}, {held}")
+    _print_densities(dataset)
     print(f"{output}: {counted(len(dataset), 'frame')}; next: openmm-cgaa label {shlex.quote(str(output))} LABELLED.h5")
+
+
+def _print_densities(dataset: "Dataset") -> None:
+    """Of each liquid: what was asked for, and what its frames have."""
+    from ..data.densities import sampled
+    from .tables import new_table, show
+
+    table = new_table(None, "liquid", "ensemble", "K", "asked\ng/cm3", "mean\ng/cm3", "")
+    for one in sampled(dataset):
+        known = one.trajectory.details
+        asked = "-" if one.asked is None else f"{one.asked:.3f}"
+        kelvin = f"{known['temperature']:g}" if "temperature" in known else "-"
+        strayed = "strayed" if one.strayed else ""
+        table.add_row(one.trajectory.name, known.get("ensemble", "-"), kelvin, asked, f"{one.mean:.3f}", strayed)
+    if table.row_count:
+        show(table)

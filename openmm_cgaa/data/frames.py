@@ -50,8 +50,9 @@ class Trajectory:
     split : str
         One of `SPLITS`, or "" where none is assigned.
     details : dict
-        JSON: ensemble, temperature (K), pressure, density (g/cm3), seed, sampler, parent (name of the trajectory that
-        this one was cut from, whose split it shares) and whatever else tells where the frames are from.
+        JSON: ensemble, temperature (K), pressure, density (g/cm3; NPT begins there), mean_density (that of the frames),
+        seed, sampler and whatever else tells where the frames are from. ``parent`` is the name of the trajectory that
+        this one was cut from, whose split it shares.
 
     Raises
     ------

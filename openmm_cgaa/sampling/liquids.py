@@ -74,9 +74,9 @@ def sample_liquid(recipe: Liquid, plan: "Plan") -> Made:
     details = {"counts": dict(Counter(residue.name for residue in topology.residues())), "ensemble": recipe.ensemble}
     if recipe.ensemble == "NPT":
         details["pressure_bar"] = recipe.pressures
-    else:
-        details["density"] = round(_density(topology, final), 4)
     frames, kind = _record(recipe, dynamics, step), recipe.save_as
+    details["density"] = round(_density(topology, final), 4)  # of NVT; NPT begins there
+    details["mean_density"] = round(float(frames.density.mean()), 4)
     if recipe.strain > 0.0:
         kind = "scan"  # no liquid in equilibrium: neither a model's densities nor its best weights are judged by it
         details |= {"strain": recipe.strain, "strained": recipe.strained}

@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import platform
+import warnings
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -14,7 +15,8 @@ import openmm
 
 from .. import __version__
 from ..data.dataset import Dataset, Trajectory
-from ..errors import CGAAError
+from ..data.densities import sampled
+from ..errors import CGAAError, SamplingWarning
 from ..host import signals
 from ..host.files import owned
 from ..inputs.arguments import FilePath
@@ -55,6 +57,11 @@ def sample(
     -------
     Path
         The output: a data set without labels.
+
+    Warns
+    -----
+    SamplingWarning
+        A liquid at constant pressure has not kept its density; it is kept all the same.
 
     Raises
     ------
@@ -116,6 +123,8 @@ def _make_all(plan: Plan, recipes: Sequence[Recipe], progress: Callable | None) 
         done += 1
         if reason:
             failed[recipe.name] = reason
+        else:
+            _warn_of(Dataset.load(plan.parts / f"{recipe.name}.h5"))
         if progress:
             progress(done, len(recipes), recipe.name)
 
@@ -143,6 +152,13 @@ def _make_all(plan: Plan, recipes: Sequence[Recipe], progress: Callable | None) 
             pool.shutdown(cancel_futures=True)
             raise
     return failed
+
+
+def _warn_of(made: Dataset) -> None:
+    """Tell of liquids that strayed as soon as they are there, for it may be long until the rest is."""
+    for one in sampled(made):
+        if one.strayed:
+            warnings.warn(one.strayed, SamplingWarning, stacklevel=5)
 
 
 def _make(plan: Plan, recipe: Recipe) -> str:

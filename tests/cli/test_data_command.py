@@ -62,6 +62,12 @@ def test_info(liquid, tmp_path, capsys):
     text = capsys.readouterr().out
     cells = [[cell.strip() for cell in line.strip("│").split("│")] for line in text.splitlines()]
     assert ["liquid", "train", "1", "5", "90", "90"] in cells and ["liquid", "test", "1", "3", "54", "54"] in cells
+    density = np.concatenate([liquid.density[:5], liquid.density[3:6]])
+    kelvins = np.concatenate([liquid.temperature[:5], liquid.temperature[3:6]])
+    for kelvin in np.unique(kelvins):  # the record has no ensemble
+        own = density[kelvins == kelvin]
+        spanned = (f"{value:.3f}" for value in (own.mean(), own.min(), own.max()))
+        assert ["6 EC 12 EMC", "liquid", "-", f"{kelvin:.0f}", str(len(own)), *spanned] in cells
     assert "6 EC 12 EMC" in text and "sevennet" in text
     assert "outliers, which the checks refuse: 1" in text and "forces not finite (1 of 720 numbers)" in text
     assert "frames that are there twice: 2" in text and text.count("IN SEVERAL SPLITS") == 2

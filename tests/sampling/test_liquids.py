@@ -32,7 +32,10 @@ def test_liquid_frames(every_kind):
     assert np.array_equal(frames.positions * GRID, np.round(frames.positions * GRID))
     assert bond_lengths(frames).max() < 1.9 and contact(frames).min() > 1.2
     assert not np.array_equal(frames.positions[0], frames.positions[1])
+    assert about.details["mean_density"] == 1.2
     (frames,), about = trajectory(dataset, "npt")
+    found = mass * 1.66054 / np.linalg.det(frames.cell)
+    assert about.details["density"] == 1.0 and about.details["mean_density"] == pytest.approx(found.mean(), rel=1e-3)
     assert about.details["pressure_bar"] == 1.0 and about.details["sampler"]["forcefield"][0] == "forcefield.xml"
 
 

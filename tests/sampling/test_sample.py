@@ -10,7 +10,7 @@ from sampling_plans import (
 
 from openmm_cgaa.cli import main
 from openmm_cgaa.data.dataset import Dataset
-from openmm_cgaa.errors import CGAAError
+from openmm_cgaa.errors import CGAAError, SamplingWarning
 from openmm_cgaa.sampling.sample import sample
 
 
@@ -44,6 +44,24 @@ def test_a_blow_up_is_named_and_the_rest_is_kept(tmp_path, capsys):
     plan_file(tmp_path, LIQUID)
     assert main(["sample", str(plan)]) == 0
     assert "1 trajectory, 2 frames, 8 grains" in capsys.readouterr().out
+
+
+def test_densities_are_shown_and_a_box_that_strays_is_told(tmp_path, capsys):
+    """It is to begin at twice the density that it can have: packed at 0.85 g/cm3, it stays far below 1.7."""
+    boxes = {**LIQUID, "name": "kept"}, {**LIQUID, "name": "strays", "ensemble": "NPT", "densities": 2.0}
+    plan = plan_file(tmp_path, *boxes)
+    for _ in range(2):  # made, and taken from where it lies
+        with pytest.warns(
+            SamplingWarning, match="strays: the density of its frames is .* g/cm3, begun at 2.000"
+        ) as told:
+            assert main(["sample", str(plan)]) == 0
+        assert len(told) == 1
+        text = capsys.readouterr().out
+        rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in text.splitlines()]
+        assert ["kept", "NVT", "300", "1.100", "1.100", ""] in rows
+        (strays,) = [row for row in rows if row[0] == "strays"]
+        (kept,) = Dataset.load(tmp_path / "frames.h5").select(trajectories=["strays"]).sets
+        assert strays == ["strays", "NPT", "300", "2.000", f"{kept.density.mean():.3f}", "strayed"]
 
 
 def test_finished_trajectories_of_other_settings_are_not_taken(tmp_path):
