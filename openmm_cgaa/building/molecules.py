@@ -18,7 +18,7 @@ from ..structures.smiles import parse_smiles
 from ..structures.structure import read_structure
 from ..units import ANGSTROM_PER_NM
 from ..wording import counted
-from .conformers import Shape, conformers, of_file
+from .conformers import Minimum, Shape, conformers, of_file
 
 if TYPE_CHECKING:
     from rdkit import Chem
@@ -75,14 +75,21 @@ class Molecule(Checked):
         They are those of `conformers`, or its one geometry where there are none. `CGAAError` as in `load`.
         """
         topology, positions = self.load(folder)
-        if self.smiles is not None:
-            molecule = parse_smiles(self.name, self.smiles)
-            embed(self.name, molecule)
-            minima = conformers(molecule, _sound) if molecule.GetNumConformers() else []
-        else:
-            minima = of_file(topology, positions.value_in_unit(unit.angstrom))
-        shapes = [(energy, x / ANGSTROM_PER_NM * unit.nanometer) for energy, x in minima]
-        return topology, shapes or [(0.0, positions)]
+        if self.smiles is None:
+            return topology, shapes_of(topology, positions)
+        molecule = parse_smiles(self.name, self.smiles)
+        embed(self.name, molecule)
+        minima = conformers(molecule, _sound) if molecule.GetNumConformers() else []
+        return topology, _shapes(minima, positions)
+
+
+def shapes_of(topology: app.Topology, positions: unit.Quantity) -> list[Shape]:
+    """Shapes of a molecule that is known by its bonds and one geometry, as `Molecule.shapes`."""
+    return _shapes(of_file(topology, positions.value_in_unit(unit.angstrom)), positions)
+
+
+def _shapes(minima: list[Minimum], positions: unit.Quantity) -> list[Shape]:
+    return [(energy, x / ANGSTROM_PER_NM * unit.nanometer) for energy, x in minima] or [(0.0, positions)]
 
 
 def from_smiles(name: str, smiles: str, seed: int = 1) -> tuple[app.Topology, unit.Quantity]:
@@ -153,6 +160,14 @@ def append_molecule(topology: app.Topology, chain: app.topology.Chain, molecule:
             copies[atom] = topology.addAtom(atom.name, atom.element, target)
     for first, second in molecule.bonds():
         topology.addBond(copies[first], copies[second])
+
+
+def of_residue(residue: app.topology.Residue) -> app.Topology:
+    """Topology of one residue as it stands in another."""
+    atoms = list(residue.atoms())
+    place = {atom: i for i, atom in enumerate(atoms)}
+    bonds = [(place[a], place[b]) for a, b in residue.internal_bonds()]
+    return single(residue.name, [atom.element.symbol for atom in atoms], bonds, [atom.name for atom in atoms])
 
 
 def embed(name: str, molecule: "Chem.Mol", seed: int = 1) -> np.ndarray:

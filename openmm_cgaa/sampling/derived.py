@@ -44,9 +44,9 @@ class Cut(Recipe):
                 raise CGAAError(f"kinds: {kind!r} is not one of {', '.join(KINDS)}")
 
     @property
-    def files(self) -> dict[str, str]:
+    def files(self) -> dict[str, list[str]]:
         """As of all."""
-        return {} if self.source is None else {"source": self.source}
+        return {} if self.source is None else {"source": [self.source]}
 
     def expand(self, plan: "Plan", source: Dataset | None = None) -> Sequence[Recipe]:
         """One recipe for each trajectory of the source."""

@@ -11,6 +11,7 @@ from openmm import app, unit
 
 from ..building.boxes import box_length, mass_of, pack
 from ..building.conformers import spread
+from ..building.molecules import of_residue
 from ..data.frames import Frames
 from ..errors import CGAAError
 from ..mapping.grains import GrainMap
@@ -19,7 +20,6 @@ from ..model import checks
 from ..structures import geometry
 from ..structures.density import density, mass_of_topology
 from ..structures.lattice import nearest_image
-from ..structures.structure import read_structure
 from ..units import ANGSTROM_PER_NM
 from .dynamics import Dynamics, frames_of, on_grid, scaled
 from .moved import Liquid, Molecules, Pairs
@@ -77,6 +77,8 @@ def sample_liquid(recipe: Liquid, plan: "Plan") -> Made:
     frames, kind = _record(recipe, dynamics, step), recipe.save_as
     details["density"] = round(_density(topology, final), 4)  # of NVT; NPT begins there
     details["mean_density"] = round(float(frames.density.mean()), 4)
+    if recipe.repacked:
+        details["repacked"] = True
     if recipe.strain > 0.0:
         kind = "scan"  # no liquid in equilibrium: neither a model's densities nor its best weights are judged by it
         details |= {"strain": recipe.strain, "strained": recipe.strained}
@@ -187,21 +189,40 @@ def _step(recipe: Liquid | Molecules | Pairs, plan: "Plan") -> float:
 
 def _start(recipe: Liquid, plan: "Plan") -> tuple[app.Topology, np.ndarray, np.ndarray, np.ndarray]:
     """Topology, positions (nm, whole), box to begin with and box to end with ([3, 3], nm)."""
-    if recipe.structure is not None:
-        topology, positions = read_structure(plan.folder / recipe.structure)
-        box = geometry.check_box(topology.getPeriodicBoxVectors())
-        if box is None:
-            raise CGAAError(f"{recipe.structure} has no box; a liquid is periodic")
-        positions = geometry.check_positions(positions, topology.getNumAtoms())
-        grain_map = GrainMap.from_topology(topology)
-        checks.check_extent(grain_map, positions, box)
-        final = _final(recipe, topology, box)
-        return topology, whole_frame(grain_map, positions, box, wrap=True), box, final
-    molecules = [(*plan.shapes(name), count) for name, count in recipe.counts.items()]
-    if recipe.box is not None:
-        final = np.diag(recipe.box) / ANGSTROM_PER_NM
-    else:
-        final = np.eye(3) * box_length(molecules, recipe.densities or DENSITY)
+    if recipe.structure is None:
+        molecules = [(*plan.shapes(name), count) for name, count in recipe.counts.items()]
+        if recipe.box is not None:
+            return _packed(recipe, molecules, np.diag(recipe.box) / ANGSTROM_PER_NM)
+        return _packed(recipe, molecules, np.eye(3) * box_length(molecules, recipe.densities or DENSITY))
+    named = ", ".join(recipe.structure_files)
+    topology, positions = plan.structure(recipe)
+    box = geometry.check_box(topology.getPeriodicBoxVectors())
+    if box is None and recipe.box is None:
+        raise CGAAError(f"{named} has no box, and a liquid is periodic; give its edges by the key box (Å)")
+    box = np.diag(recipe.box) / ANGSTROM_PER_NM if box is None else box
+    positions = geometry.check_positions(positions, topology.getNumAtoms())
+    grain_map = GrainMap.from_topology(topology)
+    checks.check_extent(grain_map, positions, box)
+    positions, final = whole_frame(grain_map, positions, box, wrap=True), _final(recipe, topology, box)
+    if not recipe.repacked:
+        return topology, positions, box, final
+    residues = [(residue, [atom.index for atom in residue.atoms()]) for residue in topology.residues()]
+    molecules = [(of_residue(residue), [(0.0, positions[atoms] * unit.nanometer)], 1) for residue, atoms in residues]
+    if np.count_nonzero(final - np.diag(np.diag(final))):  # packmol's boxes have right angles
+        final = np.eye(3) * np.linalg.det(final) ** (1 / 3)
+    try:
+        return _packed(recipe, molecules, final)
+    except CGAAError as error:
+        raise CGAAError(
+            f"another trajectory begins with {named}, so that its molecules must be packed anew for this one: {error}; "
+            "or give each trajectory a structure of its own"
+        ) from None
+
+
+def _packed(
+    recipe: Liquid, molecules: Sequence, final: np.ndarray
+) -> tuple[app.Topology, np.ndarray, np.ndarray, np.ndarray]:
+    """A start of some molecules, as `_start` gives it, in a box that is large enough for packmol."""
     dense = density(mass_of(molecules), ANGSTROM_PER_NM * final)
     box = final * max(1.0, dense / PACKED) ** (1 / 3)
     edges, tolerance = np.diag(box), recipe.tolerance / ANGSTROM_PER_NM

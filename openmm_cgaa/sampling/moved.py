@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..building.boxes import DENSITIES, EDGES, check_edges
@@ -36,8 +36,9 @@ class Liquid(Recipe):
     ----------
     counts : dict or str, optional
         Molecules of each name, or the name of one of the file's compositions; packed anew for each trajectory.
-    structure : str, optional
-        PDB or PDBx/mmCIF file to begin with, in place of counts.
+    structure : str or list of str, optional
+        Structure file to begin with, in place of counts, or files that belong together (see `structures.given`). One
+        trajectory of a plan begins as the file says; further ones have their molecules packed anew.
     temperatures : float or list, K
     ensemble : str
         ``NVT`` or ``NPT``.
@@ -63,10 +64,12 @@ class Liquid(Recipe):
         Å; above 0 one to three atoms of every molecule of the species `strained` (a list; by default all) are moved at
         random by up to so much, in every frame: see `Molecules`. For ions, which do not exist alone. Such frames are
         filed under ``scan``, as others that are no liquid in equilibrium.
+    repacked : bool
+        The molecules of the structure are packed anew, since another trajectory begins with it; not a key.
     """
 
     counts: dict[str, int] | str | None = bounded(None, 0, 10**6)
-    structure: str | None = None
+    structure: str | list[str] | None = None
     temperatures: float | list[float] = bounded(300.0, *TEMPERATURES)
     ensemble: str = one_of("NVT", "NPT")
     densities: float | list[float] | None = bounded(None, *DENSITIES)
@@ -82,6 +85,7 @@ class Liquid(Recipe):
     save_as: str = one_of("liquid", "pair")
     strain: float = bounded(0.0, *STRAINS)
     strained: list[str] | None = None
+    repacked: bool = field(default=False, metadata={"internal": True})
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -104,9 +108,14 @@ class Liquid(Recipe):
         return list(self.counts or ())
 
     @property
-    def files(self) -> dict[str, str]:
+    def files(self) -> dict[str, list[str]]:
         """As of all."""
-        return {} if self.structure is None else {"structure": self.structure}
+        return {"structure": self.structure_files} if self.structure_files else {}
+
+    @property
+    def structure_files(self) -> list[str]:
+        """The files of `structure`."""
+        return self.structure if isinstance(self.structure, list) else [self.structure] if self.structure else []
 
     def expand(self, plan: "Plan", source: Dataset | None = None) -> Sequence[Recipe]:
         """One recipe a trajectory."""
@@ -116,9 +125,9 @@ class Liquid(Recipe):
                 raise CGAAError(f"run {self.name}: counts is {counts!r}, but compositions has no such name")
             counts = plan.compositions[counts]
         for name in counts or {}:
-            plan.molecule(name, f"run {self.name}: counts")
+            plan.check(name, f"run {self.name}: counts")
         for name in self.strained or []:
-            plan.molecule(name, f"run {self.name}: strained")
+            plan.check(name, f"run {self.name}: strained")
             if counts and not counts.get(name):
                 raise CGAAError(f"run {self.name}: strained is {name}, of which there is none in the box")
         points = itertools.product(
@@ -174,12 +183,12 @@ class Molecules(Recipe):
 
     def expand(self, plan: "Plan", source: Dataset | None = None) -> Sequence[Recipe]:
         """One recipe a trajectory."""
-        names = self.species if self.species is not None else [m.name for m in plan.molecules]
+        names = self.species if self.species is not None else plan.names
         variants = []
         for name, (t, temperature), copy in itertools.product(
             names, entries(self.temperatures, "{:g}K"), copies(self.copies, "c")
         ):
-            plan.molecule(name, f"run {self.name}: species")
+            plan.check(name, f"run {self.name}: species")
             variants.append((f"-{name}{t}{copy}", dict(species=[name], temperatures=temperature, copies=1)))
         return self._grown(variants, plan.seed)
 
@@ -241,14 +250,14 @@ class Pairs(Recipe):
 
     def expand(self, plan: "Plan", source: Dataset | None = None) -> Sequence[Recipe]:
         """One recipe a trajectory."""
-        names = self.species if self.species is not None else [m.name for m in plan.molecules]
+        names = self.species if self.species is not None else plan.names
         pairs = self.pairs or [list(p) for p in itertools.combinations_with_replacement(names, 2)]
         variants = []
         for pair, (t, temperature), copy in itertools.product(
             pairs, entries(self.temperatures, "{:g}K"), copies(self.copies, "c")
         ):
             for name in pair:
-                plan.molecule(name, f"run {self.name}: pairs")
+                plan.check(name, f"run {self.name}: pairs")
             changes = dict(pairs=[pair], species=None, temperatures=temperature, copies=1)
             variants.append((f"-{pair[0]}-{pair[1]}{t}{copy}", changes))
         return self._grown(variants, plan.seed)

@@ -21,6 +21,8 @@ from ..inputs.arguments import FilePath
 from ..inputs.ranges import PROCESSES, SEEDS, bounded
 from ..inputs.settings import Checked, from_mapping
 from ..inputs.yamlfile import read_yaml
+from ..structures.given import content_digest
+from ..structures.structure import read_structure
 from .derived import Bursts, Cut
 from .makers import MAKERS
 from .recipes import Recipe
@@ -28,6 +30,7 @@ from .sampler import Sampler
 
 if TYPE_CHECKING:
     from ..labelling.teachers import Teacher
+    from .moved import Liquid
 
 
 @dataclass(frozen=True)
@@ -77,17 +80,27 @@ class Plan(Checked):
         """Folder of the finished trajectories."""
         return Path(f"{self.output}.parts")
 
-    def molecule(self, name: str, where: str) -> Molecule:
-        """The molecule of a name; `where` is for the message."""
-        for molecule in self.molecules:
-            if molecule.name == name:
-                return molecule
-        known = ", ".join(molecule.name for molecule in self.molecules) or "empty"
-        raise CGAAError(f"{where}: there is no molecule {name!r}; molecules is {known}")
+    @property
+    def names(self) -> list[str]:
+        """Of all molecules: those of the file, and those that the sampler's system has besides."""
+        return list(dict.fromkeys([*(molecule.name for molecule in self.molecules), *self._own]))
+
+    @property
+    def _own(self) -> dict[str, tuple[app.Topology, unit.Quantity]]:
+        """Molecules of the sampler's system, whose atoms stand in the order of its force field."""
+        return self.sampler.molecules() if isinstance(self.sampler, Sampler) else {}
+
+    def check(self, name: str, where: str) -> None:
+        """Refuse the name of a molecule that is not known; `where` is for the message."""
+        if name not in self.names:
+            raise CGAAError(f"{where}: there is no molecule {name!r}; molecules is {', '.join(self.names) or 'empty'}")
 
     def load(self, name: str) -> tuple[app.Topology, unit.Quantity]:
         """Topology and positions (Quantity) of a molecule."""
-        molecule = self.molecule(name, "molecules")
+        self.check(name, "molecules")
+        if name in self._own:
+            return self._own[name]
+        molecule = self._listed(name)
         return _load_molecule(molecule, self.folder, *self._stamps(molecule))
 
     def _stamps(self, molecule: Molecule) -> list:
@@ -95,8 +108,18 @@ class Plan(Checked):
 
     def shapes(self, name: str) -> tuple[app.Topology, list[Shape]]:
         """Topology of a molecule, and its shapes in a liquid, as `Molecule.shapes` gives them."""
-        molecule = self.molecule(name, "molecules")
+        self.check(name, "molecules")
+        if isinstance(self.sampler, Sampler) and name in self._own:
+            return self._own[name][0], self.sampler.shapes[name]
+        molecule = self._listed(name)
         return _shapes_of_molecule(molecule, self.folder, *self._stamps(molecule))
+
+    def _listed(self, name: str) -> Molecule:
+        return next(molecule for molecule in self.molecules if molecule.name == name)
+
+    def structure(self, recipe: "Liquid") -> tuple[app.Topology, unit.Quantity]:
+        """Topology and positions of a recipe's structure; bonds that it lacks are those of the molecules' SMILES."""
+        return read_structure([self.folder / file for file in recipe.structure_files], smiles=_smiles(self.molecules))
 
     def merge(self, names: Sequence[str]) -> tuple[app.Topology, np.ndarray]:
         """Topology and positions (array, nm) of a few molecules, not periodic, all at their own origin."""
@@ -131,9 +154,11 @@ class Plan(Checked):
             keys = [key for frames in self.parent(recipe).sets for key in frames.keys()]
             inputs: dict = {"parent": hashlib.sha256("".join(keys).encode()).hexdigest()}
         else:
-            names = sorted(set(recipe.ingredients))
-            inputs = {name: _content(self.molecule(name, recipe.name), self.folder) for name in names}
-            inputs |= {key: _digest(self.folder / file) for key, file in recipe.files.items()}
+            names = sorted(set(recipe.ingredients) - self._own.keys())
+            inputs = {name: _content(self._listed(name), self.folder) for name in names}
+            inputs |= {
+                key: content_digest([self.folder / file for file in files]) for key, files in recipe.files.items()
+            }
             if isinstance(self.sampler, Sampler):
                 inputs["sampler"] = self.sampler.identity()
         return json.loads(json.dumps({"run": recipe.settings(), "inputs": inputs}))
@@ -169,9 +194,6 @@ def load_plan(
     for kind in plan.defaults:
         if kind not in MAKERS:
             raise CGAAError(f"{path}: defaults: {kind!r} is no kind of run; there are {', '.join(MAKERS)}")
-    for name, counts in plan.compositions.items():
-        for molecule in counts:
-            replace(plan, molecules=molecules).molecule(molecule, f"{path}: compositions: {name}")
     recipes: list[Recipe] = []
     for number, values in enumerate(plan.runs, start=1):
         named = f" ({values['name']})" if isinstance(values, dict) and "name" in values else ""
@@ -186,7 +208,9 @@ def load_plan(
         recipes.append(recipe)
     sampler = None
     if plan.sampler is not None:
-        sampler = from_mapping(Sampler, plan.sampler, f"{path}: sampler").within(folder)
+        sampler = replace(
+            from_mapping(Sampler, plan.sampler, f"{path}: sampler").within(folder), smiles=_smiles(molecules)
+        )
     if model is not None:
         model = str(Path(model).resolve()) if Path(model).exists() else str(model)
         sampler = replace(sampler, model=model) if sampler else Sampler(model=model)
@@ -197,23 +221,23 @@ def load_plan(
         )
     place = str(Path(output).resolve() if output else folder / plan.output)
     files = [molecule.structure for molecule in molecules]
-    files += [file for recipe in recipes for file in recipe.files.values()]
+    files += [file for recipe in recipes for listed in recipe.files.values() for file in listed]
     inputs = [path, *(folder / name for name in files if name), *(sampler.files if sampler else ())]
     check_output(place, DATA_SET, inputs)
     plan = replace(plan, runs=recipes, molecules=molecules, sampler=sampler, output=place, folder=folder)
+    for name, counts in plan.compositions.items():
+        for molecule in counts:
+            plan.check(molecule, f"{path}: compositions: {name}")
     return plan if workers is None else replace(plan, workers=workers)
 
 
-def _digest(path: FilePath) -> str:
-    try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    except OSError as error:
-        raise CGAAError(f"{path}: {error.strerror}") from None
+def _smiles(molecules: Sequence[Molecule]) -> dict[str, str]:
+    return {molecule.name: molecule.smiles for molecule in molecules if molecule.smiles}
 
 
 def _content(molecule: Molecule, folder: Path) -> str:
     """What a molecule is, for the record."""
-    return molecule.smiles or _digest(Path(folder, str(molecule.structure)))
+    return molecule.smiles or content_digest(Path(folder, str(molecule.structure)))
 
 
 @lru_cache(maxsize=64)

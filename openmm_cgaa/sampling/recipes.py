@@ -101,7 +101,7 @@ class Recipe(Checked):
         return []
 
     @property
-    def files(self) -> dict:
+    def files(self) -> dict[str, list[str]]:
         """Files that it reads, relative to the plan's folder, by key."""
         return {}
 

@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import platform
 import warnings
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -24,6 +24,7 @@ from ..inputs.settings import completed
 from ..wording import counted
 from .derived import Cut
 from .makers import make_trajectory
+from .moved import Liquid
 from .plan import Plan, load_plan
 from .recipes import Recipe
 from .sampler import Sampler
@@ -110,7 +111,18 @@ def _expand(
                 raise CGAAError(f"two trajectories would be called {one.name}; give the runs different names")
             names.add(one.name)
             expanded.append(one)
-    return [recipe for recipe in expanded if splits is None or recipe.split in splits]
+    return [recipe for recipe in _apart(expanded) if splits is None or recipe.split in splits]
+
+
+def _apart(recipes: Sequence[Recipe]) -> Iterator[Recipe]:
+    """Two trajectories that begin with one structure would share its history: all but the first pack it anew."""
+    begun = set()
+    for recipe in recipes:
+        if isinstance(recipe, Liquid) and recipe.structure_files:
+            files = tuple(recipe.structure_files)
+            recipe = replace(recipe, repacked=files in begun)
+            begun.add(files)
+        yield recipe
 
 
 def _make_all(plan: Plan, recipes: Sequence[Recipe], progress: Callable | None) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The cheap potential that samples: OpenMM Systems of a force field, of an XML file or of a CGAA model."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,20 +11,18 @@ import openmm
 from openmm import app, unit
 
 from ..building.boxes import read_forcefield
-from ..engines.saved import load_system
+from ..building.conformers import Shape
+from ..building.flexible import CUTOFF, fit
+from ..building.transfer import Transfer, flexible_system, read_transfer
 from ..errors import CGAAError
 from ..host.files import stamps
-from ..inputs.arguments import FilePath
 from ..inputs.ranges import THREADS, bounded
 from ..inputs.settings import Checked
 from ..model.file import find_model, model_bytes
-from ..wording import counted
+from ..structures.given import contents
 
 if TYPE_CHECKING:
     from ..potential import CGAAPotential
-
-CUTOFF = 0.9  # nm, of PME
-CUTOFF_OF_HEIGHT = 0.4  # of the height of the box where that is less; a barostat may shrink the box by a fifth
 
 
 @dataclass(frozen=True)
@@ -35,28 +33,33 @@ class Sampler(Checked):
     ----------
     forcefield : list of str, optional
         OpenMM force field files.
-    system : str, optional
-        OpenMM System in XML, of exactly the atoms of the structure that runs begin with.
+    system : str or list of str, optional
+        Files of a topology with its force field, as `structures.given` reads them: prmtop and inpcrd, top and gro, psf
+        and its parameters, a System in XML with a structure. Their molecules are known by their residue names. A System
+        in XML alone is of exactly the atoms of the structure that runs begin with.
     model : str, optional
         Bundled CGAA model, or a model file. With a force field beside it, that one prepares the box.
     platform : str
         Of OpenMM.
     threads : int
         Of the CPU platform and of torch, for each worker.
+    smiles : dict
+        Of molecules that have no bonds in the system's files, by residue name; not a key.
     """
 
     forcefield: list[str] | None = None
-    system: str | None = None
+    system: str | list[str] | None = None
     model: str | None = None
     platform: str = "CPU"
     threads: int = bounded(1, *THREADS)
+    smiles: dict[str, str] = field(default_factory=dict, metadata={"internal": True})
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.forcefield and not self.system and not self.model:
-            raise CGAAError("give forcefield (a list of files), system (an XML file) or model")
+            raise CGAAError("give forcefield (a list of files), system (files) or model")
         if self.system and (self.forcefield or self.model):
-            raise CGAAError("a system from XML is complete; leave forcefield and model out")
+            raise CGAAError("a system is complete; leave forcefield and model out")
         names = [openmm.Platform.getPlatform(i).getName() for i in range(openmm.Platform.getNumPlatforms())]
         if self.platform not in names:
             raise CGAAError(f"OpenMM has no platform {self.platform!r} here, only {', '.join(names)}")
@@ -70,26 +73,55 @@ class Sampler(Checked):
             A file is not there.
         """
         forcefield = [str(_existing(folder, file)) for file in self.forcefield] if self.forcefield else None
-        system = str(_existing(folder, self.system)) if self.system else None
+        system = [str(_existing(folder, file, True)) for file in self.given] or None
         model = self.model
         if model and (folder / model).exists():
             model = str(folder / model)
-        return Sampler(forcefield, system, model, self.platform, self.threads)
+        return replace(self, forcefield=forcefield, system=system, model=model)
 
     @property
     def files(self) -> list[str]:
         """All that it is read from, by path; also the name of a bundled model."""
-        return [name for name in (*(self.forcefield or []), self.system, self.model) if name]
+        return [name for name in (*(self.forcefield or []), *self.given, self.model) if name]
+
+    @property
+    def given(self) -> list[str]:
+        """The files of `system`."""
+        return self.system if isinstance(self.system, list) else [self.system] if self.system else []
+
+    def molecules(self) -> dict[str, tuple[app.Topology, unit.Quantity]]:
+        """Topology and positions of the first molecule of each residue name in the system's files; none without one.
+
+        Raises
+        ------
+        CGAAError
+            The files cannot be read.
+        """
+        return {} if self._alone else _transfer(*self._files).molecules
+
+    @property
+    def shapes(self) -> dict[str, list[Shape]]:
+        """Shapes of these molecules in a liquid."""
+        return {} if self._alone else _transfer(*self._files).shapes
+
+    @property
+    def _alone(self) -> bool:
+        """Whether there is no topology beside what moves the atoms: a System in XML alone, a force field, a model."""
+        return [Path(file).suffix.lower() for file in self.given] in ([], [".xml"])
+
+    @property
+    def _files(self) -> tuple:
+        return tuple(self.given), tuple(self.smiles.items()), *stamps(*contents(self.given))
 
     def identity(self) -> dict:
         """Names of the files, and the SHA-256 of their contents together: JSON."""
         named: dict[str, object] = {}
         digest = hashlib.sha256()
-        for key, files in (("forcefield", self.forcefield or []), ("system", [self.system] if self.system else [])):
+        for key, files in (("forcefield", self.forcefield or []), ("system", self.given)):
             if files:
                 named[key] = [Path(file).name for file in files]
-            for file in files:
-                digest.update(Path(file).read_bytes())
+            for file in contents(files) if files else ():
+                digest.update(file.read_bytes())
         if self.model:
             named["model"] = Path(self.model).name
             digest.update(model_bytes(self.model))
@@ -124,21 +156,16 @@ class Sampler(Checked):
             potential = _loaded(self.model)
             return potential.createSystem(topology, positions=positions), potential.conserving
         if self.system:
-            system = _read_system(self.system)
-            if system.getNumParticles() != topology.getNumAtoms():
-                raise CGAAError(
-                    f"{self.system} has {counted(system.getNumParticles(), 'particle')}, but the structure has "
-                    f"{counted(topology.getNumAtoms(), 'atom')}; begin runs with the structure that it was made for"
-                )
+            field = Transfer(topology, _system(*self._files), self.given[0]) if self._alone else _transfer(*self._files)
+            system = field.system(topology)
+            fit(system, box)
             return system, True
-        options: dict = {"nonbondedMethod": app.NoCutoff}
-        if box is not None:
-            height = 1 / np.linalg.norm(np.linalg.inv(box), axis=0).max()
-            options = {"nonbondedMethod": app.PME, "nonbondedCutoff": min(CUTOFF, CUTOFF_OF_HEIGHT * height)}
-        files = tuple(self.forcefield or ())
+        files, method = tuple(self.forcefield or ()), app.NoCutoff if box is None else app.PME
         try:
-            field = _forcefield(files, *stamps(*files))
-            return field.createSystem(topology, constraints=None, **options), True
+            classical = _forcefield(files, *stamps(*files))
+            system = classical.createSystem(topology, constraints=None, nonbondedMethod=method, nonbondedCutoff=CUTOFF)
+            fit(system, box)
+            return system, True
         except (ValueError, openmm.OpenMMException) as error:
             names = ", ".join(Path(file).name for file in files)
             raise CGAAError(f"the force field ({names}) cannot be used for these molecules: {error}") from error
@@ -156,9 +183,9 @@ def add_barostat(system: openmm.System, pressure: float, temperature: float, see
     system.addForce(barostat)
 
 
-def _existing(folder: Path, file: str) -> Path:
+def _existing(folder: Path, file: str, folders: bool = False) -> Path:
     path = Path(folder, file)
-    if not path.is_file():
+    if not path.is_file() and not (folders and path.is_dir()):
         raise CGAAError(f"{path}: no such file")
     return path
 
@@ -180,11 +207,11 @@ def _potential(model: str, *stamped: object) -> "CGAAPotential":
     return CGAAPotential(model)
 
 
-def _read_system(path: FilePath) -> openmm.System:
-    """The System without what would set temperature or pressure; that is the recipe's."""
-    system = load_system(path)
-    for index in reversed(range(system.getNumForces())):
-        name = system.getForce(index).getName()
-        if "Barostat" in name or "Thermostat" in name:
-            system.removeForce(index)
-    return system
+@lru_cache(maxsize=2)
+def _transfer(files: tuple[str, ...], smiles: tuple[tuple[str, str], ...], *stamped: object) -> Transfer:
+    return read_transfer(files, dict(smiles))
+
+
+@lru_cache(maxsize=2)
+def _system(files: tuple[str, ...], *stamped: object) -> openmm.System:
+    return flexible_system(files[0])

@@ -95,20 +95,31 @@ def read_given(files: Files, templates: Sequence[FilePath] = (), smiles: dict[st
     return Given(topology, positions, make, roles["system"], missing)
 
 
-def content_digest(files: Files) -> str:
-    """SHA-256 of all that files which belong together hold, what a .top includes too.
+def contents(files: Files) -> list[Path]:
+    """The files whose content counts among some that belong together: what a .top includes too, and no folder.
 
     Raises
     ------
     CGAAError
         A file cannot be read.
     """
-    digest, paths = hashlib.sha256(), _paths(files)
+    paths = _paths(files)
     folders = [path for path in paths if path.is_dir()]
-    for path in paths:
+    found = [path for path in paths if path not in folders]
+    try:
+        for path in [path for path in found if path.suffix.lower() == ".top"]:
+            found += included(path, folders)
+    except OSError as error:
+        raise CGAAError(f"{error.filename} cannot be read: {error.strerror}") from None
+    return found
+
+
+def content_digest(files: Files) -> str:
+    """SHA-256 of all that files which belong together hold; errors as of `contents`."""
+    digest = hashlib.sha256()
+    for path in contents(files):
         try:
-            for each in () if path in folders else (path, *(included(path, folders) if path.suffix == ".top" else ())):
-                digest.update(each.read_bytes())
+            digest.update(path.read_bytes())
         except OSError as error:
             raise CGAAError(f"{path} cannot be read: {error.strerror}") from None
     return digest.hexdigest()

@@ -50,12 +50,12 @@ PLANS = {  # (runs, changes of the plan), advice, (runs, changes)
     ),
     "nothing moves": (
         ([LIQUID], {"sampler": {"threads": 1}}),
-        "give forcefield (a list of files), system (an XML file) or model",
+        "give forcefield (a list of files), system (files) or model",
         ([LIQUID], {"sampler": {"forcefield": FORCEFIELD}}),
     ),
     "two that move": (
         ([LIQUID], {"sampler": {"forcefield": FORCEFIELD, "system": FORCEFIELD[0]}}),
-        "a system from XML is complete; leave forcefield and model out",
+        "a system is complete; leave forcefield and model out",
         None,  # test_a_system_of_another_box
     ),
     "platform": (
