@@ -24,6 +24,7 @@ FLOORS = [
     {"sampling", "analysis"},
     {"training"},
     {"pipeline", "validation"},
+    {"distill"},
     {"cli"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}

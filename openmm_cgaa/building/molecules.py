@@ -10,7 +10,7 @@ import numpy as np
 from openmm import app, unit
 
 from ..errors import CGAAError
-from ..inputs.arguments import FilePath
+from ..inputs.arguments import FilePath, is_element
 from ..inputs.ranges import bounded
 from ..inputs.settings import Checked
 from ..mapping.grains import GrainMap
@@ -141,7 +141,10 @@ def from_file(name: str, path: FilePath) -> tuple[app.Topology, unit.Quantity]:
 def single(
     name: str, elements: list[str], bonds: list[tuple[int, int]], atom_names: list[str] | None = None
 ) -> app.Topology:
-    """Topology of one residue."""
+    """Topology of one residue; `CGAAError` where OpenMM does not know an element."""
+    unknown = sorted({element for element in elements if not is_element(element)})
+    if unknown:
+        raise CGAAError(f"molecule {name}: OpenMM knows no element {', '.join(unknown)}; it cannot be simulated")
     topology = app.Topology()
     residue = topology.addResidue(name, topology.addChain())
     atom_names = atom_names or [f"{element}{i + 1}" for i, element in enumerate(elements)]

@@ -15,6 +15,7 @@ COMMANDS = {
     "label": "energies, forces and stresses of sampled frames, by a teacher; resumable",
     "data": "look at data sets; merge them; extended XYZ in and out",
     "train": "distil a teacher's labels into a model",
+    "distill": "from molecules to a tested model: sample, label, train, simulate, judge",
     "active": "one round of active learning: sample with a student, label where a committee disagrees, retrain",
     "evaluate": "error of a model on labelled frames",
     "simulate": "molecular dynamics with a model",

@@ -50,10 +50,12 @@ def centered(positions: Tensor, atoms: ByClass) -> Tuple[Tensor, Tensor]:
 class Algebra(Network):
     """E = sum of grains' intra energies + sum of atoms' environment energies + sum of grain energies.
 
-    Every weight is shared over the symmetry classes of a grain type, so equivalent atoms may be exchanged. The way of
-    a pass: each atom gathers densities (scalars and vectors) of its own grain and, within `atom_cutoff`, of the atoms
-    of other grains; they are pooled into the grains; grains exchange messages within `grain_cutoff`; the atoms gather
-    once more, weighted by features that now know the grain's surroundings; energies are read from atoms and grains.
+    Every weight is shared over the symmetry classes of a grain type, so equivalent atoms may be exchanged. A pass:
+
+    1. Each atom gathers densities (scalars and vectors) of its own grain and, within `atom_cutoff`, of others' atoms.
+    2. They are pooled into the grains, which exchange messages within `grain_cutoff`.
+    3. The atoms gather once more, weighted by features that now know the grain's surroundings.
+    4. Energies are read from atoms and grains.
 
     Parameters
     ----------

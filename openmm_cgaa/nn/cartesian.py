@@ -1,8 +1,8 @@
 """Equivariant layers on scalars (0e) and vectors (1o), written in Cartesian components.
 
 Scalars are [..., channels], vectors [..., 3, channels]. Weights are drawn with the variance that e3nn's "component" and
-"element" normalisation amounts to. e3nn draws them with unit variance and divides in the forward pass; the layers are
-the same, but steps of Adam would be smaller by the root of the number of inputs.
+"element" normalisation amounts to. e3nn draws them with unit variance, and divides in the forward pass. The layers are
+the same. Steps of Adam would be smaller there by the root of the number of inputs.
 """
 
 import math

@@ -27,6 +27,7 @@ from openmm_cgaa import cli  # noqa: E402
 from openmm_cgaa.building.boxes import BoxConfig  # noqa: E402
 from openmm_cgaa.building.molecules import Molecule  # noqa: E402
 from openmm_cgaa.data import Dataset, Trajectory  # noqa: E402
+from openmm_cgaa.distill.distillplan import ClassicalFrames, DistillPlan, OwnFrames, Proof, Steps  # noqa: E402
 from openmm_cgaa.errors import ResumeWarning  # noqa: E402
 from openmm_cgaa.inputs.ranges import Range  # noqa: E402
 from openmm_cgaa.pipeline.active import Round  # noqa: E402
@@ -55,6 +56,7 @@ COMMANDS = {
     "data merge": "data merge labelled.h5 --output new.h5",
     "train": "train train.yaml --output newfolder",
     "active": "active round.yaml",
+    "distill": "distill distill.yaml --out newfolder",
     "evaluate": "evaluate model.safetensors labelled.h5 --json new.json --figure new.png",
     "simulate": f"simulate box.cif --model model.safetensors --out newfolder {SHORT}",
     "resume": f"simulate box.cif --model model.safetensors --out run {SHORT.replace('4e-5', '6e-5')} --resume",
@@ -69,6 +71,10 @@ BLOCKS = {  # of each YAML file: where a dataclass of settings stands in it
     | {("runs", number): maker.keys for number, maker in enumerate(MAKERS.values())},
     "train.yaml": {(): TrainingConfig, ("data",): DataConfig, ("loss",): LossConfig, ("optimizer",): OptimizerConfig},
     "round.yaml": {(): Round},
+    "distill.yaml": {
+        **{(): DistillPlan, ("molecules", 0): Molecule, ("classical",): ClassicalFrames, ("own",): OwnFrames},
+        **{("training",): Steps, ("proof",): Proof},
+    },
     "system.yaml": {
         (): ValidatedSystem,
         ("runs", "nvt"): PlannedRun,
@@ -104,6 +110,10 @@ FILES = {
         **{"output": "newfolder", "max_steps": 4, "validate_every": 4, "batch_grains": 18, "threads": 1},
     },
     "round.yaml": {"train": "train.yaml", "sample": "plan.yaml", "output": "newfolder"},
+    "distill.yaml": {
+        **{"molecules": [EC], "forcefield": ["forcefield.xml"], "teacher": "ase.calculators.lj:LennardJones"},
+        **{part: {} for part in ("classical", "own", "training", "proof")},
+    },
     "system.yaml": {
         "model": "model.safetensors",
         "teacher": "ase.calculators.lj:LennardJones",

@@ -12,8 +12,9 @@ from .simd import add_product, multiply
 def invariant_kernels(scalars: int, vectors: int, tensors: int) -> tuple:
     """Forward and backward of an atom's invariants, times its weights `receive`.
 
-    Out of scalars s_in and s_out [scalars], mixed vectors [3, left | right | left of tensors | right of tensors] and
-    mixed tensors [6, one | other]: s_in | s_out | left . right | one . other | left . one . right.
+    They are s_in | s_out | left . right | one . other | left . one . right.
+    Scalars s_in and s_out are [scalars]. Mixed vectors are [3, left | right | left of tensors | right of tensors].
+    Mixed tensors are [6, one | other].
     """
     width = 2 * scalars + vectors + 2 * tensors
     row = 2 * (vectors + tensors)

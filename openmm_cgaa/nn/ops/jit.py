@@ -1,8 +1,8 @@
 """How kernels are compiled, and what several of them use.
 
-All arrays are flat. A row holds what one receiver sees: entries ``start[i]`` to ``start[i + 1]``, each with its sender,
-the lattice vector between them (an index), the unit vector towards it, the distance, and the radial basis with its
-slope. Kernels write nothing but the receiver's row, save gradients, which go to the sender too.
+All arrays are flat. A row holds what one receiver sees: entries ``start[i]`` to ``start[i + 1]``. Each has its sender,
+the lattice vector between them (an index), the unit vector towards it and the distance. It also has the radial basis
+with its slope. Kernels write nothing but the receiver's row, save gradients, which go to the sender too.
 """
 
 from numba import njit

@@ -1,0 +1,84 @@
+"""``openmm-cgaa distill``: from molecules to a tested model."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from ..inputs.ranges import Range
+from ..wording import counted
+from .options import add_number
+from .tables import new_table, show
+from .terminal import tell
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ..distill.distillplan import DistillPlan
+    from ..distill.timing import Rates
+
+HOURS = Range(float, 0.01, 1e5, "h")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("plan", nargs="?", help="YAML file of a plan, as --write-plan prints one")
+    parser.add_argument("--smiles", help='one or several with blanks between, with ratios: "O=C1OCCO1:1 CCOC(=O)OC:2"')
+    parser.add_argument("--names", nargs="+", metavar="NAME", help="residue names of these molecules")
+    parser.add_argument("--out", help="folder of everything")
+    parser.add_argument("--quick", action="store_true", help="a first model, in some 90 minutes on two cores")
+    parser.add_argument("--form", choices=["good", "fast"], help="of the network; fast is no choice for polar liquids")
+    add_number(parser, "--temperature", Range(float, 1.0, 1e4, "K"), help="that the model is for")
+    add_number(parser, "--density", Range(float, 1e-4, 50.0, "g/cm3"), help="about that of the liquid")
+    add_number(parser, "--workers", Range(int, 1, 512), help="processes that sample and label")
+    add_number(parser, "--budget", HOURS, help="hours by the clock that all may take")
+    parser.add_argument("--dry-run", action="store_true", help="times this machine and prints the stages, and ends")
+    parser.add_argument("--write-plan", action="store_true", help="prints the whole plan as YAML, and ends")
+
+
+def run(args: argparse.Namespace) -> int | None:
+    from pathlib import Path
+
+    from ..distill.distillplan import QUICK, plan_of_smiles, read_distill_plan
+    from ..errors import CGAAError
+
+    changes = {key: getattr(args, key) for key in ("form", "temperature", "density", "workers")}
+    changes = {key: value for key, value in changes.items() if value is not None} | (QUICK if args.quick else {})
+    if (args.plan is None) == (args.smiles is None):
+        raise CGAAError("give either a plan (YAML), or molecules by --smiles")
+    if args.smiles is not None:
+        plan = plan_of_smiles(args.smiles, args.names, changes)
+    else:
+        plan = read_distill_plan(args.plan, changes)
+    if args.write_plan:
+        print(plan.text(), end="")
+        return None
+    if args.out is None and not args.dry_run:
+        raise CGAAError("say with --out which folder everything goes into")
+    if args.dry_run or args.budget is not None:
+        from ..distill.timing import fitted, measure
+
+        tell("this machine is timed")
+        rates = measure(plan)
+        if args.budget is not None:
+            plan = fitted(plan, rates, 60.0 * args.budget)
+        show(_expected(plan, rates))
+        if args.dry_run:
+            return None
+    from ..distill.distilling import distill
+
+    found = distill(plan, Path(args.out), progress=tell)
+    print(f"model: {args.out}/model.safetensors")
+    for name, value in sorted(found["measured"].items()):
+        print(f"{name}: {value:.4g}" if isinstance(value, float) else f"{name}: {value}")
+    return None
+
+
+def _expected(plan: "DistillPlan", rates: "Rates") -> "Table":
+    """Table of the stages."""
+    from ..distill.timing import expected
+
+    rows = expected(plan, rates)
+    table = new_table("Stages, if every round is needed", "", "minutes", "labels", "MB")
+    for row in [*rows]:
+        table.add_row(row.stage, f"{row.minutes:.1f}", str(row.labels or ""), f"{row.megabytes:.0f}")
+    hours, labels = sum(row.minutes for row in rows) / 60.0, sum(row.labels for row in rows)
+    table.caption = f"{hours:.1f} h in all, {counted(labels, 'label')}"
+    return table

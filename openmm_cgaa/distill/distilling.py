@@ -1,0 +1,265 @@
+"""From molecules to a tested model: the stages of a distillation, in their order.
+
+The lesson that decides: errors on frames of a classical liquid look fine while the student's own liquid is wrong. So a
+student samples its own liquid, at constant volume and at constant pressure, and learns from it until it is right there.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from openmm import unit
+
+from ..analysis.report import analyze
+from ..building.boxes import build, read_forcefield, relax
+from ..data.dataset import Dataset
+from ..errors import CGAAError, SimulationError
+from ..host.files import check_folder, write_bytes
+from ..inputs.arguments import FilePath
+from ..labelling.teachers import load_teacher
+from ..nn import complete_config
+from ..pipeline.stages import Pipeline, Stage
+from ..pipeline.work import Work
+from ..potential import CGAAPotential
+from ..simulation.run import SimulationSettings, simulate
+from ..structures.structure import read_structure, write_structure
+from ..training.config import load_config
+from ..training.evaluation import evaluate
+from ..wording import counted
+from .configs import (
+    build_config,
+    classical_config,
+    density_config,
+    network_of,
+    own_config,
+    train_config,
+    write_config,
+)
+from .diagnosis import check_files, diagnose
+from .distillplan import DistillPlan
+from .measures import mean_density, of_evaluation, of_runs
+
+PLAN = "plan.yaml"
+RELAXED = 5.0  # ps, of a packed box by the classical force field
+GUESS = 0.9  # g/cm3, that boxes begin at where nothing is known
+
+
+class Distiller:
+    """One folder in which molecules become a model.
+
+    Parameters
+    ----------
+    plan : DistillPlan
+        Its paths are absolute.
+    pipeline : Pipeline
+    """
+
+    def __init__(self, plan: DistillPlan, pipeline: Pipeline):
+        self.plan, self.pipeline, self.folder = plan, pipeline, pipeline.folder
+        self.work = Work(pipeline, plan.teacher, plan.teacher_settings, plan.workers)
+        loaded = {one.name: one.load() for one in plan.molecules}
+        self.atoms_of = {name: topology.getNumAtoms() for name, (topology, _) in loaded.items()}
+        self.small = plan.counts(self.atoms_of, plan.classical.atoms)
+        generic = str(self.folder / "forcefield.xml")
+        self.forcefield = plan.forcefield or [generic]
+        self.generic = None if plan.forcefield else "forcefield.xml"
+
+    def run(self) -> dict:
+        """All stages; what the verdict is about."""
+        self.box("box", self.plan.density or GUESS, self.plan.classical.atoms)
+        density = self.plan.density or self.found_density()
+        labels = [self.classical(density)]
+        student = self.trained("student1", "fast", labels, self.plan.training.first)
+        measured: dict[str, Any] = {}
+        for number in range(1, self.plan.own.rounds + 2):
+            try:
+                own = self.own(number, student, density)
+            except CGAAError as error:  # no box of it held
+                return {"model": str(student), "measured": {"own_blown_up": str(error)} | self.tested(student)}
+            measured = self.judged_on_own(number, student, own)
+            density = measured["density"] or density  # the next one begins where this one's own liquid lies
+            if number > 1 and own_is_right(measured):
+                break
+            if number > self.plan.own.rounds:
+                break
+            labels.append(own)
+            student = self.trained(f"student{number + 1}", self.plan.form, labels, self.plan.training.steps, student)
+        measured |= self.proof(student, measured.get("density") or density)
+        measured |= self.tested(student)
+        return {"model": str(student), "measured": measured}
+
+    def config(self, name: str, values: dict, said: str) -> Path:
+        return write_config(self.folder / f"{name}.yaml", values, said)
+
+    def sampler(self) -> dict:
+        return {"forcefield": list(self.forcefield)}
+
+    def box(self, name: str, density: float, atoms: int) -> Path:
+        """A relaxed box, with the generic force field where there is none."""
+        path, packed = self.folder / f"{name}.cif", self.folder / f"{name}-packed.cif"
+        generic = self.generic if name == "box" else None
+        values = build_config(self.plan, density, atoms, self.atoms_of, generic)
+        config = self.config(f"build-{name}", values, f"openmm-cgaa build build-{name}.yaml")
+
+        def make() -> None:
+            build(config, packed, self.pipeline.progress)
+            topology, positions = read_structure(packed)
+            forcefield = read_forcefield(self.forcefield)
+            positions = relax(topology, positions, forcefield, self.plan.temperature, RELAXED, self.plan.seed)
+            write_structure(path, topology, positions.value_in_unit(unit.nanometer))
+
+        made = [path, packed, *([Path(self.forcefield[0])] if generic else [])]
+        inputs = [config, *([] if generic else map(Path, self.forcefield))]
+        title = f"a box of {counted(sum(one['count'] for one in values['molecules']), 'molecule')}"
+        self.pipeline.do(Stage(name, make, made, None, inputs, title=title))
+        return path
+
+    def sampled(self, name: str, values: dict, title: str, model: Path | None = None) -> Path:
+        config = self.config(f"sample-{name}", values, f"openmm-cgaa sample sample-{name}.yaml")
+        return self.work.sampled(f"{name}.frames", title, config, model, inputs=[*map(Path, self.forcefield)])
+
+    def found_density(self) -> float:
+        """g/cm3 of the classical liquid."""
+        frames = self.sampled(
+            "density", density_config(self.plan, self.sampler(), self.small), "the classical liquid's density"
+        )
+        return mean_density(Dataset.load(frames))
+
+    def classical(self, density: float) -> Path:
+        values = classical_config(self.plan, self.sampler(), self.small, density)
+        frames = self.sampled("classical", values, f"the classical force field samples, about {density:.3f} g/cm3")
+        return self.labelled("classical", frames)
+
+    def labelled(self, name: str, frames: Path) -> Path:
+        dataset = Dataset.load(frames)
+        molecules = sum(len(one) * one.num_grains for one in dataset.sets)
+        many = f"{counted(len(dataset), 'frame')}, {counted(molecules, 'molecule')}"
+        return self.work.labelled(name, f"the teacher labels {many}", frames)
+
+    def trained(self, name: str, form: str, labels: list[Path], steps: int, init: Path | None = None) -> Path:
+        """A student; from the weights of another one where that has the same form."""
+        same = init is not None and CGAAPotential(str(init)).metadata["config"] == complete_config(network_of(form))
+        values = train_config(self.plan, form, labels, steps, init if same else None)
+        config = self.config(f"train-{name}", values, f"openmm-cgaa train train-{name}.yaml")
+        return self.work.trained(name, f"{name} learns ({form}, {counted(steps, 'step')})", load_config(config))
+
+    def own(self, number: int, student: Path, density: float) -> Path:
+        values = own_config(self.plan, self.sampler(), self.small, density, number)
+        frames = self.sampled(f"own{number}", values, f"student{number} samples its own liquid", student)
+        return self.labelled(f"own{number}", frames)
+
+    def judged_on_own(self, number: int, student: Path, own: Path) -> dict:
+        """What the verdict asks of a student's own test frames, at constant volume and at constant pressure."""
+        path = self.folder / f"own{number}.json"
+
+        def measure() -> None:
+            dataset = Dataset.load(own)
+            found: dict[str, Any] = {}
+            for ensemble in ("nvt", "npt"):
+                names = [t.name for t in dataset.trajectories if t.name.startswith(f"own{number}-test-{ensemble}")]
+                part = self.folder / f"own{number}-{ensemble}.h5"
+                if names:
+                    dataset.select(trajectories=names).save(part)
+                    errors = evaluate(student, part, "test")
+                    found |= {f"own_{ensemble}_{key}": value for key, value in of_evaluation(errors).items()}
+                    part.unlink()
+            npt = dataset.select(trajectories=[f"own{number}-test-npt-b1", f"own{number}-test-npt-b2"])
+            found["density"] = mean_density(npt) if len(npt) else None
+            write_bytes(path, (json.dumps(found, indent=1) + "\n").encode())
+
+        title = f"student{number} is judged there"
+        self.pipeline.do(Stage(f"judge{number}", measure, [path], None, [student, own], title=title))
+        return json.loads(path.read_text())
+
+    def tested(self, student: Path) -> dict:
+        """Errors on the classical boxes that nothing was learned from."""
+        path, labels = self.folder / "test.json", self.folder / "classical.h5"
+
+        def measure() -> None:
+            write_bytes(path, (json.dumps(evaluate(student, labels, "test"), indent=1) + "\n").encode())
+
+        self.pipeline.do(Stage("test", measure, [path], None, [student, labels], title="the student is tested"))
+        return {f"test_{key}": value for key, value in of_evaluation(json.loads(path.read_text())).items()}
+
+    def proof(self, student: Path, density: float) -> dict:
+        """Runs of the last student, held against the teacher."""
+        wanted, t = self.plan.proof, self.plan.temperature
+        large = self.box("large", density, wanted.large)
+        settings = SimulationSettings(temperature=t, timestep=1.0, seed=self.plan.seed, report_interval=50)
+        runs = {
+            "nvt": (large, replace(settings, picoseconds=wanted.nvt)),
+            "nve": (large, replace(settings, timestep=0.5, picoseconds=1.0, nve_picoseconds=wanted.nve)),
+            "npt": (self.folder / "box.cif", replace(settings, picoseconds=wanted.npt, pressure=self.plan.pressure)),
+            "hot": (self.folder / "box.cif", replace(settings, picoseconds=wanted.hot, temperature=wanted.hottest * t)),
+        }
+        found = {}
+        for name, (start, own) in runs.items():
+            folder = self.folder / f"run-{name}"
+            summary = folder / "found.json"
+            work = partial(self._run, folder, start, student, own)
+            settings_of = {"settings": own.__dict__, "teacher_frames": wanted.teacher_frames}
+            title = f"{name}: {own.picoseconds + own.nve_picoseconds:g} ps at {own.temperature:g} K"
+            self.pipeline.do(Stage(f"run-{name}", work, [folder, summary], settings_of, [start, student], title=title))
+            found[name] = json.loads(summary.read_text())
+        return of_runs(found, self.plan)
+
+    def _run(self, folder: Path, start: Path, student: Path, settings: SimulationSettings) -> None:
+        """Simulate, or go on; then analyse. A run that blows up is a result, too."""
+        topology, positions = read_structure(start)
+        potential = CGAAPotential(str(student))
+        system = potential.createSystem(topology, positions=positions)
+        resume, blown_up = (folder / "run.json").is_file(), None
+        try:
+            simulate(system, topology, positions, folder, settings, resume, potential.provenance(), progress=False)
+        except SimulationError as error:
+            blown_up = str(error)
+        teacher = load_teacher(self.plan.teacher, **self.plan.teacher_settings)
+        frames = self.plan.proof.teacher_frames
+        found: dict[str, Any] = {"blown_up": blown_up}
+        try:
+            found |= analyze(folder, teacher_frames=frames, teacher=teacher, tell=lambda line: None).summary
+        except SimulationError:  # it blew up before its first frame
+            if blown_up is None:
+                raise
+        write_bytes(folder / "found.json", (json.dumps(found, indent=1) + "\n").encode())
+
+
+def distill(plan: DistillPlan, out: FilePath, progress: Callable[[str], object] = print) -> dict:
+    """Everything from the molecules to a tested model; see `Distiller`. A second call goes on.
+
+    Parameters
+    ----------
+    plan : DistillPlan
+    out : path
+        Folder of everything, ``model.safetensors`` among it.
+    progress : callable
+        Called with a line of text at each stage.
+
+    Returns
+    -------
+    dict
+        ``model`` (path), ``measured``, ``verdict``, ``seconds`` of each stage.
+
+    Raises
+    ------
+    CGAAError
+        Of any of the stages; the finished ones stay.
+    """
+    out = Path(out)
+    check_files(plan)
+    check_folder(out, PLAN, ["stages.json", "model.safetensors", "report.html"])
+    with Pipeline.owning(out, progress) as pipeline:
+        write_bytes(out / PLAN, plan.text().encode())
+        for line in diagnose(plan):
+            progress(f"mind: {line}")
+        found = Distiller(plan, pipeline).run()
+        write_bytes(out / "model.safetensors", Path(found["model"]).read_bytes())
+        return found | {"seconds": dict(pipeline.seconds)}
+
+
+def own_is_right(measured: dict) -> bool:
+    bars = {"force_relative": 0.1, "net_force": 0.25, "mean_energy": 0.5, "pressure": 20.0}
+    return all(abs(measured[f"own_{e}_{key}"]) <= bar for e in ("nvt", "npt") for key, bar in bars.items())

@@ -1,0 +1,201 @@
+"""How long a distillation takes on this machine: what its parts cost, and how often the plan does each."""
+
+import tempfile
+import time
+import warnings
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from openmm import unit
+
+from ..building.boxes import build, read_forcefield
+from ..errors import CGAAError
+from ..host.torchstate import threads, working
+from ..labelling.teachers import load_teacher
+from ..mapping.grains import GrainMap
+from ..mapping.layout import layout_of
+from ..model.file import save_model
+from ..neighbors.build import build_graph
+from ..nn import Network, build_network, complete_config
+from ..potential import CGAAPotential
+from ..simulation.benchmark import time_classical, time_model, time_teacher
+from ..structures.structure import read_structure
+from ..units import ANGSTROM_PER_NM
+from .configs import build_config, network_of, write_config
+from .distillplan import DistillPlan
+
+COMPILED = 3.0  # times faster is a compiled step of training (docs/training.md)
+COMPILING = 150.0  # seconds
+PREPARED = 12000  # steps that settle and compress a packed box (`sampling.liquids`)
+LEAST_STEPS = 5000  # of a training that a budget may leave
+OF_LABEL = 60.0  # bytes an atom: positions, forces, and what goes with them
+OF_FRAME = 12.0  # bytes an atom of a run's trajectory
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What one of each costs here, in seconds, of a box of `ClassicalFrames.atoms`, on one thread.
+
+    Attributes
+    ----------
+    atoms : int
+    classical, fast, form : float
+        A step of dynamics by the classical force field, and by students of the fast and the wanted form.
+    teacher : float
+        A label.
+    learn_fast, learn_form : float
+        A step of training.
+    """
+
+    atoms: int
+    classical: float
+    fast: float
+    form: float
+    teacher: float
+    learn_fast: float
+    learn_form: float
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a stage is expected to take: minutes by the clock, labels, megabytes."""
+
+    stage: str
+    minutes: float
+    labels: int = 0
+    megabytes: float = 0.0
+
+
+@working()
+def measure(plan: DistillPlan) -> Rates:
+    """Time this machine; less than a minute."""
+    atoms_of = {one.name: one.load()[0].getNumAtoms() for one in plan.molecules}
+    with tempfile.TemporaryDirectory() as folder, threads(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a model that knows nothing yet
+        place = Path(folder)
+        generic = None if plan.forcefield else "forcefield.xml"
+        values = build_config(plan, 0.8, plan.classical.atoms, atoms_of, generic)
+        values.pop("teacher", None)  # its minima change no times
+        topology, positions = read_structure(build(write_config(place / "build.yaml", values, "a box to time")))
+        forcefield = read_forcefield(plan.forcefield or [place / "forcefield.xml"])
+        teacher = load_teacher(plan.teacher, **plan.teacher_settings)
+        grain_map = GrainMap.from_topology(topology)
+        box = np.array(topology.getPeriodicBoxVectors().value_in_unit(unit.angstrom))
+        xyz = ANGSTROM_PER_NM * np.asarray(positions.value_in_unit(unit.nanometer))
+
+        students, learning = {}, {}
+        for preset in {"fast", plan.form}:
+            config = complete_config(network_of(preset))
+            network = build_network(config, grain_map.types)
+            save_model(place / f"{preset}.safetensors", network, _metadata(config, grain_map))
+            potential = CGAAPotential(str(place / f"{preset}.safetensors"))
+            (timing,) = time_model(potential, preset, topology, positions, 1, steps=20, backends=["python"])
+            students[preset], learning[preset] = timing.ms / 1000.0, _learning(network, grain_map, xyz, box)
+        return Rates(
+            atoms=topology.getNumAtoms(),
+            classical=time_classical(forcefield, topology, positions, 1, 100).ms / 1000.0,
+            teacher=time_teacher(teacher, "teacher", topology, positions, 2).ms / 1000.0,
+            fast=students["fast"],
+            form=students[plan.form],
+            learn_fast=learning["fast"],
+            learn_form=learning[plan.form],
+        )
+
+
+def _metadata(config: dict, grain_map: GrainMap) -> dict:
+    return {"config": config, "types": [kind.to_dict() for kind in grain_map.types]}
+
+
+def _learning(network: Network, grain_map: GrainMap, positions: np.ndarray, box: np.ndarray) -> float:
+    """Seconds of a compiled step of training on one box."""
+    network.train()
+    cutoffs = network.grain_cutoff, network.atom_cutoff
+    graph = build_graph(torch.from_numpy(positions), torch.from_numpy(box), layout_of(grain_map), *cutoffs)
+    times = []
+    for _ in range(3):
+        begun = time.perf_counter()
+        energy, forces, virial = network(graph, 0, False)
+        (energy.sum() + forces.square().sum() + virial.square().sum()).backward()
+        times.append(time.perf_counter() - begun)
+    return float(min(times)) / COMPILED
+
+
+def expected(plan: DistillPlan, rates: Rates) -> list[Expected]:
+    """Each stage with its time, its labels and what it writes, at most: as if all rounds were needed."""
+    classical, own, steps, proof = plan.classical, plan.own, plan.training, plan.proof
+    scale, kinds = rates.atoms / 1000.0, len(plan.molecules)
+
+    def sampled(boxes: int, picoseconds: float, student: float = 0.0) -> float:
+        each = (PREPARED + 1000 * picoseconds) * rates.classical + 1000 * picoseconds * student
+        return boxes * each / plan.workers / 60.0
+
+    def labelled(stage: str, frames: float) -> Expected:
+        megabytes = frames * OF_LABEL * rates.atoms / 1e6
+        return Expected(stage, frames * rates.teacher / plan.workers / 60.0, round(frames), megabytes)
+
+    def learned(stage: str, count: int, cost: float) -> Expected:
+        batch = steps.batch_grains / max(1, sum(plan.counts({one.name: 10 for one in plan.molecules}, 150).values()))
+        return Expected(stage, (COMPILING + count * cost * max(1.0, batch)) / 60.0, 0, 2.0)
+
+    boxes = len(classical.temperatures) * len(classical.densities) + len(classical.npt)
+    boxes += classical.validation + classical.test
+    length = classical.equilibration + classical.frames * classical.spacing
+    rows = [Expected("force field and box", 1.0)]
+    if plan.density is None:
+        rows.append(Expected("classical density", sampled(2, 50.0)))
+    rows.append(Expected("classical frames", sampled(boxes, length) + 0.2 * kinds))
+    few = kinds * (classical.turned + classical.strained) + kinds * (kinds + 1) / 2 * classical.pairs
+    rows.append(labelled("their labels", boxes * classical.frames + few * 30.0 / rates.atoms))
+    rows.append(learned("student 1 (fast)", steps.first, rates.learn_fast))
+    own_boxes = len(own.temperatures) * len(own.densities) + 2, len(own.npt) + 2
+    for number in range(1, own.rounds + 2):
+        moved = rates.fast if number == 1 else rates.form
+        spacing = own.frames * own.spacing
+        minutes = sampled(own_boxes[0], own.equilibration + spacing, moved)
+        minutes += sampled(own_boxes[1], own.npt_equilibration + spacing, moved)
+        rows.append(Expected(f"own frames of student {number}", minutes))
+        rows.append(labelled("their labels", sum(own_boxes) * own.frames))
+        if number <= own.rounds:
+            rows.append(learned(f"student {number + 1} ({plan.form})", steps.steps, rates.learn_form))
+    large = proof.large / rates.atoms
+    runs = large * (1000 * proof.nvt + 1000 + 2000 * proof.nve) + 1000 * (proof.npt + proof.hot)
+    frames = proof.teacher_frames * (2 * large + 2)
+    minutes = (runs * rates.form + frames * rates.teacher) / 60.0
+    megabytes = runs / 50 * OF_FRAME * scale * 1000 / 1e6
+    return [*rows, Expected("proof", minutes, round(frames), megabytes)]
+
+
+def fitted(plan: DistillPlan, rates: Rates, minutes: float) -> DistillPlan:
+    """The plan with as many steps of training as the minutes allow, at most those that it has.
+
+    Raises
+    ------
+    CGAAError
+        Even the fewest steps take longer.
+    """
+
+    def total(part: float) -> float:
+        return sum(row.minutes for row in expected(_with_steps(plan, part), rates))
+
+    if total(1.0) <= minutes:
+        return plan
+    least = LEAST_STEPS / max(plan.training.first, plan.training.steps)
+    if least >= 1.0 or total(least) > minutes:
+        need = total(min(least, 1.0)) / 60.0
+        raise CGAAError(
+            f"the budget is {minutes / 60.0:.2g} h, but this plan takes {need:.2g} h with the fewest steps of "
+            "training; give more, or make less of it: --quick, or --write-plan and smaller numbers"
+        )
+    low, high = least, 1.0
+    for _ in range(30):
+        middle = (low + high) / 2
+        low, high = (middle, high) if total(middle) <= minutes else (low, middle)
+    return _with_steps(plan, low)
+
+
+def _with_steps(plan: DistillPlan, part: float) -> DistillPlan:
+    steps = plan.training
+    few = {key: max(10, 100 * round(part * asdict(steps)[key] / 100)) for key in ("first", "steps")}
+    return replace(plan, training=replace(steps, **few))

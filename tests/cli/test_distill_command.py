@@ -1,0 +1,28 @@
+"""``openmm-cgaa distill``: what it prints before it works."""
+
+import yaml
+
+from openmm_cgaa.cli import main
+
+PLAN = {
+    "molecules": [{"name": "DME", "smiles": "COCCOC"}],
+    **{"teacher": "springs:Springs", "form": "fast", "classical": {"atoms": 60}},
+}
+
+
+def test_a_dry_run_times_and_tells_and_leaves_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
+    (tmp_path / "plan.yaml").write_text(yaml.safe_dump(PLAN))
+    assert main(["distill", "plan.yaml", "--dry-run", "--quick"]) == 0
+    printed = capsys.readouterr().out
+    for word in ("classical frames", "student 1 (fast)", "own frames of student 2", "proof", "h in all", "labels"):
+        assert word in printed
+    assert [path.name for path in tmp_path.iterdir()] == ["plan.yaml"]
+
+
+def test_a_budget_that_is_too_small_is_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plan.yaml").write_text(yaml.safe_dump(PLAN))
+    assert main(["distill", "plan.yaml", "--dry-run", "--budget", "0.01"]) == 2
+    assert "with the fewest steps of training; give more" in capsys.readouterr().err

@@ -1,0 +1,73 @@
+"""A whole distillation in small: by a teacher of springs, with boxes and runs of no use but to be there."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("lightning")
+
+from openmm_cgaa.data.dataset import Dataset
+from openmm_cgaa.distill import distilling
+from openmm_cgaa.distill.distilling import distill
+from openmm_cgaa.distill.distillplan import plan_of_smiles
+from openmm_cgaa.model.file import load_model
+from openmm_cgaa.sampling import liquids
+
+SYSTEM = Path(__file__).parents[2] / "systems" / "ec_emc"
+SMILES, NAMES = "O=C1OCCO1", ["EC"]
+SMALL = {
+    "forcefield": [str(SYSTEM / "forcefield.xml")],
+    "teacher": "springs:Springs",
+    "teacher_settings": {"stiffness": 0.01},
+    "density": 0.8,
+    "workers": 1,
+    "form": "fast",
+    "classical": {
+        **{"atoms": 50, "frames": 2, "equilibration": 0.02, "spacing": 0.01, "temperatures": [1.0], "npt": [1.0]},
+        **{"densities": [0.9, 1.0], "validation": 1, "test": 1, "turned": 2, "strained": 2, "pairs": 4},
+    },
+    "own": {
+        **{"rounds": 1, "temperatures": [1.0], "densities": [1.0], "npt": [1.0], "equilibration": 0.004},
+        **{"npt_equilibration": 0.004, "spacing": 0.002, "frames": 2},
+    },
+    "training": {"first": 10, "steps": 20},
+    "proof": {"nvt": 0.05, "nve": 0.05, "npt": 0.05, "hot": 0.05, "large": 60, "teacher_frames": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def patch():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(liquids, "SETTLE", (100, 0.5))
+        patch.setattr(liquids, "SHRINK", (4, 10))
+        patch.setattr(distilling, "RELAXED", 0.2)
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, patch):
+    folder, said = tmp_path_factory.mktemp("distilled") / "out", []
+    return folder, distill(plan_of_smiles(SMILES, NAMES, SMALL), folder, said.append), said
+
+
+def test_all_is_there(finished):
+    folder, found, said = finished
+    assert load_model(folder / "model.safetensors")[1]["provenance"]["name"] == "model"
+    assert {"classical.h5", "own1.h5", "own2.h5", "student1", "student2", "run-nve"} <= {
+        p.name for p in folder.iterdir()
+    }
+    own = Dataset.load(folder / "own2.h5")
+    assert {t.split for t in own.trajectories} == {"train", "test"}
+    assert found["measured"]["own_nvt_frames"] == 4 and found["measured"]["own_npt_net_force"] > 0
+    assert found["measured"]["test_force"] > 0
+    for name in ("nvt", "nve", "npt", "hot"):  # a student that knows nothing may blow up, which is a result, too
+        assert "blown_up" in json.loads((folder / f"run-{name}/found.json").read_text())
+    assert json.loads((folder / "stages.json").read_text())["stages"].keys() == found["seconds"].keys()
+
+
+def test_a_second_call_has_nothing_to_do(finished, patch):
+    folder, found, _ = finished
+    said = []
+    again = distill(plan_of_smiles(SMILES, NAMES, SMALL), folder, said.append)
+    assert said == [] and again["measured"] == found["measured"]

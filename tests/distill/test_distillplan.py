@@ -1,0 +1,73 @@
+"""What a plan takes, what it fills in, and what it refuses."""
+
+import re
+
+import pytest
+import yaml
+
+from openmm_cgaa.cli import main
+from openmm_cgaa.distill.distillplan import QUICK, DistillPlan, plan_of_smiles, read_distill_plan
+from openmm_cgaa.errors import CGAAError
+
+DME = "COCCOC"
+
+
+def test_a_smiles_is_a_plan():
+    plan = plan_of_smiles(DME)
+    (molecule,) = plan.molecules
+    assert (molecule.name, molecule.smiles, molecule.count) == ("C4H10O2", DME, 1)
+    assert plan.teacher == "sevennet-0-d3" and plan.form == "good" and plan.density is None
+
+
+def test_several_with_ratios_and_names():
+    plan = plan_of_smiles("O=C1OCCO1:1 CCOC(=O)OC:2", ["EC", "EMC"], {"form": "fast"})
+    assert [(one.name, one.count) for one in plan.molecules] == [("EC", 1), ("EMC", 2)] and plan.form == "fast"
+    assert plan.counts({"EC": 10, "EMC": 15}, 240) == {"EC": 6, "EMC": 12}
+    assert plan.counts({"EC": 10, "EMC": 15}, 1) == {"EC": 1, "EMC": 2}
+    assert [one.name for one in plan_of_smiles("CCO COC").molecules] == ["C2H6O", "C2H6Oa"]
+    assert plan_of_smiles("c1:c:c:c:c:c1:2").molecules[0].count == 2  # a colon is an aromatic bond, too
+
+
+def test_a_plan_that_is_written_is_the_plan(tmp_path, capsys):
+    assert main(["distill", "--smiles", DME, "--names", "DME", "--quick", "--write-plan"]) == 0
+    path = tmp_path / "plan.yaml"
+    path.write_text(capsys.readouterr().out)
+    plan = read_distill_plan(path)
+    assert plan == plan_of_smiles(DME, ["DME"], QUICK) and plan.own.rounds == QUICK["own"]["rounds"]
+    assert yaml.safe_load(path.read_text())["classical"]["temperatures"] == [0.95, 1.15, 1.35]
+    assert read_distill_plan(path, {"temperature": 350.0}).temperature == 350.0
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "changes", "message"),
+    [
+        ("", None, {}, "there is no SMILES; give one or several"),
+        (DME, ["A", "B"], {}, "names: 2 names for 1 molecule; give each one"),
+        ("C1CC", None, {}, "the SMILES 'C1CC' does not parse"),
+        ("C.C", None, {}, "holds 2 molecules; list each"),
+        (DME, None, {"form": "best"}, "form is 'best', expected good or fast"),
+        (DME, None, {"own": {"rounds": 0}}, "own: rounds is 0; expected a whole number from 1"),
+        (DME, None, {"temprature": 300}, "unknown key temprature; known are molecules"),
+    ],
+)
+def test_a_plan_that_cannot_be_meant_is_refused(text, names, changes, message):
+    with pytest.raises(CGAAError, match=message):
+        plan_of_smiles(text, names, changes)
+
+
+def test_a_structure_needs_a_force_field():
+    with pytest.raises(CGAAError, match="LI has no SMILES, so no generic force field; give forcefield"):
+        DistillPlan(molecules=[{"name": "LI", "structure": "LI.pdb"}])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "give either a plan .YAML., or molecules by --smiles"),
+        (["plan.yaml", "--smiles", DME], "give either a plan .YAML., or molecules by --smiles"),
+        (["--smiles", DME], "say with --out which folder everything goes into"),
+    ],
+)
+def test_the_command_says_what_is_missing(words, message, capsys):
+    assert main(["distill", *words]) == 2
+    assert re.search(message, capsys.readouterr().err)

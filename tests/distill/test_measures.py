@@ -1,0 +1,56 @@
+"""What the verdict is given: each number has its unit and its error."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from openmm_cgaa.data.dataset import Dataset, Trajectory
+from openmm_cgaa.distill.distillplan import plan_of_smiles
+from openmm_cgaa.distill.measures import densities, labelled_densities, mean_density, of_evaluation, of_runs
+from openmm_cgaa.errors import CGAAError
+from openmm_cgaa.training.evaluation import evaluate
+
+
+@pytest.fixture
+def dataset(liquid):
+    frames = replace(liquid, trajectory=np.zeros(len(liquid), int))
+    return Dataset([frames], [Trajectory("a", "liquid", "test")], {"name": "t", "settings": {}})
+
+
+def test_of_an_evaluation(tiny_conserving_path, liquid, dataset, tmp_path):
+    dataset.save(tmp_path / "a.h5")
+    errors = evaluate(tiny_conserving_path, tmp_path / "a.h5", "test")
+    found = of_evaluation(errors)
+    assert found["force_relative"] == pytest.approx(found["force"] / np.sqrt((liquid.forces**2).mean()), rel=1e-4)
+    assert found["mean_energy"] == errors["energy"]["mean"] and found["frames"] == len(liquid)
+    if errors["stress"]:
+        assert found["pressure"] == pytest.approx(1000 * errors["stress"]["pressure_mean"])
+        assert 0 <= found["pressure_error"] <= 1000 * errors["stress"]["pressure"]
+
+
+def test_of_runs():
+    nothing = {"blown_up": "at once"}
+    plan = plan_of_smiles("CCO")
+    found = of_runs(dict.fromkeys(("nvt", "nve", "npt", "hot"), nothing), plan)
+    assert found["temperatures"] == {} and "density" not in found and "drift" not in found
+    runs = {
+        "nvt": {
+            "temperature": {"translation": {"mean_K": 300.0, "error_K": 2.0}},
+            "bonds": {"largest_deviation_A": 0.2},
+        },
+        "nve": {"drift": {"meV_per_atom_per_ps": 0.001, "error": 0.002}},
+        "npt": {"density": {"mean_g_per_ml": 0.8, "error_g_per_ml": 0.01}, "bonds": {"largest_deviation_A": 0.3}},
+        "hot": nothing,
+    }
+    found = of_runs(runs, plan)
+    assert found["temperatures"] == {"translation": [300.0, 2.0]} and found["largest_stretch"] == 0.3
+    assert (found["density"], found["drift"], found["drift_error"]) == (0.8, 0.001, 0.002)
+
+
+def test_densities(liquid, dataset):
+    assert densities(dataset) == pytest.approx(list(liquid.density))
+    assert labelled_densities(dataset) == (min(liquid.density), max(liquid.density))
+    assert mean_density(dataset) == pytest.approx(liquid.density.mean())
+    with pytest.raises(CGAAError, match="no periodic frame is left"):
+        densities(dataset.select(trajectories=[]))
