@@ -13,12 +13,14 @@ from ..inputs.arguments import FilePath
 from ..labelling.label import Progress
 from ..labelling.teachers import Teacher, as_teacher, known_teacher
 from ..neighbors.contacts import pairs_between, shortest_contact
+from ..simulation.barostats import ISOTROPIC
 from ..simulation.folder import FILES
 from ..simulation.read import RunOutput, read_reference, read_run
 from ..structures.topologies import symbol
 from ..units import ANGSTROM_PER_NM
 from ..wording import counted
 from .bonds import bond_stability
+from .cell import cell
 from .drift import energy_drift, mean
 from .rdf import RDF, atom_pairs, center_pairs, center_trajectory, contact_pairs, radial_distribution
 
@@ -143,6 +145,7 @@ def analyze(
         _run(run, report, folder)
         _temperatures(run, report)
         _density(run, report)
+        _cell(run, report)
         _drift(run, report)
         _bonds(run, report)
         _contacts(run, report)
@@ -198,6 +201,18 @@ def _density(run: RunOutput, report: Report) -> None:
     value, error = mean(run.state["density_gml"])
     numbers = {"pressure_bar": pressure, "mean_g_per_ml": value, "error_g_per_ml": error}
     report.add("density", numbers, f"{value:.4f} ± {error:.4f} g/ml at {pressure:g} bar")
+
+
+def _cell(run: RunOutput, report: Report) -> None:
+    if run.settings.get("pressure") is None or run.settings["barostat"] == ISOTROPIC:
+        return
+    if run.state is None:
+        report.skip("cell: no row of state.csv after the beginning that was asked for")
+        return
+    means = cell(run.state)
+    numbers = {name: {"mean": value, "error": error} for name, (value, error) in means.items()}
+    texts = [f"{name} {value:.3f} ± {error:.3f}" for name, (value, error) in means.items()]
+    report.add("cell", numbers, f"{', '.join(texts[:3])} Å", f"{', '.join(texts[3:])} degrees")
 
 
 def _drift(run: RunOutput, report: Report) -> None:

@@ -17,6 +17,7 @@ from ..errors import CGAAError
 from ..mapping.grains import GrainMap
 from ..mapping.whole import whole_frame
 from ..model import checks
+from ..simulation.barostats import ISOTROPIC, add_barostat
 from ..structures import geometry
 from ..structures.density import density, mass_of_topology
 from ..structures.lattice import nearest_image
@@ -24,7 +25,6 @@ from ..units import ANGSTROM_PER_NM
 from .dynamics import Dynamics, frames_of, on_grid, scaled
 from .moved import Liquid, Molecules, Pairs
 from .recipes import Made
-from .sampler import add_barostat
 from .torsions import Turned
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def sample_liquid(recipe: Liquid, plan: "Plan") -> Made:
     def system(prepare: bool) -> tuple[openmm.System, bool]:
         made, minimizable = plan.sampler.make(topology, positions, final, prepare)
         if recipe.ensemble == "NPT":
-            add_barostat(made, recipe.pressures, recipe.temperatures, recipe.seed)
+            add_barostat(made, topology, ISOTROPIC, recipe.pressures, recipe.temperatures, recipe.seed)
         return made, minimizable
 
     made, minimizable = system(prepare=True)

@@ -176,13 +176,6 @@ class Sampler(Checked):
         return [openmm.Platform.getPlatformByName(self.platform), properties]
 
 
-def add_barostat(system: openmm.System, pressure: float, temperature: float, seed: int) -> None:
-    """Monte Carlo barostat, bar and K."""
-    barostat = openmm.MonteCarloBarostat(pressure * unit.bar, temperature * unit.kelvin, 25)
-    barostat.setRandomNumberSeed(seed)
-    system.addForce(barostat)
-
-
 def _existing(folder: Path, file: str, folders: bool = False) -> Path:
     path = Path(folder, file)
     if not path.is_file() and not (folders and path.is_dir()):

@@ -15,6 +15,7 @@ from ..mapping.grains import GrainMap
 from ..model.domain import SAME_DENSITY, beyond
 from ..neighbors.contacts import pairs_between, shortest_contact
 from ..structures.density import density, mass, mass_of_topology
+from ..structures.lattice import edges_and_angles
 from ..structures.structure import write_structure
 from ..units import ANGSTROM_PER_NM
 from ..wording import counted
@@ -22,24 +23,25 @@ from .temperature import Moving, element_temperatures, kinetic_temperatures
 
 COLUMNS = (
     "step,time_ps,potential_kjmol,kinetic_kjmol,total_kjmol,"
-    "temperature_K,translation_K,rotation_K,vibration_K,volume_nm3,density_gml,ns_per_day"
+    "temperature_K,translation_K,rotation_K,vibration_K,volume_nm3,density_gml,"
+    "a_nm,b_nm,c_nm,alpha_deg,beta_deg,gamma_deg,ns_per_day"
 ).split(",")
 
 
 class GrainStateReporter:
-    """One CSV row a report: energies, temperatures of the grains' motions and of each element, volume, density, speed.
+    """One CSV row a report: energies, temperatures of the grains' motions and of each element, box, density, speed.
 
     Temperatures come from the velocities that OpenMM's leapfrog integrators keep, those of the half step before. Of
     `LangevinMiddleIntegrator` they sample the set temperature whatever the time step. Velocities at the full step
     would read stiff bonds too cold. The kinetic energy is OpenMM's own ``state.getKineticEnergy()``. Of
     `VerletIntegrator` it is shifted to the time of the positions, so ``total_kjmol`` is what NVE conserves. Of
-    `LangevinMiddleIntegrator` it is that of the half step. Volume and density are empty without a box, a temperature
-    where nothing can move that way. What counts as a degree of freedom: see `simulation.temperature`.
+    `LangevinMiddleIntegrator` it is that of the half step. What is of the box is empty without one, a temperature where
+    nothing can move that way. What counts as a degree of freedom: see `simulation.temperature`.
 
     Parameters
     ----------
     path : path
-        Appended to if it exists and is not empty.
+        Appended to if it exists and is not empty, in the columns that it has.
     interval : int
         Steps between rows.
     grain_map : GrainMap
@@ -50,12 +52,15 @@ class GrainStateReporter:
         self._elements = np.empty(grain_map.num_atoms, dtype=object)
         for t, atoms in zip(grain_map.type_index, grain_map.slots):
             self._elements[atoms] = grain_map.types[t].elements
+        columns = [*COLUMNS[:-1], *(f"{element}_K" for element in dict.fromkeys(self._elements)), COLUMNS[-1]]
         new = not (os.path.exists(path) and os.path.getsize(path))
+        if not new:
+            with open(path, newline="") as file:
+                columns = next(csv.reader(file))
         self._file = open(path, "a", newline="")  # open for as long as the run lasts
-        self._rows = csv.writer(self._file)
+        self._rows = csv.DictWriter(self._file, columns, restval="", extrasaction="ignore")
         if new:
-            own = [f"{element}_K" for element in dict.fromkeys(self._elements)]
-            self._rows.writerow([*COLUMNS[:-1], *own, COLUMNS[-1]])
+            self._rows.writeheader()
         self._clock: float | None = None  # until the first report is announced
 
     def describeNextReport(self, simulation: app.Simulation) -> dict:
@@ -81,10 +86,11 @@ class GrainStateReporter:
         masses, constraints, com_removed = self._moving
         kelvin = kinetic_temperatures(velocities, masses, positions, self.grain_map, com_removed, constraints)
         own = element_temperatures(velocities, masses, self._elements, com_removed, constraints, positions)
-        packing = ["", ""]
+        packing = []
         if simulation.topology.getPeriodicBoxVectors() is not None:
             box = _box(state)
             packing = [f"{np.linalg.det(box):.6f}", f"{density(self._mass, ANGSTROM_PER_NM * box):.5f}"]
+            packing += [f"{value:.6f}" for value in edges_and_angles(box)]
         now = state.getTime()
         days = (time.perf_counter() - (self._clock or 0.0)) / 86400
         speed = (now - self._start).value_in_unit(unit.nanosecond) / days
@@ -94,8 +100,9 @@ class GrainStateReporter:
             ["" if np.isnan(t) else f"{t:.3f}" for t in some] for some in (motions, own.values())
         )
         clock = f"{now.value_in_unit(unit.picosecond):.6f}"
-        row = [simulation.currentStep, clock, *energies, *temperatures, *packing, *of_elements]
-        self._rows.writerow([*row, f"{speed:.4f}"])
+        row = dict(zip(COLUMNS, [simulation.currentStep, clock, *energies, *temperatures, *packing]))
+        row |= dict(zip((f"{element}_K" for element in own), of_elements))
+        self._rows.writerow(row | {COLUMNS[-1]: f"{speed:.4f}"})
         self._file.flush()
 
     def close(self) -> None:

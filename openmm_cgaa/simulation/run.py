@@ -11,11 +11,11 @@ import openmm
 from openmm import app
 from tqdm import tqdm
 
-from ..errors import CGAADomainWarning, ResumeWarning, SimulationError
+from ..errors import CGAADomainWarning, CGAAError, ResumeWarning, SimulationError
 from ..host import signals
 from ..host.files import owned, write_bytes, writing
 from ..inputs.arguments import FilePath, Numbers
-from ..inputs.ranges import SEEDS, THREADS, bounded
+from ..inputs.ranges import SEEDS, THREADS, bounded, one_of
 from ..inputs.settings import Checked
 from ..mapping.grains import GrainMap
 from ..mapping.whole import whole_frame
@@ -24,11 +24,11 @@ from ..model.domain import SAME_TEMPERATURE, beyond
 from ..neighbors.verlet import forget_neighbors
 from ..structures import geometry
 from ..structures.structure import holds, write_structure
+from .barostats import ISOTROPIC, SHAPES, add_barostat
 from .folder import FILES, check_run, load_checkpoint, make_record, trim_csv, trim_dcd, write_checkpoint
 from .reporters import GrainStateReporter, StabilityReporter
 
 CHUNK = 10  # steps between looks at the clock, the checkpoint and ctrl-C
-BAROSTAT_INTERVAL = 25  # steps between trial volumes, OpenMM's default
 INTRA_GROUP = 1  # force group of the intra-grain part in RESPA
 
 
@@ -51,7 +51,7 @@ class SimulationSettings(Checked):
     picoseconds, nve_picoseconds : float
         Length of the NVT part (`LangevinMiddleIntegrator`) and of its NVE continuation (`VerletIntegrator`).
     pressure : float, optional
-        bar; the NVT part becomes NPT (`MonteCarloBarostat`).
+        bar; the NVT part becomes NPT.
     report_interval, checkpoint_interval : int
         Steps between frames, rows and checks; steps between checkpoints.
     seed : int
@@ -62,6 +62,9 @@ class SimulationSettings(Checked):
         Of OpenMM's CPU platform.
     platform : str, optional
         OpenMM platform; the fastest by default.
+    barostat : str
+        How the box changes at constant pressure: ``isotropic`` (`MonteCarloBarostat`), ``anisotropic`` (each edge by
+        itself, `MonteCarloAnisotropicBarostat`) or ``flexible`` (angles, too, `MonteCarloFlexibleBarostat`).
     """
 
     temperature: float = bounded(300.0, 0.001, 1e5, "K", "of the NVT part and of the first velocities")
@@ -77,6 +80,12 @@ class SimulationSettings(Checked):
     max_stretch: float = bounded(0.5, 0.001, 100.0, "Å", "a bond may be off its start")
     threads: int | None = bounded(None, *THREADS, "", "CPU threads of the model and of OpenMM")
     platform: str | None = field(default=None, metadata={"help": "OpenMM platform; the fastest one without it"})
+    barostat: str = one_of(*SHAPES, help="how the box changes: all edges alike, each by itself, or angles, too")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.barostat != ISOTROPIC and self.pressure is None:
+            raise CGAAError(f"barostat is {self.barostat}, but no pressure is given; give pressure (bar)")
 
     def steps(self, picoseconds: float) -> int:
         """Time steps in a length of time."""
@@ -148,7 +157,9 @@ def simulate(
     """
     settings, out = settings or SimulationSettings(), Path(out)
     # errors leave no folder behind
-    platform, barostat = _platform(settings), _barostat(system, topology, settings)
+    platform = _platform(settings)
+    pressure, shape = settings.pressure, settings.barostat
+    barostat = add_barostat(system, topology, shape, pressure, settings.temperature, settings.seed)
     _check_groups(system, settings)
     grain_map = GrainMap.from_topology(topology)
     positions = geometry.check_positions(positions, grain_map.num_atoms)
@@ -339,27 +350,6 @@ def _check_groups(system: openmm.System, settings: SimulationSettings) -> None:
                 f"RESPA needs the intra-grain part in group {INTRA_GROUP} (intraForceGroup={INTRA_GROUP}) and the rest "
                 "in group 0"
             )
-
-
-def _barostat(
-    system: openmm.System, topology: app.Topology, settings: SimulationSettings
-) -> openmm.MonteCarloBarostat | None:
-    """The barostat of a run at constant pressure, or None; it is added to the system, once."""
-    if settings.pressure is None:
-        return None
-    if topology.getPeriodicBoxVectors() is None:
-        raise SimulationError(f"pressure is {settings.pressure} bar, but the topology has no periodic box")
-    found = [force for force in system.getForces() if isinstance(force, openmm.MonteCarloBarostat)]
-    if found:
-        barostat = found[0]
-        barostat.setDefaultPressure(settings.pressure)
-        barostat.setDefaultTemperature(settings.temperature)
-        barostat.setFrequency(BAROSTAT_INTERVAL)
-    else:
-        barostat = openmm.MonteCarloBarostat(settings.pressure, settings.temperature, BAROSTAT_INTERVAL)
-        system.addForce(barostat)
-    barostat.setRandomNumberSeed(settings.seed)
-    return barostat
 
 
 def _platform(settings: SimulationSettings) -> list:

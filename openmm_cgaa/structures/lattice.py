@@ -69,6 +69,14 @@ def edges_and_angles(box: np.ndarray) -> np.ndarray:
     return np.concatenate([edges, np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0)))], axis=-1)
 
 
+def followed(boxes: np.ndarray) -> np.ndarray:
+    """Boxes of a run by the lattice vectors that continue those of the first one, [frames, 3, 3].
+
+    OpenMM takes other vectors of the same lattice where a box grows skewed, and so edges and angles would jump.
+    """
+    return np.round(boxes[0] @ np.linalg.inv(boxes)) @ boxes
+
+
 def right_handed(box: np.ndarray) -> np.ndarray:
     """The same lattice by right-handed vectors, [3, 3]: all three negated, or as they are."""
     box = np.array(box, dtype=float)
