@@ -1,7 +1,8 @@
 """``openmm-cgaa distill``: from molecules to a tested model."""
 
 import argparse
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Self
 
 from ..inputs.ranges import Range
 from ..wording import counted
@@ -11,6 +12,7 @@ from .terminal import tell
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from tqdm import tqdm
 
     from ..distill.distillplan import DistillPlan
     from ..distill.timing import Rates
@@ -59,16 +61,47 @@ def run(args: argparse.Namespace) -> int | None:
         rates = measure(plan)
         if args.budget is not None:
             plan = fitted(plan, rates, 60.0 * args.budget)
-        show(_expected(plan, rates))
         if args.dry_run:
+            show(_expected(plan, rates))
             return None
     from ..distill.distilling import distill
 
-    found = distill(plan, Path(args.out), progress=tell)
+    with _Bar() as bar:
+        found = distill(plan, Path(args.out), bar.begin, bar.share, lambda rates: show(_expected(plan, rates)))
     print(f"model: {args.out}/model.safetensors")
     for name, value in sorted(found["measured"].items()):
         print(f"{name}: {value:.4g}" if isinstance(value, float) else f"{name}: {value}")
     return None
+
+
+class _Bar:
+    """A line for each stage, and how much of it is done where it can tell."""
+
+    def __init__(self) -> None:
+        self.bar: tqdm | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.begin()
+
+    def begin(self, line: str = "") -> None:
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+        if line:
+            tell(line)
+
+    def share(self, done: float) -> None:
+        from tqdm import tqdm
+
+        if self.bar is None:
+            every = 0.2 if sys.stderr.isatty() else 60.0
+            form = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+            self.bar = tqdm(total=1.0, leave=False, mininterval=every, bar_format=form)
+        self.bar.n = min(1.0, done)
+        self.bar.refresh()
 
 
 def _expected(plan: "DistillPlan", rates: "Rates") -> "Table":
@@ -76,9 +109,9 @@ def _expected(plan: "DistillPlan", rates: "Rates") -> "Table":
     from ..distill.timing import expected
 
     rows = expected(plan, rates)
-    table = new_table("Stages, if every round is needed", "", "minutes", "labels", "MB")
-    for row in [*rows]:
-        table.add_row(row.stage, f"{row.minutes:.1f}", str(row.labels or ""), f"{row.megabytes:.0f}")
+    table = new_table("Stages, if every round is needed", "", "minutes", "labels", "MB", width=50)
+    for row in rows:
+        table.add_row(f"{row.stage}: {row.what}", f"{row.minutes:.1f}", str(row.labels or ""), f"{row.megabytes:.0f}")
     hours, labels = sum(row.minutes for row in rows) / 60.0, sum(row.labels for row in rows)
     table.caption = f"{hours:.1f} h in all, {counted(labels, 'label')}"
     return table

@@ -5,8 +5,9 @@ student samples its own liquid, at constant volume and at constant pressure, and
 """
 
 import json
+import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ from .configs import (
 from .diagnosis import check_files, diagnose
 from .distillplan import DistillPlan
 from .measures import mean_density, of_evaluation, of_runs
+from .timing import Clock, Rates, expected, measure
 
 PLAN = "plan.yaml"
 RELAXED = 5.0  # ps, of a packed box by the classical force field
@@ -55,11 +57,13 @@ class Distiller:
     plan : DistillPlan
         Its paths are absolute.
     pipeline : Pipeline
+    share : callable, optional
+        As `distill` takes it.
     """
 
-    def __init__(self, plan: DistillPlan, pipeline: Pipeline):
+    def __init__(self, plan: DistillPlan, pipeline: Pipeline, share: Callable[[float], object] | None = None):
         self.plan, self.pipeline, self.folder = plan, pipeline, pipeline.folder
-        self.work = Work(pipeline, plan.teacher, plan.teacher_settings, plan.workers)
+        self.work = Work(pipeline, plan.teacher, plan.teacher_settings, plan.workers, share)
         loaded = {one.name: one.load() for one in plan.molecules}
         self.atoms_of = {name: topology.getNumAtoms() for name, (topology, _) in loaded.items()}
         self.small = plan.counts(self.atoms_of, plan.classical.atoms)
@@ -227,7 +231,13 @@ class Distiller:
         write_bytes(folder / "found.json", (json.dumps(found, indent=1) + "\n").encode())
 
 
-def distill(plan: DistillPlan, out: FilePath, progress: Callable[[str], object] = print) -> dict:
+def distill(
+    plan: DistillPlan,
+    out: FilePath,
+    progress: Callable[[str], object] = print,
+    share: Callable[[float], object] | None = None,
+    timed: Callable[[Rates], object] | None = None,
+) -> dict:
     """Everything from the molecules to a tested model; see `Distiller`. A second call goes on.
 
     Parameters
@@ -236,12 +246,16 @@ def distill(plan: DistillPlan, out: FilePath, progress: Callable[[str], object] 
     out : path
         Folder of everything, ``model.safetensors`` among it.
     progress : callable
-        Called with a line of text at each stage.
+        Called with a line of text at each stage, with the time that is left at most.
+    share : callable, optional
+        Called with how much of a stage is done, 0.0 to 1.0, where it can tell.
+    timed : callable, optional
+        Called with what was timed of this machine, before the first stage.
 
     Returns
     -------
     dict
-        ``model`` (path), ``measured``, ``verdict``, ``seconds`` of each stage.
+        ``model`` (path), ``measured``, ``seconds`` of each stage.
 
     Raises
     ------
@@ -255,9 +269,33 @@ def distill(plan: DistillPlan, out: FilePath, progress: Callable[[str], object] 
         write_bytes(out / PLAN, plan.text().encode())
         for line in diagnose(plan):
             progress(f"mind: {line}")
-        found = Distiller(plan, pipeline).run()
+        rates = _timed(plan, pipeline)
+        if timed is not None:
+            timed(rates)
+        clock = Clock(expected(plan, rates))
+
+        def with_time(line: str) -> None:
+            left = clock.left(pipeline.seconds, pipeline.current)
+            progress(f"{line} ({_hours(left)} left at most)" if math.isfinite(left) else line)
+
+        pipeline.progress = with_time
+        found = Distiller(plan, pipeline, share).run()
         write_bytes(out / "model.safetensors", Path(found["model"]).read_bytes())
         return found | {"seconds": dict(pipeline.seconds)}
+
+
+def _timed(plan: DistillPlan, pipeline: Pipeline) -> Rates:
+    """What was measured of this machine, once."""
+    path = pipeline.folder / "timing.json"
+    work = lambda: write_bytes(path, (json.dumps(asdict(measure(plan)), indent=1) + "\n").encode())  # noqa: E731
+    settings = [plan.classical.atoms, plan.form, plan.teacher, plan.teacher_settings]
+    pipeline.do(Stage("timing", work, [path], settings, title="this machine is timed"))
+    return Rates(**json.loads(path.read_text()))
+
+
+def _hours(seconds: float) -> str:
+    minutes = round(seconds / 60.0)
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
 
 
 def own_is_right(measured: dict) -> bool:

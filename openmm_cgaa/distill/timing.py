@@ -1,5 +1,6 @@
 """How long a distillation takes on this machine: what its parts cost, and how often the plan does each."""
 
+import math
 import tempfile
 import time
 import warnings
@@ -60,12 +61,39 @@ class Rates:
 
 @dataclass(frozen=True)
 class Expected:
-    """What a stage is expected to take: minutes by the clock, labels, megabytes."""
+    """What a stage is expected to take: its name and what it does; minutes by the clock, labels, megabytes."""
 
     stage: str
+    what: str
     minutes: float
     labels: int = 0
     megabytes: float = 0.0
+
+
+class Clock:
+    """The time that is left, from what was expected and from how long the finished stages have taken."""
+
+    def __init__(self, rows: list["Expected"]):
+        self.expected = {row.stage: 60.0 * row.minutes for row in rows}
+
+    def left(self, seconds: dict[str, float], current: str) -> float:
+        """Seconds, at most, when a stage begins.
+
+        Parameters
+        ----------
+        seconds : dict
+            What finished stages took.
+        current : str
+            The stage that begins.
+        """
+        names = list(self.expected)
+        if current not in self.expected:
+            return math.nan
+        before = [name for name in names[: names.index(current)] if seconds.get(name, 0.0) > 0.0]
+        taken, wanted = (sum(times[name] for name in before) for times in (seconds, self.expected))
+        # a few short stages say little
+        pace = (taken + 300.0) / (wanted + 300.0)
+        return pace * sum(self.expected[name] for name in names[names.index(current) :])
 
 
 @working()
@@ -125,46 +153,57 @@ def _learning(network: Network, grain_map: GrainMap, positions: np.ndarray, box:
 def expected(plan: DistillPlan, rates: Rates) -> list[Expected]:
     """Each stage with its time, its labels and what it writes, at most: as if all rounds were needed."""
     classical, own, steps, proof = plan.classical, plan.own, plan.training, plan.proof
-    scale, kinds = rates.atoms / 1000.0, len(plan.molecules)
+    kinds = len(plan.molecules)
 
     def sampled(boxes: int, picoseconds: float, student: float = 0.0) -> float:
         each = (PREPARED + 1000 * picoseconds) * rates.classical + 1000 * picoseconds * student
         return boxes * each / plan.workers / 60.0
 
-    def labelled(stage: str, frames: float) -> Expected:
+    def labelled(name: str, frames: float) -> Expected:
         megabytes = frames * OF_LABEL * rates.atoms / 1e6
-        return Expected(stage, frames * rates.teacher / plan.workers / 60.0, round(frames), megabytes)
+        minutes = frames * rates.teacher / plan.workers / 60.0
+        return Expected(name, "the teacher labels", minutes, round(frames), megabytes)
 
-    def learned(stage: str, count: int, cost: float) -> Expected:
-        batch = steps.batch_grains / max(1, sum(plan.counts({one.name: 10 for one in plan.molecules}, 150).values()))
-        return Expected(stage, (COMPILING + count * cost * max(1.0, batch)) / 60.0, 0, 2.0)
+    def learned(number: int, form: str, count: int, cost: float) -> Expected:
+        batch = steps.batch_grains / max(1, sum(plan.counts(atoms_of, classical.atoms).values()))
+        minutes = (COMPILING + count * cost * max(1.0, batch)) / 60.0
+        return Expected(f"student{number}", f"a student learns ({form})", minutes, 0, 2.0)
 
+    atoms_of = {one.name: one.load()[0].getNumAtoms() for one in plan.molecules}
     boxes = len(classical.temperatures) * len(classical.densities) + len(classical.npt)
     boxes += classical.validation + classical.test
     length = classical.equilibration + classical.frames * classical.spacing
-    rows = [Expected("force field and box", 1.0)]
+    rows = [Expected("box", "force field and box", 1.0)]
     if plan.density is None:
-        rows.append(Expected("classical density", sampled(2, 50.0)))
-    rows.append(Expected("classical frames", sampled(boxes, length) + 0.2 * kinds))
-    few = kinds * (classical.turned + classical.strained) + kinds * (kinds + 1) / 2 * classical.pairs
-    rows.append(labelled("their labels", boxes * classical.frames + few * 30.0 / rates.atoms))
-    rows.append(learned("student 1 (fast)", steps.first, rates.learn_fast))
+        rows.append(Expected("density.frames", "the classical liquid's density", sampled(2, 50.0)))
+    minutes = sampled(boxes, length) + 0.2 * kinds
+    rows.append(Expected("classical.frames", "the classical force field samples", minutes))
+    few = kinds * (classical.turned + classical.strained) * sum(atoms_of.values()) / kinds
+    few += kinds * (kinds + 1) / 2 * classical.pairs * 2 * sum(atoms_of.values()) / kinds
+    rows.append(labelled("classical", boxes * classical.frames + few / rates.atoms))
+    rows.append(learned(1, "fast", steps.first, rates.learn_fast))
     own_boxes = len(own.temperatures) * len(own.densities) + 2, len(own.npt) + 2
+    spacing = own.frames * own.spacing
     for number in range(1, own.rounds + 2):
         moved = rates.fast if number == 1 else rates.form
-        spacing = own.frames * own.spacing
         minutes = sampled(own_boxes[0], own.equilibration + spacing, moved)
         minutes += sampled(own_boxes[1], own.npt_equilibration + spacing, moved)
-        rows.append(Expected(f"own frames of student {number}", minutes))
-        rows.append(labelled("their labels", sum(own_boxes) * own.frames))
+        rows.append(Expected(f"own{number}.frames", "it samples its own liquid", minutes))
+        rows.append(labelled(f"own{number}", sum(own_boxes) * own.frames))
         if number <= own.rounds:
-            rows.append(learned(f"student {number + 1} ({plan.form})", steps.steps, rates.learn_form))
+            rows.append(learned(number + 1, plan.form, steps.steps, rates.learn_form))
     large = proof.large / rates.atoms
-    runs = large * (1000 * proof.nvt + 1000 + 2000 * proof.nve) + 1000 * (proof.npt + proof.hot)
-    frames = proof.teacher_frames * (2 * large + 2)
-    minutes = (runs * rates.form + frames * rates.teacher) / 60.0
-    megabytes = runs / 50 * OF_FRAME * scale * 1000 / 1e6
-    return [*rows, Expected("proof", minutes, round(frames), megabytes)]
+    runs = {
+        "nvt": (large, 1000 * proof.nvt),
+        "nve": (large, 2000 * (1.0 + proof.nve)),
+        "npt": (1.0, 1000 * proof.npt),
+        "hot": (1.0, 1000 * proof.hot),
+    }
+    for name, (size, count) in runs.items():
+        minutes = size * (count * rates.form + proof.teacher_frames * rates.teacher) / 60.0
+        megabytes = count / 50 * OF_FRAME * size * rates.atoms / 1e6
+        rows.append(Expected(f"run-{name}", "a run of the last student", minutes, proof.teacher_frames, megabytes))
+    return rows
 
 
 def fitted(plan: DistillPlan, rates: Rates, minutes: float) -> DistillPlan:

@@ -66,11 +66,14 @@ class Pipeline:
         Called with a line of text: when a stage begins, and when its old output is set aside.
     seconds : dict
         How long each stage took, summed over the calls that it took.
+    current : str
+        Name of the stage that was begun last.
     """
 
     folder: Path
     progress: Callable[[str], object] = print
     seconds: dict[str, float] = field(default_factory=dict)
+    current: str = ""
 
     @classmethod
     @contextmanager
@@ -113,6 +116,7 @@ class Pipeline:
         if made and made["key"] != key:
             self._set_aside(stage, parts=not (stage.fits and made["key"]["settings"] == key["settings"]))
             made = None
+        self.current = stage.name
         self.progress(stage.title or stage.name)
         spent = made["seconds"] if made and made["outputs"] is None else 0.0
         begun = time.monotonic()

@@ -27,12 +27,15 @@ class Work:
     teacher_settings : dict
     workers : int
         Processes that sample or label.
+    share : callable, optional
+        Called with how much of a stage is done, 0.0 to 1.0, while it samples or labels.
     """
 
     pipeline: Pipeline
     teacher: str
     teacher_settings: dict = field(default_factory=dict)
     workers: int = 1
+    share: Callable[[float], object] | None = None
 
     @property
     def folder(self) -> Path:
@@ -68,7 +71,10 @@ class Work:
     def labelled(self, name: str, title: str, frames: Path) -> Path:
         """Labels of frames, ``NAME.h5``."""
         output = self.folder / f"{name}.h5"
-        work = partial(label, frames, output, self.teacher, workers=self.workers, settings=self.teacher_settings)
+        options: dict[str, Any] = {"workers": self.workers, "settings": self.teacher_settings}
+        if (share := self.share) is not None:
+            options["progress"] = lambda status: share(status.atoms / max(1, status.all_atoms))
+        work = partial(label, frames, output, self.teacher, **options)
         settings = [self.teacher, self.teacher_settings]
         self.pipeline.do(Stage(name, work, [output], settings, [frames], fits=True, title=title))
         return output
@@ -84,8 +90,11 @@ class Work:
     ) -> None:
         """Sample what is missing. A student may blow up here and there, which is no reason to give up the rest."""
         output.unlink(missing_ok=True)  # written anew from the finished trajectories
+        options: dict[str, Any] = {"model": None if model is None else str(model), "splits": splits}
+        if (share := self.share) is not None:
+            options["progress"] = lambda done, total, name: share(done / total)
         try:
-            sample(plan, output, workers, model=None if model is None else str(model), splits=splits)
+            sample(plan, output, workers, **options)
         except CGAAError as error:
             if not output.is_file():
                 raise

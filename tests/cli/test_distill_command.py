@@ -16,7 +16,14 @@ def test_a_dry_run_times_and_tells_and_leaves_nothing(tmp_path, monkeypatch, cap
     (tmp_path / "plan.yaml").write_text(yaml.safe_dump(PLAN))
     assert main(["distill", "plan.yaml", "--dry-run", "--quick"]) == 0
     printed = capsys.readouterr().out
-    for word in ("classical frames", "student 1 (fast)", "own frames of student 2", "proof", "h in all", "labels"):
+    for word in (
+        "classical.frames: the classical",
+        "student1: a student learns (fast)",
+        "own2",
+        "run-npt",
+        "h in all",
+        "labels",
+    ):
         assert word in printed
     assert [path.name for path in tmp_path.iterdir()] == ["plan.yaml"]
 

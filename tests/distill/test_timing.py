@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from openmm_cgaa.distill.distillplan import plan_of_smiles
-from openmm_cgaa.distill.timing import LEAST_STEPS, Rates, expected, fitted, measure
+from openmm_cgaa.distill.timing import LEAST_STEPS, Clock, Expected, Rates, expected, fitted, measure
 from openmm_cgaa.errors import CGAAError
 
 RATES = Rates(240, classical=0.001, fast=0.002, form=0.006, teacher=0.6, learn_fast=0.007, learn_form=0.03)
@@ -32,10 +32,10 @@ def test_work_that_grows_takes_longer(plan):
 
 
 def test_labels_are_counted(plan):
-    labels = [row.labels for row in expected(plan, RATES) if row.stage == "their labels"]
+    labels = [row.labels for row in expected(plan, RATES) if row.what == "the teacher labels"]
     wanted = plan.classical
     boxes = 9 + 2 + wanted.validation + wanted.test
-    assert labels[0] == pytest.approx(boxes * wanted.frames + 340 / 8, abs=1)  # a molecule is an eighth of a box
+    assert labels[0] == pytest.approx(boxes * wanted.frames + (300 * 16 + 40 * 32) / 240, abs=1)
     assert len(labels) == 1 + plan.own.rounds + 1
 
 
@@ -52,3 +52,13 @@ def test_this_machine_is_timed():
     made = {"teacher": "springs:Springs", "form": "fast", "classical": {"atoms": 60}}
     rates = measure(plan_of_smiles("COCCOC", ["DME"], made))
     assert rates.atoms == 64 and min(vars(rates).values()) > 0.0
+
+
+def test_the_time_that_is_left_follows_what_stages_have_taken():
+    clock = Clock([Expected(name, "", 60.0) for name in "abc"])
+    assert clock.left({}, "a") == 3 * 3600.0
+    assert clock.left({"a": 3600.0}, "b") == 2 * 3600.0
+    slow = clock.left({"a": 7200.0}, "b")
+    assert 1.8 * 7200.0 < slow < 2 * 7200.0
+    assert clock.left({"a": 0.0}, "b") == 2 * 3600.0  # finished by an earlier call that nobody timed
+    assert not clock.left({}, "unknown") > 0
