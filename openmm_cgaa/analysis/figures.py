@@ -16,6 +16,7 @@ from .bonds import BondKind
 from .drift import Estimate
 from .rdf import RDF
 from .teacher_error import TeacherError
+from .trust import Density
 
 Parity = tuple[np.ndarray, np.ndarray]  # of the labels, of the model
 
@@ -85,6 +86,28 @@ def drift_figure(time: np.ndarray, energy: np.ndarray, estimate: Estimate, num_a
     low, high = ax.get_ylim()
     ax.set_ylim(low, high + 0.3 * (high - low))  # room for the legend
     ax.legend(frameon=False, loc="upper center", ncols=2, fontsize="small")
+    return _save(figure, path)
+
+
+def density_figure(time: np.ndarray, series: np.ndarray, density: Density, path: FilePath) -> Path:
+    """Density over time and its mean, on the range of the training.
+
+    Parameters
+    ----------
+    time : array [samples], ps
+    series : array [samples], g/cm3
+    density : Density
+    """
+    figure, (ax,) = _axes()
+    if trained := density.numbers["trained_g_per_ml"]:
+        ax.axhspan(*trained, color="0.88", label="training")
+    value, error = density.numbers["mean_g_per_ml"], density.numbers["error_g_per_ml"]
+    ax.plot(time, series, color="tab:blue", linewidth=0.8)
+    ax.axhline(value, color="tab:red", linewidth=1.4, label=f"{value:.4f} ± {error:.4f} g/cm³")
+    title = f"Density at {density.numbers['pressure_bar']:g} bar"
+    ax.set_title(f"{title},\n{density.warning}" if density.warning else title, fontsize="medium", wrap=True)
+    ax.set(xlabel="time (ps)", ylabel="density (g/cm³)")
+    ax.legend(fontsize="small")
     return _save(figure, path)
 
 

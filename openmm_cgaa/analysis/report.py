@@ -23,6 +23,7 @@ from .bonds import bond_stability
 from .cell import cell
 from .drift import energy_drift, mean
 from .rdf import RDF, atom_pairs, center_pairs, center_trajectory, contact_pairs, radial_distribution
+from .trust import density_of
 
 MOTIONS = ("translation", "rotation", "vibration")
 
@@ -143,6 +144,7 @@ def analyze(
     report = Report(out or Path(folder) / "analysis", tell, inputs)
     with owned(report.out):
         _run(run, report, folder)
+        _outside(run, report)
         _temperatures(run, report)
         _density(run, report)
         _cell(run, report)
@@ -169,6 +171,12 @@ def _run(run: RunOutput, report: Report, folder: FilePath) -> None:
     )
 
 
+def _outside(run: RunOutput, report: Report) -> None:
+    """What the run warned of as it went."""
+    if run.outside is not None:
+        report.add("outside", run.outside, *run.outside.values())
+
+
 def _temperatures(run: RunOutput, report: Report) -> None:
     if run.state is None:
         report.skip("temperatures: the run has no state.csv, or no row after the beginning that was asked for")
@@ -192,15 +200,14 @@ def _temperatures(run: RunOutput, report: Report) -> None:
 
 
 def _density(run: RunOutput, report: Report) -> None:
-    pressure = run.settings.get("pressure")
-    if pressure is None:
+    if run.settings.get("pressure") is None:
         return
     if run.state is None:
         report.skip("density: no row of state.csv after the beginning that was asked for")
         return
-    value, error = mean(run.state["density_gml"])
-    numbers = {"pressure_bar": pressure, "mean_g_per_ml": value, "error_g_per_ml": error}
-    report.add("density", numbers, f"{value:.4f} ± {error:.4f} g/ml at {pressure:g} bar")
+    found = density_of(run, run.state)
+    report.add("density", found.numbers, found.text)
+    report.draw("density_figure", "density.png", run.state["time_ps"], run.state["density_gml"], found)
 
 
 def _cell(run: RunOutput, report: Report) -> None:
@@ -367,7 +374,17 @@ def _teacher(run: RunOutput, report: Report, model: FilePath | None, teacher: Te
         f"force RMSE {force['component']:.3f} eV/Å per component over {counted(numbers['frames'], 'frame')} "
         f"(rms force {numbers['teacher_force_eV_per_A']['component']:.3f})",
         "of it " + ", ".join(f"{name} {force[name]:.3f}" for name in MOTIONS) + f"; {relative}",
-        f"energy RMSE {energy['rmse']:.2f} meV/atom, about its mean of {energy['mean']:+.2f}: "
+        f"energy RMSE {energy['rmse']:.2f} meV/atom, about its mean of {energy['mean']:+.2f} ± {energy['error']:.2f}: "
         f"{energy['rmse_about_mean']:.2f}",
+        *_pressure_lines(numbers),
     )
     report.draw("teacher_figure", "teacher.png", found, trajectory.time[found.frames])
+
+
+def _pressure_lines(numbers: dict) -> list[str]:
+    """Of a summary of `TeacherError`; none where one of the two models has no stress."""
+    found = numbers["pressure_MPa"]
+    if found is None:
+        return []
+    of_atoms, of_molecules = (f"{part['mean']:+.0f} ± {part['error']:.0f} MPa" for part in found.values())
+    return [f"mean pressure off by {of_atoms}, that between molecules by {of_molecules}"]

@@ -12,12 +12,16 @@ from ..labelling.label import label_frames
 from ..labelling.teachers import Teacher
 from ..mapping.grains import GrainMap
 from ..mapping.whole import whole_frames
-from ..units import ANGSTROM_PER_NM, KJMOL_PER_EV, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
+from ..units import ANGSTROM_PER_NM, GPA_PER_EV_PER_ANGSTROM3
 from .deviations import force_errors
+from .drift import mean
 
 if TYPE_CHECKING:
+    from ase import Atoms
+
     from ..potential import CGAAPotential
 
+MPA_PER_EV_PER_ANGSTROM3 = 1e3 * GPA_PER_EV_PER_ANGSTROM3
 PARTS = ("component", "translation", "rotation", "vibration")
 
 
@@ -29,6 +33,9 @@ class TeacherError(NamedTuple):
     frames : int array [labelled]
         Which frames of the trajectory were labelled.
     energy : array [labelled], meV/atom
+    pressure : dict of arrays [labelled], MPa, or None
+        ``atomic``: of all forces. ``molecular``: of the molecules' centers alone, which is what moves a barostat. What
+        two models disagree about inside a molecule falls out of it. None where one of them has no stress.
     force_rmse : array [labelled], eV/Å
         Root mean square over the force components of a frame.
     forces, teacher_forces : array [labelled, atoms, 3], eV/Å
@@ -38,13 +45,18 @@ class TeacherError(NamedTuple):
 
     frames: np.ndarray
     energy: np.ndarray
+    pressure: dict[str, np.ndarray] | None
     force_rmse: np.ndarray
     forces: np.ndarray
     teacher_forces: np.ndarray
     parts: dict
 
     def summary(self) -> dict:
-        """Energies in meV/atom; forces per component in eV/Å, net force and torque of grains relative."""
+        """Energies in meV/atom; forces per component in eV/Å, net force and torque of grains relative.
+
+        Pressures are in MPa. The ``error`` of a mean is its standard error over the frames.
+        """
+        pressures = None if self.pressure is None else {name: _mean(each) for name, each in self.pressure.items()}
         return {
             "frames": len(self.frames),
             "force_eV_per_A": {name: self.parts[name] for name in PARTS},
@@ -52,9 +64,10 @@ class TeacherError(NamedTuple):
             "relative": {"net_force": self.parts["net_force"], "torque": self.parts["torque"]},
             "energy_meV_per_atom": {
                 "rmse": float(np.sqrt((self.energy**2).mean())),
-                "mean": float(self.energy.mean()),
+                **_mean(self.energy),
                 "rmse_about_mean": float(self.energy.std()),
             },
+            "pressure_MPa": pressures,
         }
 
 
@@ -90,6 +103,8 @@ def teacher_error(
     """
     try:
         from ase import Atoms
+
+        from ..engines.ase import CGAACalculator
     except ImportError as error:
         raise EngineError("the teacher needs ase; install it with: pip install 'openmm-cgaa[teacher]'") from error
     chosen = np.unique(np.linspace(0, trajectory.n_frames - 1, min(count, trajectory.n_frames)).round().astype(int))
@@ -103,18 +118,52 @@ def teacher_error(
     teacher_energy = np.array([label.energy for label in labels])
     teacher_forces = np.array([label.forces for label in labels])
 
-    energies, predicted = [], []
-    for index, xyz in enumerate(positions):
-        e, f = potential.evaluate(grain_map, xyz, None if boxes is None else boxes[index])
-        energies.append(e / KJMOL_PER_EV)
-        predicted.append(f / KJMOL_PER_NM_PER_EV_PER_ANGSTROM)
-    forces = np.array(predicted)
+    calculator = CGAACalculator(potential, topology=grain_map)
+    energies, forces = [], np.empty_like(teacher_forces, dtype=float)
+    for index, atoms in enumerate(frames):
+        atoms.calc = calculator
+        energies.append(atoms.get_potential_energy())
+        forces[index] = atoms.get_forces()
     whole = whole_frames(grain_map, positions, boxes) * ANGSTROM_PER_NM
+    known = boxes is not None and potential.conserving and all(label.stress is not None for label in labels)
+    stress = np.array([label.stress for label in labels]) if known else None
     return TeacherError(
         frames=chosen,
         energy=1000.0 * (np.array(energies) - teacher_energy) / len(numbers),
+        pressure=None if stress is None else _pressures(frames, stress, forces - teacher_forces, whole, grain_map),
         force_rmse=np.sqrt(((forces - teacher_forces) ** 2).mean(axis=(1, 2))),
         forces=forces,
         teacher_forces=teacher_forces,
         parts=force_errors(teacher_forces, forces, whole, grain_map.atom_grain),
     )
+
+
+def _pressures(
+    frames: "list[Atoms]", stress: np.ndarray, off: np.ndarray, whole: np.ndarray, grain_map: GrainMap
+) -> dict[str, np.ndarray]:
+    """Pressures of the model less the teacher's, MPa; the kinetic part is the same in both and falls out.
+
+    Parameters
+    ----------
+    frames : list of ase.Atoms
+        With the model as calculator.
+    stress : array [frames, 3, 3], eV/Å^3
+        Of the teacher.
+    off : array [frames, atoms, 3], eV/Å
+        Forces of the model less the teacher's.
+    whole : array [frames, atoms, 3], Å
+    grain_map : GrainMap
+    """
+    atomic, inside = np.empty(len(frames)), np.zeros(len(frames))
+    masses = frames[0].get_masses()
+    for index, atoms in enumerate(frames):
+        atomic[index] = np.trace(stress[index] - atoms.get_stress(voigt=False)) / 3.0
+    for slots in grain_map.slots:
+        center = masses[slots] @ whole[:, slots] / masses[slots].sum()
+        inside += ((whole[:, slots] - center[:, None]) * off[:, slots]).sum((1, 2))
+    molecular = atomic - inside / (3.0 * np.array([atoms.get_volume() for atoms in frames]))
+    return {"atomic": MPA_PER_EV_PER_ANGSTROM3 * atomic, "molecular": MPA_PER_EV_PER_ANGSTROM3 * molecular}
+
+
+def _mean(values: np.ndarray) -> dict:
+    return dict(zip(("mean", "error"), mean(values)))

@@ -1,9 +1,15 @@
 """``openmm-cgaa simulate TOPOLOGY --model NAME --out RUN``: NVT or NPT, then NVE dynamics with a model."""
 
 import argparse
+from typing import TYPE_CHECKING
 
 from ..host import signals
 from .options import add_settings, add_structure, given_smiles
+
+if TYPE_CHECKING:
+    from openmm import app, unit
+
+    from ..potential import CGAAPotential
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +56,7 @@ def run(args: argparse.Namespace) -> None:
         **potential.provenance(),
         "precision": args.precision,
         "backend": args.backend,
+        "outside": _outside(potential, topology, positions),
     }
     with threads(args.threads or torch.get_num_threads()), signals.deferred() as stop:
         done = simulate(system, topology, positions, args.out, settings, args.resume, provenance)
@@ -57,3 +64,12 @@ def run(args: argparse.Namespace) -> None:
         text = f"{args.out} holds a checkpoint; go on with the same command and --resume"
         raise signals.Interrupted(stop.number, text)
     print(f"done: {args.out}; look at it with: openmm-cgaa analyze {shlex.quote(args.out)}")
+
+
+def _outside(potential: "CGAAPotential", topology: "app.Topology", positions: "unit.Quantity") -> dict[str, str]:
+    """What createSystem has warned of, for the record of the run."""
+    from ..structures import geometry
+
+    grain_map, box = potential.grain_map(topology), geometry.check_box(topology.getPeriodicBoxVectors())
+    found = potential.outside(grain_map, box, geometry.check_positions(positions, grain_map.num_atoms))
+    return {f"{what} of the start": text for what, text in found.items()}

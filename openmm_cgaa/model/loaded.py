@@ -149,6 +149,16 @@ class LoadedModel:
         checks.check_finite(energy, forces, grain_map)
         return energy, forces
 
+    def outside(
+        self, grain_map: GrainMap, box: np.ndarray | None, positions: np.ndarray | None = None, whole: bool = True
+    ) -> dict[str, str]:
+        """What of a system lies outside of the training, {what: one sentence}; parameters as in `warn_domain`."""
+        found = domain.outside(self.metadata["domain"], self.types, grain_map, box, whole)
+        if positions is not None and (ranges := self.network.ranges()):
+            ranges = [(low.cpu().numpy(), high.cpu().numpy()) for low, high in ranges]
+            found |= domain.shapes_outside(ranges, grain_map, positions, box)
+        return found
+
     def warn_domain(
         self,
         grain_map: GrainMap,
@@ -171,10 +181,7 @@ class LoadedModel:
         told : set, optional
             What was said before, and is not said again of the same composition; it grows.
         """
-        outside = domain.outside(self.metadata["domain"], self.types, grain_map, box, whole)
-        if positions is not None and (ranges := self.network.ranges()):
-            ranges = [(low.cpu().numpy(), high.cpu().numpy()) for low, high in ranges]
-            outside |= domain.shapes_outside(ranges, grain_map, positions, box)
+        outside = self.outside(grain_map, box, positions, whole)
         if told is not None:
             composition = tuple(np.bincount(grain_map.type_index, minlength=len(self.types)).tolist())
             outside = {what: text for what, text in outside.items() if (composition, what) not in told}

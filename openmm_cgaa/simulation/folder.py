@@ -35,7 +35,7 @@ def make_record(settings: "SimulationSettings", provenance: dict, topology: app.
     ----------
     settings : SimulationSettings
     provenance : dict
-        Of plain data.
+        Of plain data. What is ``outside`` of the training stands by itself in the record: the run adds to it.
     topology : openmm.app.Topology
 
     Raises
@@ -49,7 +49,8 @@ def make_record(settings: "SimulationSettings", provenance: dict, topology: app.
     record = {
         "format": RUN.mark,
         "settings": asdict(settings),
-        "provenance": provenance,
+        "provenance": {key: value for key, value in provenance.items() if key != "outside"},
+        "outside": provenance.get("outside", {}),
         "atoms": topology.getNumAtoms(),
         "topology_sha256": hashlib.sha256(json.dumps([atoms, residues, bonds]).encode()).hexdigest(),
         "versions": {"openmm_cgaa": __version__, "openmm": openmm.__version__, "python": platform.python_version()},

@@ -35,6 +35,8 @@ class RunOutput:
     grain_map : GrainMap
     settings, provenance : dict
         As in ``run.json``.
+    outside : dict or None
+        What lay outside of the training, {what: one sentence}, as ``run.json`` has it; None of older runs.
     state, nve : numpy structured arrays, or None where the part was not run
         Rows of ``state.csv`` and ``nve.csv``.
     """
@@ -43,6 +45,7 @@ class RunOutput:
     grain_map: GrainMap
     settings: dict
     provenance: dict
+    outside: dict | None
     state: np.ndarray | None
     nve: np.ndarray | None
 
@@ -83,6 +86,7 @@ def read_run(folder: FilePath, begin: float = 0.0) -> RunOutput:
         grain_map=GrainMap.from_mdtraj(topology),
         settings=settings,
         provenance=record["provenance"],
+        outside=record.get("outside"),
         state=state if state is not None and len(state) else None,
         nve=_table(folder / "nve.csv"),
     )

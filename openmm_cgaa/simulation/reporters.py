@@ -4,6 +4,7 @@ import csv
 import os
 import time
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 import openmm
@@ -126,6 +127,8 @@ class StabilityReporter:
         nine tenths of it (thermal motion goes a little below what some hundred frames hold) is warned of once.
     density : (float, float), optional
         g/cm3, lowest and highest that the model was trained on; a run whose box leaves them is warned of once.
+    note : callable, optional
+        Is told, too, what is warned of: what it is (``contact``, ``density``), and the sentence.
     """
 
     def __init__(
@@ -136,13 +139,14 @@ class StabilityReporter:
         max_stretch: float = 0.5,
         contact: float | None = None,
         density: tuple[float, float] | None = None,
+        note: Callable[[str, str], object] = lambda what, text: None,
     ) -> None:
         self.topology, self.interval, self.max_stretch = topology, interval, max_stretch
         self.bonds = list(topology.bonds())
         self._pairs = np.array([(a.index, b.index) for a, b in self.bonds], dtype=int).reshape(-1, 2)
         self._lengths = self._measure(positions)
         self._good = np.array(positions), topology.getPeriodicBoxVectors()
-        self._contact, self._density = contact, density
+        self._contact, self._density, self._note = contact, density, note
         if density:
             self._mass = mass_of_topology(topology)
         if contact:
@@ -188,25 +192,27 @@ class StabilityReporter:
         if ANGSTROM_PER_NM * distance < 0.9 * trained:
             atoms = list(self.topology.atoms())
             a, b = (atoms[i] for i in self._contacts[:, pair])
-            warnings.warn(
+            self._warn(
+                "contact",
                 f"step {step}: {a.name} of {a.residue.name} {a.residue.id} and {b.name} of {b.residue.name} "
                 f"{b.residue.id} are {ANGSTROM_PER_NM * distance:.2f} Å apart, but the model was trained on no contact "
                 f"below {trained:.2f} Å: do not trust the run from here; train the model on such frames",
-                CGAADomainWarning,
-                stacklevel=2,
             )
             self._contact = None
 
     def _check_density(self, state: openmm.State, step: int, trained: tuple[float, float]) -> None:
         here, (lowest, highest) = density(self._mass, ANGSTROM_PER_NM * _box(state)), trained
         if beyond(here, trained, SAME_DENSITY):
-            warnings.warn(
+            self._warn(
+                "density",
                 f"step {step}: the density is {here:.3f} g/cm3, but the model was trained at {lowest:.3f} to "
                 f"{highest:.3f}: do not trust the run from here; train the model on such boxes",
-                CGAADomainWarning,
-                stacklevel=2,
             )
             self._density = None
+
+    def _warn(self, what: str, text: str) -> None:
+        warnings.warn(text, CGAADomainWarning, stacklevel=3)
+        self._note(what, text)
 
     def _measure(self, positions: np.ndarray) -> np.ndarray:
         return np.linalg.norm(positions[self._pairs[:, 1]] - positions[self._pairs[:, 0]], axis=1)

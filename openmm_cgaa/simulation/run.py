@@ -25,7 +25,7 @@ from ..neighbors.verlet import forget_neighbors
 from ..structures import geometry
 from ..structures.structure import holds, write_structure
 from .barostats import ISOTROPIC, SHAPES, add_barostat
-from .folder import FILES, check_run, load_checkpoint, make_record, trim_csv, trim_dcd, write_checkpoint
+from .folder import FILES, check_run, load_checkpoint, make_record, read_record, trim_csv, trim_dcd, write_checkpoint
 from .reporters import GrainStateReporter, StabilityReporter
 
 CHUNK = 10  # steps between looks at the clock, the checkpoint and ctrl-C
@@ -111,7 +111,7 @@ def simulate(
     - ``state.csv`` of NVT and ``nve.csv``: see `GrainStateReporter`
     - ``nvt.chk``, ``nve.chk``: OpenMM's checkpoints, a checksum at their end. The same machine, platform and version
       read them.
-    - ``run.json``: settings, versions, provenance
+    - ``run.json``: settings, versions, provenance, and what lay outside of the training (``outside``)
 
     Ctrl-C, SIGTERM and SIGHUP end the run after the present steps, with a checkpoint.
 
@@ -136,7 +136,8 @@ def simulate(
     provenance : dict, optional
         What made the forces, for ``run.json``; must be the same when a run is resumed, but for names of files whose
         checksum (``NAME_sha256``) is in it, too. What it says of the training
-        (`CGAAPotential.provenance`) lets the run warn where it leaves that, see `reporters.StabilityReporter`.
+        (`CGAAPotential.provenance`) lets the run warn where it leaves that, see `reporters.StabilityReporter`. Its
+        ``outside`` ({what: sentence}) is what was warned of before; it goes to the record with what the run warns of.
     progress : bool
         Show a progress bar.
 
@@ -169,10 +170,19 @@ def simulate(
     record = make_record(settings, provenance or {}, topology)
     check_run(out, record, resume, SimulationSettings)
     trained = {key: (provenance or {}).get(f"trained_{key}") for key in ("contact", "density")}
-    guard = StabilityReporter(topology, positions, settings.report_interval, settings.max_stretch, **trained)
-    _warn_temperature(settings.temperature, (provenance or {}).get("trained_temperature"))
+
+    def note(what: str, text: str) -> None:
+        if what not in record["outside"]:  # of a run that goes on, the first one stands
+            record["outside"][what] = text
+            write_bytes(out / "run.json", json.dumps(record, indent=1).encode())
+
+    guard = StabilityReporter(topology, positions, settings.report_interval, settings.max_stretch, **trained, note=note)
+    if hot := _warn_temperature(settings.temperature, (provenance or {}).get("trained_temperature")):
+        record["outside"]["temperature"] = hot
     with owned(out), writing(out, "resume the run"), signals.deferred() as stop:
         check_run(out, record, resume, SimulationSettings)  # again, now that no other process can change it
+        if resume:
+            record["outside"] |= read_record(out).get("outside", {})
         last = None
         for part in _parts(settings, out, skip_nvt=resume and (out / "nve.chk").exists()):
             if barostat is not None and part.name == "NVE":
@@ -317,14 +327,16 @@ def _keep(checkpoint: Path, context: openmm.Context) -> None:
     forget_neighbors()
 
 
-def _warn_temperature(kelvin: float, trained: tuple[float, float] | None) -> None:
-    if trained and beyond(kelvin, trained, SAME_TEMPERATURE):
-        warnings.warn(
-            f"the run is at {kelvin:g} K, but the model was trained at {trained[0]:g} to {trained[1]:g} K: check its "
-            "errors there before you trust it",
-            CGAADomainWarning,
-            stacklevel=3,
-        )
+def _warn_temperature(kelvin: float, trained: tuple[float, float] | None) -> str:
+    """Warn, and return the sentence, or nothing."""
+    if not trained or not beyond(kelvin, trained, SAME_TEMPERATURE):
+        return ""
+    text = (
+        f"the run is at {kelvin:g} K, but the model was trained at {trained[0]:g} to {trained[1]:g} K: check its "
+        "errors there before you trust it"
+    )
+    warnings.warn(text, CGAADomainWarning, stacklevel=3)
+    return text
 
 
 def _integrators(settings: SimulationSettings) -> tuple[openmm.Integrator, openmm.Integrator]:

@@ -37,6 +37,7 @@ ELSEWHERE = {
     "is damaged. Write it anew by the program that it": "foreign/test_topology_files.py test_a_header_that_says_fewer",
     "Check its errors there before you trust it": "training/test_evaluation.py test_every_group_is_a_part_of_the_whole",
     "(): step outside of it": "foreign/test_torch_state.py test_torchforce",
+    "it has none; give its options": "training/test_config.py test_a_wrong_preset_is_named",
     "candidates for neighbours: give a smaller system": "neighbors/test_build.py test_memory_is_told",
 }
 NOT_HERE = {

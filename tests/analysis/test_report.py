@@ -1,9 +1,10 @@
 """The report of a run: sections, figures, its teacher, and what is left out with a reason.
 
-Also `figures`.
+Also `figures` and `trust`.
 """
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -17,16 +18,51 @@ from openmm_cgaa.labelling.teachers import load_teacher
 from openmm_cgaa.simulation.read import read_run
 
 
-def test_report_tells_the_density_at_constant_pressure(run_folder, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("low", "high", "inside", "left", "told"),
+    [
+        (-0.1, 0.1, True, 0.0, "g/cm3 at 1 bar\n"),
+        (0.1, 0.2, False, 1.0, r"g/cm3 at 1 bar, outside of training \(\d\.\d+ to \d\.\d+\): not to be trusted\n"),
+        (-0.1, 0.025, True, 0.5, r"outside of training \(.*\) for 50 % of the run: not to be trusted there\n"),
+        (None, None, None, None, "g/cm3 at 1 bar\n"),
+    ],
+)
+def test_report_tells_the_density_at_constant_pressure(run_folder, tmp_path, low, high, inside, left, told):
+    """Half of the rows are at the density of the run and half 0.04 g/cm3 above; ends are given from the first."""
     folder = tmp_path / "npt"
     shutil.copytree(run_folder, folder)
+    rows = read_run(folder).state
+    density = rows["density_gml"].copy()
+    density[len(density) // 2 :] += 0.04
+    table = [line.split(",") for line in (folder / "state.csv").read_text().splitlines()]
+    place = table[0].index("density_gml")
+    for row, value in zip(table[1:], density):
+        row[place] = f"{value:.5f}"
+    (folder / "state.csv").write_text("".join(",".join(row) + "\n" for row in table))
     record = json.loads((folder / "run.json").read_text())
     record["settings"]["pressure"] = 1.0
+    trained = None if low is None else [density[0] + low, density[0] + high]
+    record["provenance"] = {"trained_density": trained}
     (folder / "run.json").write_text(json.dumps(record))
     found = analyze(folder, teacher_frames=0).summary["density"]
-    rows = read_run(folder).state
-    assert found["mean_g_per_ml"] == pytest.approx(rows["density_gml"].mean()) and found["pressure_bar"] == 1.0
-    assert "g/ml at 1 bar" in (folder / "analysis" / "summary.txt").read_text()
+    assert found["mean_g_per_ml"] == pytest.approx(density.mean(), abs=1e-4) and found["pressure_bar"] == 1.0
+    assert (found.get("inside"), found.get("left"), found["trained_g_per_ml"]) == (inside, left, trained)
+    assert re.search(told, (folder / "analysis" / "summary.txt").read_text())
+    assert (folder / "analysis" / "density.png").stat().st_size > 1000
+
+
+def test_what_a_run_warned_of_stands_in_its_summary(run_folder, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(run_folder, folder)
+    assert analyze(folder, teacher_frames=0).summary["outside"] == {}
+    record = json.loads((folder / "run.json").read_text())
+    record["outside"] = {"density": "step 10: the density is 0.5 g/cm3"}
+    (folder / "run.json").write_text(json.dumps(record))
+    assert analyze(folder, teacher_frames=0).summary["outside"] == record["outside"]
+    assert "outside      step 10: the density is 0.5 g/cm3\n" in (folder / "analysis" / "summary.txt").read_text()
+    del record["outside"]  # as older runs are
+    (folder / "run.json").write_text(json.dumps(record))
+    assert "outside" not in analyze(folder, teacher_frames=0).summary
 
 
 def test_report_of_a_run_has_every_section_and_figure(run_folder, tmp_path, capsys):

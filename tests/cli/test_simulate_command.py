@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import TINY_CONSERVING, tiny_model
 from openmm import app
 
 from openmm_cgaa.cli import main
-from openmm_cgaa.errors import SimulationError
+from openmm_cgaa.errors import CGAADomainWarning, SimulationError
 from openmm_cgaa.simulation.folder import read_dcd
 from openmm_cgaa.simulation.read import read_run
 from openmm_cgaa.structures.structure import write_structure
@@ -44,6 +45,17 @@ def test_run_and_resume(box, any_path, tmp_path, capsys):
     assert np.allclose(whole.trajectory.xyz, resumed.trajectory.xyz, atol=1e-6)
     assert np.abs(whole.trajectory.xyz[-1] - whole.trajectory.xyz[0]).max() > 0
     assert len(whole.provenance["model_sha256"]) == 64
+
+
+def test_what_lies_outside_of_training_at_the_start_stands_in_the_record(box, liquid, tmp_path):
+    domain = {"periodic": True, "species": {"EC": [0.8, 1.0], "EMC": [0.0, 0.2]}, "density": [0.1, 0.2]}
+    model = tiny_model(tmp_path / "m.safetensors", TINY_CONSERVING, liquid, domain=domain)
+    with pytest.warns(CGAADomainWarning) as told:
+        assert simulate(box, model, tmp_path / "a", "--picoseconds 4e-5") == 0
+    found = read_run(tmp_path / "a").outside
+    assert found.keys() == {"fraction EC of the start", "fraction EMC of the start", "density of the start", "density"}
+    said = " ".join(str(w.message) for w in told)
+    assert all(text in said for text in found.values())
 
 
 def test_pressure_needs_a_model_with_an_energy(box, tiny_conserving_path, tiny_published_path, tmp_path, capsys):

@@ -14,6 +14,7 @@ from short_runs import SHORT, diatomics, frames, replaced, same_run, table
 
 from openmm_cgaa.errors import CGAADomainWarning, CGAAError, GeometryError, OutputError, SimulationError
 from openmm_cgaa.host.files import write_bytes
+from openmm_cgaa.simulation.read import read_run
 from openmm_cgaa.simulation.run import SimulationSettings, simulate
 
 
@@ -165,6 +166,20 @@ def test_density_and_temperature_outside_of_training_are_warned_of(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error", CGAADomainWarning)
         simulate(system, topology, positions, tmp_path / "b", SHORT, provenance=inside, progress=False)
+    found = [json.loads((tmp_path / name / "run.json").read_text())["outside"] for name in "ab"]
+    assert found == [dict(zip(("temperature", "density"), texts)), {}] and read_run(tmp_path / "a").outside == found[0]
+
+
+def test_what_a_run_warned_of_first_stands_in_its_record_when_it_goes_on(tmp_path):
+    start = {"species of the start": "there are no ions"}
+    provenance = {"trained_density": [0.5, 0.9], "outside": start}
+    short = replaced(nve_picoseconds=0.0)
+    for resume, settings in ((False, short), (True, replaced(picoseconds=0.03, nve_picoseconds=0.0))):
+        with pytest.warns(CGAADomainWarning, match=f"step {50 if resume else 10}: the density"):
+            simulate(*diatomics(), tmp_path / "a", settings, resume, provenance, progress=False)
+    found = json.loads((tmp_path / "a" / "run.json").read_text())
+    assert found["outside"].keys() == {*start, "density"} and found["outside"]["density"].startswith("step 10: ")
+    assert "outside" not in found["provenance"]
 
 
 @pytest.mark.parametrize("energy", ["sqrt(0.01-x^2)", "1/step(-1-x*x)"])
