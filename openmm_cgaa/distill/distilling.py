@@ -41,7 +41,7 @@ from .configs import (
 )
 from .diagnosis import check_files, diagnose
 from .distillplan import DistillPlan
-from .measures import mean_density, of_evaluation, of_runs
+from .measures import labelled_densities, mean_density, of_evaluation, of_runs
 from .timing import Clock, Rates, expected, measure
 
 PLAN = "plan.yaml"
@@ -67,9 +67,9 @@ class Distiller:
         loaded = {one.name: one.load() for one in plan.molecules}
         self.atoms_of = {name: topology.getNumAtoms() for name, (topology, _) in loaded.items()}
         self.small = plan.counts(self.atoms_of, plan.classical.atoms)
-        generic = str(self.folder / "forcefield.xml")
-        self.forcefield = plan.forcefield or [generic]
+        # relative to the files that name it, so that the folder may be moved
         self.generic = None if plan.forcefield else "forcefield.xml"
+        self.forcefield = [Path(name) for name in plan.forcefield or [str(self.folder / "forcefield.xml")]]
 
     def run(self) -> dict:
         """All stages; what the verdict is about."""
@@ -91,15 +91,18 @@ class Distiller:
                 break
             labels.append(own)
             student = self.trained(f"student{number + 1}", self.plan.form, labels, self.plan.training.steps, student)
-        measured |= self.proof(student, measured.get("density") or density)
+        measured |= self.proof(student, density)
         measured |= self.tested(student)
+        measured["own_over_test"] = measured["own_nvt_force"] / measured["test_force"]
+        low, high = zip(*(labelled_densities(Dataset.load(path)) for path in labels))
+        measured |= {"density_low": min(low), "density_high": max(high)}
         return {"model": str(student), "measured": measured}
 
     def config(self, name: str, values: dict, said: str) -> Path:
         return write_config(self.folder / f"{name}.yaml", values, said)
 
     def sampler(self) -> dict:
-        return {"forcefield": list(self.forcefield)}
+        return {"forcefield": [self.generic] if self.generic else list(map(str, self.forcefield))}
 
     def box(self, name: str, density: float, atoms: int) -> Path:
         """A relaxed box, with the generic force field where there is none."""
@@ -115,15 +118,15 @@ class Distiller:
             positions = relax(topology, positions, forcefield, self.plan.temperature, RELAXED, self.plan.seed)
             write_structure(path, topology, positions.value_in_unit(unit.nanometer))
 
-        made = [path, packed, *([Path(self.forcefield[0])] if generic else [])]
-        inputs = [config, *([] if generic else map(Path, self.forcefield))]
+        made = [path, packed, *(self.forcefield if generic else [])]
+        inputs = [config, *([] if generic else self.forcefield)]
         title = f"a box of {counted(sum(one['count'] for one in values['molecules']), 'molecule')}"
         self.pipeline.do(Stage(name, make, made, None, inputs, title=title))
         return path
 
     def sampled(self, name: str, values: dict, title: str, model: Path | None = None) -> Path:
         config = self.config(f"sample-{name}", values, f"openmm-cgaa sample sample-{name}.yaml")
-        return self.work.sampled(f"{name}.frames", title, config, model, inputs=[*map(Path, self.forcefield)])
+        return self.work.sampled(f"{name}.frames", title, config, model, inputs=self.forcefield)
 
     def found_density(self) -> float:
         """g/cm3 of the classical liquid."""

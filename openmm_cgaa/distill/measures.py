@@ -50,6 +50,13 @@ def of_runs(summaries: dict[str, dict], plan: DistillPlan) -> dict[str, Any]:
     }
     if drift := summaries["nve"].get("drift"):
         found |= {"drift": drift["meV_per_atom_per_ps"], "drift_error": drift["error"]}
+    hot = summaries["hot"]
+    found["hottest"] = plan.proof.hottest * plan.temperature
+    found["wanted_ps"] = plan.proof.hot
+    found["stable_ps"] = (
+        hot.get("run", {"picoseconds": [0.0]})["picoseconds"][-1] if hot.get("blown_up") else plan.proof.hot
+    )
+    found["blown_up"] = {name: run["blown_up"] for name, run in summaries.items() if run.get("blown_up")}
     stretches = [run["bonds"]["largest_deviation_A"] for run in summaries.values() if "bonds" in run]
     if stretches:
         found["largest_stretch"] = max(stretches)

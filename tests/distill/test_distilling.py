@@ -1,6 +1,7 @@
 """A whole distillation in small: by a teacher of springs, with boxes and runs of no use but to be there."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,18 @@ def test_a_second_call_has_nothing_to_do(finished, patch):
     said = []
     again = distill(plan_of_smiles(SMILES, NAMES, SMALL), folder, said.append)
     assert said == [] and again["measured"] == found["measured"]
+
+
+def test_a_folder_that_was_moved_goes_on(finished, patch, tmp_path):
+    shutil.copytree(finished[0], tmp_path / "moved")
+    said = []
+    distill(plan_of_smiles(SMILES, NAMES, SMALL), tmp_path / "moved", said.append)
+    assert said == []
+
+
+def test_what_has_changed_is_made_anew_with_what_depends_on_it(finished, patch, tmp_path):
+    shutil.copytree(finished[0], tmp_path / "out")
+    said = []
+    plan = plan_of_smiles(SMILES, NAMES, SMALL | {"proof": SMALL["proof"] | {"teacher_frames": 2}})
+    distill(plan, tmp_path / "out", said.append)
+    assert [line.split(":")[0] for line in said if "aside" not in line] == ["nvt", "nve", "npt", "hot"]
