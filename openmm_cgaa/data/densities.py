@@ -8,6 +8,7 @@ import numpy as np
 
 from .dataset import Dataset
 from .frames import Trajectory
+from .kinds import EQUILIBRIUM
 from .summary import composition
 
 STRAYED = 0.85  # of the density that NPT begins at, or that its first frame has
@@ -58,9 +59,9 @@ class Sampled:
 
 
 def sampled(dataset: Dataset) -> Iterator[Sampled]:
-    """Of each trajectory of liquids with a box, in the order of the data set."""
+    """Of each trajectory in equilibrium that has a box, in the order of the data set."""
     for index, trajectory in enumerate(dataset.trajectories):
-        if trajectory.kind == "liquid":
+        if trajectory.kind in EQUILIBRIUM:
             own = [frames.density[frames.trajectory == index] for frames in dataset.sets if frames.periodic]
             found = np.concatenate([*own, np.empty(0)])
             if len(found):

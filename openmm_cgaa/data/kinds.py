@@ -26,6 +26,7 @@ class Kind:
 
 KINDS = {
     "liquid": Kind("a periodic box, moved at a temperature", equilibrium=True),
+    "crystal": Kind("a crystal, moved at a temperature, at its cell or a strained one", equilibrium=True),
     "molecule": Kind("a single molecule without a box"),
     "pair": Kind("two molecules, from contact outwards"),
     "cluster": Kind("a molecule and its first shell, cut from a box"),

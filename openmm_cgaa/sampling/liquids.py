@@ -24,6 +24,7 @@ from ..structures.lattice import nearest_image
 from ..units import ANGSTROM_PER_NM
 from .dynamics import Dynamics, frames_of, on_grid, scaled
 from .moved import Liquid, Molecules, Pairs
+from .periodic import Periodic
 from .recipes import Made
 from .torsions import Turned
 
@@ -40,7 +41,36 @@ SHRINK = 40, 200  # changes of the box on the way to its density, steps after ea
 
 def sample_liquid(recipe: Liquid, plan: "Plan") -> Made:
     """One trajectory of a `Liquid` recipe: its frames, the kind it is filed under, details for its record."""
-    topology, positions, box, final = _start(recipe, plan)
+    sets, kind, details = run_box(recipe, plan, *_start(recipe, plan), ISOTROPIC, recipe.save_as)
+    return sets, kind, details | ({"repacked": True} if recipe.repacked else {})
+
+
+def run_box(
+    recipe: Periodic,
+    plan: "Plan",
+    topology: app.Topology,
+    positions: np.ndarray,
+    box: np.ndarray,
+    final: np.ndarray,
+    barostat: str,
+    kind: str,
+) -> Made:
+    """One trajectory of a periodic box, as a maker gives it.
+
+    Parameters
+    ----------
+    recipe : Periodic
+    plan : Plan
+    topology : openmm.app.Topology
+    positions : array [atoms, 3], nm
+        Every molecule whole.
+    box, final : array [3, 3], nm
+        To begin with; NVT goes to the other one before it is equilibrated.
+    barostat : str
+        Of NPT, see `simulation.barostats`.
+    kind : str
+        That the trajectory is filed under, if its frames are in equilibrium.
+    """
     topology.setPeriodicBoxVectors(box * unit.nanometer)
     step = _step(recipe, plan)
     periodic = dict(temperature=recipe.temperatures, friction=recipe.friction, seed=recipe.seed)
@@ -50,7 +80,7 @@ def sample_liquid(recipe: Liquid, plan: "Plan") -> Made:
     def system(prepare: bool) -> tuple[openmm.System, bool]:
         made, minimizable = plan.sampler.make(topology, positions, final, prepare)
         if recipe.ensemble == "NPT":
-            add_barostat(made, topology, ISOTROPIC, recipe.pressures, recipe.temperatures, recipe.seed)
+            add_barostat(made, topology, barostat, recipe.pressures, recipe.temperatures, recipe.seed)
         return made, minimizable
 
     made, minimizable = system(prepare=True)
@@ -74,13 +104,11 @@ def sample_liquid(recipe: Liquid, plan: "Plan") -> Made:
     details = {"counts": dict(Counter(residue.name for residue in topology.residues())), "ensemble": recipe.ensemble}
     if recipe.ensemble == "NPT":
         details["pressure_bar"] = recipe.pressures
-    frames, kind = _record(recipe, dynamics, step), recipe.save_as
+    frames = _record(recipe, dynamics, step)
     details["density"] = round(_density(topology, final), 4)  # of NVT; NPT begins there
     details["mean_density"] = round(float(frames.density.mean()), 4)
-    if recipe.repacked:
-        details["repacked"] = True
     if recipe.strain > 0.0:
-        kind = "scan"  # no liquid in equilibrium: neither a model's densities nor its best weights are judged by it
+        kind = "scan"  # not in equilibrium: neither a model's densities nor its best weights are judged by it
         details |= {"strain": recipe.strain, "strained": recipe.strained}
         frames = _strained(frames, _molecules(topology, recipe.strained), recipe)
     return [frames], kind, details | _details(recipe, plan)
@@ -125,7 +153,7 @@ def _molecules(topology: app.Topology, species: Collection[str] | None) -> list[
     ]
 
 
-def _strained(frames: Frames, molecules: list[np.ndarray], recipe: Liquid | Molecules) -> Frames:
+def _strained(frames: Frames, molecules: list[np.ndarray], recipe: Periodic | Molecules) -> Frames:
     """One to three atoms of these molecules moved at random by up to `strain`, as long as none comes too close."""
     rng, positions = np.random.default_rng(recipe.seed), frames.positions.copy()
     for frame, x in enumerate(positions):
@@ -179,7 +207,7 @@ def single_dynamics(
     return dynamics, _step(recipe, plan)
 
 
-def _step(recipe: Liquid | Molecules | Pairs, plan: "Plan") -> float:
+def _step(recipe: Periodic | Molecules | Pairs, plan: "Plan") -> float:
     """Time step, fs."""
     step, spacing = recipe.step or plan.sampler.timestep, getattr(recipe, "spacing", None)
     if spacing and 1000 * spacing < step:
@@ -246,14 +274,14 @@ def _density(topology: app.Topology, box: np.ndarray) -> float:
 
 
 def _compress(dynamics: Dynamics, box: np.ndarray, final: np.ndarray) -> None:
-    """Change the box in small steps, whole molecules moving with their centers."""
+    """Stretch the box along x, y and z in small steps, whole molecules moving with their centers."""
     changes, steps = SHRINK
     if np.allclose(box, final, atol=1e-6):
         return
-    factor = (np.linalg.det(final) / np.linalg.det(box)) ** (1 / 3)
+    factor = np.diag(final) / np.diag(box)  # along x, y and z
     if not np.allclose(box * factor, final, atol=1e-6):
-        raise CGAAError("the box that is asked for has another shape than the one of the structure")
-    last = 1.0
+        raise CGAAError("the box that is asked for has other angles than the one of the structure")
+    last = np.ones(3)
     for i in range(1, changes + 1):
         now = 1 + (factor - 1) * i / changes
         positions = scaled(dynamics.grain_map, dynamics.positions, now / last)
@@ -262,7 +290,7 @@ def _compress(dynamics: Dynamics, box: np.ndarray, final: np.ndarray) -> None:
         last = now
 
 
-def _record(recipe: Liquid | Molecules, dynamics: Dynamics, step: float) -> Frames:
+def _record(recipe: Periodic | Molecules, dynamics: Dynamics, step: float) -> Frames:
     """The frames of the production."""
     positions, cells = [], []
     for i in range(recipe.frames):
@@ -274,7 +302,7 @@ def _record(recipe: Liquid | Molecules, dynamics: Dynamics, step: float) -> Fram
     return frames_of(dynamics.topology, positions, None if cells[0] is None else cells, times, recipe.temperatures)
 
 
-def _details(recipe: Liquid | Molecules, plan: "Plan") -> dict:
+def _details(recipe: Periodic | Molecules, plan: "Plan") -> dict:
     return {
         "temperature": recipe.temperatures,
         "equilibration": recipe.equilibration,

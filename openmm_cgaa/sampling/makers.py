@@ -9,6 +9,7 @@ from .liquids import sample_liquid, sample_molecule
 from .moved import Liquid, Molecules, Pairs
 from .pairs import sample_pair
 from .recipes import Made, Recipe
+from .solids import Solid, sample_solid
 
 if TYPE_CHECKING:
     from .plan import Plan
@@ -23,6 +24,7 @@ class Maker(NamedTuple):
 
 MAKERS = {
     "liquid": Maker(Liquid, sample_liquid),
+    "crystal": Maker(Solid, sample_solid),
     "molecule": Maker(Molecules, sample_molecule),
     "pair": Maker(Pairs, sample_pair),
     "cluster": Maker(Clusters, cut_clusters),

@@ -9,6 +9,7 @@ from ..building.boxes import DENSITIES, EDGES, check_edges
 from ..data.dataset import Dataset
 from ..errors import CGAAError
 from ..inputs.ranges import bounded, one_of
+from .periodic import Periodic
 from .recipes import (
     COPIES,
     FRAMES,
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Liquid(Recipe):
-    """Molecular dynamics of a periodic box.
+class Liquid(Periodic):
+    """Molecular dynamics of a liquid; what is not explained here is explained in `Periodic`.
 
     Attributes
     ----------
@@ -39,52 +40,23 @@ class Liquid(Recipe):
     structure : str or list of str, optional
         Structure file to begin with, in place of counts, or files that belong together (see `structures.given`). One
         trajectory of a plan begins as the file says; further ones have their molecules packed anew.
-    temperatures : float or list, K
-    ensemble : str
-        ``NVT`` or ``NPT``.
     densities : float or list, g/cm3, optional
         Of NVT; NPT begins there (1.0 if not given).
     box : float or list of three floats, Å, optional
         Edges, in place of the densities.
-    pressures : float or list, bar
-        Of NPT.
-    boxes : int
-        Independent boxes of each of these.
-    equilibration, spacing : float
-        ps before the first frame is due, and between frames.
-    frames : int
-    step : float, fs, optional
-        1.0, or 0.5 with a CGAA model.
-    friction : float, 1/ps
     tolerance : float
         Least distance between molecules in packing, Å.
     save_as : str
         Kind that the trajectory is filed under: ``liquid``, or ``pair`` for two molecules in a box.
-    strain : float
-        Å; above 0 one to three atoms of every molecule of the species `strained` (a list; by default all) are moved at
-        random by up to so much, in every frame: see `Molecules`. For ions, which do not exist alone. Such frames are
-        filed under ``scan``, as others that are no liquid in equilibrium.
     repacked : bool
         The molecules of the structure are packed anew, since another trajectory begins with it; not a key.
     """
 
     counts: dict[str, int] | str | None = bounded(None, 0, 10**6)
-    structure: str | list[str] | None = None
-    temperatures: float | list[float] = bounded(300.0, *TEMPERATURES)
-    ensemble: str = one_of("NVT", "NPT")
     densities: float | list[float] | None = bounded(None, *DENSITIES)
     box: float | list[float] | None = bounded(None, *EDGES)
-    pressures: float | list[float] = bounded(1.0, -1e4, 1e6, "bar")
-    boxes: int = bounded(1, *COPIES)
-    equilibration: float = bounded(10.0, *TIMES)
-    spacing: float = bounded(0.5, *SPACINGS)
-    frames: int = bounded(10, *FRAMES)
-    step: float | None = bounded(None, *STEPS)
-    friction: float = bounded(2.0, *FRICTIONS)
     tolerance: float = bounded(2.0, 0.1, 10.0, "Å")
     save_as: str = one_of("liquid", "pair")
-    strain: float = bounded(0.0, *STRAINS)
-    strained: list[str] | None = None
     repacked: bool = field(default=False, metadata={"internal": True})
 
     def __post_init__(self) -> None:
@@ -99,23 +71,11 @@ class Liquid(Recipe):
             object.__setattr__(self, "box", check_edges(self.box))
         if self.ensemble == "NVT" and self.structure is None and self.box is None and self.densities is None:
             raise CGAAError("NVT needs densities (g/cm3) or box (edges in Å)")
-        if self.strained is not None and not self.strain:
-            raise CGAAError("strained names species, but strain is 0; give by how many Å their atoms are moved")
 
     @property
     def ingredients(self) -> list[str]:
         """As of all."""
         return list(self.counts or ())
-
-    @property
-    def files(self) -> dict[str, list[str]]:
-        """As of all."""
-        return {"structure": self.structure_files} if self.structure_files else {}
-
-    @property
-    def structure_files(self) -> list[str]:
-        """The files of `structure`."""
-        return self.structure if isinstance(self.structure, list) else [self.structure] if self.structure else []
 
     def expand(self, plan: "Plan", source: Dataset | None = None) -> Sequence[Recipe]:
         """One recipe a trajectory."""

@@ -30,7 +30,7 @@ from .sampler import Sampler
 
 if TYPE_CHECKING:
     from ..labelling.teachers import Teacher
-    from .moved import Liquid
+    from .periodic import Periodic
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class Plan(Checked):
     def _listed(self, name: str) -> Molecule:
         return next(molecule for molecule in self.molecules if molecule.name == name)
 
-    def structure(self, recipe: "Liquid") -> tuple[app.Topology, unit.Quantity]:
+    def structure(self, recipe: "Periodic") -> tuple[app.Topology, unit.Quantity]:
         """Topology and positions of a recipe's structure; bonds that it lacks are those of the molecules' SMILES."""
         return read_structure([self.folder / file for file in recipe.structure_files], smiles=_smiles(self.molecules))
 

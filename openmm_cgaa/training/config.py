@@ -16,10 +16,10 @@ from ..inputs.yamlfile import parse_yaml, read_yaml
 class DataConfig(Checked):
     """Which frames train and select: those of the data sets in `paths` whose trajectories have that split.
 
-    `kinds` (liquid, molecule, pair, cluster, scan, dynamics) limits training to some of them; validation is on liquids
-    where there are any. `max_grains` limits training to as many labelled grains of a kind, taken evenly from its
-    trajectories; a smaller limit takes a part of what a larger one does. `align` settles equivalent slots by a
-    reference geometry, which a network with ordered slots needs.
+    `kinds` (liquid, crystal, molecule, pair, cluster, scan, dynamics) limits training to some of them; validation is on
+    liquids and crystals where there are any. `max_grains` limits training to as many labelled grains of a kind, taken
+    evenly from its trajectories; a smaller limit takes a part of what a larger one does. `align` settles equivalent
+    slots by a reference geometry, which a network with ordered slots needs.
     """
 
     paths: list[str]

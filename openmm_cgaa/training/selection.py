@@ -13,8 +13,8 @@ GOLDEN = (5**0.5 - 1) / 2  # multiples of it, modulo 1, fill the unit interval e
 def choose_frames(data: DataConfig, seed: int) -> dict:
     """The training and the validation frames of some files, as data sets ``train`` and ``validation``.
 
-    `kinds` and `max_grains` limit training alone. Where frames in equilibrium (liquids) have the split `validation`,
-    they alone select, so that models trained on different kinds are held against the same.
+    `kinds` and `max_grains` limit training alone. Where frames in equilibrium (liquids, crystals) have the split
+    `validation`, they alone select, so that models trained on different kinds are held against the same.
 
     Raises
     ------

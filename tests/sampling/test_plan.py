@@ -74,7 +74,7 @@ def test_too_few_trajectories_for_the_splits(tmp_path, run, key, told, enough):
     "runs, changes, message",
     [
         ([{**LIQUID, "temprature": 300}], {}, r"run 1 \(ec\): unknown key temprature; known are .*temperatures"),
-        ([{**LIQUID, "kind": "gas"}], {}, r"run 1 \(ec\): expected a kind \(liquid, molecule"),
+        ([{**LIQUID, "kind": "gas"}], {}, r"run 1 \(ec\): expected a kind \(liquid, crystal, molecule"),
         ([LIQUID], {"sede": 2}, "unknown key sede"),
         ([], {}, "runs is empty"),
         ([{**LIQUID, "counts": {"XX": 1}}], {}, "run ec: counts: there is no molecule 'XX'; molecules is EC, EMC"),
