@@ -139,7 +139,6 @@ def _sampling(plan: DistillPlan, sampler: dict, runs: list[dict]) -> dict:
         "sampler": sampler,
         "molecules": [_molecule(one) for one in plan.molecules],
         "seed": plan.seed,
-        "workers": plan.workers,
         "runs": runs,
     }
 

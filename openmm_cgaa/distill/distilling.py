@@ -63,7 +63,7 @@ class Distiller:
 
     def __init__(self, plan: DistillPlan, pipeline: Pipeline, share: Callable[[float], object] | None = None):
         self.plan, self.pipeline, self.folder = plan, pipeline, pipeline.folder
-        self.work = Work(pipeline, plan.teacher, plan.teacher_settings, plan.workers, share)
+        self.work = Work(pipeline, plan.teacher, plan.teacher_settings, plan.workers, share=share)
         loaded = {one.name: one.load() for one in plan.molecules}
         self.atoms_of = {name: topology.getNumAtoms() for name, (topology, _) in loaded.items()}
         self.small = plan.counts(self.atoms_of, plan.classical.atoms)
@@ -126,7 +126,8 @@ class Distiller:
 
     def sampled(self, name: str, values: dict, title: str, model: Path | None = None) -> Path:
         config = self.config(f"sample-{name}", values, f"openmm-cgaa sample sample-{name}.yaml")
-        return self.work.sampled(f"{name}.frames", title, config, model, inputs=self.forcefield)
+        workers = self.plan.workers
+        return self.work.sampled(f"{name}.frames", title, config, model, workers=workers, inputs=self.forcefield)
 
     def found_density(self) -> float:
         """g/cm3 of the classical liquid."""

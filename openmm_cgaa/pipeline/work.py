@@ -27,6 +27,8 @@ class Work:
     teacher_settings : dict
     workers : int
         Processes that sample or label.
+    threads : int
+        Of each of them when it labels.
     share : callable, optional
         Called with how much of a stage is done, 0.0 to 1.0, while it samples or labels.
     """
@@ -35,6 +37,7 @@ class Work:
     teacher: str
     teacher_settings: dict = field(default_factory=dict)
     workers: int = 1
+    threads: int = 1
     share: Callable[[float], object] | None = None
 
     @property
@@ -71,7 +74,11 @@ class Work:
     def labelled(self, name: str, title: str, frames: Path) -> Path:
         """Labels of frames, ``NAME.h5``."""
         output = self.folder / f"{name}.h5"
-        options: dict[str, Any] = {"workers": self.workers, "settings": self.teacher_settings}
+        options: dict[str, Any] = {
+            "workers": self.workers,
+            "threads": self.threads,
+            "settings": self.teacher_settings,
+        }
         if (share := self.share) is not None:
             options["progress"] = lambda status: share(status.atoms / max(1, status.all_atoms))
         work = partial(label, frames, output, self.teacher, **options)

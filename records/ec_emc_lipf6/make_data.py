@@ -6,13 +6,13 @@ the compact files in ``data``, the test boxes apart.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
 
-from openmm_cgaa.cli import main as command
 from openmm_cgaa.data import Dataset
+from openmm_cgaa.pipeline.stages import Pipeline
+from openmm_cgaa.pipeline.work import Work
 
 SYSTEM = Path(__file__).parents[2] / "systems" / "ec_emc_lipf6"
 PLANS = ("liquids", "pairs", "cuts", "turned", "strained")  # the cuts are made from the liquids
@@ -22,18 +22,16 @@ SPACE = {"cuts": ["cluster", "dynamics"]}  # volume scans stay in `runs`, for wa
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--teacher", default="sevennet-0-d3")
-    parser.add_argument("--workers", default="1", help="processes that sample and label (default: 1)")
-    parser.add_argument("--threads", default="1", help="threads of each when labelling (default: 1)")
+    parser.add_argument("--workers", type=int, default=1, help="processes that sample and label (default: 1)")
+    parser.add_argument("--threads", type=int, default=1, help="threads of each when labelling (default: 1)")
     args = parser.parse_args()
-    for name in PLANS:
-        frames, labelled = (str(SYSTEM / "runs" / f"{name}{what}.h5") for what in ("", "-labelled"))
-        plan = str(SYSTEM / f"sample_{name}.yaml")
-        options = ["--teacher", args.teacher, "--workers", args.workers, "--threads", args.threads]
-        status = command(["sample", plan, "--output", frames, "--workers", args.workers])
-        status = status or command(["label", frames, labelled, *options])
-        if status:
-            sys.exit(status)
-        keep(Dataset.load(labelled), name)
+    with Pipeline.owning(SYSTEM / "runs") as pipeline:
+        work = Work(pipeline, args.teacher, workers=args.workers, threads=args.threads)
+        for name in PLANS:
+            plan, needs = SYSTEM / f"sample_{name}.yaml", [pipeline.folder / "liquids.h5"] if name == "cuts" else []
+            frames = work.sampled(name, f"{name} are sampled", plan, workers=args.workers, inputs=needs)
+            labelled = work.labelled(f"{name}-labelled", f"{name} are labelled", frames)
+            keep(Dataset.load(labelled), name)
 
 
 def keep(dataset, name):
