@@ -21,6 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, SimulationSettings)
     parser.add_argument("--backend", choices=["auto", "torch", "python"], default="auto")
     parser.add_argument("--precision", choices=["single", "double"], default="single")
+    words = "a raw packing is minimised at its start; this leaves it as it is (as do models without an energy)"
+    parser.add_argument("--no-minimize", action="store_true", help=words)
     parser.add_argument("--resume", action="store_true", help="go on with the run in the folder")
 
 
@@ -59,7 +61,8 @@ def run(args: argparse.Namespace) -> None:
         "outside": _outside(potential, topology, positions),
     }
     with threads(args.threads or torch.get_num_threads()), signals.deferred() as stop:
-        done = simulate(system, topology, positions, args.out, settings, args.resume, provenance)
+        minimize = potential.conserving and not args.no_minimize
+        done = simulate(system, topology, positions, args.out, settings, args.resume, provenance, minimize=minimize)
     if not done and stop.number is not None:
         text = f"{args.out} holds a checkpoint; go on with the same command and --resume"
         raise signals.Interrupted(stop.number, text)

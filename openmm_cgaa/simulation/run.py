@@ -27,6 +27,7 @@ from ..structures.structure import holds, write_structure
 from .barostats import ISOTROPIC, SHAPES, add_barostat
 from .folder import FILES, check_run, load_checkpoint, make_record, read_record, trim_csv, trim_dcd, write_checkpoint
 from .reporters import GrainStateReporter, StabilityReporter
+from .start import minimize_if_strained
 
 CHUNK = 10  # steps between looks at the clock, the checkpoint and ctrl-C
 INTRA_GROUP = 1  # force group of the intra-grain part in RESPA
@@ -101,6 +102,7 @@ def simulate(
     resume: bool = False,
     provenance: dict | None = None,
     progress: bool = True,
+    minimize: bool = False,
 ) -> bool:
     """Run NVT dynamics and then, if asked for, NVE dynamics.
 
@@ -140,6 +142,9 @@ def simulate(
         ``outside`` ({what: sentence}) is what was warned of before; it goes to the record with what the run warns of.
     progress : bool
         Show a progress bar.
+    minimize : bool
+        Minimise the start of a new run if its forces are far beyond those of thermal motion (`start`). What was done
+        stands in ``run.json`` (``minimised``). The forces must be the gradient of the energy.
 
     Returns
     -------
@@ -182,7 +187,9 @@ def simulate(
     with owned(out), writing(out, "resume the run"), signals.deferred() as stop:
         check_run(out, record, resume, SimulationSettings)  # again, now that no other process can change it
         if resume:
-            record["outside"] |= read_record(out).get("outside", {})
+            old = read_record(out)
+            record["outside"] |= old.get("outside", {})
+            record |= {key: old[key] for key in ("minimised",) if key in old}
         last = None
         for part in _parts(settings, out, skip_nvt=resume and (out / "nve.chk").exists()):
             if barostat is not None and part.name == "NVE":
@@ -201,6 +208,12 @@ def simulate(
                 if resume:
                     _say(f"{out}: holds no checkpoint; the run begins anew")
                 simulation.context.setPositions(positions)
+                done = minimize and minimize_if_strained(simulation.context, grain_map, settings.temperature)
+                if done:
+                    record["minimised"] = done
+                    write_bytes(out / "run.json", json.dumps(record, indent=1).encode())
+                    if progress:
+                        print(_words(done), file=sys.stderr)
                 simulation.context.setVelocitiesToTemperature(settings.temperature, settings.seed)
             else:
                 # both integrators keep the velocities of the same time (half a step before the positions, but for RESPA
@@ -221,6 +234,14 @@ def simulate(
                 return False
             last = simulation
     return True
+
+
+def _words(minimised: dict) -> str:
+    before, after = (minimised[when]["net_force"] for when in ("before", "after"))
+    return (
+        f"the start was minimised, for its molecules pushed each other apart: the largest net force on one was "
+        f"{before:.1f} eV/Å, now it is {after:.1f}"
+    )
 
 
 class _Part(NamedTuple):

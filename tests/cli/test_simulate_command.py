@@ -73,7 +73,11 @@ def test_respa(box, tiny_conserving_path, tiny_published_path, tmp_path, capsys)
 
 def test_threads_are_those_of_the_command_alone(box, tiny_conserving_path, tmp_path, monkeypatch):
     before, seen = torch.get_num_threads(), []
-    monkeypatch.setattr("openmm_cgaa.simulation.run.simulate", lambda *_: seen.append(torch.get_num_threads()) or True)
+
+    def simulated(*_, minimize):
+        return seen.append(torch.get_num_threads()) or minimize
+
+    monkeypatch.setattr("openmm_cgaa.simulation.run.simulate", simulated)
     assert simulate(box, tiny_conserving_path, tmp_path / "a", f"--threads {before + 2}") == 0
     assert seen == [before + 2] and torch.get_num_threads() == before
 
