@@ -111,11 +111,11 @@ class Transfer:
         found: dict[str, tuple[app.Topology, unit.Quantity]] = {}
         box = geometry.check_box(self.topology.getPeriodicBoxVectors())
         positions = geometry.check_positions(self.positions, self.topology.getNumAtoms())
+        whole = whole_frame(GrainMap.from_topology(self.topology), positions, box)
         for residue in self.topology.residues():
             if residue.name not in found:
-                one, atoms = of_residue(residue), [atom.index for atom in residue.atoms()]
-                x = whole_frame(GrainMap.from_topology(one), positions[atoms], box)
-                found[residue.name] = one, x * unit.nanometer
+                atoms = [atom.index for atom in residue.atoms()]
+                found[residue.name] = of_residue(residue), whole[atoms] * unit.nanometer
         return found
 
     @cached_property

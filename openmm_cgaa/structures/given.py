@@ -23,7 +23,7 @@ COORDINATES = (".gro", ".inpcrd", ".rst7", ".restrt", ".ncrst", ".rst", ".crd")
 TOPOLOGIES = {".prmtop": "amber", ".parm7": "amber", ".prm7": "amber", ".top": "gromacs", ".psf": "charmm"}
 PARAMETERS = (".prm", ".par", ".rtf", ".str", ".inp")
 SUFFIXES = (*READERS, *TOPOLOGIES, *COORDINATES, *PARAMETERS, ".xml")
-PARTNERS = {"amber": ".inpcrd or .rst7", "gromacs": ".gro", "charmm": ".pdb or .crd"}
+PARTNERS = {"amber": ".inpcrd or .rst7", "gromacs": ".gro", "charmm": ".crd"}
 
 
 @dataclass(frozen=True)

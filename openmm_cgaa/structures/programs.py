@@ -83,6 +83,8 @@ def _reading(path: FilePath, what: str = "cannot be read") -> Iterator[None]:
 def _advice(reason: str) -> str:
     if "#include" in reason:
         return "; give the folder in which it lies as one more of the files"
+    if "atom type" in reason:
+        return "; give all files that its parameters stand in"
     return ""
 
 

@@ -102,17 +102,16 @@ def add_bonds_of_smiles(topology: app.Topology, positions: unit.Quantity, smiles
 
 
 def _check_formula(residue: app.topology.Residue, molecule: "Chem.Mol", smiles: str) -> None:
-    found = formula(tuple(symbol(atom) for atom in residue.atoms()))
-    wanted = formula(tuple(atom.GetSymbol() for atom in molecule.GetAtoms()))
+    ours = [symbol(atom) for atom in residue.atoms()]
+    theirs = [atom.GetSymbol() for atom in molecule.GetAtoms()]
+    found, wanted = formula(tuple(ours)), formula(tuple(theirs))
     if found == wanted:
         return
-    missing = "; hydrogens are missing: add them (openmm.app.Modeller.addHydrogens, RDKit, Open Babel)"
-    hydrogens = sum(symbol(atom) == "H" for atom in residue.atoms())
-    fewer = hydrogens < sum(atom.GetSymbol() == "H" for atom in molecule.GetAtoms())
-    raise GrainError(
-        f"residue {residue.name} {residue.id} is {found}, but its SMILES {smiles} is {wanted}"
-        f"{missing if fewer else '; give the SMILES of what the file holds'}"
-    )
+    advice = "give the SMILES of what the file holds"
+    heavy = [sorted(element for element in elements if element != "H") for elements in (ours, theirs)]
+    if heavy[0] == heavy[1] and len(ours) < len(theirs):
+        advice = "hydrogens are missing: add them (openmm.app.Modeller.addHydrogens, RDKit, Open Babel)"
+    raise GrainError(f"residue {residue.name} {residue.id} is {found}, but its SMILES {smiles} is {wanted}; {advice}")
 
 
 def _near(topology: app.Topology, positions: unit.Quantity, residues: list, factor: float) -> dict[int, list]:

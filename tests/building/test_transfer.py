@@ -129,6 +129,19 @@ def test_forces_of_a_users_own_formula(made):
     assert energies([made_anew], x)[0] == pytest.approx(expected, rel=1e-9)
 
 
+def test_virtual_sites_are_told(made):
+    """Four-point water and halogens with lone pairs have atoms without an element, in prmtop, top and psf alike."""
+    topology, positions, _, transfer = made
+    site = app.Topology()
+    residue = site.addResidue("SIT", site.addChain())
+    site.addAtom("EPW", None, residue)
+    system = openmm.System()
+    system.addParticle(0.0)
+    found = Transfer(site, system, "site.prmtop", [[0.0, 0.0, 0.0]] * unit.nanometer)
+    with pytest.raises(CGAAError, match=r"atom EPW \(index 0\) of residue SIT 1 has no element"):
+        found.molecules  # noqa: B018
+
+
 def copied(system):
     return openmm.XmlSerializer.deserialize(openmm.XmlSerializer.serialize(system))
 

@@ -4,7 +4,7 @@ import numpy as np
 import openmm
 import pytest
 from openmm import app, unit
-from program_files import Terms, amber_inpcrd, amber_prmtop, ethers, gro, gromacs_top
+from program_files import Terms, amber_inpcrd, amber_prmtop, charmm_prm, charmm_psf, ethers, gro, gromacs_top
 from sampling_plans import (
     SHORT,
     plan_file,
@@ -33,6 +33,11 @@ def files(tmp_path_factory):
     (folder / "box.inpcrd").write_text(amber_inpcrd(positions, 10 * EDGE))
     (folder / "box.top").write_text(top)
     (folder / "molecules.itp").write_text(molecules)
+    (folder / "rigid").mkdir()
+    (folder / "rigid/molecules.itp").write_text(molecules + "[ constraints ]\n1 4 1 0.35\n")
+    (folder / "rigid/box.top").write_text(top)
+    (folder / "box.psf").write_text(charmm_psf(terms))
+    (folder / "box.prm").write_text(charmm_prm(terms))
     (folder / "box.gro").write_text(gro(topology, positions, EDGE * np.eye(3)))
     write_structure(folder / "box.cif", topology, positions)
     with open(folder / "bare.pdb", "w") as file:
@@ -55,6 +60,7 @@ SMILES = [{"name": "DMT", "smiles": "COC"}, {"name": "DFE", "smiles": "FCCF"}]
 ORIGINS = {
     "amber": (["box.prmtop", "box.inpcrd"], []),
     "gromacs": (["box.gro", "box.top"], []),
+    "charmm": (["box.psf", "box.prm", "box.cif"], []),
     "openmm": (["system.xml", "box.cif"], []),
     "openmm, no bonds": (["bare.pdb", "system.xml"], SMILES),
 }
@@ -127,6 +133,10 @@ def test_a_structure_without_a_box_takes_that_of_the_recipe(files, tmp_path):
 
 REFUSED = {
     "rigid": (["rigid.xml", "box.cif"], "fixes the distance .*constraints=None, rigidWater=False"),
+    "rigid in a .top": (
+        ["rigid/box.top", "box.gro"],
+        r"fixes the distance .*write the \[ constraints \] of the .top as",
+    ),
     "no force field": (["box.cif"], "box.cif holds no force field; give its files as well"),
     "no coordinates": (["box.prmtop"], "box.prmtop has no coordinates; give also its .inpcrd"),
     "absent": (["absent.prmtop"], "absent.prmtop: no such file"),

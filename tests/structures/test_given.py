@@ -111,7 +111,7 @@ REFUSED = {
     "prmtop": (["box.prmtop"], r"box.prmtop has no coordinates; give also its .inpcrd or .rst7"),
     "top": (["box.top", "includes"], r"has no coordinates; give also its .gro"),
     "top without includes": (["box.top", "box.gro"], "include file: molecules.itp; give the folder"),
-    "psf": (["box.psf", "box.prm"], "has no coordinates; give also its .pdb or .crd"),
+    "psf": (["box.psf", "box.prm"], "has no coordinates; give also its .crd, or a .pdb or .cif"),
     "inpcrd": (["box.inpcrd"], "coordinates alone; give also the .prmtop"),
     "parameters": (["box.prm"], "not from .prm; parameters of CHARMM are read beside a .psf"),
     "two": (["box.prmtop", "box.psf", "box.gro"], "box.prmtop and .*box.psf are both a topology"),

@@ -49,19 +49,19 @@ def test_info_takes_them(liquid_pdb, capsys):
 
 
 @pytest.mark.parametrize(
-    "smiles, message",
+    "name, smiles, message",
     [
-        ("CCOCOC", "residue DME 1: its atoms do not lie as those of CCOCOC .4 such residues."),
-        ("CCOCC", "residue DME 1 is C4H10O2, but its SMILES CCOCC is C4H10O; give the SMILES"),
-        ("C1OCCOC1", "residue DME 1 is C4H10O2, but its SMILES C1OCCOC1 is C4H8O2"),
-        ("CCCOCOCC", "hydrogens are missing: add them"),
-        ("C(", "does not parse"),
-        ("COC.CO", "holds 2 molecules"),
+        ("DME", "CCOCOC", "residue DME 1: its atoms do not lie as those of CCOCOC .4 such residues."),
+        ("DME", "CCOCC", "residue DME 1 is C4H10O2, but its SMILES CCOCC is C4H10O; give the SMILES"),
+        ("DME", "C1OCCOC1", "residue DME 1 is C4H10O2, but its SMILES C1OCCOC1 is C4H8O2"),
+        ("ACN", "CCN", "hydrogens are missing: add them"),
+        ("DME", "C(", "does not parse"),
+        ("DME", "COC.CO", "holds 2 molecules"),
     ],
 )
-def test_another_molecule_is_told(liquid_pdb, smiles, message):
+def test_another_molecule_is_told(liquid_pdb, name, smiles, message):
     with pytest.raises(CGAAError, match=message):
-        read_structure(liquid_pdb[0], smiles={"DME": smiles})
+        read_structure(liquid_pdb[0], smiles={name: smiles})
 
 
 def test_what_is_stretched_is_still_the_molecule():
