@@ -39,8 +39,10 @@ def read_amber(path: FilePath, box: unit.Quantity | None = None) -> Topologies:
         prmtop = app.AmberPrmtopFile(str(path), periodicBoxVectors=box)
     check_count(path, prmtop.topology.getNumAtoms(), "OpenMM")
     made = _maker(path, prmtop.createSystem)
-    if "%FLAG ATOMIC_NUMBER" not in Path(path).read_text(errors="replace"):
-        _elements_by_mass(path, prmtop.topology, made)
+    text = Path(path).read_text(errors="replace")
+    rows = text.partition("%FLAG MASS")[2].partition("%FLAG")[0].splitlines()[1:]
+    masses = [float(word) for row in rows if not row.startswith("%") for word in row.split()]
+    _weigh(path, prmtop.topology, masses, numbered="%FLAG ATOMIC_NUMBER" in text)
     return Topologies(prmtop.topology, made)
 
 
@@ -49,7 +51,12 @@ def read_gromacs(path: FilePath, box: unit.Quantity | None = None, folders: Sequ
     with _reading(path):
         top = app.GromacsTopFile(str(path), periodicBoxVectors=box, **({"includeDir": folders[0]} if folders else {}))
     made = _maker(path, top.createSystem)
-    _elements_by_mass(path, top.topology, made)
+    try:
+        system = made()
+        masses = [system.getParticleMass(i).value_in_unit(unit.dalton) for i in range(system.getNumParticles())]
+        _weigh(path, top.topology, masses)
+    except CGAAError as error:
+        say(path, f"elements are guessed from the atoms' names, for {error}")
     return Topologies(top.topology, made)
 
 
@@ -59,6 +66,13 @@ def read_charmm(path: FilePath, box: unit.Quantity | None = None, parameters: Se
         psf = app.CharmmPsfFile(str(path), periodicBoxVectors=box)
         topology = psf.topology  # before parameters are put into it
     check_count(path, topology.getNumAtoms(), "OpenMM")
+    for atom, own in zip(topology.atoms(), psf.atom_list):
+        mass = own.mass.value_in_unit(unit.dalton)
+        if atom.element is not None and abs(_mass(atom.element) - mass) > NATURAL:
+            raise CGAAError(
+                f"{path}: atom {atom.name} of residue {atom.residue.name} {atom.residue.id} weighs {mass:g} Da, as no "
+                "element does, and a .psf tells elements by mass; write it with natural masses and all hydrogens"
+            )
     if not parameters:
         return Topologies(topology, None)
 
@@ -96,22 +110,35 @@ def _maker(path: FilePath, create: Callable[..., openmm.System]) -> Callable[...
     return make
 
 
-def _elements_by_mass(path: FilePath, topology: app.Topology, make: Callable[..., openmm.System]) -> None:
-    """Set elements that OpenMM has guessed from names (BR1 is boron for it), unless hydrogens were made heavy."""
-    try:
-        system = make()
-    except CGAAError as error:
-        say(path, f"elements are guessed from the atoms' names, for {error}")
-        return
-    masses = [system.getParticleMass(i).value_in_unit(unit.dalton) for i in range(system.getNumParticles())]
-    atoms = list(topology.atoms())
-    if any(atom.element is app.element.hydrogen and mass > 2.5 for atom, mass in zip(atoms, masses)):
-        atoms = [atom for atom in atoms if atom.element is None]
-    for atom in atoms:
-        mass = masses[atom.index]
+def _weigh(path: FilePath, topology: app.Topology, masses: Sequence[float], numbered: bool = False) -> None:
+    """Hold elements against masses (Da), in place.
+
+    Elements that OpenMM has guessed from names (BR1 is boron for it) follow the masses, unless hydrogens were made
+    heavy at the cost of others. Those that stand in the file (`numbered`) stay, and what weighs otherwise is told.
+    """
+    atoms, odd = list(topology.atoms()), []
+    heavy = any(atom.element is app.element.hydrogen and mass > 2.5 for atom, mass in zip(atoms, masses))
+    for atom, mass in zip(atoms, masses):
         nearest = app.Element.getByMass(mass) if mass > 0 else None
-        if nearest is not None and abs(nearest.mass.value_in_unit(unit.dalton) - mass) < NATURAL:
+        if nearest is not None and abs(_mass(nearest) - mass) > NATURAL:
+            nearest = None
+        isotope = nearest is not None and nearest.atomic_number == 1 and atom.element is app.element.hydrogen
+        if atom.element is None or (nearest is not None and not heavy and (isotope or not numbered)):
             atom.element = nearest
+        elif mass > 0 and not heavy and abs(_mass(atom.element) - mass) > NATURAL:
+            odd.append((atom, mass))
+    if odd:
+        atom, mass = odd[0]
+        say(
+            path,
+            f"atoms that weigh otherwise than their elements: {len(odd)}, the first is {atom.name} of residue "
+            f"{atom.residue.name} {atom.residue.id}, {atom.element.symbol} of {mass:g} Da. Are hydrogens missing "
+            "(united atoms), or is the element wrong? A teacher needs all atoms",
+        )
+
+
+def _mass(element: app.Element) -> float:
+    return element.mass.value_in_unit(unit.dalton)
 
 
 def included(path: FilePath, folders: Sequence[Path] = ()) -> list[Path]:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from conftest import TINY_CONSERVING, tiny_model
 from openmm import app
+from program_files import gro
 
 from openmm_cgaa.cli import main
 from openmm_cgaa.errors import CGAADomainWarning, SimulationError
@@ -56,6 +57,23 @@ def test_what_lies_outside_of_training_at_the_start_stands_in_the_record(box, li
     assert found.keys() == {"fraction EC of the start", "fraction EMC of the start", "density of the start", "density"}
     said = " ".join(str(w.message) for w in told)
     assert all(text in said for text in found.values())
+
+
+def test_files_that_belong_together(solvent, tiny_conserving_path, tmp_path, capsys):
+    """GROMACS's coordinates with bonds from SMILES, and a run that goes on with them."""
+    topology, positions, box = solvent
+    (tmp_path / "box.gro").write_text(gro(topology, positions, box))
+    out, model = str(tmp_path / "a"), str(tiny_conserving_path)
+    files = [str(tmp_path / "box.gro"), "--smiles", "EC=O=C1OCCO1", "EMC=CCOC(=O)OC"]
+    command = ["simulate", *files, "--model", model, "--out", out, *OPTIONS.split(), "--picoseconds"]
+    assert main([*command, "4e-5"]) == 0
+    assert main([*command, "8e-5", "--resume"]) == 0
+    run = read_run(tmp_path / "a")
+    assert run.trajectory.n_frames == 4 and run.trajectory.topology.n_bonds == topology.getNumBonds()
+    assert np.allclose(run.trajectory.xyz[0], positions, atol=1e-3)
+    (tmp_path / "box.gro").write_text(gro(topology, positions + 0.001, box))
+    assert main([*command, "9e-5", "--resume"]) == 2  # other contents under the same name
+    assert "topology_sha256" in capsys.readouterr().err
 
 
 def test_pressure_needs_a_model_with_an_energy(box, tiny_conserving_path, tiny_published_path, tmp_path, capsys):

@@ -107,6 +107,38 @@ def test_water_of_amber_is_flexible(tmp_path):
     assert next(f for f in made.getForces() if isinstance(f, openmm.HarmonicBondForce)).getNumBonds() == 3
 
 
+def test_masses_and_elements_that_do_not_fit_are_told(box, tmp_path):
+    """United atoms, an atomic number of another element, heavy hydrogens, deuterium (openmm/openmm#2462 is a guess)."""
+    folder, topology, positions, system = box
+    terms = Terms(topology, system)
+    given = lambda name, masses, numbers=True: (  # noqa: E731
+        setattr(terms, "masses", masses),
+        (tmp_path / name).write_text(amber_prmtop(terms, 10 * EDGE, numbers)),
+        [a.element.symbol for a in read_given([tmp_path / name, folder / "box.inpcrd"]).topology.atoms()],
+    )[-1]
+    own, symbols = list(terms.masses), [a.element.symbol for a in topology.atoms()]
+    bonded = {}
+    for a, b in topology.bonds():
+        if b.element.symbol == "H":
+            bonded[b.index] = a.index
+    united = list(own)
+    united[0] += 3 * 1.008
+    with pytest.warns(StructureWarning, match="weigh otherwise .*: 1, the first is C1 of residue DMT 1, C of 15.03"):
+        given("united.prmtop", united)
+    shifted = list(own)
+    for light, heavier in bonded.items():
+        shifted[light], shifted[heavier] = 3.024, shifted[heavier] - 2.016
+    for numbers in (True, False):
+        assert given("heavy.prmtop", shifted, numbers) == symbols
+    deuterated = [2.014 if symbol == "H" else mass for symbol, mass in zip(symbols, own)]
+    for numbers in (True, False):
+        assert given("deuterated.prmtop", deuterated, numbers) == ["D" if s == "H" else s for s in symbols]
+    terms.masses = shifted
+    (tmp_path / "heavy.psf").write_text(charmm_psf(terms))
+    with pytest.raises(CGAAError, match="heavy.psf: atom .* weighs .* a .psf tells elements by mass"):
+        read_given([tmp_path / "heavy.psf", folder / "box.crd"])
+
+
 REFUSED = {
     "prmtop": (["box.prmtop"], r"box.prmtop has no coordinates; give also its .inpcrd or .rst7"),
     "top": (["box.top", "includes"], r"has no coordinates; give also its .gro"),
