@@ -65,14 +65,11 @@ def classical_config(plan: DistillPlan, sampler: dict, counts: dict, density: fl
         runs.append({"kind": "liquid", "name": "npt", "counts": counts, **npt, "pressures": plan.pressure, **common})
         runs[-1]["split"] = "train"
     runs += [*apart("validation", wanted.validation, 0), *apart("test", wanted.test, 1)]
-    hot = round(1.35 * t, 1)
+    alone = {"kind": "molecule", "temperatures": [round(1.35 * t, 1)], "split": "train"}
     if wanted.turned:
-        runs.append({"kind": "molecule", "name": "turned", "turned": True, "spacing": 0.1, "frames": wanted.turned})
+        runs.append({**alone, "name": "turned", "turned": True, "spacing": 0.1, "frames": wanted.turned})
     if wanted.strained:
-        runs.append({"kind": "molecule", "name": "strained", "strain": STRAIN, "frames": wanted.strained})
-    for run in runs[-2:]:
-        if run["kind"] == "molecule":
-            run |= {"temperatures": [hot], "split": "train"}
+        runs.append({**alone, "name": "strained", "strain": STRAIN, "frames": wanted.strained})
     if wanted.pairs:
         orientations = max(1, wanted.pairs // 4)
         pair = {"orientations": orientations, "distances": 4, "temperatures": t, "split": "train"}
