@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from ..host import signals
 from ..inputs.ranges import PROCESSES, THREADS, Range
+from ..labelling import SEVENNET
 from ..wording import counted
 from .options import add_number, add_teacher, teacher_settings
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("frames", help="configurations (.h5), as openmm-cgaa sample writes them")
     parser.add_argument("output", help="labelled data set (.h5); run again after an interruption to go on")
-    add_teacher(parser, "sevennet-0-d3")
+    add_teacher(parser, SEVENNET)
     add_number(parser, "--workers", Range(int, *PROCESSES), 1, "processes on this machine")
     add_number(parser, "--threads", Range(int, *THREADS), 1, "of each worker")
     parser.add_argument("--scheduler", metavar="ADDRESS", help="running Dask scheduler, tcp://HOST:PORT")

@@ -8,7 +8,8 @@ import numpy as np
 from ..building.boxes import classical_system, pack, read_forcefield
 from ..building.molecules import Molecule, parse_smiles
 from ..errors import CGAAError
-from ..labelling.teachers import SEVENNET, load_teacher
+from ..labelling import SEVENNET
+from ..labelling.teachers import load_teacher
 from ..wording import counted
 from .distillplan import DistillPlan
 

@@ -13,7 +13,7 @@ from ..inputs.arguments import FilePath
 from ..inputs.ranges import PROCESSES, SEEDS, bounded, one_of
 from ..inputs.settings import Checked, from_mapping
 from ..inputs.yamlfile import read_yaml
-from ..labelling.teachers import SEVENNET
+from ..labelling import SEVENNET
 from ..structures.topologies import formula
 from ..wording import counted
 

@@ -20,6 +20,7 @@ from ..data.dataset import describe_teacher, same_teacher
 from ..errors import EngineError
 from ..inputs.arguments import FilePath
 from ..wording import counted
+from . import SEVENNET
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import BaseCalculator
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from .openmm_calculator import OpenMMCalculator
 
 T = TypeVar("T")
-SEVENNET = "sevennet-0-d3"
+
 D3_ELEMENTS = 94  # D3 has parameters from H to Pu
 ASE_MISSING = "a teacher needs the package ase, which is not installed; install it with: pip install 'openmm-cgaa[ase]'"
 

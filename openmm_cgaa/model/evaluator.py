@@ -14,7 +14,7 @@ from ..host.torchstate import building, calling
 from ..mapping.grains import GrainMap
 from ..mapping.layout import Layout, layout_of
 from ..neighbors.build import build_graph
-from ..nn import Network, Part
+from ..nn import Graph, Network, Part
 from ..structures import geometry
 from ..units import ANGSTROM_PER_NM, KJMOL_PER_EV, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
 from . import checks
@@ -99,23 +99,26 @@ class Evaluator(nn.Module):
                     energy, forces, virial = self.fused(positions, cell, self.part)
                     return energy, forces.index_select(0, self.back), virial
                 self.check.once(positions, cell)
-                return self.compute_by_torch(positions, cell)
+                return self.of_network(self.graph_of(positions, cell))
         # TorchScript can set gradient mode alone
         if positions.is_inference():
             raise ValueError("a TorchForce cannot run in torch.inference_mode(): step outside of it")
         one = torch.ones(1, 1, dtype=self.dtype, device=positions.device)
         if torch.mm(one, one).dtype != self.dtype:  # torch.is_autocast_enabled() in a script ends the process
             raise ValueError("a TorchForce cannot run in torch.autocast(): step outside of it")
+        graph = self.graph_of(positions, cell)  # what refuses positions comes before the switch, which has no `finally`
         recorded = torch.is_grad_enabled()
         torch.set_grad_enabled(True)
-        result = self.compute_by_torch(positions, cell)
+        result = self.of_network(graph)
         torch.set_grad_enabled(recorded)
         return result
 
-    def compute_by_torch(self, positions: Tensor, cell: Optional[Tensor]) -> Tuple[Tensor, Tensor, Tensor]:
+    def graph_of(self, positions: Tensor, cell: Optional[Tensor]) -> Graph:
         layout = Layout(self.atom_index, self.parent, self.atom_grain, self.grain_atoms, self.counts)
         with torch.no_grad():
-            graph = build_graph(positions, cell, layout, self.grain_cutoff, self.atom_cutoff, self.dtype)
+            return build_graph(positions, cell, layout, self.grain_cutoff, self.atom_cutoff, self.dtype)
+
+    def of_network(self, graph: Graph) -> Tuple[Tensor, Tensor, Tensor]:
         energies, forces, virials = self.network(graph, self.part)
         return energies[0], forces[self.back], virials[0]
 

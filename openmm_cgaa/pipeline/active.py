@@ -46,8 +46,8 @@ class Round(Checked):
         Students, which differ by their seed. At least three.
     budget : int
         Grains to label for training.
-    teacher : str
-        As ``openmm-cgaa label`` takes it.
+    teacher : str, optional
+        As ``openmm-cgaa label`` takes it; by default the one that labelled the training data.
     teacher_settings : dict
     changes : list of str
         Changes of the training configuration, ``key=value``.
@@ -60,7 +60,7 @@ class Round(Checked):
     output: str = "active"
     members: int = bounded(3, 1, 100)
     budget: int = bounded(3000, 1, 10**9, "grains")
-    teacher: str = "sevennet-0-d3"
+    teacher: str | None = None
     teacher_settings: dict = field(default_factory=dict)
     changes: list[str] = field(default_factory=list)
     workers: int = bounded(1, *PROCESSES)
@@ -99,6 +99,8 @@ def improve(path: FilePath, progress: Callable = print) -> dict:
     plan = from_mapping(Round, read_yaml(path, "a round of active learning"), str(path))
     folder, out = path.parent, path.parent / plan.output
     config = load_config(folder / plan.train, plan.changes)
+    if plan.teacher is None:
+        plan = _with_teacher(plan, config, path)
     identity = _begin(plan, config, folder / plan.sample, out)
     with Pipeline.owning(out, progress) as pipeline:
         _holds(out, identity)  # asked again, now that no other process can change it
@@ -106,8 +108,18 @@ def improve(path: FilePath, progress: Callable = print) -> dict:
         return _go_on(plan, config, folder / plan.sample, pipeline)
 
 
+def _with_teacher(plan: Round, config: TrainingConfig, path: Path) -> Round:
+    """The round with the teacher of the training data."""
+    if plan.teacher_settings:
+        raise CGAAError(f"{path}: teacher_settings are for a teacher; name it with teacher")
+    identity = Dataset.load(config.data.paths[0]).teacher
+    if identity is None:
+        raise CGAAError(f"{config.data.paths[0]}: has no labels, so no teacher; name one with teacher in {path}")
+    return replace(plan, teacher=identity["name"], teacher_settings=identity.get("settings") or {})
+
+
 def _go_on(plan: Round, config: TrainingConfig, source: Path, pipeline: Pipeline) -> dict:
-    work, out = Work(pipeline, plan.teacher, plan.teacher_settings, plan.workers), pipeline.folder
+    work, out = Work(pipeline, str(plan.teacher), plan.teacher_settings, plan.workers), pipeline.folder
     students = [
         work.trained(f"student{seed}", f"student {seed} of {plan.members}", replace(config, seed=seed))
         for seed in range(1, plan.members + 1)
@@ -185,7 +197,7 @@ def _begin(plan: Round, config: TrainingConfig, sampling: Path, out: Path) -> di
             f"{sampling}: no run of split {' and '.join(sorted(missing))}; some must be of split train (to choose "
             "frames from) and some of split test (to show the error)"
         )
-    teacher = load_teacher(plan.teacher, **plan.teacher_settings).identity
+    teacher = load_teacher(str(plan.teacher), **plan.teacher_settings).identity
     for file in config.data.paths:
         labelled = Dataset.load(file)
         if not same_teacher(labelled.teacher, teacher):

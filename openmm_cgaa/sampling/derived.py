@@ -9,6 +9,7 @@ from ..data.dataset import Dataset
 from ..data.kinds import EQUILIBRIUM, KINDS
 from ..errors import CGAAError
 from ..inputs.ranges import bounded, one_of
+from ..labelling import SEVENNET
 from ..wording import counted
 from .recipes import FRAMES, FRICTIONS, LENGTHS, STEPS, TEMPERATURES, Recipe
 
@@ -124,7 +125,7 @@ class Bursts(Cut):
     """
 
     name: str = "dynamics"
-    teacher: str = "sevennet-0-d3"
+    teacher: str = SEVENNET
     teacher_settings: dict = field(default_factory=dict)
     temperature: float | None = bounded(None, *TEMPERATURES)
     thermostat: str = one_of("langevin", "none")

@@ -13,7 +13,7 @@ from ..building.boxes import build, classical_system, read_forcefield, relax
 from ..errors import CGAADomainWarning, CGAAError
 from ..host import signals
 from ..host.files import owned, write_bytes
-from ..labelling.teachers import load_teacher
+from ..labelling.teachers import known_teacher, load_teacher
 from ..potential import CGAAPotential
 from ..simulation.folder import read_dcd, read_record
 from ..simulation.read import read_run
@@ -51,6 +51,8 @@ class Workplace:
 
     @cached_property
     def teacher(self):
+        if self.system.teacher is None:
+            return known_teacher(self.potential().metadata["provenance"].get("teacher"))
         return load_teacher(self.system.teacher, **self.system.teacher_settings)
 
     def potential(self, name=None, precision="single") -> CGAAPotential:

@@ -9,7 +9,6 @@ from ..errors import CGAAError
 from ..inputs.ranges import bounded
 from ..inputs.settings import Checked, from_mapping
 from ..inputs.yamlfile import read_yaml
-from ..labelling.teachers import SEVENNET
 from ..simulation.run import SimulationSettings
 from .row import Row
 from .rows import ROW_KINDS
@@ -102,8 +101,8 @@ class ValidatedSystem(Checked):
     models : dict of OtherModel
     molecules : list of Molecule
         For what is measured on single molecules and clusters.
-    teacher : str
-        See `labelling.teachers.load_teacher`.
+    teacher : str, optional
+        See `labelling.teachers.load_teacher`; by default the one that the model learned from.
     teacher_settings : dict
     committee : list of str
         Model files of other seeds.
@@ -129,7 +128,7 @@ class ValidatedSystem(Checked):
     defaults: dict = field(default_factory=dict)
     models: dict[str, OtherModel] = field(default_factory=dict)
     molecules: list = field(default_factory=list)
-    teacher: str = SEVENNET
+    teacher: str | None = None
     teacher_settings: dict = field(default_factory=dict)
     committee: list[str] = field(default_factory=list)
     bursts: BurstPlan | None = None

@@ -259,6 +259,16 @@ def test_another_round_takes_another_folder(copied, no_training):
         improve(path, lambda line: None)
 
 
+def test_a_round_that_names_no_teacher_has_that_of_its_data(copied, no_training, calls):
+    path = copied()
+    settings(path.parent, teacher=None, teacher_settings={})
+    improve(path, lambda line: None)
+    assert calls() == 0
+    settings(path.parent, teacher=None, teacher_settings={"stiffness": 1.0})
+    with pytest.raises(CGAAError, match="teacher_settings are for a teacher; name it with teacher"):
+        improve(path, lambda line: None)
+
+
 def test_more_workers_are_no_other_round(copied, no_training, calls):
     path = copied()
     settings(path.parent, workers=2)

@@ -39,7 +39,7 @@ class Folded(NamedTuple):
 
 
 class Operations(NamedTuple):
-    """Gather, exchange, invariants and walls on rows; the methods are those of `by_torch.Operations`.
+    """The methods of `interface.Backend` on rows.
 
     Attributes
     ----------

@@ -13,7 +13,7 @@ VECTOR_BYTES = 64
 FAST = ("contract", "reassoc", "nsz")  # what is not a number stays so
 
 
-class Rows:
+class Vectors:
     """Rows of an array argument of an intrinsic, read and written in vectors."""
 
     def __init__(self, context, builder, kind, array, offset):
@@ -58,8 +58,8 @@ def add_scaled(typing, out, at, factor, x, start, size):
         return None
 
     def generate(context, builder, signature, args):
-        target = Rows(context, builder, signature.args[0], args[0], args[1])
-        source = Rows(context, builder, signature.args[3], args[3], args[4])
+        target = Vectors(context, builder, signature.args[0], args[0], args[1])
+        source = Vectors(context, builder, signature.args[3], args[3], args[4])
         for first, vector in target.pieces(size.literal_value):
             product = builder.fmul(splat(builder, args[2], vector), source.load(first, vector), flags=FAST)
             target.store(builder.fadd(target.load(first, vector), product, flags=FAST), first, vector)
@@ -75,7 +75,7 @@ def multiply(typing, out, at, x, x_start, y, y_start, size):
         return None
 
     def generate(context, builder, signature, args):
-        target, left, right = (Rows(context, builder, signature.args[k], args[k], args[k + 1]) for k in (0, 2, 4))
+        target, left, right = (Vectors(context, builder, signature.args[k], args[k], args[k + 1]) for k in (0, 2, 4))
         pieces = target.pieces(size.literal_value)
         values = [builder.fmul(left.load(*piece), right.load(*piece), flags=FAST) for piece in pieces]
         for value, piece in zip(values, pieces):
@@ -92,8 +92,8 @@ def add_product(typing, out, at, factor, x, x_start, y, y_start, size):
         return None
 
     def generate(context, builder, signature, args):
-        target = Rows(context, builder, signature.args[0], args[0], args[1])
-        left, right = (Rows(context, builder, signature.args[k], args[k], args[k + 1]) for k in (3, 5))
+        target = Vectors(context, builder, signature.args[0], args[0], args[1])
+        left, right = (Vectors(context, builder, signature.args[k], args[k], args[k + 1]) for k in (3, 5))
         for piece in target.pieces(size.literal_value):
             product = builder.fmul(left.load(*piece), right.load(*piece), flags=FAST)
             product = builder.fmul(splat(builder, args[2], piece[1]), product, flags=FAST)
@@ -110,7 +110,7 @@ def dot(typing, x, x_start, y, y_start, size):
         return None
 
     def generate(context, builder, signature, args):
-        left, right = (Rows(context, builder, signature.args[k], args[k], args[k + 1]) for k in (0, 2))
+        left, right = (Vectors(context, builder, signature.args[k], args[k], args[k + 1]) for k in (0, 2))
         sums = {}  # by width: only the last piece may be narrower
         for piece in left.pieces(size.literal_value):
             product = builder.fmul(left.load(*piece), right.load(*piece), flags=FAST)
@@ -142,7 +142,7 @@ def combine(typing, out, at, factors, factor_start, matrix, matrix_start, rows, 
         return None
 
     def generate(context, builder, signature, args):
-        target, source, table = (Rows(context, builder, signature.args[k], args[k], args[k + 1]) for k in (0, 2, 4))
+        target, source, table = (Vectors(context, builder, signature.args[k], args[k], args[k + 1]) for k in (0, 2, 4))
         pieces = target.pieces(size.literal_value)
         sums = [ir.Constant(vector, [0.0] * vector.count) for _, vector in pieces]
         for k in range(rows.literal_value):
