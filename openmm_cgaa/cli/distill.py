@@ -69,9 +69,12 @@ def run(args: argparse.Namespace) -> int | None:
     with _Bar() as bar:
         found = distill(plan, Path(args.out), bar.begin, bar.share, lambda rates: show(_expected(plan, rates)))
     print(f"model: {args.out}/model.safetensors")
-    for name, value in sorted(found["measured"].items()):
-        print(f"{name}: {value:.4g}" if isinstance(value, float) else f"{name}: {value}")
-    return None
+    verdict = found["verdict"]
+    print(verdict.sentence)
+    for heading, lines in (("limits", verdict.limits), ("what helps", verdict.advice)):
+        for line in lines:
+            print(f"{heading}: {line}")
+    return verdict.exit_status
 
 
 class _Bar:

@@ -43,6 +43,7 @@ from .diagnosis import check_files, diagnose
 from .distillplan import DistillPlan
 from .measures import labelled_densities, mean_density, of_evaluation, of_runs
 from .timing import Clock, Rates, expected, measure
+from .verdict import judge, right_on_own
 
 PLAN = "plan.yaml"
 RELAXED = 5.0  # ps, of a packed box by the classical force field
@@ -85,7 +86,7 @@ class Distiller:
                 return {"model": str(student), "measured": {"own_blown_up": str(error)} | self.tested(student)}
             measured = self.judged_on_own(number, student, own)
             density = measured["density"] or density  # the next one begins where this one's own liquid lies
-            if number > 1 and own_is_right(measured):
+            if number > 1 and right_on_own(measured):
                 break
             if number > self.plan.own.rounds:
                 break
@@ -96,6 +97,8 @@ class Distiller:
         measured["own_over_test"] = measured["own_nvt_force"] / measured["test_force"]
         low, high = zip(*(labelled_densities(Dataset.load(path)) for path in labels))
         measured |= {"density_low": min(low), "density_high": max(high)}
+        if measured.get("density") is not None:
+            measured["npt_inside"] = min(low) <= measured["density"] <= max(high)
         return {"model": str(student), "measured": measured}
 
     def config(self, name: str, values: dict, said: str) -> Path:
@@ -221,7 +224,17 @@ class Distiller:
         system = potential.createSystem(topology, positions=positions)
         resume, blown_up = (folder / "run.json").is_file(), None
         try:
-            simulate(system, topology, positions, folder, settings, resume, potential.provenance(), progress=False)
+            simulate(
+                system,
+                topology,
+                positions,
+                folder,
+                settings,
+                resume,
+                potential.provenance(),
+                progress=False,
+                minimize=True,
+            )
         except SimulationError as error:
             blown_up = str(error)
         teacher = load_teacher(self.plan.teacher, **self.plan.teacher_settings)
@@ -259,7 +272,7 @@ def distill(
     Returns
     -------
     dict
-        ``model`` (path), ``measured``, ``seconds`` of each stage.
+        ``model`` (path), ``measured``, ``verdict`` (a `Verdict`), ``seconds`` of each stage.
 
     Raises
     ------
@@ -285,7 +298,7 @@ def distill(
         pipeline.progress = with_time
         found = Distiller(plan, pipeline, share).run()
         write_bytes(out / "model.safetensors", Path(found["model"]).read_bytes())
-        return found | {"seconds": dict(pipeline.seconds)}
+        return found | {"verdict": judge(found["measured"]), "seconds": dict(pipeline.seconds)}
 
 
 def _timed(plan: DistillPlan, pipeline: Pipeline) -> Rates:
@@ -300,8 +313,3 @@ def _timed(plan: DistillPlan, pipeline: Pipeline) -> Rates:
 def _hours(seconds: float) -> str:
     minutes = round(seconds / 60.0)
     return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
-
-
-def own_is_right(measured: dict) -> bool:
-    bars = {"force_relative": 0.1, "net_force": 0.25, "mean_energy": 0.5, "pressure": 20.0}
-    return all(abs(measured[f"own_{e}_{key}"]) <= bar for e in ("nvt", "npt") for key, bar in bars.items())

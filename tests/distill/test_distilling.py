@@ -64,6 +64,7 @@ def test_all_is_there(finished):
     assert found["measured"]["test_force"] > 0
     for name in ("nvt", "nve", "npt", "hot"):  # a student that knows nothing may blow up, which is a result, too
         assert "blown_up" in json.loads((folder / f"run-{name}/found.json").read_text())
+    assert found["verdict"].status == "not ready" and found["verdict"].exit_status == 4
     assert json.loads((folder / "stages.json").read_text())["stages"].keys() == found["seconds"].keys()
 
 
