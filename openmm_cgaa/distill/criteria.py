@@ -19,6 +19,8 @@ class Criterion:
     ----------
     name : str
         Key of what was measured, and of the check.
+    title : str
+        What it is about.
     says : str
         Sentence about the number, in which ``{value}``, ``{of}`` and all that was measured may stand.
     unit : str
@@ -27,8 +29,8 @@ class Criterion:
         A model whose number lies between them is ready within limits.
     reason : str
         Why it is asked, and where the bars are from.
-    advice : str
-        What helps: keys of the plan of `openmm-cgaa distill`.
+    advice : tuple of str
+        What helps, one or the other: keys of the plan of `openmm-cgaa distill`.
     without : str
         What the model is not shown to be good for where this was not measured; empty where nothing hangs on it.
     essential : bool
@@ -38,12 +40,13 @@ class Criterion:
     """
 
     name: str
+    title: str
     says: str
     unit: str
     bar: float
     weak: float
     reason: str
-    advice: str
+    advice: tuple[str, ...]
     without: str = ""
     essential: bool = False
     read: Callable[[Measured], list[Reading]] | None = None
@@ -60,48 +63,57 @@ class Criterion:
 
 
 TEST = "On boxes that nothing was learned from,"
-LONGER = "raise training.steps, or set form to good"
+LONGER = "raise training.steps"
+FORM = "set form to good, which sees further"
+LABELS = "raise classical.frames"
+STRAIN = "raise classical.strained"
 ROUNDS = "raise own.rounds, so that the model learns from more of its own frames"
+DENSITIES = "widen own.densities, so that they hold its density"
+SHORTER = "simulate with shorter steps"
 UNTRIED = "Its liquid at constant pressure was not measured: use it at labelled densities alone."
 
 
-def _on_own_frames(ensemble: str, place: str, without: str) -> list[Criterion]:
-    key = f"own_{ensemble}_"
+def _on_own_frames(key: str, short: str, without: str) -> list[Criterion]:
+    place = f"In its own liquid {short},"
     return [
         Criterion(
             key + "force_relative",
+            f"forces {short}",
             f"{place} forces have a relative error of {{value}}.",
             "of the rms force",
             *(0.10, 0.15),
             reason="DME's first model had 0.10 on the test and 0.13 here; its good one 0.07.",
-            advice=f"{ROUNDS}; or {LONGER}",
+            advice=(ROUNDS, LONGER, FORM),
             without=without,
         ),
         Criterion(
             key + "net_force",
+            f"net forces {short}",
             f"{place} the net force on a molecule, which controls diffusion, has a relative error of {{value}}.",
             "relative",
             *(0.25, 0.40),
             reason="Models that were right in their own liquids had 0.19 to 0.23; those that were wrong 0.31 to 0.65.",
-            advice=f"{ROUNDS}; or set form to good, which sees further",
+            advice=(ROUNDS, FORM),
             without=without,
         ),
         Criterion(
             key + "mean_energy",
+            f"mean energy {short}",
             f"{place} the mean energy is off by {{value}} meV/atom.",
             "meV/atom",
             *(0.5, 1.5),
             reason="A model goes where its energy is too low: -3.9 in DME's first liquid, -7.2 in acetonitrile's.",
-            advice=ROUNDS,
+            advice=(ROUNDS, FORM),
             without=without,
         ),
         Criterion(
             key + "pressure",
+            f"pressure {short}",
             f"{place} the mean pressure is off by {{value}} MPa.",
             "MPa",
             *(20.0, 50.0),
             reason="20 MPa are about 2 % of a molecular liquid's density; DME's first model was off by 80.",
-            advice=f"{ROUNDS}; or widen own.densities",
+            advice=(ROUNDS, DENSITIES),
             without=without,
         ),
     ]
@@ -110,144 +122,159 @@ def _on_own_frames(ensemble: str, place: str, without: str) -> list[Criterion]:
 CRITERIA = [
     Criterion(
         "own_liquid",
+        "the model's own liquid",
         "The model's own liquid held while it was sampled.",
         "",
         *(0.0, 0.0),
         reason="A model that cannot simulate its own liquid is of no use; nothing else can be measured then.",
-        advice="raise classical.strained and classical.frames, or training.first",
+        advice=(STRAIN, LABELS, "raise training.first"),
         essential=True,
         read=readings.own_liquid,
     ),
-    *_on_own_frames("nvt", "In its own liquid at constant volume,", "Its liquid at constant volume was not measured."),
-    *_on_own_frames("npt", "In its own liquid at constant pressure,", UNTRIED),
+    *_on_own_frames("own_nvt_", "at constant volume", "Its liquid at constant volume was not measured."),
+    *_on_own_frames("own_npt_", "at constant pressure", UNTRIED),
     Criterion(
         "own_over_test",
+        "errors in its own liquid over those on the test",
         "Forces in its own liquid are off by {value} times the error on the test.",
         "ratio",
         *(1.5, 2.0),
         reason="A model that errs more where it goes by itself has found what was not labelled, such as a conformer.",
-        advice="raise own.rounds and own.frames; where molecules have turned, raise classical.turned",
+        advice=(ROUNDS, "raise own.frames", "raise classical.turned, where molecules have turned about their bonds"),
         read=readings.own_over_test,
     ),
     Criterion(
         "test_force_relative",
+        "forces on the test",
         f"{TEST} forces have a relative error of {{value}}.",
         "of the rms force",
         *(0.10, 0.15),
         reason="DME's good model had 0.06, its first one 0.10; a generic force field has 0.40.",
-        advice=f"raise classical.frames; or {LONGER}",
+        advice=(LABELS, LONGER, FORM),
         essential=True,
     ),
     Criterion(
         "test_net_force",
+        "net forces on the test",
         f"{TEST} the net force on a molecule, which controls diffusion, has a relative error of {{value}}.",
         "relative",
         *(0.25, 0.40),
         reason="Good models had 0.17 and 0.24, those of a form too small for a polar liquid 0.34 and more.",
-        advice="set form to good, which sees further; or raise classical.frames",
+        advice=(FORM, LABELS),
         essential=True,
     ),
     Criterion(
         "test_torque",
+        "torques on the test",
         f"{TEST} the torque on a molecule has a relative error of {{value}}.",
         "relative",
         *(0.30, 0.45),
         reason="It turns molecules; DME's good model had 0.26, the two before it 0.38 and 0.40.",
-        advice=f"raise classical.frames; or {LONGER}",
+        advice=(LABELS, LONGER, FORM),
         without="Torques were not compared: how molecules turn is not shown to be right.",
     ),
     Criterion(
         "test_energy",
+        "energies on the test",
         f"{TEST} energies are off by {{value}} meV/atom about their mean.",
         "meV/atom",
         *(0.5, 1.5),
         reason="Good models had 0.23; energies far off beside good forces are those of a teacher that jumps.",
-        advice="look whether the teacher's forces are the slope of its energies; or raise training.steps",
+        advice=("look whether the teacher's forces are the slope of its energies", LONGER),
         without="Energies were not compared: their differences are not shown to be right.",
     ),
     Criterion(
         "learning_curve",
+        "what more labels would give",
         "Twice as many labels would lower the force error by a part of {value}.",
         "part of it",
         *(0.10, 0.30),
         reason="With 750 to 6,000 molecules of DME a doubling gave 0.05, then 0.01: labels were enough.",
-        advice="raise classical.frames and own.frames",
+        advice=(LABELS, "raise own.frames"),
         read=lambda measured: readings.share_of_test_force(measured, "test_force_curve", lambda share: 1.0 - share),
     ),
     Criterion(
         "committee",
+        "disagreement of models of other seeds",
         "Models of other seeds disagree by {value} times the force error on the test.",
         "ratio",
         *(1.0, 1.25),
         reason="Their spread is the least that they err: a test error below it is of frames that are not independent.",
-        advice="raise classical.test, so that more boxes of their own are tested on",
+        advice=("raise classical.test, for more boxes that nothing is learned from",),
         read=lambda measured: readings.share_of_test_force(measured, "committee_force", lambda share: share),
     ),
     Criterion(
         "drift",
+        "conservation of energy",
         "Without a thermostat the total energy drifts by {value} meV/atom/ps.",
         "meV/atom/ps",
         *(0.005, 0.02),
         reason="0.005 heats by 0.02 K/ps; conserving models had 0.001 to 0.006, within two errors of nothing.",
-        advice="raise proof.nve where the error decides; else set form to good and simulate with shorter steps",
+        advice=("raise proof.nve, where the error decides", SHORTER),
         without="Conservation of energy was not measured: use a thermostat.",
     ),
     Criterion(
         "temperatures",
+        "temperatures of the motions",
         "The temperature of {of} is {value} K, where the thermostat asks for {temperature}.",
         "of the temperature",
         *(0.05, 0.10),
         reason="Motions that exchange energy wrongly drift apart; in the bundled models they agree within 3 K of 300.",
-        advice="raise proof.nvt where the error decides; else simulate with shorter steps",
+        advice=("raise proof.nvt, where the error decides", SHORTER),
         without="Temperatures of the motions were not measured.",
         read=readings.temperatures,
     ),
     Criterion(
         "stability",
+        "stability at the highest temperature",
         "At {hottest} K the model ran for {value} of {wanted_ps} ps.",
         "part left out",
         *(0.0, 0.0),
         reason="Bonds and contacts go further when it is hot: a model that breaks there has gaps in its labels.",
-        advice="raise classical.strained, and the largest of own.temperatures to proof.hottest",
+        advice=(STRAIN, "raise the largest of own.temperatures to proof.hottest"),
         essential=True,
         read=readings.stability,
     ),
     Criterion(
         "largest_stretch",
+        "bonds",
         "No bond was further than {value} Å off its mean.",
         "Å",
         *(0.5, 0.5),
         reason="Bonds of DME were 0.18 Å off at most; one that is half an ångström off is breaking.",
-        advice="raise classical.strained",
+        advice=(STRAIN,),
         without="Bonds were not looked at.",
     ),
     Criterion(
         "density",
+        "density within the labels",
         "At {pressure} bar its density is {value} g/cm3, where {density_low} to {density_high} were labelled.",
         "g/cm3 beyond",
         *(0.0, 0.0),
         reason="Acetonitrile left the labels within 2 ps, to 0.61 in place of 0.79 g/cm3, with tests that were passed.",
-        advice="raise own.rounds, and widen own.densities so that they hold this density",
+        advice=(ROUNDS, DENSITIES),
         without=UNTRIED,
         read=readings.labelled_density,
     ),
     Criterion(
         "density_teacher_pressure",
+        "the teacher's pressure at its density",
         "At the model's density the teacher's pressure is {value} MPa; {pressure} bar were asked for.",
         "MPa",
         *(20.0, 50.0),
         reason="It says how far the density is off the teacher's: 20 MPa are about 2 % of it.",
-        advice=ROUNDS,
+        advice=(ROUNDS,),
         without=UNTRIED,
         read=readings.teacher_pressure,
     ),
     Criterion(
         "rdf_distance",
+        "structure beside the teacher's",
         "The first peak of {of} is {value} Å from the teacher's.",
         "Å",
         *(0.05, 0.15),
         reason="The bar that the bundled electrolyte's peaks are held to.",
-        advice="raise proof.teacher_frames where the error decides; else raise own.rounds",
+        advice=("raise proof.teacher_frames, where the error decides", ROUNDS),
         without="Structure was not held against the teacher's own dynamics.",
         read=readings.peaks,
     ),

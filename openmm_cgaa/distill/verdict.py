@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..validation.row import plus_minus
-from .criteria import CRITERIA, Criterion
+from .criteria import CRITERIA, FORM, Criterion
 from .readings import Measured, Reading, measured_number
 
 READY, WITHIN_LIMITS, NOT_READY = "ready", "ready within limits", "not ready"
@@ -14,9 +14,9 @@ MET, WEAK, FAILED, UNDECIDED, NOT_MEASURED = "met", "weak", "failed", "undecided
 ERRORS = 2.0  # standard errors within which the true value is taken to lie
 SAID = 3  # failures that the sentence names
 DIFFUSION = "Diffusion was not measured."
-LABELS = (
-    "Neither more labels nor another seed would lower the error of forces: look at the labels, which may be spoiled or "
-    "of a teacher that jumps; or set form to good"
+NOTHING_HELPS = (
+    "neither more labels nor another seed would lower the error of forces: look at the labels, which may be spoiled or "
+    "of a teacher that jumps"
 )
 
 
@@ -28,6 +28,8 @@ class Check:
     ----------
     name : str
         Of the criterion, with a motion or a pair behind a colon.
+    title : str
+        What it is about.
     value, error : float or None
         As measured.
     bar, weak, unit
@@ -51,6 +53,7 @@ class Check:
     status: str
     reason: str
     advice: str
+    title: str = ""
     unit: str = ""
     sentence: str = ""
     essential: bool = False
@@ -106,6 +109,7 @@ def judge(measured: Measured) -> Verdict:
     ----------
     measured : dict
         Flat, by the names of `criteria`, as JSON keeps it. A key that is missing, None or nan was not measured.
+        Where ``form`` is "good", no larger form is advised.
 
     Raises
     ------
@@ -134,47 +138,51 @@ def right_on_own(measured: Measured) -> bool:
 
 
 def _checks(criterion: Criterion, measured: Measured) -> list[Check]:
-    readings = criterion.readings(measured)
-    if not readings:
-        sentence = f"{criterion.name} was not measured."
-        common = (criterion.reason, criterion.advice, criterion.unit, sentence, criterion.essential)
-        stops = criterion.essential
-        return [Check(criterion.name, None, None, criterion.bar, criterion.weak, NOT_MEASURED, *common, stops)]
-    return [_check(criterion, reading, measured) for reading in readings]
+    readings: list[Reading | None] = [*criterion.readings(measured)]
+    return [_check(criterion, reading, measured) for reading in readings or [None]]
 
 
-def _check(criterion: Criterion, reading: Reading, measured: Measured) -> Check:
+def _check(criterion: Criterion, reading: Reading | None, measured: Measured) -> Check:
     status, stops = _status(criterion, reading)
+    of = reading.of if reading else ""
+    return Check(
+        name=f"{criterion.name}:{of}" if of else criterion.name,
+        value=reading.value if reading else None,
+        error=reading.error if reading else None,
+        bar=criterion.bar,
+        weak=criterion.weak,
+        status=status,
+        reason=criterion.reason,
+        advice="; or ".join(_helping(criterion.advice, measured)),
+        title=f"{criterion.title}: {of}" if of else criterion.title,
+        unit=criterion.unit,
+        sentence=_found(criterion, reading, status, measured) if reading else "It was not measured.",
+        essential=criterion.essential,
+        stops=stops,
+        size=reading.size if reading else 0.0,
+    )
+
+
+def _found(criterion: Criterion, reading: Reading, status: str, measured: Measured) -> str:
+    """What a reading says, in words."""
     words = {key: f"{value:.4g}" for key, value in measured.items() if isinstance(value, int | float)}
     told = {"value": value_text(reading.value, reading.error), "of": reading.of}
     sentence = reading.says or criterion.says.format_map(_Known(words | told))
     if status == UNDECIDED:
         over = f"the bar of {criterion.bar:g}" if criterion.bar else "it"
-        sentence = f"{sentence[:-1]}: its error leaves {over} undecided."
-    elif status in (WEAK, FAILED) and criterion.bar and reading.says is None:
-        sentence = f"{sentence[:-1]}; the bar is {criterion.bar:g}."
-    return Check(
-        name=f"{criterion.name}:{reading.of}" if reading.of else criterion.name,
-        value=reading.value,
-        error=reading.error,
-        bar=criterion.bar,
-        weak=criterion.weak,
-        status=status,
-        reason=criterion.reason,
-        advice=criterion.advice,
-        unit=criterion.unit,
-        sentence=sentence,
-        essential=criterion.essential,
-        stops=stops,
-        size=reading.size,
-    )
+        return f"{sentence[:-1]}: its error leaves {over} undecided."
+    if status in (WEAK, FAILED) and criterion.bar and reading.says is None:
+        return f"{sentence[:-1]}; the bar is {criterion.bar:g}."
+    return sentence
 
 
-def _status(criterion: Criterion, reading: Reading) -> tuple[str, bool]:
+def _status(criterion: Criterion, reading: Reading | None) -> tuple[str, bool]:
     """A status, and whether it makes a model not ready.
 
     What is undecided does so where its best guess fails.
     """
+    if reading is None:
+        return NOT_MEASURED, criterion.essential
     spread = ERRORS * (reading.size_error or 0.0)
     low, best, high = (
         MET if size <= criterion.bar else WEAK if size <= criterion.weak else FAILED
@@ -197,7 +205,7 @@ def _sentence(status: str, stopping: list[Check], limits: list[str], measured: M
     )
     head = f"The model is {status}{f' for {where}' if where and status != NOT_READY else ''}."
     failed = [check.sentence for check in stopping if check.status != NOT_MEASURED]
-    missing = [check.name for check in stopping if check.status == NOT_MEASURED]
+    missing = [check.title for check in stopping if check.status == NOT_MEASURED]
     said = [head]
     if status == NOT_READY:
         said += failed[:SAID]
@@ -211,16 +219,22 @@ def _sentence(status: str, stopping: list[Check], limits: list[str], measured: M
 
 
 def _advice(checks: list[Check], measured: Measured) -> list[str]:
-    """Each once; of what was not measured at all, what measures it."""
-    found = []
+    """Each step once, the most urgent first."""
+    steps = {criterion.name: criterion.advice for criterion in CRITERIA}
+    found: list[str] = []
     for check in checks:
         if check.status == NOT_MEASURED:
             found.append("go on with the distillation until its last stage")
         elif check.name == "test_force_relative" and _labels_are_to_blame(measured):
-            found.append(LABELS)
+            found += [NOTHING_HELPS, *(step for step in _helping(steps[check.name], measured) if step == FORM)]
         else:
-            found.append(check.advice)
-    return [*dict.fromkeys(text[0].upper() + text[1:] for text in found)]
+            found += _helping(steps[check.name.partition(":")[0]], measured)
+    return [text[0].upper() + text[1:] for text in dict.fromkeys(found)]
+
+
+def _helping(steps: tuple[str, ...], measured: Measured) -> list[str]:
+    """Steps that can still be taken."""
+    return [step for step in steps if step != FORM or measured.get("form") != "good"]
 
 
 def _labels_are_to_blame(measured: Measured) -> bool:

@@ -39,8 +39,11 @@ HEADS = {  # how a file of each kind begins
     "table of curves (CSV)": rb"r_nm,",
     "results of a validation (JSON)": rb'\s*\{\s*"',
     "page of openmm-cgaa validate (Markdown)": rb"<!-- openmm-cgaa validate ",
+    "report of openmm-cgaa distill (HTML)": rb"<!doctype html>\s*<!-- openmm-cgaa distill ",
+    "report of openmm-cgaa distill (JSON)": rb'\s*\{\s*"report"',
 }
-DATA_SET, FIGURE, EVALUATION, TIMINGS, SUMMARY, XYZ, STRUCTURE, FORCEFIELD, MODEL, CURVES, RESULTS, PAGE = HEADS
+DATA_SET, FIGURE, EVALUATION, TIMINGS, SUMMARY, XYZ, STRUCTURE, FORCEFIELD, MODEL, CURVES, RESULTS, PAGE, *_ = HEADS
+*_, DISTILL_PAGE, DISTILL_REPORT = HEADS
 SEAL = b"sha256:"
 
 

@@ -15,7 +15,7 @@ import pytest
 import openmm_cgaa
 from openmm_cgaa.distill.criteria import CRITERIA
 from openmm_cgaa.distill.distillplan import DistillPlan
-from openmm_cgaa.distill.verdict import EXIT_STATUS, LABELS, NOT_READY, READY, WITHIN_LIMITS, judge, right_on_own
+from openmm_cgaa.distill.verdict import EXIT_STATUS, NOT_READY, READY, WITHIN_LIMITS, judge, right_on_own
 from openmm_cgaa.errors import CGAAError
 from openmm_cgaa.validation.row import markdown_table
 
@@ -62,7 +62,7 @@ NO = {
     "spoiled labels": (
         {"test_force": 0.32, "test_force_relative": 0.40, "test_force_curve": 0.315, "committee_force": 0.03},
         "test_force_relative",
-        LABELS,
+        "Neither more labels nor another seed",
     ),
     "too few frames": (
         {"test_force": 0.16, "test_force_relative": 0.20, "test_force_curve": 0.10, "committee_force": 0.13},
@@ -73,11 +73,11 @@ NO = {
     "a conformer that was not sampled": (
         {"own_nvt_force": 0.11, "own_nvt_force_relative": 0.14},
         "own_over_test",
-        "raise classical.turned",
+        "Raise classical.turned",
     ),
     "a run that breaks": ({"stable_ps": 3.2}, "stability", "Raise classical.strained"),
-    "a student that cannot sample": ({"own_blown_up": "all boxes flew apart"}, "own_liquid", "training.first"),
-    "a frame that left the labels": ({"npt_inside": False}, "density", "widen own.densities"),
+    "a student that cannot sample": ({"own_blown_up": "all boxes flew apart"}, "own_liquid", "Raise training.first"),
+    "a frame that left the labels": ({"npt_inside": False}, "density", "Widen own.densities"),
     "molecules at another temperature": (
         {"temperatures": {"translation": [337.0, 3.0]}},
         "temperatures:translation",
@@ -109,7 +109,7 @@ def test_nothing_is_ready_without_what_is_essential():
             left = {key: value for key, value in left.items() if not key.startswith("own_")}
         verdict = judge(left)
         if criterion.essential:
-            assert verdict.status == NOT_READY and criterion.name in verdict.sentence
+            assert verdict.status == NOT_READY and criterion.title in verdict.sentence
         elif criterion.name in of_status(verdict, "not measured") and criterion.without:
             assert verdict.status == WITHIN_LIMITS and criterion.without in verdict.limits
 
@@ -191,11 +191,22 @@ def test_statuses_are_told_apart_by_scripts():
 
 
 def test_advice_names_keys_of_the_plan():
-    named = {key for criterion in CRITERIA for key in re.findall(r"\b[a-z]+\.[a-z]+\b", criterion.advice)}
+    named = {key for criterion in CRITERIA for key in re.findall(r"\b[a-z]+\.[a-z_]+\b", " ".join(criterion.advice))}
     types = {field.name: field.default_factory for field in dataclasses.fields(DistillPlan)}
     assert len(named) > 8 and "form" in types
     for group, key in (name.split(".") for name in named):
         assert key in {field.name for field in dataclasses.fields(types[group])}, f"{group}.{key}"
+
+
+def test_what_is_done_already_is_not_advised():
+    measured = distilled.DME | {"test_net_force": 0.5}
+    assert judge(measured).advice == ["Set form to good, which sees further", "Raise classical.frames"]
+    assert judge(measured | {"form": "good"}).advice == ["Raise classical.frames"]
+
+
+def test_advice_is_given_once():
+    advice = judge(distilled.ACETONITRILE_SECOND).advice
+    assert len(advice) == len(set(advice)) and len([text for text in advice if "own.rounds" in text]) == 1
 
 
 def test_the_page_has_all_criteria():
