@@ -90,8 +90,9 @@ def test_a_name_that_is_no_model(told):
 def test_templates_for_a_file_that_takes_none(solvent, tmp_path, told):
     topology, positions, _ = solvent
     trajectory = mdtraj.Trajectory(positions, mdtraj.Topology.from_openmm(topology))
-    trajectory.save(str(tmp_path / "box.gro"))
+    trajectory.save(str(tmp_path / "box.pdb.gz"))
     words = ["--templates", EC_EMC / "EC.pdb", EC_EMC / "EMC.pdb"]
-    with told("info", tmp_path / "box.gro", *words, advice="given to PDB and PDBx/mmCIF files; convert it to one"):
-        mdtraj.load(str(tmp_path / "box.gro")).save(str(tmp_path / "box.pdb"))
-        done("info", tmp_path / "box.pdb", *words)
+    with told("info", tmp_path / "box.pdb.gz", *words, advice="; convert it to one"):
+        for suffix in (".pdb", ".gro"):
+            mdtraj.load(str(tmp_path / "box.pdb.gz")).save(str(tmp_path / f"box{suffix}"))
+            done("info", tmp_path / f"box{suffix}", *words)
