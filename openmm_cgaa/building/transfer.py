@@ -60,7 +60,7 @@ def read_transfer(files: FilePath | Sequence[FilePath], smiles: dict[str, str] |
     elif given.make is not None:
         method = app.NoCutoff if given.topology.getPeriodicBoxVectors() is None else app.PME
         system = given.make(nonbondedMethod=method, nonbondedCutoff=CUTOFF)
-        freed(system, where, "write the [ constraints ] of the .top as [ bonds ]")
+        freed(system, where, "write [ constraints ] and [ settles ] of the .top as [ bonds ] with force constants")
     else:
         raise CGAAError(
             given.missing

@@ -56,7 +56,9 @@ def read_coordinates(path: FilePath) -> Coordinates:
         raise CGAAError(f"{path} cannot be read: {error.strerror or error}") from None
     except Exception as error:  # OpenMM's parsers raise all kinds
         reason = str(error).strip() or type(error).__name__
-        raise CGAAError(f"{path} cannot be read as coordinates: {reason}; write it anew") from error
+        raise CGAAError(
+            f"{path} cannot be read as coordinates: {reason}; write it anew, or give a .cif or .pdb"
+        ) from error
     return Coordinates(read.getPositions(asNumpy=True), read.boxVectors)
 
 

@@ -72,7 +72,9 @@ def read_given(files: Files, templates: Sequence[FilePath] = (), smiles: dict[st
         topology = found.topology
     elif topology is None and coordinates is not None:
         if coordinates.names is None:
-            raise CGAAError(f"{named} holds coordinates alone; give also the .prmtop that they belong to")
+            raise CGAAError(
+                f"{named} holds coordinates alone; give also the .prmtop that they belong to, or a .cif or .pdb instead"
+            )
         known = elements_of_smiles(smiles or {}) | _elements_of_templates(templates)
         topology = named_topology(named, coordinates.names, known)
     if topology is None:
@@ -162,7 +164,7 @@ def _roles(paths: list[Path]) -> dict:
         role = "topology" if program else "structure" if suffix in READERS else "coordinates"
         role = "system" if suffix == ".xml" else role
         if roles[role] is not None:
-            raise CGAAError(f"{roles[role]} and {path} are both a {role}; give one of them")
+            raise CGAAError(f"{roles[role]} and {path} are both of one kind ({role}); give one of them")
         roles[role] = path
         if program:
             roles["program"] = program
@@ -173,7 +175,7 @@ def _roles(paths: list[Path]) -> dict:
     if len(roles["folders"]) > (roles["program"] == "gromacs"):
         raise CGAAError(
             f"{roles['folders'][-1]} is a folder; give the files with topology and coordinates in it "
-            "(a folder is taken beside a GROMACS .top alone, for what that includes)"
+            "(one folder is taken beside a GROMACS .top, for what that includes)"
         )
     return roles
 
@@ -200,7 +202,8 @@ def _compare(named: str, topology: app.Topology, coordinates: Coordinates, struc
             if theirs.element is not None and ours.element is not None and symbol(ours) != symbol(theirs):
                 raise CGAAError(
                     f"{named}: atom {ours.index} is {symbol(ours)} ({ours.name} of {ours.residue.name}) in one file "
-                    f"and {symbol(theirs)} ({theirs.name} of {theirs.residue.name}) in the other; write one anew"
+                    f"and {symbol(theirs)} ({theirs.name} of {theirs.residue.name}) in the other; write the "
+                    "structure anew, in the order of the topology"
                 )
     elif coordinates.names is not None:
         other = [atom for atom, (_, _, name) in zip(atoms, coordinates.names) if name[:4] != atom.name[:4]]

@@ -15,6 +15,7 @@ from .pdbfiles import say
 from .trajectories import check_count
 
 INCLUDE = re.compile(r'(?m)^\s*#include\s+["<]([^">]+)[">]')
+LACKING = re.compile(r"Atom type \S+ not present|find atom type|Missing \w+ type|parameters found")  # of CHARMM
 NATURAL = 0.1  # Da that a force field's mass may be off its element's
 
 
@@ -91,14 +92,16 @@ def _reading(path: FilePath, what: str = "cannot be read") -> Iterator[None]:
         raise
     except Exception as error:  # they raise all kinds
         reason = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
+        if isinstance(error, KeyError):
+            reason = f"it has no {reason}"
         raise CGAAError(f"{path} {what}: {reason}{_advice(reason)}") from error
 
 
 def _advice(reason: str) -> str:
     if "#include" in reason:
         return "; give the folder in which it lies as one more of the files"
-    if "atom type" in reason:
-        return "; give all files that its parameters stand in"
+    if LACKING.search(reason):
+        return "; give all files that its parameters stand in (.prm, .rtf, .str)"
     return ""
 
 

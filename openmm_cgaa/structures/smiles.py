@@ -110,7 +110,10 @@ def _check_formula(residue: app.topology.Residue, molecule: "Chem.Mol", smiles: 
     advice = "give the SMILES of what the file holds"
     heavy = [sorted(element for element in elements if element != "H") for elements in (ours, theirs)]
     if heavy[0] == heavy[1] and len(ours) < len(theirs):
-        advice = "hydrogens are missing: add them (openmm.app.Modeller.addHydrogens, RDKit, Open Babel)"
+        advice = (
+            "hydrogens are missing: add them to each molecule by RDKit (AllChem.AssignBondOrdersFromTemplate, then "
+            "Chem.AddHs with addCoords=True, addResidueInfo=True), or make the box anew (openmm-cgaa build)"
+        )
     raise GrainError(f"residue {residue.name} {residue.id} is {found}, but its SMILES {smiles} is {wanted}; {advice}")
 
 

@@ -8,17 +8,25 @@ import pytest
 import test_advice_boxes
 import test_advice_crystals
 import test_advice_engines
+import test_advice_files
 import test_advice_models
 import test_advice_structures
 from test_messages import ROOT, named, texts
 
-TABLES = test_advice_boxes, test_advice_crystals, test_advice_engines, test_advice_models, test_advice_structures
+TABLES = (
+    test_advice_boxes,
+    test_advice_crystals,
+    test_advice_engines,
+    test_advice_files,
+    test_advice_models,
+    test_advice_structures,
+)
 ROWS = [piece for table in TABLES for piece in table.ROWS]
 VERBS = (
-    "add begin call check delete get give go install leave let list lower make minimise must pack pip pull put read "
-    "relax remove set step take train turn update use write"
+    "add ask begin call change check choose convert delete get give go install leave let list look lower make mend "
+    "minimise move must pack pip pull put read relax remove replace set step take train turn update use write"
 ).split()
-ADVICE = re.compile(rf"(?:^|[;:,.(] |\bor |\band )(?:{'|'.join(VERBS)}) [\w'(]", re.IGNORECASE)
+ADVICE = re.compile(rf"(?:^|[;:,.?(] |\bor |\band )(?:{'|'.join(VERBS)}) [\w'(]", re.IGNORECASE)
 # what runs, commands, data and training say is followed in the tests of those
 OTHER_ROOMS = re.compile(
     r"openmm_cgaa/(?:(?:analysis|cli|data|distill|host|labelling|pipeline|sampling|simulation|training|validation)/|"
@@ -38,6 +46,9 @@ ELSEWHERE = {
     "Check its errors there before you trust it": "training/test_evaluation.py test_every_group_is_a_part_of_the_whole",
     "(): step outside of it": "foreign/test_torch_state.py test_torchforce",
     "it has none; give its options": "training/test_config.py test_a_wrong_preset_is_named",
+    "files of these kinds:  ; convert it to one": "advice/test_advice_inputs.py test_templates_for_a_file_that_takes",
+    "make it anew by createSystem(..., constraints=None, r": "building/test_flexible.py test_rigid_bonds_are_refused",
+    "ask for it by backend='torch'": "foreign/test_torch_state.py test_torchforce",
     "candidates for neighbours: give a smaller system": "neighbors/test_build.py test_memory_is_told",
 }
 NOT_HERE = {

@@ -62,6 +62,7 @@ GROUP = "_space_group_name_H-M_alt 'P a -3'"
     "leave one arrangement of the disordered atoms in the file, without occupancies and disorder groups",
     "look at its edges and angles, or give the symmetry operations of its own setting, in a CIF",
     "Add the atoms that are missing (hydrogens?), or correct the formula, Z or the symmetry",
+    ", or are images listed beside their sites? Leave one site for each atom that no operation gives",
     "give a standard symbol, such as Pbca or P 21/c, or its number. Other settings, such as P 21/n, need a CIF",
 )
 def files(w):
@@ -76,6 +77,8 @@ def files(w):
     assert changed(w, "length_a 5.6", "length_a 5.9", "_Z 4", "_Z ?", GROUP, own) == 4
     yield lambda: changed(w, "'C O2'", "'C O2 H2'")
     assert changed(w, "'C O2'", "'C O2 H2'", SITE, SITE + "H1 0.3 0.3 0.3\n") == 20
+    yield lambda: changed(w, SITE, SITE + "O2 -0.118 -0.119 -0.118\n")  # its image in the origin
+    assert changed(w) == 12
     yield lambda: space_group("P 21/n")
     assert all(len(space_group(group)[0]) for group in ("Pbca", "P 21/c", 14))
 

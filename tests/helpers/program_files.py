@@ -9,6 +9,7 @@ from openmm import app, unit
 from openmm_cgaa.building.boxes import pack
 from openmm_cgaa.building.forcefield import forcefield_xml, parametrize
 from openmm_cgaa.building.molecules import from_smiles
+from openmm_cgaa.structures.structure import write_structure
 
 KCAL = 4.184
 AMBER_CHARGE = 18.2223
@@ -249,3 +250,24 @@ def charmm_crd(topology, positions):
             f"{number:<4d}{0.0:10.5f}"
         )
     return "\n".join(rows) + "\n"
+
+
+def write_all(folder, topology, positions, system, edge):
+    """The files of all programs of a cubic box, by the name `box`; what the .top includes is in a folder of its own."""
+    terms = Terms(topology, system)
+    top, molecules = gromacs_top(terms)
+    (folder / "includes").mkdir()
+    texts = {
+        "box.prmtop": amber_prmtop(terms, 10 * edge),
+        "box.inpcrd": amber_inpcrd(positions, 10 * edge),
+        "box.top": top,
+        "includes/molecules.itp": molecules,
+        "box.gro": gro(topology, positions, edge * np.eye(3)),
+        "box.psf": charmm_psf(terms),
+        "box.prm": charmm_prm(terms),
+        "box.crd": charmm_crd(topology, positions),
+        "system.xml": openmm.XmlSerializer.serialize(system),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    write_structure(folder / "box.cif", topology, positions)

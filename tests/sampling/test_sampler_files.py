@@ -135,7 +135,7 @@ REFUSED = {
     "rigid": (["rigid.xml", "box.cif"], "fixes the distance .*constraints=None, rigidWater=False"),
     "rigid in a .top": (
         ["rigid/box.top", "box.gro"],
-        r"fixes the distance .*write the \[ constraints \] of the .top as",
+        r"fixes the distance .*write \[ constraints \] and \[ settles \] of the .top as",
     ),
     "no force field": (["box.cif"], "box.cif holds no force field; give its files as well"),
     "no coordinates": (["box.prmtop"], "box.prmtop has no coordinates; give also its .inpcrd"),

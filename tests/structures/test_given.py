@@ -9,12 +9,9 @@ from program_files import (
     Terms,
     amber_inpcrd,
     amber_prmtop,
-    charmm_crd,
-    charmm_prm,
     charmm_psf,
     ethers,
-    gro,
-    gromacs_top,
+    write_all,
 )
 
 from openmm_cgaa.errors import CGAAError, StructureWarning
@@ -31,23 +28,8 @@ def box(tmp_path_factory):
     folder = tmp_path_factory.mktemp("files")
     topology, positions, forcefield = ethers(folder, edge=EDGE)
     system = forcefield.createSystem(topology, constraints=None, removeCMMotion=False)
-    terms = Terms(topology, system)
-    top, molecules = gromacs_top(terms)
-    (folder / "includes").mkdir()
-    texts = {
-        "box.prmtop": amber_prmtop(terms, 10 * EDGE),
-        "named.prmtop": amber_prmtop(terms, 10 * EDGE, numbers=False),
-        "box.inpcrd": amber_inpcrd(positions, 10 * EDGE),
-        "box.top": top,
-        "includes/molecules.itp": molecules,
-        "box.gro": gro(topology, positions, EDGE * np.eye(3)),
-        "box.psf": charmm_psf(terms),
-        "box.prm": charmm_prm(terms),
-        "box.crd": charmm_crd(topology, positions),
-    }
-    for name, text in texts.items():
-        (folder / name).write_text(text)
-    write_structure(folder / "box.cif", topology, positions)
+    write_all(folder, topology, positions, system, EDGE)
+    (folder / "named.prmtop").write_text(amber_prmtop(Terms(topology, system), 10 * EDGE, numbers=False))
     return folder, topology, positions, system
 
 
@@ -146,7 +128,7 @@ REFUSED = {
     "psf": (["box.psf", "box.prm"], "has no coordinates; give also its .crd, or a .pdb or .cif"),
     "inpcrd": (["box.inpcrd"], "coordinates alone; give also the .prmtop"),
     "parameters": (["box.prm"], "not from .prm; parameters of CHARMM are read beside a .psf"),
-    "two": (["box.prmtop", "box.psf", "box.gro"], "box.prmtop and .*box.psf are both a topology"),
+    "two": (["box.prmtop", "box.psf", "box.gro"], "box.prmtop and .*box.psf are both of one kind .topology.; give"),
     "two coordinates": (["box.prmtop", "box.gro", "box.cif"], "both hold coordinates"),
     "a folder": (["box.cif", "includes"], "includes is a folder"),
     "absent": (["absent.gro"], "absent.gro cannot be read: No such file"),
@@ -158,6 +140,14 @@ REFUSED = {
 def test_what_is_missing_is_named(box, names, message):
     with pytest.raises(CGAAError, match=message):
         read_structure([box[0] / name for name in names])
+
+
+def test_a_file_that_lacks_a_part_says_which(box, tmp_path):
+    for name, part, lacking in (("box.prmtop", "%FLAG CHARGE", "CHARGE"), ("box.top", "T0 ", "T0")):
+        text = (box[0] / name).read_text()
+        (tmp_path / name).write_text(text.replace(part, part.replace(lacking, "X"), 1))
+        with pytest.raises(CGAAError, match=f"{name} .*: it has no '{lacking}'"):
+            read_given([tmp_path / name, box[0] / "box.gro", *[box[0] / "includes"] * (name == "box.top")]).make()
 
 
 def test_coordinates_of_other_atoms_are_refused(box, tmp_path):
