@@ -69,6 +69,7 @@ def run(args: argparse.Namespace) -> int | None:
     with _Bar() as bar:
         found = distill(plan, Path(args.out), bar.begin, bar.share, lambda rates: show(_expected(plan, rates)))
     print(f"model: {args.out}/model.safetensors")
+    print(f"report: {found['report']}")
     verdict = found["verdict"]
     print(verdict.sentence)
     for heading, lines in (("limits", verdict.limits), ("what helps", verdict.advice)):

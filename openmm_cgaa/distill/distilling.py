@@ -41,7 +41,9 @@ from .configs import (
 )
 from .diagnosis import check_files, diagnose
 from .distillplan import DistillPlan
+from .gathering import gather
 from .measures import labelled_densities, mean_density, of_evaluation, of_runs
+from .reportpage import write_report
 from .timing import Clock, Rates, expected, measure
 from .verdict import judge, right_on_own
 
@@ -272,7 +274,7 @@ def distill(
     Returns
     -------
     dict
-        ``model`` (path), ``measured``, ``verdict`` (a `Verdict`), ``seconds`` of each stage.
+        ``model`` (path), ``measured``, ``verdict`` (a `Verdict`), ``seconds`` of each stage, ``report`` (path).
 
     Raises
     ------
@@ -298,7 +300,12 @@ def distill(
         pipeline.progress = with_time
         found = Distiller(plan, pipeline, share).run()
         write_bytes(out / "model.safetensors", Path(found["model"]).read_bytes())
-        return found | {"verdict": judge(found["measured"]), "seconds": dict(pipeline.seconds)}
+        found["measured"]["form"] = plan.form
+        found["seconds"] = dict(pipeline.seconds)
+        verdict = judge(found["measured"])
+        report = gather(out, plan, found, verdict, rates)
+        write_bytes(out / "use.py", report["script"].encode())
+        return found | {"verdict": verdict, "report": str(write_report(out, report))}
 
 
 def _timed(plan: DistillPlan, pipeline: Pipeline) -> Rates:

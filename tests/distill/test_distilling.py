@@ -1,4 +1,4 @@
-"""A whole distillation in small: by a teacher of springs, with boxes and runs of no use but to be there."""
+"""A whole distillation in small (`distilling`, `gathering`): by a teacher of springs, with runs of no use."""
 
 import json
 import shutil
@@ -65,6 +65,10 @@ def test_all_is_there(finished):
     for name in ("nvt", "nve", "npt", "hot"):  # a student that knows nothing may blow up, which is a result, too
         assert "blown_up" in json.loads((folder / f"run-{name}/found.json").read_text())
     assert found["verdict"].status == "not ready" and found["verdict"].exit_status == 4
+    report = json.loads((folder / "report.json").read_text())
+    assert report["verdict"]["status"] == "not ready" and "data:image/svg+xml" in (folder / "report.html").read_text()
+    assert {stage["name"]: stage["labels"] for stage in report["stages"]}["own2"] == len(own)
+    compile((folder / "use.py").read_text(), "use.py", "exec")
     assert json.loads((folder / "stages.json").read_text())["stages"].keys() == found["seconds"].keys()
 
 
