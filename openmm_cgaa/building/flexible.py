@@ -93,10 +93,10 @@ def _springs(system: openmm.System) -> set[frozenset]:
     for force in system.getForces():
         if isinstance(force, openmm.HarmonicBondForce):
             bonds = (force.getBondParameters(i) for i in range(force.getNumBonds()))
-            found |= {frozenset((i, j)) for i, j, _, k in bonds if k._value > 0}
+            found |= {frozenset((i, j)) for i, j, _, k in bonds if k > 0.0 * k}
         elif isinstance(force, openmm.HarmonicAngleForce):
             angles = (force.getAngleParameters(i) for i in range(force.getNumAngles()))
-            found |= {frozenset((i, k)) for i, _, k, _, strength in angles if strength._value > 0}
+            found |= {frozenset((i, k)) for i, _, k, _, strength in angles if strength > 0.0 * strength}
     return found
 
 

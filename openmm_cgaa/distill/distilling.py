@@ -41,7 +41,7 @@ from .configs import (
 )
 from .diagnosis import check_files, diagnose
 from .distillplan import DistillPlan
-from .gathering import gather
+from .gathering import report_of
 from .measures import labelled_densities, mean_density, of_evaluation, of_runs
 from .reportpage import write_report
 from .timing import Clock, Rates, expected, measure
@@ -303,7 +303,7 @@ def distill(
         found["measured"]["form"] = plan.form
         found["seconds"] = dict(pipeline.seconds)
         verdict = judge(found["measured"])
-        report = gather(out, plan, found, verdict, rates)
+        report = report_of(out, plan, found, verdict, rates)
         write_bytes(out / "use.py", report["script"].encode())
         return found | {"verdict": verdict, "report": str(write_report(out, report))}
 

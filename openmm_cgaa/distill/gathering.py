@@ -17,6 +17,7 @@ from ..simulation.read import read_run
 from ..training.evaluation import predict
 from ..training.labelled import LabelledFrames
 from ..units import KJMOL_PER_EV
+from ..wording import counted
 from .distillplan import DistillPlan
 from .timing import Rates, expected
 from .verdict import Verdict
@@ -45,7 +46,7 @@ FILES = {
 }
 
 
-def gather(folder: Path, plan: DistillPlan, found: dict[str, Any], verdict: Verdict, rates: Rates) -> dict[str, Any]:
+def report_of(folder: Path, plan: DistillPlan, found: dict[str, Any], verdict: Verdict, rates: Rates) -> dict[str, Any]:
     """The report, as `reportpage.write_report` takes it.
 
     Parameters
@@ -107,7 +108,7 @@ def _numbers(measured: dict[str, Any], plan: DistillPlan, rates: Rates) -> list[
         error = measured.get("density_error")
         value = f"{density:.3f} ± {error:.3f}" if error else f"{density:.3f}"
         found.append({"name": f"g/cm³ at {plan.temperature:g} K and {plan.pressure:g} bar", "value": value})
-    name = f"ms a step of {rates.atoms} atoms"
+    name = f"ms a step of {counted(rates.atoms, 'atom')}"
     found.append(
         {"name": name, "value": f"{1000 * rates.form:.1f}", "note": f"the teacher: {1000 * rates.teacher:.0f}"}
     )
