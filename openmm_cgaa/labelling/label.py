@@ -8,6 +8,7 @@ import numpy as np
 
 from ..data.dataset import Dataset, frame_key
 from ..errors import DatasetError, EngineError
+from ..host import signals
 from ..host.files import DATA_SET, check_outputs
 from ..inputs.arguments import FilePath
 from ..inputs.ranges import PROCESSES, THREADS, Range
@@ -182,6 +183,7 @@ def _finish(
     def tell() -> None:
         if progress:
             progress(Progress(len(labels) + len(failed), len(jobs), atoms, all_atoms, len(failed)))
+        signals.check()  # a signal within a callback of a package below is lost there
 
     tell()
     for key, result in run(todo) if todo else ():

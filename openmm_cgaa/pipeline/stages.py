@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CGAAError
+from ..host import signals
 from ..host.files import owned, write_bytes, writing
 from ..host.formats import PIPELINE
 from ..inputs.arguments import FilePath
@@ -109,6 +110,7 @@ class Pipeline:
             An input is missing, or the function left out an output. What the function raises goes through; what it has
             kept stays for the next call.
         """
+        signals.check()  # one that a package below has lost ends the pipeline here
         key, records = self._key(stage), self._read()
         made = records.get(stage.name)
         if made and made["key"] == key and made["outputs"] is not None and made["outputs"] == self._digests(stage):

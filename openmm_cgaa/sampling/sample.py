@@ -139,6 +139,7 @@ def _make_all(plan: Plan, recipes: Sequence[Recipe], progress: Callable | None) 
             _warn_of(Dataset.load(plan.parts / f"{recipe.name}.h5"))
         if progress:
             progress(done, len(recipes), recipe.name)
+        signals.check()  # a signal within a callback of a package below is lost there
 
     if progress:
         progress(0, len(recipes), recipes[0].name)

@@ -1,5 +1,10 @@
 """All of a plan: what is finished is kept, what fails is named."""
 
+import os
+import signal
+import time
+from contextlib import suppress
+
 import pytest
 from sampling_plans import (
     LIQUID,
@@ -11,6 +16,7 @@ from sampling_plans import (
 from openmm_cgaa.cli import main
 from openmm_cgaa.data.dataset import Dataset
 from openmm_cgaa.errors import CGAAError, SamplingWarning
+from openmm_cgaa.host import signals
 from openmm_cgaa.sampling.sample import sample
 
 
@@ -74,3 +80,20 @@ def test_finished_trajectories_of_other_settings_are_not_taken(tmp_path):
     with pytest.raises(CGAAError, match=r"ec.h5 was made with other settings \(frames: 2 -> 3\); move it away"):
         sampled(tmp_path, {**LIQUID, "frames": 3})
     assert sampled(tmp_path, {**LIQUID, "split": "validation"}).trajectories[0].split == "validation"
+
+
+def test_a_signal_that_a_package_has_swallowed_ends_the_work(tmp_path, monkeypatch):
+    """Within a callback (of HDF5, of a weak reference) Python ignores what is raised."""
+    run = {"kind": "molecule", "species": ["EC"], "copies": 3, "equilibration": 0.01, "spacing": 0.01, "frames": 1}
+    path, asked = plan_file(tmp_path, run), []
+
+    def progress(done, total, name):
+        asked.append(done)
+        with suppress(signals.Interrupted):
+            if done == 1:
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(0.1)
+
+    with signals.answered(), pytest.raises(signals.Interrupted):
+        sample(path, tmp_path / "out.h5", progress=progress)
+    assert asked == [0, 1]
