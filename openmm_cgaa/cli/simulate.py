@@ -39,7 +39,8 @@ def run(args: argparse.Namespace) -> None:
     from ..host.torchstate import threads
     from ..potential import CGAAPotential
     from ..simulation.folder import FILES
-    from ..simulation.run import INTRA_GROUP, SimulationSettings, simulate
+    from ..simulation.integrators import INTRA_GROUP
+    from ..simulation.run import SimulationSettings, simulate
     from ..structures.given import content_digest
     from ..structures.structure import read_structure
 

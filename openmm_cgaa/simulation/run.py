@@ -26,11 +26,11 @@ from ..structures import geometry
 from ..structures.structure import holds, write_structure
 from .barostats import ISOTROPIC, SHAPES, add_barostat
 from .folder import FILES, check_run, load_checkpoint, make_record, read_record, trim_csv, trim_dcd, write_checkpoint
+from .integrators import check_groups, chosen_platform, integrators, on_platform
 from .reporters import GrainStateReporter, StabilityReporter
 from .start import minimize_if_strained
 
 CHUNK = 10  # steps between looks at the clock, the checkpoint and ctrl-C
-INTRA_GROUP = 1  # force group of the intra-grain part in RESPA
 
 
 @dataclass(frozen=True)
@@ -163,10 +163,10 @@ def simulate(
     """
     settings, out = settings or SimulationSettings(), Path(out)
     # errors leave no folder behind
-    platform = _platform(settings)
+    platform = chosen_platform(settings)
     pressure, shape = settings.pressure, settings.barostat
     barostat = add_barostat(system, topology, shape, pressure, settings.temperature, settings.seed)
-    _check_groups(system, settings)
+    check_groups(system, settings)
     grain_map = GrainMap.from_topology(topology)
     positions = geometry.check_positions(positions, grain_map.num_atoms)
     box = geometry.check_box(topology.getPeriodicBoxVectors())
@@ -194,7 +194,7 @@ def simulate(
         for part in _parts(settings, out, skip_nvt=resume and (out / "nve.chk").exists()):
             if barostat is not None and part.name == "NVE":
                 barostat.setFrequency(0)
-            simulation = _simulation(
+            simulation = on_platform(
                 topology, system, part.integrator, platform
             )  # what OpenMM refuses leaves no run behind
             if last is None:
@@ -257,23 +257,13 @@ class _Part(NamedTuple):
 
 def _parts(settings: SimulationSettings, out: Path, skip_nvt: bool) -> list[_Part]:
     """NVT and NVE, as far as they are to be run."""
-    nvt, nve = _integrators(settings)
+    nvt, nve = integrators(settings)
     middle = settings.steps(settings.picoseconds)
     parts = [] if skip_nvt else [_Part("NVT", nvt, 0, middle, out / "state.csv", out / "nvt.chk")]
     if settings.nve_picoseconds:
         end = middle + settings.steps(settings.nve_picoseconds)
         parts.append(_Part("NVE", nve, middle, end, out / "nve.csv", out / "nve.chk"))
     return parts
-
-
-def _simulation(
-    topology: app.Topology, system: openmm.System, integrator: openmm.Integrator, platform: list
-) -> app.Simulation:
-    try:
-        return app.Simulation(topology, system, integrator, *platform)
-    except openmm.OpenMMException as error:
-        where = f" on the platform {platform[0].getName()}" if platform else ""
-        raise SimulationError(f"OpenMM cannot run this system{where}: {error}") from error
 
 
 def _trim(out: Path, step: int, part: _Part, settings: SimulationSettings, num_atoms: int) -> None:
@@ -358,48 +348,3 @@ def _warn_temperature(kelvin: float, trained: tuple[float, float] | None) -> str
     )
     warnings.warn(text, CGAADomainWarning, stacklevel=3)
     return text
-
-
-def _integrators(settings: SimulationSettings) -> tuple[openmm.Integrator, openmm.Integrator]:
-    """Of the NVT and of the NVE part."""
-    step = settings.timestep / 1000
-    if settings.inner_steps > 1:
-        groups = [(0, 1), (INTRA_GROUP, settings.inner_steps)]
-        nvt = openmm.MTSLangevinIntegrator(settings.temperature, settings.friction, step, groups)
-        nve = openmm.MTSIntegrator(step, groups)
-    else:
-        nvt = openmm.LangevinMiddleIntegrator(settings.temperature, settings.friction, step)
-        nve = openmm.VerletIntegrator(step)
-    nvt.setRandomNumberSeed(settings.seed)
-    return nvt, nve
-
-
-def _check_groups(system: openmm.System, settings: SimulationSettings) -> None:
-    if settings.inner_steps > 1:
-        groups = {force.getForceGroup() for force in system.getForces()}
-        if not {0, INTRA_GROUP} <= groups or groups - {0, INTRA_GROUP}:
-            raise SimulationError(
-                f"inner_steps is {settings.inner_steps}, but the system has forces in the groups {sorted(groups)}; "
-                f"RESPA needs the intra-grain part in group {INTRA_GROUP} (intraForceGroup={INTRA_GROUP}) and the rest "
-                "in group 0"
-            )
-
-
-def _platform(settings: SimulationSettings) -> list:
-    """The platform and its properties, in a list; an empty one leaves the choice to OpenMM."""
-    if settings.platform:
-        try:
-            platform = openmm.Platform.getPlatformByName(settings.platform)
-        except openmm.OpenMMException:
-            names = [openmm.Platform.getPlatform(i).getName() for i in range(openmm.Platform.getNumPlatforms())]
-            raise SimulationError(
-                f"OpenMM has no platform {settings.platform!r} here, only {', '.join(names)}"
-            ) from None
-    elif settings.threads:
-        atom = openmm.System()
-        atom.addParticle(1.0)
-        platform = openmm.Context(atom, openmm.VerletIntegrator(0.001)).getPlatform()  # OpenMM's own choice
-    else:
-        return []
-    known = settings.threads and "Threads" in platform.getPropertyNames()
-    return [platform, {"Threads": str(settings.threads)} if known else {}]

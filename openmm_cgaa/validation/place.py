@@ -16,8 +16,9 @@ from ..host.files import owned, write_bytes
 from ..labelling.teachers import known_teacher, load_teacher
 from ..potential import CGAAPotential
 from ..simulation.folder import read_dcd, read_record
+from ..simulation.integrators import INTRA_GROUP
 from ..simulation.read import read_run
-from ..simulation.run import INTRA_GROUP, SimulationSettings, simulate
+from ..simulation.run import SimulationSettings, simulate
 from ..structures.structure import read_structure, write_structure
 from .system import CLASSICAL, is_described
 

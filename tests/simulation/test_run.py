@@ -1,4 +1,4 @@
-"""A run: what it writes, how it goes on, what stops it, and that its physics is that of the integrator."""
+"""A run: what it writes, how it goes on, what stops it, and that its physics is that of `integrators`."""
 
 import json
 import os
