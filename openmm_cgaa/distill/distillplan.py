@@ -45,7 +45,7 @@ class ClassicalFrames(Checked):
 
     atoms: int = bounded(240, 50, 10000)
     temperatures: list[float] = bounded(lambda: [0.95, 1.15, 1.35], *FACTORS)
-    densities: list[float] = bounded(lambda: [0.95, 1.05, 1.15], *FACTORS)
+    densities: list[float] = bounded(lambda: [0.95, 1.05, 1.2], *FACTORS)
     npt: list[float] = bounded(lambda: [0.95, 1.0], *FACTORS)
     equilibration: float = bounded(8.0, *TIMES, "ps")
     spacing: float = bounded(0.8, 0.001, 1e3, "ps")
@@ -204,7 +204,7 @@ class DistillPlan(Checked):
 QUICK = {
     "classical": {"turned": 100, "strained": 100, "pairs": 20},
     "own": {"rounds": 2, "temperatures": [0.95, 1.2], "npt": [0.95, 1.05]},
-    "training": {"first": 12000, "steps": 24000},
+    "training": {"first": 12000, "steps": 36000},
     "proof": {"nve": 4.0, "npt": 40.0, "hot": 20.0, "large": 240},
 }
 

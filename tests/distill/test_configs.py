@@ -44,7 +44,7 @@ def test_what_is_sampled_classically(plan, expanded):
         assert not one & other  # a test box is no copy of what was learned
     train = {one.temperatures for one in by_split["train"]}
     for one in by_split["test"] + by_split["validation"]:
-        assert min(train) <= one.temperatures <= max(train) and 0.95 * 0.85 <= one.densities <= 1.15 * 0.85
+        assert min(train) <= one.temperatures <= max(train) and 0.95 * 0.85 <= one.densities <= 1.2 * 0.85
     assert [one.name for one in made if not hasattr(one, "ensemble")] == [
         "turned-DME-405K",
         "strained-DME-405K",
