@@ -5,10 +5,12 @@ from typing import ContextManager, List, Optional, Tuple
 import torch
 from torch import Tensor
 
+from ..mapping.grains import GrainType
 from .algebra import Algebra, centered
 from .graph import Graph, frame_sum, grain_sum, sum_by
-from .network import Part
+from .network import Network, Part
 from .ops.by_torch import Operations
+from .warmstart import take_over
 
 
 class ConservingNetwork(Algebra):
@@ -25,6 +27,9 @@ class ConservingNetwork(Algebra):
 
     def without_ranges(self) -> ContextManager:
         return self.walls.none_inside()
+
+    def take_over(self, types: List[GrainType], known: Network, known_types: List[GrainType]) -> None:
+        take_over(self, types, known, known_types)
 
     def fused(self, counts: List[int], atom_grain: Tensor):
         from .fused import FusedConserving  # compiles kernels; not everybody has numba

@@ -1,6 +1,6 @@
 """What an atom sees of its own grain."""
 
-from typing import List, Tuple
+from typing import List, Sequence, Tuple
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,16 @@ def pair_classes_of(classes: List[int], bonds: List[Tuple[int, int]]) -> List[Li
     exchange of equivalent atoms.
     """
     size = len(classes)
+    apart = bonds_between(size, bonds)
+    seen: dict = {}
+    return [
+        [seen.setdefault((classes[i], classes[j], apart[i][j]), len(seen)) if i != j else 0 for j in range(size)]
+        for i in range(size)
+    ]
+
+
+def bonds_between(size: int, bonds: Sequence[Tuple[int, int]]) -> List[List[int]]:
+    """How many bonds lie between two slots, [slots, slots]."""
     apart = [[0 if i == j else size for j in range(size)] for i in range(size)]
     for i, j in bonds:
         apart[i][j] = apart[j][i] = 1
@@ -24,11 +34,7 @@ def pair_classes_of(classes: List[int], bonds: List[Tuple[int, int]]) -> List[Li
         for i in range(size):
             for j in range(size):
                 apart[i][j] = min(apart[i][j], apart[i][k] + apart[k][j])
-    seen: dict = {}
-    return [
-        [seen.setdefault((classes[i], classes[j], apart[i][j]), len(seen)) if i != j else 0 for j in range(size)]
-        for i in range(size)
-    ]
+    return apart
 
 
 class IntraDensity(nn.Module):

@@ -7,6 +7,8 @@ from typing import ContextManager, List, Tuple
 import torch
 from torch import Tensor, nn
 
+from ..errors import CGAAError
+from ..mapping.grains import GrainType
 from .graph import Graph, frame_sum
 
 
@@ -94,6 +96,25 @@ class Network(nn.Module):
 
     def calibrate(self, graph: Graph) -> None:
         """Take from a sample of training frames what is no weight; once, before training."""
+
+    def take_over(self, types: List[GrainType], known: "Network", known_types: List[GrainType]) -> None:
+        """Begin with the weights of a network of the same form that has learned of other grain types (`warmstart`).
+
+        Parameters
+        ----------
+        types, known_types : list of GrainType
+            Its own, and those of the other one.
+        known : Network
+
+        Raises
+        ------
+        CGAAError
+            The network has no weights that would serve other grain types.
+        """
+        raise CGAAError(
+            "this network orders the slots of each grain type, so that its weights serve no other ones; begin from "
+            "scratch, or with a conserving network"
+        )
 
     def set_contacts(self, graph: Graph, keep: bool = False) -> None:
         """Put up the walls between grains by training frames; `keep` those that stand closer already."""

@@ -9,6 +9,7 @@ from typing import Any
 from ..data.dataset import Dataset
 from ..errors import CGAAError
 from ..labelling.label import label
+from ..model.file import find_model
 from ..sampling.sample import sample
 from ..training.config import TrainingConfig
 from ..training.train import train
@@ -50,7 +51,9 @@ class Work:
         config, model = replace(config, output=str(folder)), folder / "model.safetensors"
         # files count by their contents
         settings = config.result_key() | {"data": {**asdict(config.data), "paths": None}, "init": None}
-        inputs = [Path(path) for path in (*config.data.paths, *filter(None, [config.init]))]
+        settings["warm_start"] = None
+        begun = [find_model(model) for model in (config.init, config.warm_start) if model]
+        inputs = [*map(Path, config.data.paths), *begun]
         self.pipeline.do(Stage(name, partial(train, config), [folder, model], settings, inputs, title=title))
         return model
 

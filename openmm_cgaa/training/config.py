@@ -73,11 +73,13 @@ class TrainingConfig(Checked):
     """One training run; paths are relative to the YAML file.
 
     `model` goes to `build_network`. A batch is filled with frames up to `batch_grains` grains. `init` is a model file
-    to start from: of the same network, and knowing all grains of the data. Every `validate_every` steps the averaged
-    weights are validated and a checkpoint is written. `score_energy` (Å) weighs the energy in the score that selects
-    the best weights: force rmse per component (eV/Å) + score_energy * energy rmse (eV/atom). `max_minutes` ends a run
-    early; the learning rate follows the steps. `half` writes the parameters of the model file in float16. `compile`
-    makes a program of the training step (`compiled.py`): minutes at first, then three times as fast.
+    to go on with: of the same network, and knowing all grains of the data. `warm_start` is a model, by name or file,
+    whose weights are taken over as far as they serve the grains of the data: of the same form, whatever its grains.
+    Every `validate_every` steps the averaged weights are validated and a checkpoint is written. `score_energy` (Å)
+    weighs the energy in the score that selects the best weights: force rmse per component (eV/Å) + score_energy *
+    energy rmse (eV/atom). `max_minutes` ends a run early; the learning rate follows the steps. `half` writes the
+    parameters of the model file in float16. `compile` makes a program of the training step (`compiled.py`): minutes
+    at first, then three times as fast.
     """
 
     model: dict
@@ -89,6 +91,7 @@ class TrainingConfig(Checked):
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     batch_grains: int = bounded(72, 1, 10**9, "grains")
     init: str | None = None
+    warm_start: str | None = None
     ema_decay: float = bounded(0.999, 0.0, 0.999999)
     validate_every: int = bounded(250, 1, 10**12, "steps")
     score_energy: float = bounded(10.0, 0.0, 1e9, "Å")
@@ -101,6 +104,8 @@ class TrainingConfig(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.init and self.warm_start:
+            raise CGAAError("give either init, a model to go on with, or warm_start, one whose weights are taken over")
         if self.max_steps % self.validate_every:
             raise CGAAError(
                 f"max_steps is {self.max_steps}; expected a multiple of validate_every, which is {self.validate_every}"
@@ -138,7 +143,10 @@ def load_config(path: FilePath, changes: Iterable[str] = ()) -> TrainingConfig:
     folder = path.resolve().parent
     data = replace(config.data, paths=[str(folder / p) for p in config.data.paths])
     init = config.init and str(folder / config.init)
-    return replace(config, data=data, init=init, output=str(folder / config.output))
+    warm = config.warm_start
+    if warm and (folder / warm).is_file():  # else the name of a bundled one
+        warm = str(folder / warm)
+    return replace(config, data=data, init=init, warm_start=warm, output=str(folder / config.output))
 
 
 def _change(values: dict, change: str) -> None:

@@ -38,9 +38,12 @@ from .coverage import training_domain
 from .evaluation import other_teacher
 from .labelled import Item, LabelledFrames, closest_pairs, collate, common_types
 from .module import Distillation, set_statistics
-from .objectives import known_virials
+from .objectives import answer, known_virials
 from .progress import StepBar
 from .selection import choose_frames
+
+STARTS = "init", "warm_start"  # models that a configuration begins with
+SAMPLE = 300  # frames, about, that tell the reference energies of a network with weights of another one
 
 
 def train(config: FilePath | TrainingConfig, restart: bool = False) -> Path:
@@ -84,12 +87,14 @@ def _train(config: TrainingConfig, restart: bool) -> Path:
     else:
         types = common_types(chosen["train"], config.data.align)
         network = _build(config, types)
+        if config.warm_start:
+            _take_over(config, config.warm_start, network, types)
     training, validation = (
         LabelledFrames(chosen[split], types, network.grain_cutoff, network.atom_cutoff, config.data.align)
         for split in ("train", "validation")
     )
     _check_stress(config, network, training)
-    _prepare(network, types, training.items, new=not config.init)
+    _prepare(network, types, training.items, new=not config.init, warm=bool(config.warm_start))
     bound_grains(network, chosen["train"], training)  # before the first copy of it: what is validated is what is saved
     data = FrameData(training, validation, config.batch_grains, config.max_steps, config.seed)
     module = Distillation(network, config)
@@ -159,10 +164,9 @@ def _resumes(config: TrainingConfig, restart: bool) -> bool:
     return resume
 
 
-def _start_from(config: TrainingConfig, init: str, dataset: Dataset) -> tuple[Network, list[GrainType]]:
-    """The network of a model file and its grain types; its reference energies and scales stay."""
-    network, metadata = load_model(init)
-    types = [GrainType.from_dict(entry) for entry in metadata["types"]]
+def _same_form(config: TrainingConfig, key: str, model: str) -> tuple[Network, list[GrainType], dict]:
+    """The network of a model file, its grain types and its metadata; it must have the configuration's form."""
+    network, metadata = load_model(model)
     try:
         wanted = complete_config(config.model)
     except ValueError as error:
@@ -170,9 +174,24 @@ def _start_from(config: TrainingConfig, init: str, dataset: Dataset) -> tuple[Ne
     other = [key for key, value in complete_config(metadata["config"]).items() if wanted.get(key) != value]
     if other:
         raise CGAAError(
-            f"init: the network of {init} is another than the configuration's (different: {', '.join(other)}); "
-            "give the model block that it was trained with (openmm-cgaa info shows it), or leave init away"
+            f"{key}: the network of {model} is another than the configuration's (different: {', '.join(other)}); "
+            f"give the model block that it was trained with (openmm-cgaa info shows it), or leave {key} away"
         )
+    return network, [GrainType.from_dict(entry) for entry in metadata["types"]], metadata
+
+
+def _take_over(config: TrainingConfig, model: str, network: Network, types: list[GrainType]) -> None:
+    """Give a new network the weights of a model, as far as they serve its grain types."""
+    known, known_types, _ = _same_form(config, "warm_start", model)
+    try:
+        network.take_over(types, known, known_types)
+    except CGAAError as error:
+        raise CGAAError(f"warm_start: {error}") from None
+
+
+def _start_from(config: TrainingConfig, init: str, dataset: Dataset) -> tuple[Network, list[GrainType]]:
+    """The network of a model file and its grain types; its reference energies and scales stay."""
+    network, types, metadata = _same_form(config, "init", init)
     if other_teacher(metadata, dataset):
         raise CGAAError(
             f"init: {init} learned from {describe_teacher(metadata['provenance']['teacher'])}, but the labels "
@@ -184,16 +203,19 @@ def _start_from(config: TrainingConfig, init: str, dataset: Dataset) -> tuple[Ne
     return network.train(), types
 
 
-def _prepare(network: Network, types: list[GrainType], items: list[Item], new: bool) -> None:
+def _prepare(network: Network, types: list[GrainType], items: list[Item], new: bool, warm: bool) -> None:
     """Set what does not learn: reference energies, scales, walls between grains; of a loaded network walls alone."""
     closest = [(closest_pairs(graph, types), labels) for graph, labels in items]
     sample = collate(closest, [t.num_slots for t in types])[0]
     if new:
+        some = items[:: len(items) // SAMPLE + 1] if warm else items
+        # what weights that were taken over say of the energy is no part of the reference
+        said = [answer(network, graph)[0].item() if warm else 0.0 for graph, _ in some]
         set_statistics(
             network,
-            [graph.counts for graph, _ in items],
-            [labels.energy.item() for _, labels in items],
-            [labels.forces.numpy() for _, labels in items],
+            [graph.counts for graph, _ in some],
+            [labels.energy.item() - energy for (_, labels), energy in zip(some, said)],
+            [labels.forces.numpy() for _, labels in some],
         )
         network.calibrate(sample)
     network.set_contacts(sample, keep=not new)  # those that only the earlier training saw
@@ -244,7 +266,7 @@ def _check_same_run(last: Path, config: TrainingConfig) -> None:
 def _portable(key: dict) -> dict:
     """Files by name, so that a run may be moved together with its data."""
     data = key["data"] | {"paths": [Path(p).name for p in key["data"]["paths"]]}
-    return key | {"data": data, "init": key["init"] and Path(key["init"]).name}
+    return key | {"data": data} | {name: key[name] and Path(key[name]).name for name in STARTS}
 
 
 def _trainer(config: TrainingConfig, output: Path) -> pl.Trainer:
@@ -270,6 +292,11 @@ def _trainer(config: TrainingConfig, output: Path) -> pl.Trainer:
     )
 
 
+def _identity(model: str | None) -> dict | None:
+    """Name and checksum of a model, for the record."""
+    return {Path(model).name: read_metadata(model_bytes(model))["sha256"]} if model else None
+
+
 def _provenance(config: TrainingConfig, chosen: dict[str, Dataset], best: dict, trainer: pl.Trainer) -> dict:
     files = [Path(path) for path in config.data.paths]
     return {
@@ -281,8 +308,9 @@ def _provenance(config: TrainingConfig, chosen: dict[str, Dataset], best: dict, 
         "frames": {split: len(part) for split, part in chosen.items()},
         "grains": {split: part.num_grains for split, part in chosen.items()},
         "teacher": chosen["train"].teacher,
-        "init": {Path(config.init).name: read_metadata(model_bytes(config.init))["sha256"]} if config.init else None,
-        "training": {k: v for k, v in config.result_key().items() if k not in ("model", "data", "name", "init")},
+        "init": _identity(config.init),
+        "warm_start": _identity(config.warm_start),
+        "training": {k: v for k, v in config.result_key().items() if k not in ("model", "data", "name", *STARTS)},
         "steps": best["global_step"],
         "steps_done": trainer.global_step,
         "minutes": best["minutes"],

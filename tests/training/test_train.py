@@ -135,6 +135,34 @@ def test_a_run_starts_from_a_model(write_config, tmp_path, small_set, mixed_set)
         train(load_config(write_config(**changes, data={"paths": [str(mixed_set)]})), restart=True)
 
 
+def test_a_run_takes_over_the_weights_of_a_model_of_other_grains(write_config, tmp_path, mixed_set):
+    everything = {"data": {"paths": [str(mixed_set)]}}
+    known = train(load_config(write_config(**everything, max_steps=4, output="known")))
+    still = {"lr": 1e-12, "warmup_steps": 0}
+    changes = {"warm_start": str(known), "max_steps": 4, "optimizer": still}
+    network, metadata = load_model(train(load_config(write_config(**changes))))
+    before, theirs = load_model(known)
+    assert [kind["name"] for kind in metadata["types"]] == ["EC", "EMC"]  # of the data, not those of the model
+    assert len(theirs["types"]) == 4 and metadata["provenance"]["warm_start"] == {"model.safetensors": theirs["sha256"]}
+    torch.testing.assert_close(network.radial_s, before.radial_s, rtol=0, atol=1e-6)
+    names = [kind["name"] for kind in theirs["types"]]
+    own = before.intra[names.index("EMC")].scalar_weight
+    torch.testing.assert_close(network.intra[1].scalar_weight, own, rtol=0, atol=1e-6)
+    assert metadata["errors"]["energy_mev"] < 50.0  # the zeros of the energies follow the labels
+    with pytest.raises(
+        CGAAError, match=r"warm_start: the network of .* is another.*different: hidden.*leave warm_star"
+    ):
+        train(load_config(write_config(**changes, model=MODEL | {"hidden": 9})), restart=True)
+    with pytest.raises(CGAAError, match="warm_start: this network orders the slots"):
+        ordered = {"model": PUBLISHED, "loss": {"stress": 0.0}, "max_steps": 4}
+        first = train(load_config(write_config(**ordered, output="ordered")))
+        train(load_config(write_config(**ordered, warm_start=str(first))), restart=True)
+    with pytest.raises(CGAAError, match="either init, .* or warm_start"):
+        load_config(write_config(init=str(known), warm_start=str(known)))
+    with pytest.raises(CGAAError, match="neither a file nor a bundled model"):
+        train(load_config(write_config(warm_start="nowhere")), restart=True)
+
+
 def test_another_teachers_labels_are_noticed(write_config, tmp_path, mixed_set, capsys):
     model = train(load_config(write_config(data={"paths": [str(mixed_set)]}, max_steps=4)))
     full = Dataset.load(mixed_set)
