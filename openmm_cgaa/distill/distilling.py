@@ -43,12 +43,15 @@ from .diagnosis import check_files, diagnose
 from .distillplan import DistillPlan
 from .gathering import report_of
 from .measures import labelled_densities, mean_density, of_evaluation, of_runs
+from .others import compared, half_of
 from .reportpage import write_report
+from .structure import structure_of
 from .timing import Clock, Rates, expected, measure
 from .verdict import judge, right_on_own
 
 PLAN = "plan.yaml"
 RELAXED = 5.0  # ps, of a packed box by the classical force field
+SETTLED = 10.0  # ps at most, that a run has to forget its beginning
 GUESS = 0.9  # g/cm3, that boxes begin at where nothing is known
 
 
@@ -95,6 +98,8 @@ class Distiller:
             labels.append(own)
             student = self.trained(f"student{number + 1}", self.plan.form, labels, self.plan.training.steps, student)
         measured |= self.proof(student, density)
+        if self.plan.proof.committee:
+            measured |= self.compared_with_others(student, labels)
         measured |= self.tested(student)
         measured["own_over_test"] = measured["own_nvt_force"] / measured["test_force"]
         low, high = zip(*(labelled_densities(Dataset.load(path)) for path in labels))
@@ -152,10 +157,12 @@ class Distiller:
         many = f"{counted(len(dataset), 'frame')}, {counted(molecules, 'molecule')}"
         return self.work.labelled(name, f"the teacher labels {many}", frames)
 
-    def trained(self, name: str, form: str, labels: list[Path], steps: int, init: Path | None = None) -> Path:
-        """A student; from the weights of another one where that has the same form."""
+    def trained(
+        self, name: str, form: str, labels: list[Path], steps: int, init: Path | None = None, **changes: Any
+    ) -> Path:
+        """A student; from the weights of another one where that has the same form. Changes are of the YAML's keys."""
         same = init is not None and CGAAPotential(str(init)).metadata["config"] == complete_config(network_of(form))
-        values = train_config(self.plan, form, labels, steps, init if same else None)
+        values = train_config(self.plan, form, labels, steps, init if same else None) | changes
         config = self.config(f"train-{name}", values, f"openmm-cgaa train train-{name}.yaml")
         return self.work.trained(name, f"{name} learns ({form}, {counted(steps, 'step')})", load_config(config))
 
@@ -197,6 +204,20 @@ class Distiller:
         self.pipeline.do(Stage("test", measure, [path], None, [student, labels], title="the student is tested"))
         return {f"test_{key}": value for key, value in of_evaluation(json.loads(path.read_text())).items()}
 
+    def compared_with_others(self, student: Path, labels: list[Path]) -> dict:
+        """A model of another seed, and one of half the labels, beside the student."""
+        path, form, steps = self.folder / "others.json", self.plan.form, self.plan.training.steps
+        data = {"paths": [str(one) for one in labels], "max_grains": half_of(labels)}
+        twin = self.trained("twin", form, labels, steps, seed=self.plan.seed + 1)
+        half = self.trained("half", form, labels, steps, seed=self.plan.seed + 1, data=data)
+
+        def measure() -> None:
+            write_bytes(path, (json.dumps(compared(student, twin, half, labels[0]), indent=1) + "\n").encode())
+
+        inputs = [student, twin, half, labels[0]]
+        self.pipeline.do(Stage("others", measure, [path], None, inputs, title="the student beside others"))
+        return json.loads(path.read_text())
+
     def proof(self, student: Path, density: float) -> dict:
         """Runs of the last student, held against the teacher."""
         wanted, t = self.plan.proof, self.plan.temperature
@@ -212,14 +233,15 @@ class Distiller:
         for name, (start, own) in runs.items():
             folder = self.folder / f"run-{name}"
             summary = folder / "found.json"
-            work = partial(self._run, folder, start, student, own)
-            settings_of = {"settings": own.__dict__, "teacher_frames": wanted.teacher_frames}
+            frames = wanted.structure_frames if name == "nvt" else wanted.teacher_frames
+            work = partial(self._run, folder, start, student, own, frames)
+            settings_of = {"settings": own.__dict__, "teacher_frames": frames}
             title = f"{name}: {own.picoseconds + own.nve_picoseconds:g} ps at {own.temperature:g} K"
             self.pipeline.do(Stage(f"run-{name}", work, [folder, summary], settings_of, [start, student], title=title))
             found[name] = json.loads(summary.read_text())
         return of_runs(found, self.plan)
 
-    def _run(self, folder: Path, start: Path, student: Path, settings: SimulationSettings) -> None:
+    def _run(self, folder: Path, start: Path, student: Path, settings: SimulationSettings, frames: int) -> None:
         """Simulate, or go on; then analyse. A run that blows up is a result, too."""
         topology, positions = read_structure(start)
         potential = CGAAPotential(str(student))
@@ -240,10 +262,13 @@ class Distiller:
         except SimulationError as error:
             blown_up = str(error)
         teacher = load_teacher(self.plan.teacher, **self.plan.teacher_settings)
-        frames = self.plan.proof.teacher_frames
+        settled = min(SETTLED, settings.picoseconds / 4)
         found: dict[str, Any] = {"blown_up": blown_up}
         try:
-            found |= analyze(folder, teacher_frames=frames, teacher=teacher, tell=lambda line: None).summary
+            report = analyze(folder, teacher_frames=frames, begin=settled, tell=lambda line: None, teacher=teacher)
+            found |= report.summary
+            if folder.name == "run-nvt":
+                found["structure"] = structure_of(folder, student, teacher, frames, settled)
         except SimulationError:  # it blew up before its first frame
             if blown_up is None:
                 raise
@@ -286,7 +311,8 @@ def distill(
     check_folder(out, PLAN, ["stages.json", "model.safetensors", "report.html"])
     with Pipeline.owning(out, progress) as pipeline:
         write_bytes(out / PLAN, plan.text().encode())
-        for line in diagnose(plan):
+        minded = diagnose(plan)
+        for line in minded:
             progress(f"mind: {line}")
         rates = _timed(plan, pipeline)
         if timed is not None:
@@ -301,6 +327,7 @@ def distill(
         found = Distiller(plan, pipeline, share).run()
         write_bytes(out / "model.safetensors", Path(found["model"]).read_bytes())
         found["measured"]["form"] = plan.form
+        found["measured"]["warnings"] = [*minded, *found["measured"].get("warnings", [])]
         found["seconds"] = dict(pipeline.seconds)
         verdict = judge(found["measured"])
         report = report_of(out, plan, found, verdict, rates)

@@ -115,8 +115,10 @@ class Proof(Checked):
     hottest : float
     large : int
         Atoms of the box of `nvt` and `nve`; the others have those of `ClassicalFrames`.
-    teacher_frames : int
-        Of each run, held against the teacher.
+    teacher_frames, structure_frames : int
+        Of each run, held against the teacher; more of `nvt`, for its radial distributions.
+    committee : bool
+        Train a model of another seed, and one from half of the labels; `Steps.steps` each.
     """
 
     nvt: float = bounded(50.0, *TIMES, "ps")
@@ -126,6 +128,8 @@ class Proof(Checked):
     hottest: float = bounded(1.35, *FACTORS)
     large: int = bounded(1000, 50, 10**6)
     teacher_frames: int = bounded(20, 1, 10**5)
+    structure_frames: int = bounded(200, 1, 10**5)
+    committee: bool = True
 
 
 @dataclass(frozen=True)
@@ -205,7 +209,7 @@ QUICK = {
     "classical": {"turned": 100, "strained": 100, "pairs": 20},
     "own": {"rounds": 2, "temperatures": [0.95, 1.2], "npt": [0.95, 1.05]},
     "training": {"first": 12000, "steps": 36000},
-    "proof": {"nve": 4.0, "npt": 40.0, "hot": 20.0, "large": 240},
+    "proof": {"nve": 4.0, "npt": 40.0, "hot": 20.0, "large": 240, "structure_frames": 100, "committee": False},
 }
 
 

@@ -1,5 +1,6 @@
 """What the report shows, gathered from the folder of a distillation."""
 
+import json
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -9,16 +10,12 @@ import numpy as np
 
 from ..data.dataset import Dataset
 from ..errors import SimulationError
-from ..host.torchstate import working
 from ..labelling.teachers import load_teacher
-from ..mapping.grains import GrainType
-from ..model.file import load_model
 from ..simulation.read import read_run
-from ..training.evaluation import predict
-from ..training.labelled import LabelledFrames
 from ..units import KJMOL_PER_EV
 from ..wording import counted
 from .distillplan import DistillPlan
+from .others import forces_on_test
 from .timing import Rates, expected
 from .verdict import Verdict
 
@@ -82,6 +79,7 @@ def report_of(folder: Path, plan: DistillPlan, found: dict[str, Any], verdict: V
             if key in ("name", "settings", "versions")
         },
         "versions": {name: version(name) for name in ("openmm-cgaa", "openmm", "torch")},
+        "warnings": found["measured"].get("warnings", []),
         "plan": plan.text(),
         "script": SCRIPT.format(temperature=plan.temperature),
         "command": f"openmm-cgaa distill plan.yaml --out {folder.name}",
@@ -124,6 +122,9 @@ def _figures(folder: Path, found: dict[str, Any]) -> dict[str, Any]:
         parity["own liquid"] = _parity(found["model"], own[-1])
     figures: dict[str, Any] = {"parity": parity}
     measured = found["measured"]
+    nvt = folder / "run-nvt" / "found.json"
+    if nvt.is_file() and (structure := json.loads(nvt.read_text()).get("structure")):
+        figures["rdf"] = structure
     try:
         npt = read_run(folder / "run-npt").state
         if npt is not None and len(npt):
@@ -143,14 +144,8 @@ def _figures(folder: Path, found: dict[str, Any]) -> dict[str, Any]:
     return figures
 
 
-@working()
 def _parity(model: str, labels: Path) -> dict[str, np.ndarray]:
     """Some force components of test boxes, of teacher and model, eV/Å."""
-    network, metadata = load_model(model)
-    dataset = Dataset.load(labels).select(splits=["test"])
-    types = [GrainType.from_dict(entry) for entry in metadata["types"]]
-    frames = LabelledFrames(dataset, types, network.grain_cutoff, network.atom_cutoff)
-    teacher = np.concatenate([label.forces.numpy().ravel() for _, label in frames.items])
-    ours = np.concatenate([forces.ravel() for _, forces, _ in predict(network, frames)])
+    teacher, ours = forces_on_test(Path(model), labels)
     some = np.random.default_rng(0).permutation(len(teacher))[:SHOWN]
     return {"teacher": teacher[some], "model": ours[some]}

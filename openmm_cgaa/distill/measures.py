@@ -5,6 +5,7 @@ from typing import Any
 
 from ..data.dataset import Dataset
 from ..errors import CGAAError
+from ..units import BAR_PER_MPA
 from .distillplan import DistillPlan
 
 
@@ -62,6 +63,16 @@ def of_runs(summaries: dict[str, dict], plan: DistillPlan) -> dict[str, Any]:
         found["largest_stretch"] = max(stretches)
     if density := summaries["npt"].get("density"):
         found |= {"density": density["mean_g_per_ml"], "density_error": density["error_g_per_ml"]}
+    off = summaries["npt"].get("teacher", {}).get("pressure_MPa")
+    if density and off is not None:
+        # the barostat has set the model's own; of molecules' centers, which it moves
+        found["density_teacher_pressure"] = plan.pressure / BAR_PER_MPA - off["molecular"]["mean"]
+        found["density_teacher_pressure_error"] = off["molecular"]["error"]
+    structure = summaries["nvt"].get("structure", {})
+    found["rdf_distance"] = {pair: one["shift"] for pair, one in structure.items() if one["shift"] is not None}
+    found["warnings"] = [
+        f"{name}: {sentence}" for name, run in summaries.items() for sentence in run.get("outside", {}).values()
+    ]
     return found
 
 

@@ -35,6 +35,7 @@ def write_report(folder: FilePath, report: dict[str, Any]) -> Path:
         - ``stages`` each have ``name``, ``title``, ``seconds`` and, where frames were labelled, ``labels``.
         - ``files`` each have ``name`` and ``what``.
         - ``teacher`` has ``name`` and whatever is to be known of it, ``versions`` those of packages.
+        - ``warnings``, optional, are sentences: what a run, or the look before all of it, has warned of.
         - ``command``, optional, goes on after a change of the plan.
         - ``figures``, optional, are arrays as `pictures.pictures_of` takes them.
 
@@ -72,7 +73,7 @@ def _page(report: dict[str, Any]) -> str:
     figures = report.get("figures") or {}
     absent = MissingPackageError.needed("matplotlib") if figures else None
     return template.render(
-        {"command": None, **report},
+        {"command": None, "warnings": [], **report},
         marks=MARKS,
         facts=[*report["teacher"].items(), *report["versions"].items()],
         labels=sum(one.get("labels") or 0 for one in report["stages"]),

@@ -164,10 +164,10 @@ def expected(plan: DistillPlan, rates: Rates) -> list[Expected]:
         minutes = frames * rates.teacher / plan.workers / 60.0
         return Expected(name, "the teacher labels", minutes, round(frames), megabytes)
 
-    def learned(number: int, form: str, count: int, cost: float) -> Expected:
+    def learned(name: str, form: str, count: int, cost: float) -> Expected:
         batch = steps.batch_grains / max(1, sum(plan.counts(atoms_of, classical.atoms).values()))
         minutes = (COMPILING + count * cost * max(1.0, batch)) / 60.0
-        return Expected(f"student{number}", f"a student learns ({form})", minutes, 0, 2.0)
+        return Expected(name, f"a student learns ({form})", minutes, 0, 2.0)
 
     atoms_of = {one.name: one.load()[0].getNumAtoms() for one in plan.molecules}
     boxes = len(classical.temperatures) * len(classical.densities) + len(classical.npt)
@@ -181,7 +181,7 @@ def expected(plan: DistillPlan, rates: Rates) -> list[Expected]:
     few = kinds * (classical.turned + classical.strained) * sum(atoms_of.values()) / kinds
     few += kinds * (kinds + 1) / 2 * classical.pairs * 2 * sum(atoms_of.values()) / kinds
     rows.append(labelled("classical", boxes * classical.frames + few / rates.atoms))
-    rows.append(learned(1, "fast", steps.first, rates.learn_fast))
+    rows.append(learned("student1", "fast", steps.first, rates.learn_fast))
     own_boxes = len(own.temperatures) * len(own.densities) + 2, len(own.npt) + 2
     spacing = own.frames * own.spacing
     for number in range(1, own.rounds + 2):
@@ -191,7 +191,7 @@ def expected(plan: DistillPlan, rates: Rates) -> list[Expected]:
         rows.append(Expected(f"own{number}.frames", "it samples its own liquid", minutes))
         rows.append(labelled(f"own{number}", sum(own_boxes) * own.frames))
         if number <= own.rounds:
-            rows.append(learned(number + 1, plan.form, steps.steps, rates.learn_form))
+            rows.append(learned(f"student{number + 1}", plan.form, steps.steps, rates.learn_form))
     large = proof.large / rates.atoms
     runs = {
         "nvt": (large, 1000 * proof.nvt),
@@ -200,9 +200,12 @@ def expected(plan: DistillPlan, rates: Rates) -> list[Expected]:
         "hot": (1.0, 1000 * proof.hot),
     }
     for name, (size, count) in runs.items():
-        minutes = size * (count * rates.form + proof.teacher_frames * rates.teacher) / 60.0
+        frames = proof.structure_frames if name == "nvt" else proof.teacher_frames
+        minutes = size * (count * rates.form + frames * rates.teacher) / 60.0
         megabytes = count / 50 * OF_FRAME * size * rates.atoms / 1e6
-        rows.append(Expected(f"run-{name}", "a run of the last student", minutes, proof.teacher_frames, megabytes))
+        rows.append(Expected(f"run-{name}", "a run of the last student", minutes, frames, megabytes))
+    if proof.committee:
+        rows += [learned(name, plan.form, steps.steps, rates.learn_form) for name in ("twin", "half")]
     return rows
 
 

@@ -11,12 +11,12 @@ from ..errors import CGAAError
 from ..inputs.ranges import bounded
 from ..inputs.settings import Checked
 from ..labelling.label import label_frames
-from ..units import ANGSTROM_PER_NM, KJMOL_PER_EV
+from ..units import KJMOL_PER_EV
 from .bursts import as_atoms, bursts, settled
 from .peaks import beside
+from .reweighting import BIN, first_order, in_both_ensembles
 from .row import Row, markdown_table, panels, plus_minus, within
 
-BIN = 0.005  # nm
 BLOCKS = 10  # of a long run, for the jackknife
 WAYS = "ensemble", "bursts"  # in which radial distributions are held beside each other
 COLORS = {"teacher": "0.35", "student": "tab:blue"}
@@ -54,9 +54,7 @@ class Distributions(Row):
     """Radial distributions of student and teacher, in two ways.
 
     ``ensemble``: of the student's long runs, so many frames of each, and from them of the teacher's ensemble without
-    any dynamics of it, by the first order of R. W. Zwanzig's exp(-(E_teacher - E_student) / kT) (J. Chem. Phys. 22,
-    1420 (1954)). Nearly all of the energies' difference is vibration, which does not know of g(r). In all orders its
-    noise would leave a few frames the whole weight (it is told how many). In the first order it averages out.
+    any dynamics of it (`reweighting`).
 
     ``bursts``: of the student's and the teacher's dynamics from the same frames and velocities. The teacher has had
     little time to move away from what the student made, so slow differences show in part only.
@@ -100,11 +98,7 @@ class Distributions(Row):
                 return radial_distribution(points(trajectory), pairs, BIN)
 
             curves = {who: [of(t).g for t in own] for who, own in trajectories.items()}
-            r, one_by_one = ANGSTROM_PER_NM * of(some[:1]).r, np.array([of(some[i]).g for i in range(len(some))])
-            weighed = {
-                who: ([w[block] @ one_by_one[block] for block in blocks], [w[block].sum() for block in blocks])
-                for who, w in (("student", np.ones(len(some))), ("teacher", weights))
-            }
+            r, weighed = in_both_ensembles(points(some), pairs, weights, blocks)
             found["pairs"][name] = {
                 "bursts": beside(r, {who: (own, np.ones(len(own))) for who, own in curves.items()}, width),
                 "ensemble": beside(r, weighed, width),
@@ -182,21 +176,11 @@ class Distributions(Row):
 
 
 def _weights(place, run, some) -> tuple:
-    """Of frames in the teacher's ensemble, to first order [frames], and what is to be known about them."""
-    from ase import units
-
+    """Of frames in the teacher's ensemble [frames], and what is to be known about them."""
     atoms, folder = [as_atoms(some, index) for index in range(len(some))], place.folder / "bursts" / "energies.parts"
     labels = label_frames(atoms, place.teacher, folder)
     own = [
         place.potential().evaluate(run.grain_map, xyz.astype(float), box.astype(float))[0] / KJMOL_PER_EV
         for xyz, box in zip(some.xyz, some.unitcell_vectors)
     ]
-    off = (np.array([label.energy for label in labels]) - own) / (units.kB * run.settings["temperature"])
-    off -= off.mean()
-    all_orders = np.exp(-off)
-    return 1.0 - off, {
-        "frames": len(some),
-        "effective_frames_all_orders": float(all_orders.sum() ** 2 / (all_orders**2).sum()),
-        "spread_kT": float(off.std()),
-        "skewness": float((off**3).mean() / off.std() ** 3),
-    }
+    return first_order(np.array([label.energy for label in labels]) - own, run.settings["temperature"])

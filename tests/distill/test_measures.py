@@ -36,16 +36,25 @@ def test_of_runs():
     assert found["temperatures"] == {} and "density" not in found and "drift" not in found
     runs = {
         "nvt": {
+            "structure": {"A-B": {"shift": [0.01, 0.02]}, "A-A": {"shift": None}},
             "temperature": {"translation": {"mean_K": 300.0, "error_K": 2.0}},
             "bonds": {"largest_deviation_A": 0.2},
         },
         "nve": {"drift": {"meV_per_atom_per_ps": 0.001, "error": 0.002}},
-        "npt": {"density": {"mean_g_per_ml": 0.8, "error_g_per_ml": 0.01}, "bonds": {"largest_deviation_A": 0.3}},
+        "npt": {
+            "density": {"mean_g_per_ml": 0.8, "error_g_per_ml": 0.01},
+            "bonds": {"largest_deviation_A": 0.3},
+            "teacher": {"pressure_MPa": {"molecular": {"mean": -20.0, "error": 3.0}}},
+            "outside": {"density": "It is thin."},
+        },
         "hot": nothing,
     }
     found = of_runs(runs, plan)
     assert found["temperatures"] == {"translation": [300.0, 2.0]} and found["largest_stretch"] == 0.3
     assert (found["density"], found["drift"], found["drift_error"]) == (0.8, 0.001, 0.002)
+    # the model's pressure is the barostat's, 1 bar; it is 20 MPa below the teacher's
+    assert found["density_teacher_pressure"] == pytest.approx(20.1) and found["density_teacher_pressure_error"] == 3.0
+    assert found["rdf_distance"] == {"A-B": [0.01, 0.02]} and found["warnings"] == ["npt: It is thin."]
 
 
 def test_densities(liquid, dataset):

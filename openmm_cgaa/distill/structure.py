@@ -1,0 +1,64 @@
+"""First peaks of a student's liquid beside those of the teacher's, without dynamics of the teacher."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..analysis.rdf import center_pairs, center_trajectory, contact_pairs
+from ..analysis.teacher_error import teacher_error
+from ..labelling.teachers import Teacher
+from ..potential import CGAAPotential
+from ..simulation.read import read_run
+from ..validation.peaks import beside
+from ..validation.reweighting import first_order, in_both_ensembles
+
+CENTERS, ATOMS = 0.3, 0.1  # Å, of the Gaussians that smooth g(r)
+BLOCKS = 10  # for the errors
+LEAST = 10  # frames
+
+
+def structure_of(folder: Path, model: Path, teacher: Teacher, frames: int, begin: float) -> dict[str, Any]:
+    """Radial distributions of a run, and those of the teacher's ensemble (`reweighting`).
+
+    Parameters
+    ----------
+    folder : Path
+        Of a periodic run; the teacher's labels are kept in its ``analysis``.
+    model : Path
+        That made it.
+    teacher : Teacher
+    frames : int
+        That the teacher labels, evenly spaced.
+    begin : float, ps
+        What comes before is left out.
+
+    Returns
+    -------
+    dict
+        By pair: ``r`` (Å), ``model`` and ``teacher`` (curves), and ``shift`` of the first peak (Å, with its standard
+        error, or None where there is no peak). Empty where the run has too few frames.
+    """
+    run = read_run(folder, begin)
+    parts = folder / "analysis" / "teacher.parts"
+    error = teacher_error(run.trajectory, run.grain_map, CGAAPotential(str(model)), teacher, parts, frames)
+    if len(error.frames) < LEAST:
+        return {}
+    chosen = run.trajectory[error.frames]
+    weights, _ = first_order(-error.energy * run.grain_map.num_atoms / 1000.0, run.settings["temperature"])
+    blocks = np.array_split(np.arange(len(chosen)), BLOCKS)
+    centers = center_trajectory(chosen, run.grain_map)
+    wanted = [(name, centers, pairs, CENTERS) for name, pairs in center_pairs(run.grain_map).items()]
+    wanted += [(name, chosen, pairs, ATOMS) for name, pairs in contact_pairs(run.grain_map).items()]
+    found = {}
+    for name, points, pairs, width in wanted:
+        r, both = in_both_ensembles(points, pairs, weights, blocks)
+        compared = beside(r, both, width)
+        shift = compared.get("shift_A")
+        found[name] = {
+            "r": r.tolist(),
+            "model": compared["curves"]["student"],
+            "teacher": compared["curves"]["teacher"],
+            "shift": None if shift is None else [shift["value"], shift["error"]],
+        }
+    return found

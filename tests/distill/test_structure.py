@@ -1,0 +1,14 @@
+"""First peaks of a run beside those of the teacher's ensemble."""
+
+from openmm_cgaa.distill.structure import structure_of
+from openmm_cgaa.labelling.teachers import load_teacher
+
+
+def test_structure_of_a_run(run_folder, tiny_conserving_path):
+    teacher = load_teacher("springs:Springs", stiffness=0.01)
+    found = structure_of(run_folder, tiny_conserving_path, teacher, 12, 0.0)
+    assert {"EC-EMC", "EMC H - EC O"} <= found.keys()
+    for curves in found.values():
+        assert len(curves["r"]) == len(curves["model"]) == len(curves["teacher"])
+        assert curves["shift"] is None or len(curves["shift"]) == 2
+    assert structure_of(run_folder, tiny_conserving_path, teacher, 5, 0.0) == {}  # too few for an error
