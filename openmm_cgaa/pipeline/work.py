@@ -24,7 +24,7 @@ class Work:
     ----------
     pipeline : Pipeline
     teacher : str
-        As ``openmm-cgaa label`` takes it.
+        As ``openmm-cgaa label`` takes it; needed where something is labelled.
     teacher_settings : dict
     workers : int
         Processes that sample or label.
@@ -35,7 +35,7 @@ class Work:
     """
 
     pipeline: Pipeline
-    teacher: str
+    teacher: str = ""
     teacher_settings: dict = field(default_factory=dict)
     workers: int = 1
     threads: int = 1

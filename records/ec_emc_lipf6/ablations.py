@@ -1,16 +1,17 @@
 """What each part of the model is worth: ``python records/ec_emc_lipf6/ablations.py [ROW ...] [--threads N]``.
 
 Trains each row for the same number of steps on the same frames and holds it against the validation liquids. Results go
-into ablations.json, row by row; what stands there (of the same changes and steps) is not trained again, so rows may run
-one by one or beside each other. ``--trial`` trains 20 steps, keeps no result and shows whether a row runs at all.
+into ablations.json, row by row; what stands there (of the same changes and steps) is not trained again. Each row is a
+pipeline in a folder of its own, so rows may run one by one or beside each other. ``--trial`` trains 20 steps, keeps no
+result and shows whether a row runs at all.
 ``--time`` measures a step of all rows and of the classical force field in one run, ``--plot PNG`` draws error against
 time, ``--table`` prints the tables of records/ablations.md.
 """
 
 import argparse
-import hashlib
 import json
-from dataclasses import astuple, replace
+import shutil
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -28,11 +29,12 @@ from openmm_cgaa.errors import CGAAError, DatasetError
 from openmm_cgaa.host.files import write_bytes
 from openmm_cgaa.mapping.grains import GrainType
 from openmm_cgaa.model.file import load_model
+from openmm_cgaa.pipeline.stages import Pipeline
+from openmm_cgaa.pipeline.work import Work
 from openmm_cgaa.training.config import load_config
 from openmm_cgaa.training.evaluation import predict
 from openmm_cgaa.training.labelled import LabelledFrames, frame_graphs
 from openmm_cgaa.training.selection import choose_frames
-from openmm_cgaa.training.train import train
 from openmm_cgaa.units import ANGSTROM_PER_NM
 
 HERE = Path(__file__).parent
@@ -153,24 +155,26 @@ def is_done(name) -> bool:
 
 
 def model_of(name) -> Path:
-    return OUTPUT / name / "model.safetensors"
+    return OUTPUT / name / "trained" / "model.safetensors"
 
 
-def measure(name, threads=1, trial=False, restart=False) -> dict:
+def measure(name, threads=1, trial=False) -> dict:
     """Train a row and give what ablations.json says of it; a trial is shorter and leaves nothing there."""
     row = ROWS[name]
-    output = OUTPUT / "trials" / name if trial else OUTPUT / name
+    folder = OUTPUT / "trials" / name if trial else OUTPUT / name
+    if trial:
+        shutil.rmtree(folder, ignore_errors=True)
     steps = TRIAL if trial else row.steps
     budget = [f"max_steps={steps}", f"validate_every={min(500, steps)}"] + ["compile=false"] * trial
-    places = [f"threads={threads}", f"name={name}", f"output={json.dumps(str(output))}"]
-    config = load_config(SYSTEM / row.base, [*row.changes, *budget, *places])
-    told = None
-    if row.frames:
-        told = choose_frames(config.data, config.seed)
-        config = on_changed_frames(config, row.frames, told)
-    if row.direct:
-        config = replace(config, init=str(pretrained(config, TRIAL if trial else row.direct)))
-    model = train(config, restart=trial or restart)
+    config = load_config(SYSTEM / row.base, [*row.changes, *budget, f"threads={threads}", f"name={name}"])
+    told = choose_frames(config.data, config.seed) if row.frames else None
+    with Pipeline.owning(folder) as pipeline:
+        work = Work(pipeline)
+        if told is not None:
+            config = on_changed_frames(work, config, row.frames, told)
+        if row.direct:
+            config = replace(config, init=str(pretrained(work, config, TRIAL if trial else row.direct)))
+        model = work.trained("trained", f"{name} learns", config)
     metadata = load_model(model)[1]
     provenance = metadata["provenance"]
     errors = {key: value for key, value in metadata["errors"].items() if key != "split"}
@@ -184,19 +188,11 @@ def measure(name, threads=1, trial=False, restart=False) -> dict:
     return measured
 
 
-def on_changed_frames(config, change, chosen):
-    """The configuration on exactly the frames that it had, but changed (`CHANGED`); as many molecules a batch.
-
-    The data set is made where it is not there yet; its name holds a hash of what it is made from.
-    """
-    digest = hashlib.sha256(repr([config.seed, *astuple(config.data)[1:]]).encode())
-    for path in config.data.paths:
-        digest.update(Path(path).read_bytes())
-    path = OUTPUT / "sets" / f"{change}-{digest.hexdigest()[:12]}.h5"
-    before = Dataset.merge(chosen.values())
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        CHANGED[change](before).save(path)
+def on_changed_frames(work, config, change, chosen):
+    """The configuration on exactly the frames that it had, but changed (`CHANGED`); as many molecules a batch."""
+    before, inputs = Dataset.merge(chosen.values()), [*map(Path, config.data.paths)]
+    settings = [change, config.seed, {**asdict(config.data), "paths": None}]
+    path = work.kept(change, f"frames are changed ({change})", lambda: CHANGED[change](before), settings, inputs)
     larger = Dataset.load(path).num_grains / before.num_grains
     data = replace(config.data, paths=[str(path)], kinds=None, max_grains=None)
     return replace(config, data=data, batch_grains=round(config.batch_grains * larger))
@@ -342,7 +338,6 @@ def main():
     parser.add_argument("rows", nargs="*", help=f"by default all: {', '.join(ROWS)}")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--trial", action="store_true", help=f"{TRIAL} steps, nothing kept in {RESULTS.name}")
-    parser.add_argument("--restart", action="store_true", help="where a run of other settings is in the way")
     parser.add_argument("--time", action="store_true")
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--plot", metavar="PNG")
@@ -354,7 +349,7 @@ def main():
         if not (args.time or args.table or args.plot):
             for name in args.rows or ROWS:
                 if args.trial or not is_done(name):
-                    print(f"{name}:", json.dumps(measure(name, args.threads, args.trial, args.restart)), flush=True)
+                    print(f"{name}:", json.dumps(measure(name, args.threads, args.trial)), flush=True)
         if args.time:
             time_rows(args.threads)
         if args.table:

@@ -13,7 +13,7 @@ from openmm_cgaa.model.file import load_model, save_model
 from openmm_cgaa.nn import NETWORKS, ConservingNetwork, build_network
 from openmm_cgaa.nn.algebra import centered
 from openmm_cgaa.nn.graph import frame_sum, grain_sum
-from openmm_cgaa.training.train import train
+from openmm_cgaa.pipeline.stages import Stage
 
 
 class DirectNetwork(ConservingNetwork):
@@ -40,26 +40,28 @@ class DirectNetwork(ConservingNetwork):
         return energy, forces, forces.new_zeros(graph.num_frames, 3, 3)
 
 
-def pretrained(config, steps: int) -> Path:
+def pretrained(work, config, steps: int) -> Path:
     """A model file to begin a conserving training with (`init`), after so many steps with direct forces.
 
     Parameters
     ----------
+    work : pipeline.work.Work
     config : TrainingConfig
         Of the conserving training; the stress, which has no direct form, is left out.
     steps : int
     """
     NETWORKS["direct"] = DirectNetwork
-    output = Path(config.output) / "direct"
     loss = replace(config.loss, stress=0.0)
-    direct = replace(
-        config, model={**config.model, "network": "direct"}, loss=loss, max_steps=steps, output=str(output)
-    )
-    network, metadata = load_model(train(direct))
-    metadata = {**metadata, "config": config.model}
-    conserving = build_network(config.model, [GrainType.from_dict(kind) for kind in metadata["types"]])
-    known = conserving.state_dict().keys()
-    conserving.load_state_dict({name: value for name, value in network.state_dict().items() if name in known})
-    path = output / "handed_over.safetensors"
-    save_model(path, conserving, metadata)
+    direct = replace(config, model={**config.model, "network": "direct"}, loss=loss, max_steps=steps)
+    model, path = work.trained("direct", "forces are learned directly", direct), work.folder / "handed_over.safetensors"
+
+    def hand_over() -> None:
+        network, metadata = load_model(model)
+        metadata = {**metadata, "config": config.model}
+        conserving = build_network(config.model, [GrainType.from_dict(kind) for kind in metadata["types"]])
+        known = conserving.state_dict().keys()
+        conserving.load_state_dict({name: value for name, value in network.state_dict().items() if name in known})
+        save_model(path, conserving, metadata)
+
+    work.pipeline.do(Stage("handed_over", hand_over, [path], config.model, [model], title="weights are handed over"))
     return path

@@ -2,7 +2,8 @@
 
 Trains the same network for the same number of steps on more and more of the liquids, on clusters, on pairs and on
 mixtures, and holds each against the validation liquids. Results go into learning_curve.json, point by point; what
-stands there is not trained again. At the end, or with ``--plot``, all points are drawn.
+stands there is not trained again. Each point is a pipeline in ``runs/curve``. At the end, or with ``--plot``, all
+points are drawn.
 """
 
 import argparse
@@ -11,8 +12,9 @@ from pathlib import Path
 
 from openmm_cgaa.host.files import write_bytes
 from openmm_cgaa.model.file import load_model
+from openmm_cgaa.pipeline.stages import Pipeline
+from openmm_cgaa.pipeline.work import Work
 from openmm_cgaa.training.config import load_config
-from openmm_cgaa.training.train import train
 
 HERE = Path(__file__).parent
 SYSTEM = HERE.parents[1] / "systems" / "ec_emc_lipf6"
@@ -47,9 +49,11 @@ def measure(name, threads):
     limits = json.dumps(POINTS[name])
     changes = [f"data.paths={list(PATHS)}", f"data.kinds={list(POINTS[name])}", f"data.max_grains={limits}"]
     changes += [f"max_steps={STEPS}", "batch_grains=72", "validate_every=500", "compile=true"]
-    changes += [f"threads={threads}", f"name={name}", f"output=runs/curve/{name}"]
+    changes += [f"threads={threads}", f"name={name}"]
     changes += ["loss.stress=0"] if list(POINTS[name]) == ["cluster"] else []  # they have none
-    model = train(load_config(SYSTEM / "train_curve.yaml", [change.replace("'", '"') for change in changes]))
+    config = load_config(SYSTEM / "train_curve.yaml", [change.replace("'", '"') for change in changes])
+    with Pipeline.owning(SYSTEM / "runs" / "curve" / name) as pipeline:
+        model = Work(pipeline).trained("trained", f"{name} learns", config)
     metadata = load_model(model)[1]
     errors = {key: value for key, value in metadata["errors"].items() if key != "split"}
     row = {"grains": metadata["provenance"]["grains"]["train"], "steps": STEPS, **errors}

@@ -15,6 +15,8 @@ from openmm_cgaa.data import Dataset, Trajectory
 from openmm_cgaa.errors import CGAAError, DatasetError
 from openmm_cgaa.model.file import load_model, save_model
 from openmm_cgaa.nn import build_network
+from openmm_cgaa.pipeline.stages import Pipeline
+from openmm_cgaa.pipeline.work import Work
 from openmm_cgaa.training.evaluation import evaluate
 from openmm_cgaa.training.labelled import LabelledFrames, common_types
 
@@ -110,16 +112,21 @@ def test_errors_of_other_frames_are_refused(liquids, tmp_path):
         ablations.errors_of_molecules(path, liquids, liquids.select(splits=["train"]))
 
 
-def test_changed_frames_are_the_same_frames_and_as_many_molecules_a_batch(liquids, tmp_path, monkeypatch):
+@pytest.fixture
+def work(tmp_path):
+    with Pipeline.owning(tmp_path / "row") as pipeline:
+        yield Work(pipeline)
+
+
+def test_changed_frames_are_the_same_frames_and_as_many_molecules_a_batch(liquids, tmp_path, monkeypatch, work):
     from openmm_cgaa.training.config import DataConfig, TrainingConfig
     from openmm_cgaa.training.selection import choose_frames
 
-    monkeypatch.setattr(ablations, "OUTPUT", tmp_path)
     liquids.save(tmp_path / "liquids.h5")
     data = DataConfig([str(tmp_path / "liquids.h5")], max_grains={"liquid": 45})
     config = TrainingConfig({"network": "conserving"}, data, "out", 20, batch_grains=24, validate_every=20)
     chosen = choose_frames(data, config.seed)
-    changed = ablations.on_changed_frames(config, "cut-3", chosen)
+    changed = ablations.on_changed_frames(work, config, "cut-3", chosen)
     found = choose_frames(changed.data, config.seed)
     for split in ("train", "validation"):
         keys = [sorted(key for f in part[split].sets for key in f.keys()) for part in (chosen, found)]
@@ -127,7 +134,7 @@ def test_changed_frames_are_the_same_frames_and_as_many_molecules_a_batch(liquid
     grains = [sum(part.num_grains for part in parts.values()) for parts in (chosen, found)]
     assert changed.batch_grains == round(24 * grains[1] / grains[0]) > 24
     monkeypatch.setitem(ablations.CHANGED, "cut-3", None)  # it is there and is not made again
-    assert ablations.on_changed_frames(config, "cut-3", chosen) == changed
+    assert ablations.on_changed_frames(work, config, "cut-3", chosen) == changed
 
 
 def test_a_cut_box_is_what_a_cut_model_takes(liquids):
@@ -332,7 +339,7 @@ def test_networks_without_a_part_keep_the_laws(liquids, extra):
     assert torch.jit.script(network)(graph)[0].item() == pytest.approx(network(graph)[0].item())
 
 
-def test_what_direct_forces_taught_is_handed_over(liquids, tmp_path):
+def test_what_direct_forces_taught_is_handed_over(liquids, tmp_path, work):
     from openmm_cgaa.training.config import DataConfig, TrainingConfig
 
     liquids.save(tmp_path / "few.h5")
@@ -340,8 +347,8 @@ def test_what_direct_forces_taught_is_handed_over(liquids, tmp_path):
     config = TrainingConfig(
         TINY_CONSERVING, data, str(tmp_path / "run"), max_steps=4, batch_grains=20, validate_every=1
     )
-    given, metadata = load_model(direct.pretrained(config, 2))
-    learned, _ = load_model(tmp_path / "run" / "direct" / "model.safetensors")
+    given, metadata = load_model(direct.pretrained(work, config, 2))
+    learned, _ = load_model(work.folder / "direct" / "model.safetensors")
     assert given.conserving and not learned.conserving and metadata["config"]["network"] == "conserving"
     for name, value in given.state_dict().items():
         torch.testing.assert_close(value, learned.state_dict()[name], msg=name)
