@@ -78,7 +78,9 @@ class Pipeline:
 
     @classmethod
     @contextmanager
-    def owning(cls, folder: FilePath, progress: Callable[[str], object] = print) -> Iterator["Pipeline"]:
+    def owning(
+        cls, folder: FilePath, progress: Callable[[str], object] = print, wait: bool = False
+    ) -> Iterator["Pipeline"]:
         """A pipeline in its folder, which is made and locked while the `with` block lasts.
 
         The caller looks whether the folder may be taken (`files.check_folder`).
@@ -87,6 +89,8 @@ class Pipeline:
         ----------
         folder : path
         progress : callable
+        wait : bool
+            For as long as another process works in the folder, instead of an error.
 
         Raises
         ------
@@ -96,7 +100,7 @@ class Pipeline:
             Its record is damaged, or of a later version.
         """
         folder = Path(folder)
-        with owned(folder):
+        with owned(folder, wait):
             pipeline = cls(folder, progress)
             pipeline.seconds = {name: made["seconds"] for name, made in pipeline._read().items()}
             yield pipeline

@@ -19,7 +19,7 @@ PARTS = ("force", "net_force", "torque")
 
 def against_teacher(place, name, run, frames):
     """Errors on frames of a run, evenly spaced; see `analysis.teacher_error`."""
-    folder = place.folder / name / "teacher.parts"
+    folder = place.folder_of(name) / "teacher.parts"
     return teacher_error(run.trajectory, run.grain_map, place.potential(), place.teacher, folder, frames)
 
 

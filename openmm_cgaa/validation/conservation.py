@@ -123,7 +123,7 @@ def slopes(place, names) -> dict:
         except SimulationError as error:
             row["end"] = place.how_it_ended(name, error)
             with suppress(SimulationError):  # it may have ended before there was a slope
-                run = read_run(place.folder / name)
+                run = read_run(place.folder_of(name))
                 if run.nve is not None:
                     row |= about_a_line(run.nve[: len(run.nve) // 2], run.trajectory.n_atoms)
     rows = [row for row in found.values() if "end" not in row]

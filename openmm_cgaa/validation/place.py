@@ -10,18 +10,19 @@ import numpy as np
 from openmm import unit
 
 from ..building.boxes import build, classical_system, read_forcefield, relax
-from ..errors import CGAADomainWarning, CGAAError
+from ..errors import CGAADomainWarning
 from ..host import signals
 from ..host.files import owned, write_bytes
 from ..labelling.teachers import known_teacher, load_teacher
+from ..pipeline.stages import Pipeline, Stage
 from ..potential import CGAAPotential
-from ..simulation.folder import read_dcd, read_record
 from ..simulation.integrators import INTRA_GROUP
 from ..simulation.read import read_run
 from ..simulation.run import SimulationSettings, simulate
 from ..structures.structure import read_structure, write_structure
 from .system import CLASSICAL, is_described
 
+FREE = "threads", "picoseconds", "nve_picoseconds"  # settings of a run that do not make it another one
 SETTLING = 0.1  # of a run's length
 SHORT = 0.01  # of the length of a run, to show that everything works
 
@@ -38,10 +39,13 @@ class Workplace:
     short : bool
         A hundredth of the length.
     threads : int
+    tell : callable
+        Takes a line of text: which run is made or set aside.
     """
 
-    def __init__(self, system, folder, models=None, short=False, threads=1):
+    def __init__(self, system, folder, models=None, short=False, threads=1, tell=print):
         self.system, self.models, self.short, self.threads = system, models or {}, short, threads
+        self.tell = tell
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._potentials = {}
@@ -74,7 +78,7 @@ class Workplace:
 
     def start(self, box, scale=1.0):
         """Topology and positions [atoms, 3], nm, of a box that the classical force field relaxed; packed once."""
-        path = self.folder / f"{box}-{scale:.4f}.cif"
+        path = self._packed(box, scale)
         with owned(self.folder, wait=True):  # another process may be packing it
             if not path.is_file():
                 source = self.system.path(self.system.boxes[box])
@@ -88,6 +92,9 @@ class Workplace:
                 write_structure(path, topology, positions.value_in_unit(unit.nanometer))
         topology, positions = read_structure(path)
         return topology, positions.value_in_unit(unit.nanometer)
+
+    def _packed(self, box, scale) -> Path:
+        return self.folder / f"{box}-{scale:.4f}.cif"
 
     def settings(self, name) -> SimulationSettings:
         """Of a run, as it is made here."""
@@ -106,32 +113,42 @@ class Workplace:
     def run(self, name, progress=False):
         """Make a run, or go on with it, or leave it where it is finished; the folder.
 
-        What it warned of stands in its ``warnings.txt``.
+        Each run is a pipeline of one stage. One that was made by another model, with other settings or from another
+        start is set aside. What a run warned of stands in its ``warnings.txt``.
 
         Raises
         ------
-        CGAAError
-            The run that is there was made by another model or with other settings.
         SimulationError
             It blew up.
         signals.Interrupted
             It was stopped; the same command goes on with it.
         """
-        what, settings, folder = self.system.runs[name], self.settings(name), self.folder / name
-        # another process may be making it: then wait for that; the run owns its folder itself, and waits for nobody
-        with owned(folder / "making", wait=True):
-            self._check(name, folder / "run.json")
-            if self._frames(folder) * settings.report_interval >= _steps(settings):
-                return folder
-            topology, positions = self.start(what.box, what.scale)
-            if what.after:
-                positions = self.finished(what.after).trajectory.xyz[-1].astype(float)
+        what, settings, folder = self.system.runs[name], self.settings(name), self.folder_of(name)
+        topology, positions = self.start(what.box, what.scale)
+        inputs = [self._packed(what.box, what.scale)]
+        if what.after:
+            positions = self.finished(what.after).trajectory.xyz[-1].astype(float)
+            inputs.append(self.folder_of(what.after) / "trajectory.dcd")
+        asked = {key: value for key, value in asdict(settings).items() if key not in FREE}
+        if what.model == CLASSICAL:
+            inputs += [Path(self.system.path(forcefield)) for forcefield in self.system.forcefield]
+        else:
+            asked["model_sha256"] = self.potential(what.model).provenance()["model_sha256"]
+        # a longer run is the same one, gone on with: the mark of its length is all that it lacks
+        reached = self.folder / name / f"{_steps(settings)}.steps"
+
+        def make():
             resume = (folder / "run.json").is_file()
-            with _warnings_to(folder / "warnings.txt"), signals.deferred() as stop:
+            with _warnings_to(folder.parent / "warnings.txt"), signals.deferred() as stop:
                 system, provenance = self._forces(what, topology, positions)
                 done = simulate(system, topology, positions, folder, settings, resume, provenance, progress)
-        if not done:
-            raise signals.Interrupted(stop.number or 2, f"{folder}: the same command goes on with it")
+            if not done:
+                raise signals.Interrupted(stop.number or 2, f"{folder}: the same command goes on with it")
+            write_bytes(reached, b"")
+
+        # another process may be making it: then wait for that
+        with Pipeline.owning(self.folder / name, self.tell, wait=True) as pipeline:
+            pipeline.do(Stage("run", make, [folder, reached], asked, inputs, title=f"run {name}"))
         return folder
 
     def finished(self, name, settling=SETTLING):
@@ -140,7 +157,11 @@ class Workplace:
 
     def made(self, name) -> bool:
         """Whether a run has been begun here."""
-        return (self.folder / name / "run.json").is_file()
+        return (self.folder_of(name) / "run.json").is_file()
+
+    def folder_of(self, name) -> Path:
+        """Of a run, as `simulation.run.simulate` writes it."""
+        return self.folder / name / "run"
 
     def warnings(self, name) -> list:
         """What a run has said so far of leaving its domain."""
@@ -149,24 +170,11 @@ class Workplace:
 
     def how_it_ended(self, name, error) -> str:
         """When and why a run stopped, and at what temperature, without the place of its files."""
-        tables = (self.folder / name / table for table in ("nve.csv", "state.csv"))
+        tables = (self.folder_of(name) / table for table in ("nve.csv", "state.csv"))
         rows = [np.atleast_1d(np.genfromtxt(path, delimiter=",", names=True)) for path in tables if path.is_file()]
         last = next((table[-1] for table in rows if len(table)), None)
         why = str(error).split(" The last good frame")[0]
         return why if last is None else f"{last['time_ps']:.2f} ps, {last['temperature_K']:.0f} K: {why}"
-
-    def _check(self, name, record):
-        """The run that is there must be the one that is asked for."""
-        if not record.is_file():
-            return
-        model, held = self.system.model_of(name), read_record(record.parent)
-        asked = {} if model == CLASSICAL else {"model_sha256": self.potential(model).provenance()["model_sha256"]}
-        free = "threads", "picoseconds", "nve_picoseconds"
-        asked |= {key: value for key, value in asdict(self.settings(name)).items() if key not in free}
-        held = held["settings"] | held["provenance"]
-        other = [f"{key} {held.get(key)}, not {value}" for key, value in asked.items() if held.get(key) != value]
-        if other:
-            raise CGAAError(f"{record.parent} holds a run with {', '.join(other)}: remove it, or give another --out")
 
     def _forces(self, what, topology, positions) -> tuple:
         """System and provenance."""
@@ -175,10 +183,6 @@ class Workplace:
         potential = self.potential(what.model)
         intra = INTRA_GROUP if what.inner_steps > 1 else None
         return potential.createSystem(topology, positions=positions, intraForceGroup=intra), potential.provenance()
-
-    def _frames(self, folder) -> int:
-        path = folder / "trajectory.dcd"
-        return read_dcd(path).frames if path.is_file() and path.stat().st_size else 0
 
 
 class _warnings_to(warnings.catch_warnings):

@@ -64,7 +64,7 @@ class Pressure(Row):
         count = place.count(self.frames, 2)
         chosen = np.unique(np.linspace(0, run.trajectory.n_frames - 1, count).round().astype(int))
         frames = [as_atoms(run.trajectory, index) for index in chosen]
-        labels = label_frames(frames, place.teacher, place.folder / self.run / "teacher.parts")
+        labels = label_frames(frames, place.teacher, place.folder_of(self.run) / "teacher.parts")
         calculator = CGAACalculator(place.potential(), topology=run.grain_map)
         atomic, molecular = [], []
         for atoms, label in zip(frames, labels):

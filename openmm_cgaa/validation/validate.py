@@ -63,7 +63,7 @@ def validate(path, rows=(), runs=(), short=False, models=None, out=None, threads
     with ExitStack() as stack:
         if out is None:
             out = stack.enter_context(tempfile.TemporaryDirectory()) if short else system.path(system.output)
-        place, failed = Workplace(system, out, models, short, threads), []
+        place, failed = Workplace(system, out, models, short, threads, tell), []
         for name in dict.fromkeys([system.model, *system.models]):
             place.potential(name)  # what cannot be loaded is told before hours are spent
         if system.forcefield:

@@ -16,9 +16,9 @@ def system_of(**runs):
 
 
 def test_how_a_run_ended_names_no_place_of_its_files(tmp_path):
-    (tmp_path / "hot").mkdir()
-    (tmp_path / "hot" / "nve.csv").write_text("time_ps,temperature_K\n")
-    (tmp_path / "hot" / "state.csv").write_text("time_ps,temperature_K\n0.5,300\n1.25,812.4\n")
+    (tmp_path / "hot" / "run").mkdir(parents=True)
+    (tmp_path / "hot" / "run" / "nve.csv").write_text("time_ps,temperature_K\n")
+    (tmp_path / "hot" / "run" / "state.csv").write_text("time_ps,temperature_K\n0.5,300\n1.25,812.4\n")
     here = place.Workplace(system_of(), tmp_path)
     error = CGAAError(f"EMC 3 falls apart. The last good frame is {tmp_path}/last_good.cif; relax the start")
     assert here.how_it_ended("hot", error) == "1.25 ps, 812 K: EMC 3 falls apart."
@@ -50,7 +50,7 @@ def test_a_run_that_blows_up_has_the_slope_of_its_first_half(monkeypatch, tmp_pa
         raise SimulationError("EMC 3 falls apart")
 
     system = system_of(direct=PlannedRun(box="box", timestep=2.0))
-    here = SimpleNamespace(folder=tmp_path, finished=ends, system=system)
+    here = SimpleNamespace(folder_of=lambda name: tmp_path / name, finished=ends, system=system)
     here.how_it_ended = lambda *_: "1.25 ps, 812 K: EMC 3 falls apart."
     monkeypatch.setattr(conservation, "read_run", lambda _: half)
     found = conservation.slopes(here, ["direct"])

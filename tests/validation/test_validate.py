@@ -5,6 +5,7 @@ Also `row`, `rows`, `system`, `bursts` and `page`, and most rows: `accuracy`, `a
 """
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -76,14 +77,15 @@ def results_of(folder):
 def test_every_row_is_kept_with_its_model(made):
     folder, told = made
     found = results_of(folder)
-    assert [line.split()[0] for line in told] == list(SYSTEM["rows"]) == [name for name in found if name != "made"]
+    rows = [line.split()[0] for line in told if not line.startswith("run ")]
+    assert rows == list(SYSTEM["rows"]) == [name for name in found if name != "made"]
     sha = CGAAPotential(str(folder / "model.safetensors")).provenance()["model_sha256"]
     assert {row["model_sha256"] for row in found["made"].values()} == {sha}
 
 
 def test_drift_is_the_slope_of_the_table(made):
     folder, _ = made
-    nve = np.genfromtxt(folder / "runs/validation/nve/nve.csv", delimiter=",", names=True)
+    nve = np.genfromtxt(folder / "runs/validation/nve/run/nve.csv", delimiter=",", names=True)
     per_atom = 1000.0 * nve["total_kjmol"] / 96.48533 / 240
     row = results_of(folder)["drift"]["nve"]
     slope, start = np.polyfit(nve["time_ps"], per_atom, 1)
@@ -95,7 +97,7 @@ def test_drift_is_the_slope_of_the_table(made):
 def test_errors_are_those_of_model_and_teacher(made):
     """By the calculator of the teacher and the potential, called here."""
     folder, _ = made
-    run = read_run(folder / "runs/validation/nvt", 0.1 * 6e-4)
+    run = read_run(folder / "runs/validation/nvt/run", 0.1 * 6e-4)
     potential = CGAAPotential(str(folder / "model.safetensors"))
     teacher, squares = load_teacher("springs:Springs", stiffness=0.1), []
     for index in np.linspace(0, run.trajectory.n_frames - 1, 3).round().astype(int):
@@ -138,18 +140,34 @@ def test_what_is_done_is_not_done_again(made):
     assert {path: path.stat().st_mtime for path in before} == before and results_of(folder) == first
 
 
-def test_a_run_of_another_model_is_no_run_of_this_one(made, tiny_published_path):
-    folder, _ = made
+def test_a_run_of_another_model_is_set_aside(made, tiny_published_path, tmp_path):
+    folder = shutil.copytree(made[0], tmp_path / "copy")
     other, told = {"model.safetensors": str(tiny_published_path)}, []
-    assert validate(folder / "system.yaml", ["stability"], models=other, warn=told.append) == ["stability"]
-    assert "holds a run with model_sha256" in told[0] and "give another --out" in told[0]
+    validate(folder / "system.yaml", runs=["nvt"], models=other, tell=told.append)
+    here, old = folder / "runs" / "validation" / "nvt", made[0] / "runs" / "validation" / "nvt"
+    assert f"old output is in {here / 'aside' / 'run.1'}" in told[0]
+    assert (here / "aside/run.1/run/trajectory.dcd").read_bytes() == (old / "run/trajectory.dcd").read_bytes()
+    records = [json.loads((place / "run" / "run.json").read_text()) for place in (here, old)]
+    assert records[0]["provenance"]["model_sha256"] != records[1]["provenance"]["model_sha256"]
+
+
+def test_a_longer_run_goes_on_with_the_shorter_one(made, tmp_path):
+    folder = shutil.copytree(made[0], tmp_path / "copy")
+    path, run = folder / "system.yaml", folder / "runs" / "validation" / "nvt" / "run"
+    before = (run / "state.csv").read_text()
+    values = yaml.safe_load(path.read_text())
+    values["runs"]["nvt"]["picoseconds"] = 2 * json.loads((run / "run.json").read_text())["settings"]["picoseconds"]
+    path.write_text(yaml.safe_dump(values))
+    assert validate(path, runs=["nvt"], tell=lambda line: None) == []
+    after = (run / "state.csv").read_text()
+    assert after.startswith(before) and len(after) > 1.5 * len(before) and not (run.parent / "aside").exists()
 
 
 def test_short_keeps_nothing(made, capsys):
     folder, _ = made
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert main(["validate", str(folder / "system.yaml"), "drift", "--short"]) == 0
-    assert capsys.readouterr().out.startswith("drift (")
+    assert capsys.readouterr().out.splitlines()[-1].startswith("drift (")
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
