@@ -23,7 +23,8 @@ FLOORS = [
     {"simulation"},
     {"sampling", "analysis"},
     {"training"},
-    {"pipeline", "validation"},
+    {"pipeline"},
+    {"validation"},
     {"distill"},
     {"cli"},
 ]

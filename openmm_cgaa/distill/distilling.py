@@ -41,11 +41,11 @@ from .configs import (
 )
 from .diagnosis import check_files, diagnose
 from .distillplan import DistillPlan
+from .firstpeaks import structure_of
 from .gathering import report_of
 from .measures import labelled_densities, mean_density, of_evaluation, of_runs
 from .others import compared, half_of
 from .reportpage import write_report
-from .structure import structure_of
 from .timing import Clock, Rates, expected, measure
 from .verdict import judge, right_on_own
 

@@ -1,6 +1,6 @@
 """First peaks of a run beside those of the teacher's ensemble."""
 
-from openmm_cgaa.distill.structure import structure_of
+from openmm_cgaa.distill.firstpeaks import structure_of
 from openmm_cgaa.labelling.teachers import load_teacher
 
 
