@@ -2,16 +2,14 @@
 
 from dataclasses import dataclass
 
-import mdtraj
 import numpy as np
 
 from ..analysis.drift import mean, slope
-from ..analysis.rdf import whole_grains
+from ..errors import CGAAError
 from ..inputs.ranges import bounded
-from ..labelling.label import label_frames
-from ..units import ANGSTROM_PER_NM, BAR_PER_EV_PER_ANGSTROM3
+from ..units import BAR_PER_MPA
 from ..wording import counted
-from .bursts import as_atoms
+from .accuracy import against_teacher
 from .row import Row, estimate, panels, plus_minus, thinned, yes
 
 
@@ -43,7 +41,10 @@ class Pressure(Row):
 
     def measure(self, place):
         run = place.finished(self.run, settling=self.settling)
-        atomic, molecular = self._differences(run, place)
+        off = against_teacher(place, self.run, run, place.count(self.frames, 2)).pressure
+        if off is None:
+            raise CGAAError(f"row {self.name}: the teacher or the model has no stress; leave this row out")
+        atomic, molecular = (BAR_PER_MPA * off[name] for name in ("atomic", "molecular"))
         kept = thinned(len(run.state))
         return {
             "density_g_per_ml": estimate(mean(run.state["density_gml"])),
@@ -56,28 +57,6 @@ class Pressure(Row):
             "atomic_bar": atomic.tolist(),
             "molecular_bar": molecular.tolist(),
         }
-
-    def _differences(self, run, place) -> tuple:
-        """Student less teacher in bar, frame by frame; the kinetic part is the same in both and falls out."""
-        from ..engines.ase import CGAACalculator
-
-        count = place.count(self.frames, 2)
-        chosen = np.unique(np.linspace(0, run.trajectory.n_frames - 1, count).round().astype(int))
-        frames = [as_atoms(run.trajectory, index) for index in chosen]
-        labels = label_frames(frames, place.teacher, place.folder_of(self.run) / "teacher.parts")
-        calculator = CGAACalculator(place.potential(), topology=run.grain_map)
-        atomic, molecular = [], []
-        for atoms, label in zip(frames, labels):
-            atoms.calc, inside = calculator, 0.0
-            traces = [np.trace(stress) for stress in (atoms.get_stress(voigt=False), np.asarray(label.stress))]
-            off, masses = atoms.get_forces() - label.forces, atoms.get_masses()
-            whole = ANGSTROM_PER_NM * whole_grains(_as_trajectory(atoms, run), run.grain_map)[0]
-            for slots in run.grain_map.slots:
-                center = masses[slots] @ whole[slots] / masses[slots].sum()
-                inside += ((whole[slots] - center) * off[slots]).sum()
-            atomic.append(BAR_PER_EV_PER_ANGSTROM3 * (traces[1] - traces[0]) / 3.0)
-            molecular.append(atomic[-1] - BAR_PER_EV_PER_ANGSTROM3 * inside / (3.0 * atoms.get_volume()))
-        return np.array(atomic), np.array(molecular)
 
     def must(self):
         return "mean pressures agree within error"
@@ -108,9 +87,3 @@ class Pressure(Row):
         bars.set_xticks((0, 1), ("of atoms", "of molecules"))
         bars.set(title="pressure, student − teacher", ylabel="bar", xlim=(-0.5, 1.5))
         return figure
-
-
-def _as_trajectory(atoms, run):
-    trajectory = mdtraj.Trajectory(atoms.positions[None] / ANGSTROM_PER_NM, run.trajectory.topology)
-    trajectory.unitcell_vectors = np.asarray(atoms.cell)[None] / ANGSTROM_PER_NM
-    return trajectory
