@@ -3,7 +3,7 @@
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +60,7 @@ class BoxConfig(Checked):
         Where the generic force field of the molecules with a SMILES goes, see `reference.forcefield`.
     teacher : str, optional
         Teacher whose minima give the force field its lengths and angles; those of MMFF94 without it.
+    teacher_settings : dict
     """
 
     molecules: list
@@ -75,6 +76,7 @@ class BoxConfig(Checked):
     timeout: float = bounded(60.0, 0.1, 1e6, "s")
     forcefield: str | None = None
     teacher: str | None = None
+    teacher_settings: dict = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -187,7 +189,7 @@ def _generic_forcefield(config: BoxConfig) -> str:
     if config.teacher:
         from ..labelling.teachers import load_teacher
 
-        teacher = load_teacher(config.teacher)
+        teacher = load_teacher(config.teacher, **config.teacher_settings)
         calculator, name = teacher.calculator, teacher.identity["name"]
     molecules = [molecule for molecule in config.molecules if molecule.smiles is not None]
     if not molecules:

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from ..errors import CGAAError
 from ..inputs.ranges import Range
 from ..inputs.settings import Dataclass, range_of
+from ..labelling.named import NAMED
 
 
 class Parser(argparse.ArgumentParser):
@@ -124,7 +125,7 @@ def add_teacher(
     parser: argparse.ArgumentParser, default: str | None, default_in_words: str = "%(default)s", **options: Any
 ) -> None:
     """Options ``--teacher`` and ``--setting``, which `teacher_settings` reads; further options are of the former."""
-    kinds = "sevennet-0-d3, openmm:SYSTEM.xml, or an ASE calculator as package.module:Class"
+    kinds = f"{', '.join(NAMED)}, openmm:SYSTEM.xml, or an ASE calculator as package.module:Class"
     parser.add_argument("--teacher", default=default, help=f"{kinds} (default: {default_in_words})", **options)
     parser.add_argument(
         "--setting", action="append", default=[], metavar="KEY=VALUE", help="for the teacher; VALUE may be JSON"

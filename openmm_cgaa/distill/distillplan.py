@@ -14,6 +14,8 @@ from ..inputs.ranges import PROCESSES, SEEDS, bounded, one_of
 from ..inputs.settings import Checked, from_mapping
 from ..inputs.yamlfile import read_yaml
 from ..labelling import SEVENNET
+from ..labelling.charges import element_charges
+from ..labelling.named import NAMED
 from ..structures.topologies import formula
 from ..wording import counted
 
@@ -151,7 +153,7 @@ class DistillPlan(Checked):
     form : str
         Of the network: a preset (`forms.PRESETS`).
     teacher, teacher_settings
-        As ``openmm-cgaa label`` takes them.
+        As ``openmm-cgaa label`` takes them. ``charges`` are those of the SMILES, where the teacher is told them.
     workers : int
         Processes that sample and label.
     seed : int
@@ -184,6 +186,10 @@ class DistillPlan(Checked):
             raise CGAAError(
                 f"molecules: {named} has no SMILES, so no generic force field; give forcefield (OpenMM XML)"
             )
+
+        if self.teacher in NAMED and NAMED[self.teacher].charged and "charges" not in self.teacher_settings:
+            charges = element_charges([_contents(one.name, one.smiles) for one in molecules if one.smiles])
+            object.__setattr__(self, "teacher_settings", {**self.teacher_settings, "charges": charges})
 
     def counts(self, atoms_of: dict, atoms: int) -> dict:
         """Molecules of each name in a box of about so many atoms, at least one of each.
@@ -256,6 +262,14 @@ def plan_of_smiles(text: str, names: list[str] | None = None, changes: dict | No
         name = names[number] if names else _formula(smiles, [one["name"] for one in molecules])
         molecules.append({"name": name, "smiles": smiles, "count": int(ratio)})
     return from_mapping(DistillPlan, {"molecules": molecules, **(changes or {})}, "the molecules")
+
+
+def _contents(name: str, smiles: str) -> tuple[list[str], int]:
+    """Elements of the atoms, and charge, of a molecule."""
+    from rdkit import Chem
+
+    molecule = parse_smiles(name, smiles)
+    return [atom.GetSymbol() for atom in molecule.GetAtoms()], Chem.GetFormalCharge(molecule)
 
 
 def _formula(smiles: str, taken: list[str]) -> str:

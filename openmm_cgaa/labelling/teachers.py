@@ -4,7 +4,6 @@ import hashlib
 import importlib
 import inspect
 import json
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +20,8 @@ from ..errors import EngineError
 from ..inputs.arguments import FilePath
 from ..wording import counted
 from . import SEVENNET
+from .named import NAMED
+from .sevennet import file_sha256
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import BaseCalculator
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-D3_ELEMENTS = 94  # D3 has parameters from H to Pu
 ASE_MISSING = "a teacher needs the package ase, which is not installed; install it with: pip install 'openmm-cgaa[ase]'"
 
 
@@ -95,9 +95,9 @@ def load_teacher(spec: str, **settings: object) -> Teacher:
     Parameters
     ----------
     spec : str
-        ``sevennet-0-d3`` (`sevennet_0_d3`), ``openmm:system.xml`` (an OpenMM System, `openmm_system`), or the import
-        path of an ASE calculator's class, ``package.module:Class``. Its module is imported, which runs what stands in
-        it; functions and other classes are refused uncalled.
+        One of `named.NAMED`, such as ``sevennet-0-d3``; ``openmm:system.xml`` (an OpenMM System, `openmm_system`); or
+        the import path of an ASE calculator's class, ``package.module:Class``. Its module is imported, which runs what
+        stands in it; functions and other classes are refused uncalled.
     **settings
         For the class. Those that are paths of files count as weights: they enter the
         teacher's identity by their contents, not by where they lie.
@@ -115,16 +115,16 @@ def load_teacher(spec: str, **settings: object) -> Teacher:
         ) from None
     if not isinstance(spec, str):
         raise EngineError(f"teacher {spec!r}: expected its name or import path, as text")
-    if spec == SEVENNET:
-        return _sevennet(settings)
+    if spec in NAMED:
+        return _named(spec, settings)
     kind, _, rest = spec.partition(":")
     if kind == "openmm" and rest:
         return _openmm(rest, settings)
     if not rest or not all(part.isidentifier() for part in kind.split(".")):
         file = " (it is a file; on a command line it stands before --teacher)" if _is_file(spec) else ""
         raise EngineError(
-            f"teacher {spec!r} is not known{file}; give {SEVENNET}, openmm:SYSTEM.xml, or the import path of an ASE "
-            "calculator as package.module:Class, such as ase.calculators.lj:LennardJones"
+            f"teacher {spec!r} is not known{file}; give {', '.join(NAMED)}, openmm:SYSTEM.xml, or the import path of "
+            "an ASE calculator as package.module:Class, such as ase.calculators.lj:LennardJones"
         )
     return _imported(spec, settings)
 
@@ -179,52 +179,6 @@ def known_teacher(identity: object) -> Teacher:
     return teacher
 
 
-def sevennet_0_d3(dispersion: bool = True, device: str = "auto", fast: bool = True) -> "BaseCalculator":
-    """SevenNet-0 and the D3(BJ) dispersion of PBE, summed: the teacher of the bundled models.
-
-    SevenNet-0: Park et al., J. Chem. Theory Comput. 20, 4857 (2024), the weights that sevenn 0.13.0 brings along.
-    D3(BJ): Grimme, Ehrlich, Goerigk, J. Comput. Chem. 32, 1456 (2011), with the parameters of PBE.
-
-    Parameters
-    ----------
-    dispersion : bool
-        Whether D3 is added.
-    device : str
-        Where SevenNet-0 computes; D3 always computes on the CPU.
-    fast : bool
-        On a CPU, convolve in one pass (`sevennet_cpu.speed_up`): the same numbers sooner.
-
-    Returns
-    -------
-    ase.calculators.calculator.BaseCalculator
-        Energy in eV (total), forces in eV/Å, stress in eV/Å^3.
-
-    Raises
-    ------
-    EngineError
-        If sevenn, dftd3 or ase is not installed.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*tensor product accelerator.*")
-            warnings.filterwarnings("ignore", category=FutureWarning)
-            from ase.calculators.mixing import SumCalculator
-            from dftd3.ase import DFTD3
-            from sevenn.calculator import SevenNetCalculator
-
-            sevennet = SevenNetCalculator("7net-0", device=device)
-    except ImportError as error:
-        raise EngineError(
-            f"the teacher SevenNet-0 + D3 needs the package {error.name}, which is not installed; "
-            "install it with: pip install 'openmm-cgaa[teacher]'"
-        ) from error
-    if fast:
-        from .sevennet_cpu import speed_up
-
-        speed_up(sevennet.model)
-    return SumCalculator([sevennet, DFTD3(method="PBE", damping="d3bj")]) if dispersion else sevennet
-
-
 def openmm_system(path: FilePath, platform: str = "Reference") -> "OpenMMCalculator":
     """An ASE calculator of an OpenMM System in XML; see `openmm_calculator.OpenMMCalculator`."""
     try:
@@ -234,27 +188,12 @@ def openmm_system(path: FilePath, platform: str = "Reference") -> "OpenMMCalcula
     return OpenMMCalculator(path, platform)
 
 
-def file_sha256(path: FilePath) -> str:
-    """SHA-256 of a file's contents, hexadecimal."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-
-
-def _sevennet(settings: dict) -> Teacher:
-    calculator = _make(sevennet_0_d3, SEVENNET, settings)
-    from ase.calculators.mixing import SumCalculator
-    from ase.data import chemical_symbols
-    from sevenn.util import pretrained_name_to_path
-
-    dispersion = settings.get("dispersion", True)
-    sevennet: Any = calculator.mixer.calcs[0] if isinstance(calculator, SumCalculator) else calculator
-    known = [z for z in sevennet.type_map if not dispersion or z <= D3_ELEMENTS]
-    identity = {
-        "name": SEVENNET,
-        "settings": {"dispersion": bool(dispersion)},  # the device changes nothing but the rounding
-        "versions": {name: version(name) for name in ("sevenn", "dftd3", "torch", "e3nn")},
-        "weights_sha256": file_sha256(pretrained_name_to_path("7net-0")),
-    }
-    return Teacher(calculator, identity, frozenset(chemical_symbols[z] for z in known))
+def _named(spec: str, settings: dict) -> Teacher:
+    entry = NAMED[spec]
+    calculator = _make(entry.make, spec, settings)
+    told = entry.tell(calculator, settings)
+    elements, fits = told.pop("elements"), told.pop("fits", None)
+    return Teacher(calculator, {"name": spec, **told}, elements, fits)
 
 
 def _openmm(path: str, settings: dict) -> Teacher:

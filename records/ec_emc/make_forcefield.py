@@ -13,7 +13,7 @@ from openmm import app, unit
 from openmm_cgaa.building.forcefield import forcefield_xml, parametrize
 from openmm_cgaa.building.molecules import single
 from openmm_cgaa.host.files import write_bytes
-from openmm_cgaa.labelling.teachers import sevennet_0_d3
+from openmm_cgaa.labelling.teachers import load_teacher
 
 HERE = Path(__file__).parent
 SYSTEM = HERE.parents[1] / "systems" / "ec_emc"
@@ -24,7 +24,7 @@ FREE_BONDS = {"EC": [(3, 4)]}  # about its C-C bond MMFF94 puckers the ring, whi
 def main():
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else SYSTEM
     molecules = json.loads((HERE / "molecules.json").read_text())
-    teacher = sevennet_0_d3(dispersion=False, device="cpu")
+    teacher = load_teacher("sevennet-0-d3", dispersion=False, device="cpu").calculator
     parameters = []
     for name, smiles in SMILES.items():
         bonds = molecules[name]["bonds"]

@@ -71,3 +71,14 @@ def test_a_structure_needs_a_force_field():
 def test_the_command_says_what_is_missing(words, message, capsys):
     assert main(["distill", *words]) == 2
     assert re.search(message, capsys.readouterr().err)
+
+
+IONS = "O=C1OCCO1 [Li+] F[P-](F)(F)(F)(F)F"
+
+
+def test_a_teacher_that_knows_charges_is_told_those_of_the_smiles():
+    plan = plan_of_smiles(IONS, ["EC", "LI", "PF6"], {"teacher": "gfn2-xtb"})
+    assert plan.teacher_settings == {"charges": {"Li": 1.0, "P": -1.0}}
+    own = {"teacher": "gfn2-xtb", "teacher_settings": {"charges": {"Li": 1, "F": -1 / 6}}}
+    assert plan_of_smiles(IONS, ["EC", "LI", "PF6"], own).teacher_settings == own["teacher_settings"]
+    assert plan_of_smiles(IONS, ["EC", "LI", "PF6"]).teacher_settings == {}

@@ -1,6 +1,6 @@
 """Teachers give the numbers they are known for, say who they are, and what they need.
 
-Also `openmm_calculator`.
+Also `named`, `sevennet`, `openmm_calculator`.
 """
 
 import hashlib
@@ -13,7 +13,8 @@ from openmm import app, unit
 
 from openmm_cgaa.data.dataset import same_teacher
 from openmm_cgaa.errors import EngineError
-from openmm_cgaa.labelling.teachers import Teacher, load_teacher, sevennet_0_d3
+from openmm_cgaa.labelling.named import NAMED
+from openmm_cgaa.labelling.teachers import Teacher, load_teacher
 
 ase = pytest.importorskip("ase")
 
@@ -35,6 +36,9 @@ EC = ase.Atoms(
 )
 SEVENNET_ENERGY, D3_ENERGY = -61.33398, -0.18676
 FORCES_ON_FIRST_ATOMS = [[-0.0298, 0.1584, -0.4009], [-0.049, -0.4599, 0.1069], [0.0527, 1.2163, 0.4753]]
+
+
+SEVENNETS = ["sevennet-l3i5-d3", "sevennet-mf-0-pbe-d3", "sevennet-mf-0-r2scan-d3"]
 
 
 def strained(atoms, strain):
@@ -73,10 +77,59 @@ def test_sevennet_says_who_it_is_and_what_it_knows(sevennet):
         sevennet.check([1, 85, 99], True, "frames.h5, set 2")
 
 
-def test_missing_teacher_names_package_and_extra(monkeypatch):
+@pytest.fixture(scope="module", params=SEVENNETS)
+def other(request, sevennet):
+    """(Name, teacher) of the other weights; loading takes seconds."""
+    return request.param, load_teacher(request.param, device="cpu")
+
+
+def test_other_sevennets_are_potentials_of_their_own(other, sevennet):
+    teacher = other[1]
+    assert teacher.identity["weights_sha256"] != sevennet.identity["weights_sha256"]
+    atoms = EC.copy()
+    atoms.set_cell([6.0, 6.5, 7.0])
+    atoms.pbc = True
+    atoms.calc = teacher.calculator
+    energy, forces, stress = atoms.get_potential_energy(), atoms.get_forces(), atoms.get_stress(voigt=False)
+    up, down = (strained(atoms, np.diag([1, 1, 1 + e])) for e in (1e-3, -1e-3))
+    assert (up - down) / (2e-3 * atoms.get_volume()) == pytest.approx(stress[2, 2], abs=4e-4)
+    direction = np.random.default_rng(0).normal(size=forces.shape)
+    ends = []
+    for step in (2e-3, -2e-3):
+        moved = atoms.copy()
+        moved.positions += step * direction
+        moved.calc = teacher.calculator
+        ends.append(moved.get_potential_energy())
+    assert (ends[1] - ends[0]) / 4e-3 == pytest.approx((forces * direction).sum(), abs=2e-2)  # float32 of -61 eV
+    atoms.calc = sevennet.calculator
+    assert 1e-4 < abs(atoms.get_potential_energy() - energy) < 20.0  # eV: the same units, other numbers
+    assert 0.05 < np.abs(atoms.get_forces() - forces).max() < 3.0
+
+
+def test_dispersion_is_that_of_the_functional(other):
+    from dftd3.ase import DFTD3
+
+    name, teacher = other
+    atoms = EC.copy()
+    atoms.calc = teacher.calculator.mixer.calcs[1]
+    energy = atoms.get_potential_energy()
+    atoms.calc = DFTD3(method="r2scan" if "r2scan" in name else "PBE", damping="d3bj")
+    assert energy == pytest.approx(atoms.get_potential_energy(), abs=1e-6)
+    assert ("r2scan" in name) == (energy > 0.5 * D3_ENERGY)  # this functional has some of its own
+
+
+@pytest.mark.parametrize("name", [name for name in NAMED if name.startswith("sevennet")])
+def test_missing_package_names_itself_and_the_extra(name, monkeypatch):
     monkeypatch.setitem(sys.modules, "sevenn.calculator", None)
     with pytest.raises(EngineError, match=r"sevenn.*openmm-cgaa\[teacher\]"):
-        sevennet_0_d3()
+        load_teacher(name)
+
+
+def test_missing_weights_say_what_to_install(monkeypatch):
+    util = pytest.importorskip("sevenn.util")
+    monkeypatch.setattr(util, "pretrained_name_to_path", lambda name: open(f"no/{name}"))
+    with pytest.raises(EngineError, match=r"sevenn that is installed here lacks the weights 7net-l3i5.*\[teacher\]"):
+        load_teacher("sevennet-l3i5-d3")
 
 
 def test_any_ase_calculator_by_import_path():
