@@ -16,6 +16,8 @@ from ..inputs.arguments import FilePath, Numbers
 from ..inputs.ranges import SEEDS, bounded
 from ..inputs.settings import Checked, from_mapping
 from ..inputs.yamlfile import read_yaml
+from ..mapping.grains import GrainMap
+from ..mapping.soundness import doubts
 from ..structures.density import cube, density, mass_of_topology
 from ..structures.lattice import edges_and_angles
 from ..structures.structure import write_structure
@@ -154,6 +156,8 @@ def build(path: FilePath, output: FilePath | None = None, progress: Callable | N
     if classical:
         positions = relax(topology, positions, classical, config.temperature, config.picoseconds, config.seed)
     write_structure(output, topology, positions.value_in_unit(unit.nanometer))
+    for doubt in doubts(GrainMap.from_topology(topology).types):
+        say(f"mind: {doubt}")
     box = ANGSTROM_PER_NM * np.array(topology.getPeriodicBoxVectors().value_in_unit(unit.nanometer))
     *edges, alpha, beta, gamma = edges_and_angles(box)
     size = " x ".join(f"{edge:.3f}" for edge in edges) + " Å"

@@ -14,6 +14,7 @@ from ..inputs.arguments import FilePath, is_element
 from ..inputs.ranges import bounded
 from ..inputs.settings import Checked
 from ..mapping.grains import GrainMap
+from ..mapping.soundness import faults
 from ..structures.smiles import parse_smiles
 from ..structures.structure import read_structure
 from ..units import ANGSTROM_PER_NM
@@ -123,16 +124,19 @@ def from_file(name: str, path: FilePath) -> tuple[app.Topology, unit.Quantity]:
     Raises
     ------
     CGAAError
-        The file cannot be read, holds several residues, or its bonds do not connect its atoms.
+        The file cannot be read, holds several residues, its bonds do not connect its atoms, or its geometry is none
+        (`soundness.faults`).
     """
     topology, positions = read_structure(path)
     if topology.getNumResidues() != 1:
         found = counted(topology.getNumResidues(), "residue")
         raise CGAAError(f"molecule {name}: {path} holds {found}; expected one")
     try:
-        GrainMap.from_topology(topology)
+        grains = GrainMap.from_topology(topology)
     except CGAAError as error:
         raise CGAAError(f"molecule {name}: {path}: {error}") from None
+    if found := faults(grains, positions.value_in_unit(unit.angstrom), None):
+        raise CGAAError(f"molecule {name}: {path}: {'; '.join(found)}")
     elements = [atom.element.symbol for atom in topology.atoms()]
     bonds = [(first.index, second.index) for first, second in topology.bonds()]
     return single(name, elements, bonds, [atom.name for atom in topology.atoms()]), positions

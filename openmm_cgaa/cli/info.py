@@ -28,6 +28,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from ..mapping.grains import GrainType
+    from ..mapping.soundness import doubts, faults
     from ..mapping.survey import oversized, read_grains, strangers
     from ..model.file import bundled_models, load_model, model_card
 
@@ -47,7 +48,8 @@ def run(args: argparse.Namespace) -> int:
     size = f"{counted(grains.num_grains, 'grain')}, {counted(grains.num_atoms, 'atom')}"
     console.print(grain_table(grains, f"{names}: {size}"))
     unknown = strangers(grains, known) if known else []
-    problems = unknown + oversized(grains, positions, box)
+    wrong = [] if positions is None else faults(grains, positions, box)
+    problems = unknown + wrong + doubts(grains.types) + ([] if wrong else oversized(grains, positions, box))
     for problem in problems:
         console.print(f"looks wrong: {problem}", soft_wrap=True)
     if not problems:

@@ -21,6 +21,8 @@ from ..inputs.arguments import FilePath
 from ..inputs.ranges import PROCESSES, SEEDS, bounded
 from ..inputs.settings import Checked, from_mapping
 from ..inputs.yamlfile import read_yaml
+from ..mapping.grains import GrainMap
+from ..mapping.soundness import faults
 from ..structures.given import content_digest
 from ..structures.structure import read_structure
 from .derived import Bursts, Cut
@@ -118,8 +120,20 @@ class Plan(Checked):
         return next(molecule for molecule in self.molecules if molecule.name == name)
 
     def structure(self, recipe: "Periodic") -> tuple[app.Topology, unit.Quantity]:
-        """Topology and positions of a recipe's structure; bonds that it lacks are those of the molecules' SMILES."""
-        return read_structure([self.folder / file for file in recipe.structure_files], smiles=_smiles(self.molecules))
+        """Topology and positions of a recipe's structure; bonds that it lacks are those of the molecules' SMILES.
+
+        Raises
+        ------
+        CGAAError
+            It cannot be read or cut into molecules, or no molecules are as it says (`soundness.faults`).
+        """
+        files = [self.folder / file for file in recipe.structure_files]
+        topology, positions = read_structure(files, smiles=_smiles(self.molecules))
+        box = topology.getPeriodicBoxVectors()
+        box = None if box is None else np.array(box.value_in_unit(unit.angstrom))
+        if found := faults(GrainMap.from_topology(topology), positions.value_in_unit(unit.angstrom), box):
+            raise CGAAError(f"{', '.join(recipe.structure_files)}: {'; '.join(found)}")
+        return topology, positions
 
     def merge(self, names: Sequence[str]) -> tuple[app.Topology, np.ndarray]:
         """Topology and positions (array, nm) of a few molecules, not periodic, all at their own origin."""

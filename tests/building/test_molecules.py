@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from openmm import unit
 
-from openmm_cgaa.building.molecules import from_smiles
+from openmm_cgaa.building.molecules import from_file, from_smiles
 from openmm_cgaa.errors import CGAAError
 from openmm_cgaa.mapping.grains import GrainMap
+from openmm_cgaa.structures.structure import write_structure
 
 
 def test_octahedral_ion():
@@ -42,3 +43,14 @@ def test_smiles_that_does_not_parse(smiles, reason):
 def test_smiles_of_two_molecules():
     with pytest.raises(CGAAError, match="holds 2 molecules; list each"):
         from_smiles("MOL", "CC.O")
+
+
+def test_a_file_in_a_wrong_unit_or_with_atoms_on_top_of_each_other_is_refused(tmp_path):
+    topology, positions = from_smiles("MOL", "CCO")
+    nm = positions.value_in_unit(unit.nanometer)
+    write_structure(tmp_path / "nm.cif", topology, 0.1 * nm)
+    with pytest.raises(CGAAError, match="molecule MOL: .*nm.cif: its bonds are 0.11 Å .* in nm where Å are expected"):
+        from_file("MOL", tmp_path / "nm.cif")
+    write_structure(tmp_path / "two.cif", topology, np.concatenate([nm[:-1], nm[-2:-1] + 0.001]))
+    with pytest.raises(CGAAError, match="1 pair of atoms on top of each other"):
+        from_file("MOL", tmp_path / "two.cif")

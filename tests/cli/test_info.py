@@ -107,3 +107,15 @@ def test_a_topology_without_bonds(tmp_path, solvent, capsys):
         bare.addAtom(atom.name, atom.element, residue)
     assert main(["info", write(tmp_path / "bare.pdb", bare, positions[:10])]) == 2
     assert "residue EC 1 (C3H4O3): no bonds; they must connect its 10 atoms" in capsys.readouterr().err
+
+
+def test_what_is_wrong_with_a_structure_is_told(tmp_path, solvent, capsys):
+    """Coordinates in nm, where the format has Å; carbons without their hydrogens."""
+    topology, positions, _ = solvent
+    topology.setPeriodicBoxVectors(None)
+    assert main(["info", write(tmp_path / "nm.cif", topology, 0.1 * positions)]) == 0
+    assert "looks wrong: its bonds are 0.1" in (out := capsys.readouterr().out) and "in nm where Å are expected" in out
+    bare = topology_of(["C", "C", "O"], [(0, 1), (1, 2)], [0, 0, 0], ["MOL"], None)
+    assert main(["info", write(tmp_path / "bare.cif", bare, [[0, 0, 0], [0.15, 0, 0], [0.2, 0.13, 0]])]) == 0
+    out = capsys.readouterr().out
+    assert "looks wrong: MOL: it has carbon, and neither hydrogen nor halogens; are hydrogens missing?" in out
