@@ -135,8 +135,8 @@ def from_file(name: str, path: FilePath) -> tuple[app.Topology, unit.Quantity]:
         grains = GrainMap.from_topology(topology)
     except CGAAError as error:
         raise CGAAError(f"molecule {name}: {path}: {error}") from None
-    if found := faults(grains, positions.value_in_unit(unit.angstrom), None):
-        raise CGAAError(f"molecule {name}: {path}: {'; '.join(found)}")
+    if wrong := faults(grains, positions.value_in_unit(unit.angstrom), None):
+        raise CGAAError(f"molecule {name}: {path}: {'; '.join(wrong)}")
     elements = [atom.element.symbol for atom in topology.atoms()]
     bonds = [(first.index, second.index) for first, second in topology.bonds()]
     return single(name, elements, bonds, [atom.name for atom in topology.atoms()]), positions
