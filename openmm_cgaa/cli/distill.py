@@ -55,8 +55,13 @@ def run(args: argparse.Namespace) -> int | None:
     if args.out is None and not args.dry_run:
         raise CGAAError("say with --out which folder everything goes into")
     if args.dry_run or args.budget is not None:
+        from ..distill.diagnosis import check_files, diagnose
         from ..distill.timing import fitted, measure
 
+        check_files(plan)
+        if args.dry_run:  # else it is told at the beginning of the work
+            for line in diagnose(plan):
+                tell(f"mind: {line}")
         tell("this machine is timed")
         rates = measure(plan)
         if args.budget is not None:

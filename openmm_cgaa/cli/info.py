@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from ..mapping.grains import GrainType
-    from ..mapping.soundness import doubts, faults
+    from ..mapping.soundness import doubts, faults, mixed_hands
     from ..mapping.survey import oversized, read_grains, strangers
     from ..model.file import bundled_models, load_model, model_card
 
@@ -49,7 +49,9 @@ def run(args: argparse.Namespace) -> int:
     console.print(grain_table(grains, f"{names}: {size}"))
     unknown = strangers(grains, known) if known else []
     wrong = [] if positions is None else faults(grains, positions, box)
-    problems = unknown + wrong + doubts(grains.types) + ([] if wrong else oversized(grains, positions, box))
+    if positions is not None and not wrong:
+        wrong = mixed_hands(grains, positions, box) + oversized(grains, positions, box)
+    problems = unknown + wrong + doubts(grains.types)
     for problem in problems:
         console.print(f"looks wrong: {problem}", soft_wrap=True)
     if not problems:

@@ -26,7 +26,7 @@ def build_config(plan: DistillPlan, density: float, atoms: int, atoms_of: dict, 
     """Of ``openmm-cgaa build``: a box, and the generic force field where it is asked for."""
     counts = plan.counts(atoms_of, atoms)
     molecules = [_molecule(one) | {"count": counts[one.name]} for one in plan.molecules]
-    more = {"forcefield": generic, "teacher": plan.teacher} if generic else {}
+    more: dict[str, Any] = {"forcefield": generic, "teacher": plan.teacher} if generic else {}
     if generic and plan.teacher_settings:
         more["teacher_settings"] = plan.teacher_settings
     return {"molecules": molecules, "density": round(density, 4), "seed": plan.seed, **more}

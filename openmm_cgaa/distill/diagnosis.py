@@ -1,19 +1,26 @@
 """What can be wrong with what a distillation is asked for, found before the first hour is spent."""
 
-from collections import Counter
+from contextlib import suppress
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+from openmm import app
 
-from ..building.boxes import classical_system, pack, read_forcefield
+from ..building.boxes import classical_system, mass_of, pack, read_forcefield
+from ..building.forcefield import parametrize
 from ..building.molecules import Molecule, parse_smiles
-from ..errors import CGAAError
-from ..labelling import SEVENNET
-from ..labelling.teachers import load_teacher
+from ..errors import CGAAError, GrainError
+from ..labelling.named import NAMED
+from ..labelling.teachers import Teacher, load_teacher
+from ..mapping.grains import GrainMap
+from ..mapping.soundness import doubts
+from ..structures.density import cube
 from ..wording import counted
 from .distillplan import DistillPlan
 
 ATOMS = 60  # of a molecule that is one grain, beyond which nothing was tried
+SMALL = 10.0  # Å, of a box: in a smaller one a molecule exchanges messages with its own image
 
 
 def diagnose(plan: DistillPlan) -> list[str]:
@@ -27,40 +34,88 @@ def diagnose(plan: DistillPlan) -> list[str]:
     Raises
     ------
     CGAAError
-        What cannot work: a molecule without a geometry, an element that the teacher lacks, a force field that does not
-        know a molecule, two molecules that are the same to the model.
+        What cannot work: a molecule without a geometry, or that the force field does not know.
+        An element that the teacher lacks, or charges that it cannot have.
+        A liquid that is not neutral, or two molecules that are the same to the model.
     """
     loaded = {one.name: one.load() for one in plan.molecules}
+    grains = {name: GrainMap.from_topology(topology) for name, (topology, _) in loaded.items()}
+    _refuse_twins(grains)
     teacher = load_teacher(plan.teacher, **plan.teacher_settings)
-    for name, (topology, _) in loaded.items():
-        numbers = np.array([atom.element.atomic_number for atom in topology.atoms()])
-        teacher.check(numbers, True, f"molecule {name}")
-    if plan.forcefield is not None:
+    found = _of_charges(plan.molecules, plan.teacher)
+    _check_teacher(teacher, plan, {name: topology for name, (topology, _) in loaded.items()})
+    if plan.forcefield is None:
+        for molecule in plan.molecules:
+            parametrize(molecule.name, str(molecule.smiles), conformers=1)  # which may refuse
+    else:
         forcefield = read_forcefield(plan.forcefield)
         topology, _ = pack([(*one, 1) for one in loaded.values()], 5.0 + len(loaded))
         classical_system(topology, forcefield)
-    found = []
     for molecule in plan.molecules:
         if molecule.smiles is not None:
-            found += _of_smiles(molecule.name, molecule.smiles, plan.teacher)
+            found += _of_smiles(molecule.name, molecule.smiles)
+        else:
+            found += doubts(grains[molecule.name].types)
         atoms = loaded[molecule.name][0].getNumAtoms()
         if atoms > ATOMS:
             found.append(f"{molecule.name} has {counted(atoms, 'atom')} in one grain; nothing so large was tried yet")
-    _refuse_twins(plan.molecules)
+    counts = plan.counts({name: topology.getNumAtoms() for name, (topology, _) in loaded.items()}, plan.classical.atoms)
+    mass = mass_of([(*loaded[name], count) for name, count in counts.items()])
+    if (edge := cube(mass, plan.density or 1.0)) < SMALL:
+        more = round(plan.classical.atoms * (1.3 * SMALL / edge) ** 3)
+        found.append(
+            f"boxes of {counted(sum(counts.values()), 'molecule')} are some {edge:.1f} Å wide, so that a molecule sees "
+            f"its own image; give more in plan.yaml: classical: {{atoms: {more}}}"
+        )
     return found
 
 
-def _of_smiles(name: str, smiles: str, teacher: str) -> list[str]:
+def _check_teacher(teacher: Teacher, plan: DistillPlan, topologies: dict[str, app.Topology]) -> None:
+    """Each molecule alone, and a liquid of all."""
+    all_numbers: list[int] = []
+    for one in plan.molecules:
+        numbers = [atom.element.atomic_number for atom in topologies[one.name].atoms()]
+        teacher.check(np.array(numbers), False, f"molecule {one.name}")
+        all_numbers += numbers * one.count
+    teacher.check(np.array(all_numbers), True, "the liquid")
+
+
+def _of_charges(molecules: list[Molecule], teacher: str) -> list[str]:
+    """Ions, and what the teacher makes of them."""
+    from rdkit import Chem
+
+    charges = {m.name: Chem.GetFormalCharge(parse_smiles(m.name, m.smiles)) for m in molecules if m.smiles}
+    ions = {name: charge for name, charge in charges.items() if charge}
+    total = sum(m.count * charges.get(m.name, 0) for m in molecules)
+    if total and len(charges) == len(molecules):
+        each = ", ".join(f"{m.count} {m.name} of {charges[m.name]:+d}" for m in molecules if m.name in ions)
+        raise CGAAError(
+            f"molecules: the liquid has the charge {total:+d} ({each}), but a liquid is neutral; give counterions, or "
+            'ratios that make it so, such as "[Mg+2]:1 [Cl-]:2"'
+        )
+    if teacher not in NAMED:
+        told = "see that the teacher knows: it is told elements and positions alone"
+    elif NAMED[teacher].charged:
+        return []
+    else:
+        told = f"{teacher} knows no charges: to it an ion alone is a radical. gfn2-xtb is told them"
+    return [f"{name} has the charge {charge:+d}; {told}" for name, charge in ions.items()]
+
+
+def _of_smiles(name: str, smiles: str) -> list[str]:
     from rdkit import Chem
 
     parsed = parse_smiles(name, smiles)
     found: list[str] = []
-    charge = Chem.GetFormalCharge(parsed)
-    if charge:
-        ignored = f"{teacher} knows no charges: to it an ion alone is a radical" if teacher == SEVENNET else ""
-        found.append(f"{name} has the charge {charge:+d}" + (f"; {ignored}" if ignored else ""))
     if radicals := sum(atom.GetNumRadicalElectrons() for atom in parsed.GetAtoms()):
         found.append(f"{name} has {counted(radicals, 'unpaired electron')}; are hydrogens missing in its SMILES?")
+    double = [one for one in Chem.FindPotentialStereo(parsed) if one.type == Chem.StereoType.Bond_Double]
+    if loose := [one.centeredOn for one in double if one.specified == Chem.StereoSpecified.Unspecified]:
+        bond = parsed.GetBondWithIdx(loose[0])
+        found.append(
+            f"{name}: its SMILES leaves open which side the neighbours of atoms {bond.GetBeginAtomIdx() + 1} and "
+            f"{bond.GetEndAtomIdx() + 1} lie on, cis or trans; one form is taken. Write / and \\ to choose: C/C=C/C"
+        )
     centers = Chem.FindMolChiralCenters(parsed, includeUnassigned=True, useLegacyImplementation=False)
     if opened := [str(atom + 1) for atom, hand in centers if hand == "?"]:
         found.append(
@@ -70,22 +125,15 @@ def _of_smiles(name: str, smiles: str, teacher: str) -> list[str]:
     return found
 
 
-def _refuse_twins(molecules: list[Molecule]) -> None:
+def _refuse_twins(grains: dict[str, GrainMap]) -> None:
     """Isomers that differ in space alone are one grain type, so that a model cannot tell them apart."""
-    from rdkit import Chem
-
-    flat = {
-        one.name: Chem.MolToSmiles(parse_smiles(one.name, one.smiles), isomericSmiles=False)
-        for one in molecules
-        if one.smiles
-    }
-    twice = [smiles for smiles, number in Counter(flat.values()).items() if number > 1]
-    if twice:
-        names = " and ".join(name for name, smiles in flat.items() if smiles == twice[0])
-        raise CGAAError(
-            f"molecules: {names} have the same atoms and bonds; a model takes them for one molecule. Give one of them, "
-            "with the sum of the counts"
-        )
+    for (name, one), (other, two) in combinations(grains.items(), 2):
+        with suppress(GrainError):
+            two.match(one.types)
+            raise CGAAError(
+                f"molecules: {name} and {other} have the same atoms and bonds; a model takes them for one molecule. "
+                "Give one of them, with the sum of the counts"
+            )
 
 
 def check_files(plan: DistillPlan) -> None:

@@ -73,6 +73,42 @@ def doubts(kinds: Sequence[GrainType]) -> list[str]:
     ]
 
 
+def mixed_hands(grains: GrainMap, positions: np.ndarray, box: np.ndarray | None) -> list[str]:
+    """Grain types whose grains differ in the handedness of an atom, in words; parameters as of `faults`."""
+    found, whole = [], grains.whole(positions, box)
+    for t, kind in enumerate(grains.types):
+        x, hands = whole[grains.members(t)], []
+        for center, around in _centers(kind):
+            arms = x[:, around] - x[:, [center]]
+            hands.append((center, int((np.linalg.det(arms[:, :3] - arms[:, 3:]) > 0).sum())))
+        if mixed := [(center, count) for center, count in hands if 0 < count < len(x)]:
+            center, count = mixed[0]
+            more = (
+                "mirror images, which have the same energy"
+                if len(hands) == 1
+                else f"{counted(len(hands), 'such atom')} each, so that there may be isomers of different energies"
+            )
+            found.append(
+                f"{kind.name}: at its atom {center + 1} ({kind.elements[center]}) {min(count, len(x) - count)} of "
+                f"{counted(len(x), 'molecule')} have the other handedness. A model takes them for one molecule: {more}"
+            )
+    return found
+
+
+def _centers(kind: GrainType) -> list[tuple[int, list[int]]]:
+    """Atoms with four neighbours of four symmetry classes, and these neighbours, by class."""
+    neighbours: dict[int, list[int]] = {}
+    for i, j in kind.bonds:
+        neighbours.setdefault(i, []).append(j)
+        neighbours.setdefault(j, []).append(i)
+    ordered = {atom: sorted(others, key=lambda other: kind.classes[other]) for atom, others in neighbours.items()}
+    return [
+        (atom, others)
+        for atom, others in sorted(ordered.items())
+        if len(others) == 4 and len({kind.classes[other] for other in others}) == 4
+    ]
+
+
 def _bare(elements: Sequence[str], bonds: Sequence[tuple[int, int]]) -> str | None:
     neighbours = np.bincount(np.array(bonds, int).ravel(), minlength=len(elements))
     if len(elements) == 1:

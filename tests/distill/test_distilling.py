@@ -21,7 +21,7 @@ SMALL = {
     "forcefield": [str(SYSTEM / "forcefield.xml")],
     "teacher": "springs:Springs",
     "teacher_settings": {"stiffness": 0.01},
-    "density": 0.8,
+    "density": 0.7,
     "workers": 1,
     "form": "fast",
     "classical": {

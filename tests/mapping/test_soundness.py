@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from openmm_cgaa.mapping.grains import GrainMap, GrainType
-from openmm_cgaa.mapping.soundness import doubts, faults
+from openmm_cgaa.mapping.soundness import doubts, faults, mixed_hands
 
 
 @pytest.fixture
@@ -77,3 +77,26 @@ def test_missing_hydrogens_are_suspected(elements, bonds, told):
 )
 def test_molecules_and_ions_without_carbon_bound_hydrogen_are_taken(elements, bonds):
     assert doubts([GrainType("X", tuple(elements), tuple(bonds), tuple(range(len(elements))))]) == []
+
+
+def halides(hands):
+    """(GrainMap, positions) of CHFClBr and its mirror images, 10 Å apart; a number per molecule, +1 or -1."""
+    arms = np.array([[0, 0, 0], [1, 1, 1], [-1, -1, 1], [-1, 1, -1], [1, -1, -1]], float)
+    elements, bonds = ["C", "H", "F", "Cl", "Br"], [(0, n) for n in range(1, 5)]
+    grains = GrainMap.from_arrays(
+        elements * len(hands),
+        [(5 * g + i, 5 * g + j) for g in range(len(hands)) for i, j in bonds],
+        np.repeat(np.arange(len(hands)), 5),
+        ["X"] * len(hands),
+    )
+    return grains, np.concatenate([arms * [1, 1, hand] + [10.0 * g, 0, 0] for g, hand in enumerate(hands)])
+
+
+def test_two_hands_under_one_name_are_told():
+    (line,) = mixed_hands(*halides([1, 1, -1, 1]), None)
+    assert "1 of 4 molecules have the other handedness" in line and "mirror images, which have the same energy" in line
+    assert mixed_hands(*halides([1, 1, 1]), None) == mixed_hands(*halides([-1]), None) == []
+
+
+def test_molecules_without_a_hand_have_none(box):
+    assert mixed_hands(*box) == []
