@@ -41,8 +41,8 @@ from .configs import (
 )
 from .diagnosis import check_files, diagnose
 from .distillplan import DistillPlan
-from .firstpeaks import structure_of
 from .gathering import report_of
+from .liquid_structure import structure_of
 from .measures import labelled_densities, mean_density, of_evaluation, of_runs
 from .others import compared, half_of
 from .reportpage import write_report

@@ -69,7 +69,7 @@ def of_runs(summaries: dict[str, dict], plan: DistillPlan) -> dict[str, Any]:
         found["density_teacher_pressure"] = plan.pressure / BAR_PER_MPA - off["molecular"]["mean"]
         found["density_teacher_pressure_error"] = off["molecular"]["error"]
     structure = summaries["nvt"].get("structure", {})
-    found["rdf_distance"] = {pair: one["shift"] for pair, one in structure.items() if one["shift"] is not None}
+    found["rdf_difference"] = {pair: one["difference"] for pair, one in structure.items()}
     found["warnings"] = [
         f"{name}: {sentence}" for name, run in summaries.items() for sentence in run.get("outside", {}).values()
     ]

@@ -116,11 +116,11 @@ def temperatures(measured: Measured) -> list[Reading]:
     ]
 
 
-def peaks(measured: Measured) -> list[Reading]:
-    """Of each pair of atoms."""
+def structures(measured: Measured) -> list[Reading]:
+    """Of each pair of atoms, and how much of it is not chance."""
     return [
-        Reading(value, error, abs(value), error, of=pair)
-        for pair, (value, error) in _several(measured, "rdf_distance").items()
+        Reading(value, None, max(value - (chance or 0.0), 0.0), None if chance is None else chance / 2.0, of=pair)
+        for pair, (value, chance) in _several(measured, "rdf_difference").items()
     ]
 
 

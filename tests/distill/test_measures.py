@@ -36,7 +36,7 @@ def test_of_runs():
     assert found["temperatures"] == {} and "density" not in found and "drift" not in found
     runs = {
         "nvt": {
-            "structure": {"A-B": {"shift": [0.01, 0.02]}, "A-A": {"shift": None}},
+            "structure": {"A-B": {"difference": [0.01, 0.02]}},
             "temperature": {"translation": {"mean_K": 300.0, "error_K": 2.0}},
             "bonds": {"largest_deviation_A": 0.2},
         },
@@ -54,7 +54,7 @@ def test_of_runs():
     assert (found["density"], found["drift"], found["drift_error"]) == (0.8, 0.001, 0.002)
     # the model's pressure is the barostat's, 1 bar; it is 20 MPa below the teacher's
     assert found["density_teacher_pressure"] == pytest.approx(20.1) and found["density_teacher_pressure_error"] == 3.0
-    assert found["rdf_distance"] == {"A-B": [0.01, 0.02]} and found["warnings"] == ["npt: It is thin."]
+    assert found["rdf_difference"] == {"A-B": [0.01, 0.02]} and found["warnings"] == ["npt: It is thin."]
 
 
 def test_densities(liquid, dataset):

@@ -86,7 +86,7 @@ def test_text_from_outside_stays_text(tmp_path):
     bad = "<script>alert('x')</script> & <b>"
     _, page = written(
         tmp_path,
-        distilled.DME | {"rdf_distance": {bad: [0.3, 0.01]}, "own_blown_up": bad},
+        distilled.DME | {"rdf_difference": {bad: [0.3, 0.01]}, "own_blown_up": bad},
         **{"name": bad, "created": bad, "plan": bad, "script": bad, "command": bad},
         **{"teacher": {"name": bad, bad: bad}, "versions": {bad: bad}, "files": [{"name": bad, "what": bad}]},
         numbers=[{"name": bad, "value": bad, "note": bad}],

@@ -83,7 +83,7 @@ NO = {
         "temperatures:translation",
         "",
     ),
-    "a shifted structure": ({"rdf_distance": {"O-H": [0.31, 0.02]}}, "rdf_distance:O-H", "own.rounds"),
+    "a shifted structure": ({"rdf_difference": {"O-H": [0.31, 0.02]}}, "rdf_difference:O-H", "own.rounds"),
     "an infinite force": ({"test_net_force": math.inf}, "test_net_force", "Set form to good"),
 }
 
@@ -170,7 +170,7 @@ def test_own_liquids_are_right_by_the_same_bars():
         ({"test_net_force": "0.2"}, "test_net_force: is '0.2'; expected what was measured, as a number"),
         ({"drift_error": [1.0]}, "drift_error: is"),
         ({"temperatures": {"translation": 300.0}}, "temperatures: is .*; expected a value and its error by name"),
-        ({"rdf_distance": {"O-H": ["far", 0.0]}}, "O-H: is 'far'"),
+        ({"rdf_difference": {"O-H": ["far", 0.0]}}, "O-H: is 'far'"),
     ],
 )
 def test_what_is_no_number_is_named(changed, said):

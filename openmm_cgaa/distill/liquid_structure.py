@@ -1,4 +1,4 @@
-"""First peaks of a student's liquid beside those of the teacher's, without dynamics of the teacher."""
+"""Radial distributions of a student's liquid beside the teacher's, without dynamics of the teacher."""
 
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,9 @@ def structure_of(folder: Path, model: Path, teacher: Teacher, frames: int, begin
     Returns
     -------
     dict
-        By pair: ``r`` (Å), ``model`` and ``teacher`` (curves), and ``shift`` of the first peak (Å, with its standard
-        error, or None where there is no peak). Empty where the run has too few frames.
+        By pair: ``r`` (Å), ``model`` and ``teacher`` (curves), and ``difference``: the integral of the absolute
+        difference over that of the teacher's curve, and what it would be by chance. Empty where the run has too few
+        frames.
     """
     run = read_run(folder, begin)
     parts = folder / "analysis" / "teacher.parts"
@@ -54,11 +55,10 @@ def structure_of(folder: Path, model: Path, teacher: Teacher, frames: int, begin
     for name, points, pairs, width in wanted:
         r, both = in_both_ensembles(points, pairs, weights, blocks)
         compared = beside(r, both, width)
-        shift = compared.get("shift_A")
         found[name] = {
             "r": r.tolist(),
             "model": compared["curves"]["student"],
             "teacher": compared["curves"]["teacher"],
-            "shift": None if shift is None else [shift["value"], shift["error"]],
+            "difference": [compared["difference"], compared["by_chance"]],
         }
     return found

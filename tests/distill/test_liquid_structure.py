@@ -1,6 +1,6 @@
-"""First peaks of a run beside those of the teacher's ensemble."""
+"""Radial distributions of a run beside those of the teacher's ensemble."""
 
-from openmm_cgaa.distill.firstpeaks import structure_of
+from openmm_cgaa.distill.liquid_structure import structure_of
 from openmm_cgaa.labelling.teachers import load_teacher
 
 
@@ -10,5 +10,6 @@ def test_structure_of_a_run(run_folder, tiny_conserving_path):
     assert {"EC-EMC", "EMC H - EC O"} <= found.keys()
     for curves in found.values():
         assert len(curves["r"]) == len(curves["model"]) == len(curves["teacher"])
-        assert curves["shift"] is None or len(curves["shift"]) == 2
+        difference, by_chance = curves["difference"]
+        assert difference >= 0.0 and by_chance >= 0.0
     assert structure_of(run_folder, tiny_conserving_path, teacher, 5, 0.0) == {}  # too few for an error
