@@ -118,6 +118,24 @@ def test_dispersion_is_that_of_the_functional(other):
     assert ("r2scan" in name) == (energy > 0.5 * D3_ENERGY)  # this functional has some of its own
 
 
+def test_weights_in_a_file_are_named_by_their_class(other):
+    """As docs/teachers.md says of weights that do not come with the package."""
+    name, teacher = other
+    if "pbe" not in name:
+        pytest.skip("one of them is enough")
+    from sevenn.util import pretrained_name_to_path
+
+    path = pretrained_name_to_path("7net-mf-0")
+    own = load_teacher("sevenn.calculator:SevenNetCalculator", model=path, modal="PBE", device="cpu")
+    assert own.identity["weights_sha256"] == teacher.identity["weights_sha256"]
+    found = []
+    for calculator in (own.calculator, teacher.calculator.mixer.calcs[0]):
+        atoms = EC.copy()
+        atoms.calc = calculator
+        found.append(atoms.get_potential_energy())
+    assert found[0] == pytest.approx(found[1], abs=1e-3)
+
+
 @pytest.mark.parametrize("name", [name for name in NAMED if name.startswith("sevennet")])
 def test_missing_package_names_itself_and_the_extra(name, monkeypatch):
     monkeypatch.setitem(sys.modules, "sevenn.calculator", None)
