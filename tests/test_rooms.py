@@ -94,7 +94,10 @@ OF_NO_MODULE = {
     "cli/test_bad_commands.py": "every command",
     "cli/test_outputs.py": "every command",
     "nn/test_e3nn_equivalence.py": "the Cartesian layers against those of another package",
+    "engines/test_linked_forces.py": "every engine, on linked grains",
+    "nn/test_linked.py": "the laws of a network, on linked grains",
     "nn/test_operations.py": "all backends of the operations",
+    "training/test_cut_training.py": "a run, its errors and its model, on molecules that are cut",
 }
 
 

@@ -256,7 +256,8 @@ def _bonds(run: RunOutput, report: Report) -> None:
 
 def _contacts(run: RunOutput, report: Report) -> None:
     trajectory, atoms = run.trajectory, list(run.trajectory.topology.atoms)
-    pairs = pairs_between([atom.residue.index for atom in atoms])
+    bonds = [(i.index, j.index) for i, j in run.trajectory.topology.bonds]
+    pairs = pairs_between([atom.residue.index for atom in atoms], bonds)
     boxes = trajectory.unitcell_vectors
     found = [shortest_contact(xyz, None if boxes is None else boxes[i], pairs) for i, xyz in enumerate(trajectory.xyz)]
     frame = int(np.argmin([distance for distance, _ in found]))

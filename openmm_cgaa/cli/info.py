@@ -21,16 +21,22 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_structure(parser, "path", ", what MDTraj reads; or a model file, or a bundled model")
     parser.add_argument("--model", help="compare with the grains that this model knows: a bundled name or a file")
+    parser.add_argument(
+        "--cuts", help="molecules to cut into grains (YAML, as data.cuts of a training); needs no model"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints; the exit status is 1 where the model does not know a grain."""
     from rich.console import Console
 
+    from ..inputs.yamlfile import read_yaml
+    from ..mapping.cutting import cut_map, make_cuts
     from ..mapping.grains import GrainType
+    from ..mapping.links import links_in_words
     from ..mapping.soundness import doubts, faults, mixed_hands
-    from ..mapping.survey import oversized, read_grains, strangers
-    from ..model.file import bundled_models, load_model, model_card
+    from ..mapping.survey import names_of_atoms, oversized, read_grains, strangers
+    from ..model.file import bundled_models, cuts_of_model, load_model, model_card
 
     console, smiles = Console(highlight=False, markup=False), given_smiles(args)
     name, path = args.path[0], Path(args.path[0])
@@ -44,14 +50,25 @@ def run(args: argparse.Namespace) -> int:
         raise CGAAError(f"{path}: no such file, and no bundled model has this name (bundled: {names})")
     grains, positions, box = read_grains(args.path, args.templates, smiles)
     names = ", ".join(Path(each).name for each in args.path)
-    known = args.model and [GrainType.from_dict(kind) for kind in load_model(args.model)[1]["types"]]
+    metadata = load_model(args.model)[1] if args.model else {}
+    known = [GrainType.from_dict(kind) for kind in metadata.get("types", [])]
+    cuts = cuts_of_model(metadata)
+    if args.cuts:
+        wanted = read_yaml(Path(args.cuts), "cuts of molecules")
+        cuts = make_cuts(wanted, [grains], [names_of_atoms(args.path, args.templates, smiles)])
+    grains = cut_map(grains, cuts)
+    for cut in cuts:
+        console.print(f"cut: {cut}", soft_wrap=True)
     size = f"{counted(grains.num_grains, 'grain')}, {counted(grains.num_atoms, 'atom')}"
     console.print(grain_table(grains, f"{names}: {size}"))
+    if len(grains.links):
+        ends = "; ".join(links_in_words(grains.types))
+        console.print(f"links between grains: {len(grains.links)}, at element:class {ends}", soft_wrap=True)
     unknown = strangers(grains, known) if known else []
     wrong = [] if positions is None else faults(grains, positions, box)
     if positions is not None and not wrong:
-        wrong = mixed_hands(grains, positions, box) + oversized(grains, positions, box)
-    problems = unknown + wrong + doubts(grains.types)
+        wrong = mixed_hands(grains.molecules, positions, box) + oversized(grains, positions, box)
+    problems = unknown + wrong + doubts(grains.molecules.types)
     for problem in problems:
         console.print(f"looks wrong: {problem}", soft_wrap=True)
     if not problems:
@@ -86,11 +103,17 @@ def _print_model(console: "Console", name: str, metadata: dict, card: str | None
     from rich.markdown import Markdown
 
     from ..mapping.grains import GrainType
+    from ..mapping.links import links_in_words
+    from ..model.file import cuts_of_model
 
     if card is not None:
         console.print(Markdown(card))
 
     types = [GrainType.from_dict(kind) for kind in metadata["types"]]
     console.print(_type_table(types, f"{name}: format {metadata['format']}, the grains it knows"))
+    for cut in cuts_of_model(metadata):
+        console.print(f"cut: {cut}", soft_wrap=True)
+    if links := links_in_words(types):
+        console.print(f"links between grains, at element:class {'; '.join(links)}", soft_wrap=True)
     for part in ("config", "provenance", "domain", "errors"):
         console.print(f"{part}: {json.dumps(metadata.get(part, {}), indent=2)}", soft_wrap=True)

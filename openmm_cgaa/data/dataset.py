@@ -26,6 +26,7 @@ from ..errors import DatasetError
 from ..host.files import write_bytes
 from ..host.formats import DATA_SET
 from ..inputs.arguments import FilePath
+from ..mapping.cutting import GrainCut
 from . import hdf5
 from .frames import SPLITS, Frames, Trajectory, frame_key
 from .kinds import EQUILIBRIUM, KINDS
@@ -107,6 +108,13 @@ class Dataset:
     def num_grains(self) -> int:
         """Labelled grains, counted in every frame."""
         return sum(len(frames) * frames.num_grains for frames in self.sets if frames.labelled)
+
+    def cut(self, cuts: Sequence[GrainCut]) -> "Dataset":
+        """The same frames with molecules cut into grains (`Frames.cut`); the provenance has the ``cuts``."""
+        if not cuts:
+            return self
+        provenance = self.provenance | {"cuts": [cut.to_dict() for cut in cuts]}
+        return replace(self, sets=[frames.cut(cuts) for frames in self.sets], provenance=provenance)
 
     def keep(self, masks: Sequence[np.ndarray]) -> "Dataset":
         """The frames chosen by one mask (bool [frames]) for each set; sets and trajectories left empty are dropped."""

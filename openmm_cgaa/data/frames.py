@@ -1,6 +1,7 @@
 """Frames of one topology, labelled or not, and the trajectories that they belong to."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from openmm import app, unit
 
 from ..errors import DatasetError
+from ..mapping.cutting import GrainCut, cut_map
 from ..mapping.grains import GrainMap
 from ..structures.density import density, mass
 from ..structures.topologies import symbol
@@ -299,6 +301,24 @@ class Frames:
         """Grains of this topology."""
         return GrainMap.from_arrays(self.elements, self.bonds, self.residues, names=self.residue_names)
 
+    def cut(self, cuts: Sequence[GrainCut]) -> "Frames":
+        """The same frames with molecules cut into grains, which are residues; the atoms keep their order."""
+        grain_map = self.grain_map()
+        made = cut_map(grain_map, cuts)
+        if made is grain_map:
+            return self
+        return replace(self, residues=made.atom_grain, residue_names=[made.types[t].name for t in made.type_index])
+
+    @property
+    def atom_names(self) -> list[str]:
+        """Element and place in the residue of each atom: C1, C2, H3... in each residue."""
+        seen: Counter = Counter()
+        names = []
+        for element, residue in zip(self.elements, self.residues.tolist()):
+            seen[residue] += 1
+            names.append(f"{element}{seen[residue]}")
+        return names
+
     def topology(self, index: int | None = None) -> app.Topology:
         """The OpenMM Topology of these frames, with their bonds; atoms are called C1, C2, H3... in each residue.
 
@@ -322,10 +342,9 @@ class Frames:
         topology = app.Topology()
         chain = topology.addChain()
         residues = [topology.addResidue(name, chain) for name in self.residue_names]
-        first = np.searchsorted(self.residues, self.residues)
         atoms = [
-            topology.addAtom(f"{symbol}{place + 1}", app.Element.getBySymbol(symbol), residues[residue])
-            for symbol, residue, place in zip(self.elements, self.residues, np.arange(self.num_atoms) - first)
+            topology.addAtom(name, app.Element.getBySymbol(element), residues[residue])
+            for name, element, residue in zip(self.atom_names, self.elements, self.residues)
         ]
         for i, j in self.bonds:
             topology.addBond(atoms[i], atoms[j])

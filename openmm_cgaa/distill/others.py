@@ -7,7 +7,7 @@ import numpy as np
 from ..data.dataset import Dataset
 from ..host.torchstate import working
 from ..mapping.grains import GrainType
-from ..model.file import load_model
+from ..model.file import cuts_of_model, load_model
 from ..training.evaluation import predict
 from ..training.labelled import LabelledFrames
 
@@ -27,7 +27,7 @@ def half_of(labels: list[Path]) -> dict[str, int]:
 def forces_on_test(model: Path, labels: Path) -> tuple[np.ndarray, np.ndarray]:
     """All force components of test frames, of the teacher and of a model, eV/Å."""
     network, metadata = load_model(model)
-    dataset = Dataset.load(labels).select(splits=["test"])
+    dataset = Dataset.load(labels).select(splits=["test"]).cut(cuts_of_model(metadata))
     types = [GrainType.from_dict(entry) for entry in metadata["types"]]
     frames = LabelledFrames(dataset, types, network.grain_cutoff, network.atom_cutoff)
     teacher = np.concatenate([label.forces.numpy().ravel() for _, label in frames.items])

@@ -32,6 +32,7 @@ def refuse_overlap(system: openmm.System, grain_map: GrainMap, particles: list) 
     for t, slots in zip(grain_map.type_index, grain_map.slots):
         for i, j in grain_map.types[t].bonds:
             bonds.add(frozenset((atoms[slots[i]], atoms[slots[j]])))
+    bonds |= {frozenset((atoms[i], atoms[j])) for i, j in grain_map.links.tolist()}
     found = []
     for index, force in enumerate(system.getForces()):
         outer = f"force {index}, {force.getName()}"

@@ -91,7 +91,8 @@ def plain(binding: "Binding") -> dict:
 def plain_of_0_1_0(state: dict) -> dict:
     """The same of what a pickle of version 0.1.0 holds, which had a `GrainMap` in it."""
     options = {name: state[name] for name in ("precision", "device", "periodic", "part")}
-    return _plain_data(state["model"], options | {"fused": state.get("fused", True)}, state["grain_map"])
+    grain_map = GrainMap(**vars(state["grain_map"]))  # the maps of that version know no links
+    return _plain_data(state["model"], options | {"fused": state.get("fused", True)}, grain_map)
 
 
 def _plain_data(model: bytes, options: dict, grain_map: GrainMap) -> dict:
@@ -100,6 +101,8 @@ def _plain_data(model: bytes, options: dict, grain_map: GrainMap) -> dict:
         "slots": [slots.tolist() for slots in grain_map.slots],
         "labels": list(grain_map.labels),
     }
+    if len(grain_map.links):
+        grains["links"] = grain_map.links.tolist()
     rest = {"format": formats.SYSTEM.mark} | options | grains
     return rest | {"digest": _digest(rest), "model": model}
 
@@ -134,7 +137,10 @@ def from_plain(state: Any) -> "StateEvaluator | Guard":
         sizes = [found.types[t].num_slots for t in rest["type_index"]]
         if sizes != [len(atoms) for atoms in slots] or (np.sort(np.concatenate(slots)) != np.arange(sum(sizes))).any():
             raise ValueError("its grains are not those of its model")
-        grain_map = GrainMap(found.types, np.array(rest["type_index"]), slots, rest["labels"], sum(sizes))
+        links = np.array(rest.get("links", []), dtype=int).reshape(-1, 2)
+        if len(links) and not 0 <= links.min() <= links.max() < sum(sizes):
+            raise ValueError("its links are not between its atoms")
+        grain_map = GrainMap(found.types, np.array(rest["type_index"]), slots, rest["labels"], sum(sizes), links)
         return StateEvaluator(Binding(found, grain_map, rest["periodic"], rest["part"]))
     except CGAAError:
         raise

@@ -150,6 +150,8 @@ def molecule_bonds(place: Placement) -> openmm.Force:
     for t, slots in zip(place.grain_map.type_index, place.grain_map.slots):
         for i, j in place.grain_map.types[t].bonds:
             force.addBond(particles[slots[i]], particles[slots[j]])
+    for i, j in place.grain_map.links.tolist():
+        force.addBond(particles[i], particles[j])
     return force
 
 

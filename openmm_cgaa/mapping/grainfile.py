@@ -70,6 +70,9 @@ def _check(data: dict) -> None:
     taken = [atom for atoms in slots for atom in atoms]
     if len(set(taken)) < len(taken):
         raise _Wrong("an atom is in two slots")
+    for link in data.get("links", []):
+        if len(set(_whole(link, num_atoms, "a link"))) != 2 or len(link) != 2:
+            raise _Wrong(f"a link is {link}")
 
 
 def _check_type(kind: dict) -> None:
@@ -85,7 +88,7 @@ def _check_type(kind: dict) -> None:
     pairs = relabel([tuple(bond) for bond in bonds], range(len(elements)))
     if not elements or len(set(pairs)) < len(bonds) or not is_connected(len(elements), pairs):
         raise _Wrong(f"the bonds of type {name} do not connect its atoms, or are there twice")
-    if tuple(kind["classes"]) != symmetry_classes(elements, pairs):
+    if tuple(kind["classes"]) != symmetry_classes(elements, pairs, tuple(kind.get("links", ()))):
         raise _Wrong(f"the symmetry classes of type {name} are not those of its bonds")
     reference = kind.get("reference")
     if reference is not None:

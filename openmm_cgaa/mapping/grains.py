@@ -2,8 +2,9 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,76 +20,12 @@ from ..structures import geometry
 from ..structures.topologies import formula
 from ..wording import counted
 from . import grainfile, matching
+from .graintypes import GrainType
+from .links import all_bonds, linked_pairs, with_pairs
 from .residues import Residues, read_arrays, read_mdtraj, read_openmm
 
 if TYPE_CHECKING:
     import mdtraj
-
-
-@dataclass(frozen=True)
-class GrainType:
-    """One kind of grain: ordered slots, their bonds and which of them are equivalent.
-
-    Attributes
-    ----------
-    name : str
-    elements : tuple of str, [slots]
-    bonds : tuple of (slot, slot)
-    classes : tuple of int, [slots]
-        Orbits under the automorphisms of the element-coloured bond graph, numbered in order of first appearance.
-    reference : tuple of (x, y, z), [slots], Å, or None
-        The geometry that decides which of several equivalent matches is taken, see `GrainMap.align`.
-    """
-
-    name: str
-    elements: tuple
-    bonds: tuple
-    classes: tuple
-    reference: tuple | None = None
-
-    @classmethod
-    def from_bonds(
-        cls, name: str, elements: Sequence, bonds: Iterable, reference: Iterable | None = None
-    ) -> "GrainType":
-        """A type with slots in the order given; the symmetry classes are found."""
-        elements, bonds = tuple(elements), matching.relabel(tuple(bonds), tuple(range(len(elements))))
-        if reference is not None:
-            reference = tuple(tuple(float(x) for x in row) for row in reference)
-        return cls(name, elements, bonds, matching.symmetry_classes(elements, bonds), reference)
-
-    @property
-    def num_slots(self) -> int:
-        return len(self.elements)
-
-    @property
-    def num_classes(self) -> int:
-        return len(set(self.classes))
-
-    @property
-    def tree(self) -> list:
-        """Spanning tree of the bonds from slot 0, breadth first: ``num_slots - 1`` pairs (parent, child)."""
-        graph = networkx.Graph(self.bonds)
-        graph.add_nodes_from(range(self.num_slots))
-        return list(networkx.bfs_edges(graph, 0))
-
-    def to_dict(self) -> dict:
-        """Plain data for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: dict) -> "GrainType":
-        """The type that `to_dict` wrote, before or after a way through JSON."""
-        reference = data.get("reference")
-        return cls(
-            name=data["name"],
-            elements=tuple(data["elements"]),
-            bonds=tuple((i, j) for i, j in data["bonds"]),
-            classes=tuple(data["classes"]),
-            reference=None if reference is None else tuple((x, y, z) for x, y, z in reference),
-        )
-
-    def __str__(self) -> str:
-        return f"{self.name} {formula(self.elements)}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +42,8 @@ class GrainMap:
     labels : list of str, [grains]
         Residue name and number, for messages.
     num_atoms : int
+    links : int array [links, 2]
+        Bonds between grains, as atoms of the topology.
     """
 
     types: list
@@ -112,6 +51,7 @@ class GrainMap:
     slots: list
     labels: list
     num_atoms: int
+    links: np.ndarray = field(default_factory=lambda: np.empty((0, 2), int))
 
     @property
     def num_grains(self) -> int:
@@ -124,6 +64,55 @@ class GrainMap:
         for g, atoms in enumerate(self.slots):
             grain[atoms] = g
         return grain
+
+    @cached_property
+    def molecules(self) -> "GrainMap":
+        """The same atoms with linked grains as one: every grain is a whole molecule."""
+        if not len(self.links):
+            return self
+        graph = networkx.Graph(self.atom_grain[self.links].tolist())
+        graph.add_nodes_from(range(self.num_grains))
+        parts = sorted(sorted(grains) for grains in networkx.connected_components(graph))
+        names = [[self.types[self.type_index[g]].name for g in grains] for grains in parts]
+        return self.regrouped(
+            [[int(atom) for g in grains for atom in self.slots[g]] for grains in parts],
+            ["-".join(dict.fromkeys(own)) for own in names],
+            [self.labels[grains[0]] for grains in parts],
+        )
+
+    def regrouped(self, members: list[list[int]], names: list[str], labels: list[str]) -> "GrainMap":
+        """The same atoms and bonds in other grains; what these are bonded by are links.
+
+        Parameters
+        ----------
+        members : list of lists of int
+            Atoms of each grain.
+        names, labels : list of str
+            As of `Residues`.
+
+        Raises
+        ------
+        GrainError
+            The atoms of a grain are not joined by bonds.
+        """
+        elements, kinds, residues = np.empty(self.num_atoms, dtype=object), [], np.full(self.num_atoms, -1)
+        for t, kind in enumerate(self.types):
+            elements[self.members(t)] = kind.elements
+        for g, atoms in enumerate(members):
+            residues[atoms] = g
+            kinds.append(tuple(elements[atoms]))
+        inside: list[list] = [[] for _ in members]
+        links = []
+        for i, j in all_bonds(self):
+            if residues[i] == residues[j]:
+                inside[residues[i]].append((i, j))
+            else:
+                links.append((min(i, j), max(i, j)))
+        bonds = [matching.relabel(own, atoms) for own, atoms in zip(inside, members)]
+        for label, kind, own in zip(labels, kinds, bonds):
+            if not matching.is_connected(len(kind), own):
+                raise GrainError(f"grain {label} ({formula(kind)}) is in pieces; its bonds must join all its atoms")
+        return GrainMap._build(Residues(members, kinds, bonds, names, labels, sorted(links)), self.num_atoms)
 
     def members(self, t: int) -> np.ndarray:
         """Atoms of all grains of a type, in slot order, int [grains of the type, slots]."""
@@ -149,8 +138,8 @@ class GrainMap:
         Raises
         ------
         GrainError
-            Not a Topology, an atom without element, a polyatomic residue that its bonds do not connect, a bond between
-            two residues, a template that names an atom which the residue lacks.
+            Not a Topology, an atom without element, a polyatomic residue that its bonds do not connect, a bond of a
+            single ion, a template that names an atom which the residue lacks.
         """
         return cls._build(read_openmm(topology, templates, atoms), topology.getNumAtoms())
 
@@ -180,15 +169,22 @@ class GrainMap:
     def _build(cls, residues: Residues, num_atoms: int | None = None) -> "GrainMap":
         kinds: dict[tuple, tuple] = {}  # canonical graph -> its type's index and residue names
         type_index, slots = [], []
+        out = Counter(atom for link in residues.links for atom in link)
         for atoms, elements, bonds, name in zip(*residues[:4]):
-            kind, order = matching.canonical_form(elements, bonds)
+            leaving = tuple(out[atom] for atom in atoms)
+            kind, order = matching.canonical_form(elements, bonds, leaving if any(leaving) else ())
             t, names = kinds.setdefault(kind, (len(kinds), []))
             names.append(name)
             type_index.append(t)
             slots.append(np.array(atoms)[list(order)])
         names = _unique([Counter(names).most_common(1)[0][0] for _, names in kinds.values()])
-        types = [GrainType.from_bonds(name, *kind) for name, kind in zip(names, kinds)]
-        return cls(types, np.array(type_index, dtype=int), slots, residues.labels, num_atoms or sum(map(len, slots)))
+        types = [
+            GrainType.from_bonds(name, symbols, pairs, None, *counts)
+            for name, (symbols, pairs, *counts) in zip(names, kinds)
+        ]
+        num_atoms, links = num_atoms or sum(map(len, slots)), np.array(residues.links, dtype=int).reshape(-1, 2)
+        made = cls(types, np.array(type_index, dtype=int), slots, residues.labels, num_atoms, links)
+        return replace(made, types=with_pairs(types, [made]))
 
     def match(self, types: Iterable[GrainType]) -> "GrainMap":
         """The same grains on a model's types and slots; ``types`` are all the model's, also those absent here.
@@ -197,18 +193,25 @@ class GrainMap:
         ------
         GrainError
             A grain is none of the types: names the residue, what the model knows, the nearest type, the difference.
+            Or it is linked to another as no grain of the model is.
         """
+        matched = self.on_types(types)
+        linked_pairs(matched)
+        return matched
+
+    def on_types(self, types: Iterable[GrainType]) -> "GrainMap":
+        """As `match`, whatever the types know of links to each other."""
         types = list(types)
         known: dict[tuple, tuple] = {}
         for t, kind in enumerate(types):
-            form, order = matching.canonical_form(kind.elements, kind.bonds)
+            form, order = matching.canonical_form(*kind.graph)
             known.setdefault(form, (t, np.argsort(order)))
         target, source = [], []  # of each type of this map: the model's type, and our slot for each slot of it
         for t, kind in enumerate(self.types):
-            form, order = matching.canonical_form(kind.elements, kind.bonds)
+            form, order = matching.canonical_form(*kind.graph)
             if form not in known and np.any(self.type_index == t):
                 label = self.labels[int(np.argmax(self.type_index == t))]
-                raise GrainError(matching.explain_mismatch(label, kind.elements, kind.bonds, types))
+                raise GrainError(matching.explain_mismatch(label, kind.elements, kind.bonds, kind.links, types))
             model_type, place = known.get(form, (-1, []))
             target.append(model_type)
             source.append(np.array(order)[place])
@@ -308,6 +311,7 @@ class GrainMap:
             "type_index": self.type_index.tolist(),
             "slots": [atoms.tolist() for atoms in self.slots],
             "labels": self.labels,
+            **({"links": self.links.tolist()} if len(self.links) else {}),
         }
         write_bytes(path, grainfile.dumped(data))
 
@@ -328,6 +332,7 @@ class GrainMap:
             slots=[np.array(atoms, dtype=int) for atoms in data["slots"]],
             labels=data["labels"],
             num_atoms=data["num_atoms"],
+            links=np.array(data.get("links", []), dtype=int).reshape(-1, 2),
         )
 
     def __str__(self) -> str:

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .links import linked_pairs
+
 if TYPE_CHECKING:
     from .grains import GrainMap
 
@@ -24,6 +26,10 @@ class Layout(NamedTuple):
         Atoms of each grain in network order, padded with -1.
     counts : list of int
         Grains of each type.
+    link_index : Tensor of int64, [2, links]
+        Atoms of linked grains (network order) that are few bonds apart: receiver and sender, both ways.
+    link_kind : Tensor of int64, [links]
+        Kind of each such pair, see `links.pair_kinds`.
     """
 
     atom_index: Tensor
@@ -31,6 +37,8 @@ class Layout(NamedTuple):
     atom_grain: Tensor
     grain_atoms: Tensor
     counts: List[int]
+    link_index: Tensor
+    link_kind: Tensor
 
 
 def layout_of(grain_map: "GrainMap") -> Layout:
@@ -51,10 +59,15 @@ def layout_of(grain_map: "GrainMap") -> Layout:
             atom_grain.extend([len(rows)] * grain_type.num_slots)
             rows.append([atom + s if s < grain_type.num_slots else -1 for s in range(largest)])
             atom += grain_type.num_slots
+    place = np.full(grain_map.num_atoms, -1)
+    place[atom_index] = np.arange(len(atom_index))
+    index, kind = linked_pairs(grain_map)
     return Layout(
         torch.as_tensor(np.asarray(atom_index), dtype=torch.int64),
         torch.tensor(parent, dtype=torch.int64),
         torch.tensor(atom_grain, dtype=torch.int64),
         torch.tensor(rows, dtype=torch.int64),
         counts,
+        torch.from_numpy(place[index]),
+        torch.from_numpy(kind),
     )

@@ -1,6 +1,7 @@
 """Graphs of molecules: canonical order of atoms, symmetry classes, automorphisms, and the match to a reference.
 
-A graph is ``elements`` (tuple of str) and ``bonds`` (sorted tuple of pairs of indices). A colouring gives each vertex
+A graph is ``elements`` (tuple of str) and ``bonds`` (sorted tuple of pairs of indices). A part of a molecule also has
+``links``: how many bonds of each vertex lead out of it; empty where there are none. A colouring gives each vertex
 the number of vertices in the cells before its own, so that equal colours in two refinements mean the same cell.
 """
 
@@ -17,7 +18,7 @@ from ..structures.topologies import formula
 from ..wording import counted
 
 if TYPE_CHECKING:
-    from .grains import GrainType
+    from .graintypes import GrainType
 
 MAX_AUTOMORPHISMS = 20_000
 BATCH = 100_000  # superpositions at once: bounds the memory of a match
@@ -100,12 +101,13 @@ def _cells(colours: list) -> list:
     return [cells[c] for c in sorted(cells)]
 
 
-def _start(elements: tuple, bonds: tuple) -> tuple[list, list]:
+def _start(elements: tuple, bonds: tuple, links: tuple = ()) -> tuple[list, list]:
     neighbours: list[set[int]] = [set() for _ in elements]
     for i, j in bonds:
         neighbours[i].add(j)
         neighbours[j].add(i)
-    return neighbours, _refine(neighbours, _ranks([(e == "H", e != "C", e) for e in elements]))
+    out = links or (0,) * len(elements)
+    return neighbours, _refine(neighbours, _ranks([(e == "H", e != "C", e, n) for e, n in zip(elements, out)]))
 
 
 def _leaves(neighbours: list, colours: list) -> Iterator[tuple[int, ...]]:
@@ -128,7 +130,7 @@ def relabel(bonds: Sequence, order: Sequence[int]) -> tuple:
 
 
 @lru_cache(maxsize=4096)
-def canonical_form(elements: tuple, bonds: tuple) -> tuple:
+def canonical_form(elements: tuple, bonds: tuple, links: tuple = ()) -> tuple:
     """The same for every order of the same molecule's atoms.
 
     Colour refinement with individualisation (B. D. McKay, Congressus Numerantium 30 (1981) 45): ties between atoms
@@ -136,19 +138,20 @@ def canonical_form(elements: tuple, bonds: tuple) -> tuple:
 
     Returns
     -------
-    form : (elements, bonds)
+    form : (elements, bonds), or (elements, bonds, links) where there are some
         In canonical order: carbon first, hydrogen last.
     order : tuple of int
         The vertex in each place of that order.
     """
-    order = min(_leaves(*_start(elements, bonds)), key=lambda leaf: relabel(bonds, leaf))
-    return (tuple(elements[v] for v in order), relabel(bonds, order)), order
+    order = min(_leaves(*_start(elements, bonds, links)), key=lambda leaf: relabel(bonds, leaf))
+    form = tuple(elements[v] for v in order), relabel(bonds, order)
+    return (*form, tuple(links[v] for v in order)) if links else form, order
 
 
 @lru_cache(maxsize=4096)
-def symmetry_classes(elements: tuple, bonds: tuple) -> tuple:
+def symmetry_classes(elements: tuple, bonds: tuple, links: tuple = ()) -> tuple:
     """Orbit of each vertex under the automorphisms, numbered from 0 in order of first appearance."""
-    neighbours, colours = _start(elements, bonds)
+    neighbours, colours = _start(elements, bonds, links)
     orbit_of = {}
     for orbit in _orbits(neighbours, colours, _cells(colours)):
         orbit_of.update(dict.fromkeys(orbit, orbit[0]))
@@ -225,10 +228,11 @@ def is_connected(size: int, bonds: tuple) -> bool:
     return networkx.is_connected(graph)
 
 
-def explain_mismatch(label: str, elements: tuple, bonds: tuple, types: list) -> str:
+def explain_mismatch(label: str, elements: tuple, bonds: tuple, links: tuple, types: list) -> str:
     """What a residue is, what the model knows, which type is nearest and how it differs."""
     known = ", ".join(f"{t.name} ({formula(t.elements)})" for t in types)
-    text = f"residue {label}: {formula(elements)} with {counted(len(elements), 'atom')} is unknown to the model"
+    out = f" and {counted(sum(links), 'bond')} to other residues" if any(links) else ""
+    text = f"residue {label}: {formula(elements)} with {counted(len(elements), 'atom')}{out} is unknown to the model"
     if not types:
         return f"{text}, which knows no grain type at all"
     here = Counter(elements)
@@ -244,6 +248,8 @@ def explain_mismatch(label: str, elements: tuple, bonds: tuple, types: list) -> 
         if len(bonds) != len(nearest.bonds):
             found = counted(len(nearest.bonds), "bond")
             return f"{text}{found} instead of {len(bonds)}; check the bonds of the topology"
+        if sum(links) != sum(nearest.links):
+            return f"{text}the same elements, but {sum(nearest.links) or 'no'} of its bonds lead to other residues"
         return f"{text}the same elements but other bonds: an isomer; check the bonds, or train a model for it"
     wrong = ", ".join(f"{abs(n)} {e} {'too many' if n > 0 else 'missing'}" for e, n in delta.items())
     text += f"{counted(len(nearest.elements), 'atom')}: {wrong}"

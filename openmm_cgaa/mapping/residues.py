@@ -37,6 +37,8 @@ class Residues(NamedTuple):
     names : list of str
     labels : list of str
         Name and number, for messages.
+    links : list of (int, int)
+        Bonds between residues, as atoms of the topology; each once, sorted.
     """
 
     members: List[List[int]]
@@ -44,6 +46,7 @@ class Residues(NamedTuple):
     bonds: List[Tuple[Tuple[int, int], ...]]
     names: List[str]
     labels: List[str]
+    links: List[Tuple[int, int]]
 
 
 def read_openmm(
@@ -143,25 +146,25 @@ def _checked(
     atom_names: list[str],
     advice: str,
 ) -> Residues:
-    """Bonds sorted into the residues; every residue must be whole, and bonded to no other."""
+    """Bonds sorted into the residues and links between them; every residue must be whole."""
     grains, places = np.empty(len(elements), dtype=int), np.empty(len(elements), dtype=int)
     for g, atoms in enumerate(members):
         grains[atoms], places[atoms] = g, range(len(atoms))
     grain_of, place = grains.tolist(), places.tolist()
     local: list[set[tuple[int, int]]] = [set() for _ in members]
+    links: set[tuple[int, int]] = set()
     for i, j in bonds:
         g, h = grain_of[i], grain_of[j]
         if g != h:
-            what = "bonds between grains, as in peptides, are not supported: put bonded residues into one residue"
             if any(elements[atom] in IONS and len(members[grain_of[atom]]) == 1 for atom in (i, j)):
-                what = (
-                    "a single ion has no bonds here: leave this one out. Where a CONECT record that tells what the ion "
-                    "touches makes it, read the file by openmm_cgaa.read_structure, or delete the record"
+                raise GrainError(
+                    f"atom {atom_names[i]} (index {i}) of residue {labels[g]} is bonded to atom {atom_names[j]} "
+                    f"(index {j}) of residue {labels[h]}; a single ion has no bonds here: leave this one out. Where a "
+                    "CONECT record that tells what the ion touches makes it, read the file by "
+                    "openmm_cgaa.read_structure, or delete the record"
                 )
-            raise GrainError(
-                f"atom {atom_names[i]} (index {i}) of residue {labels[g]} is bonded to atom {atom_names[j]} "
-                f"(index {j}) of residue {labels[h]}; {what}"
-            )
+            links.add((min(i, j), max(i, j)))
+            continue
         local[g].add((min(place[i], place[j]), max(place[i], place[j])))
     inner = [tuple(sorted(pairs)) for pairs in local]
     symbols = [tuple(elements[a] for a in atoms) for atoms in members]
@@ -180,7 +183,7 @@ def _checked(
                 "PDBx/mmCIF) or has natural masses; hydrogens become heavy by createSystem(topology, hydrogenMass=...)"
             )
     symbols = [tuple(ISOTOPES.get(element, element) for element in kinds) for kinds in symbols]
-    return Residues(members, symbols, inner, names, labels)
+    return Residues(members, symbols, inner, names, labels, sorted(links))
 
 
 def _repeated_ids(atoms: list[app.topology.Atom]) -> str:

@@ -54,6 +54,13 @@ def _read_mdtraj(path: Path) -> tuple[mdtraj.Topology, np.ndarray | None, np.nda
     return frame.topology, frame.xyz[0] * ANGSTROM_PER_NM, None if box is None else box[0] * ANGSTROM_PER_NM
 
 
+def names_of_atoms(path: Sequence[FilePath], templates: Sequence[FilePath], smiles: dict[str, str]) -> list[str]:
+    """Names of the atoms of a file, which `cutting.make_cuts` takes; parameters as of `read_grains`."""
+    if Path(path[0]).suffix.lower() not in SUFFIXES:
+        return [atom.name for atom in _read_mdtraj(Path(path[0]))[0].atoms]
+    return [atom.name for atom in read_given(path, templates, smiles).topology.atoms()]
+
+
 def oversized(grains: GrainMap, positions: np.ndarray | None, box: np.ndarray | None) -> list[str]:
     """Of each type the largest grain that is longer than half the narrowest height of the box, in words; Å."""
     if positions is None or box is None:
@@ -79,6 +86,11 @@ def strangers(grains: GrainMap, known: list[GrainType]) -> list[str]:
         slots = [np.arange(kind.num_slots)]
         try:
             GrainMap([kind], np.array([0]), slots, [grains.labels[first]], kind.num_slots).match(known)
+        except GrainError as error:
+            problems.append(str(error))
+    if not problems and len(grains.links):
+        try:
+            grains.match(known)
         except GrainError as error:
             problems.append(str(error))
     return problems

@@ -42,7 +42,7 @@ def unwrap(grains: np.ndarray, tree: list, box: np.ndarray | None) -> np.ndarray
 def whole_frame(
     grain_map: "GrainMap", positions: ArrayLike, box: np.ndarray | None = None, wrap: bool = False
 ) -> np.ndarray:
-    """Positions with every grain in one piece, [atoms, 3], in the topology's order and the unit given.
+    """Positions with every molecule in one piece, [atoms, 3], in the topology's order and the unit given.
 
     Parameters
     ----------
@@ -52,12 +52,12 @@ def whole_frame(
     box : array [3, 3], rows are the vectors, or None
         None: nothing is moved.
     wrap : bool
-        Move each grain so that its center lies in the box.
+        Move each molecule so that its center lies in the box: a grain, with all that is linked to it.
     """
     whole = np.array(positions, dtype=float)
     if box is None:
         return whole
-    inverse = np.linalg.inv(box)
+    grain_map, inverse = grain_map.molecules, np.linalg.inv(box)
     for t, kind in enumerate(grain_map.types):
         atoms = grain_map.members(t)
         grains = unwrap(whole[atoms], kind.tree, box)

@@ -4,10 +4,12 @@ import numpy as np
 
 from ..errors import EngineError, GeometryError, SimulationError
 from ..mapping.grains import GrainMap
+from ..mapping.links import pair_kinds
 from ..structures import lattice
 from ..units import ANGSTROM_PER_NM
 from ..wording import counted
 
+LONGEST_BOND = 1.6  # Å, on average along a few bonds
 BOND_LENGTHS = (0.5, 3.0)  # Å, of the median over a topology; by far beyond what any molecules have
 
 
@@ -26,6 +28,7 @@ def check_extent(grain_map: GrainMap, positions: np.ndarray, box: np.ndarray | N
     if box is None:
         return
     short = lattice.reduced(box)
+    _check_links(grain_map, lattice.height(short) * ANGSTROM_PER_NM)
     height, own = (ANGSTROM_PER_NM * lattice.height(vectors) for vectors in (short, box))
     longest = 0.0
     for t, (kind, apart) in enumerate(zip(grain_map.types, distances)):
@@ -42,6 +45,18 @@ def check_extent(grain_map: GrainMap, positions: np.ndarray, box: np.ndarray | N
         raise GeometryError(
             f"the box vectors are skewed: between them it is {own:.2f} Å high, too little for a bond of "
             f"{longest:.2f} Å, though their lattice is {height:.2f} Å high. {lattice.TURN}"
+        )
+
+
+def _check_links(grain_map: GrainMap, height: float) -> None:
+    """Refuse a box in which atoms that a link holds together may have a nearer image."""
+    if not len(grain_map.links):
+        return
+    reach = max((kind[4] for kind in pair_kinds(grain_map.types)), default=1)
+    if height < 2 * reach * LONGEST_BOND:
+        raise GeometryError(
+            f"the box is {height:.2f} Å high in its narrowest direction; grains that are bonded to each other need "
+            f"{2 * reach * LONGEST_BOND:.1f} Å: give a larger box, or put bonded residues into one residue"
         )
 
 
@@ -91,7 +106,21 @@ def take_grains(grain_map: GrainMap, atoms: np.ndarray) -> GrainMap:
         [place[grain_map.slots[g]] for g in chosen],
         [grain_map.labels[g] for g in chosen],
         len(atoms),
+        _links_inside(grain_map, place),
     )
+
+
+def _links_inside(grain_map: GrainMap, place: np.ndarray) -> np.ndarray:
+    """Links of the atoms that have a place, renumbered."""
+    inside = place[grain_map.links] >= 0
+    leaving = np.flatnonzero(inside.any(1) & ~inside.all(1))
+    if len(leaving):
+        here, there = grain_map.atom_grain[grain_map.links[leaving[0]]][np.argsort(~inside[leaving[0]])]
+        raise EngineError(
+            f"residue {grain_map.labels[here]} is bonded to residue {grain_map.labels[there]}, which is not among the "
+            "atoms given; a CGAA model takes whole molecules"
+        )
+    return place[grain_map.links[inside.all(1)]]
 
 
 def check_finite(energy: float, forces: np.ndarray, grain_map: GrainMap) -> None:

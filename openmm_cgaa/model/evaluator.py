@@ -42,6 +42,8 @@ class Evaluator(nn.Module):
     parent: Tensor
     atom_grain: Tensor
     grain_atoms: Tensor
+    link_index: Tensor
+    link_kind: Tensor
 
     @building()
     def __init__(
@@ -64,6 +66,8 @@ class Evaluator(nn.Module):
         self.register_buffer("parent", layout.parent)
         self.register_buffer("atom_grain", layout.atom_grain)
         self.register_buffer("grain_atoms", layout.grain_atoms)
+        self.register_buffer("link_index", layout.link_index)
+        self.register_buffer("link_kind", layout.link_kind)
         cutoffs = self.grain_cutoff, self.atom_cutoff
         self.check = GeometryCheck(grain_map)
         self.fused = fused_evaluation(self.network, layout, cutoffs, self.dtype, self.check) if fused else None
@@ -114,7 +118,8 @@ class Evaluator(nn.Module):
         return result
 
     def graph_of(self, positions: Tensor, cell: Optional[Tensor]) -> Graph:
-        layout = Layout(self.atom_index, self.parent, self.atom_grain, self.grain_atoms, self.counts)
+        links = self.link_index, self.link_kind
+        layout = Layout(self.atom_index, self.parent, self.atom_grain, self.grain_atoms, self.counts, *links)
         with torch.no_grad():
             return build_graph(positions, cell, layout, self.grain_cutoff, self.atom_cutoff, self.dtype)
 
@@ -207,7 +212,7 @@ def fused_evaluation(
     if devices != {"cpu"}:
         return None
     try:
-        fused = network.fused(layout.counts, layout.atom_grain)
+        fused = network.fused(layout)
         if fused is None:
             return None
         from ..neighbors.verlet import VerletList

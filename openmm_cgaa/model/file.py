@@ -17,6 +17,7 @@ from ..host import formats
 from ..host.files import write_bytes
 from ..host.torchstate import building
 from ..inputs.arguments import FilePath
+from ..mapping.cutting import GrainCut
 from ..nn import Network, build_network, complete_config
 from .schema import UNITS, check_metadata, check_tensors
 
@@ -63,7 +64,8 @@ def save_model(path: FilePath, network: Network, metadata: dict, half: bool = Fa
         Built by `build_network(metadata["config"], types)`.
     metadata : dict
         ``config`` (dict) and ``types`` (list of ``GrainType.to_dict()``); also ``provenance`` (data, seed, versions),
-        ``domain`` (what it was trained on, see `domain.outside`) and ``errors`` (on validation frames).
+        ``domain`` (what it was trained on, see `domain.outside`), ``errors`` (on validation frames), and ``cuts``
+        (molecules that it cuts into grains, list of ``GrainCut.to_dict()``).
     half : bool
         Store the parameters (not the buffers) in float16, for networks of millions of weights; read back as float32.
 
@@ -142,6 +144,11 @@ def load_model_bytes(data: bytes, source: str = "model from memory") -> tuple:
     except (CGAAError, LookupError, AttributeError, TypeError, ValueError, RuntimeError) as error:
         raise ModelFileError(f"{source}: cannot build its network from config {metadata['config']}: {error}") from error
     return network.eval(), metadata
+
+
+def cuts_of_model(metadata: dict) -> list[GrainCut]:
+    """The molecules that a model cuts into its grains."""
+    return [GrainCut.from_dict(entry) for entry in metadata.get("cuts", [])]
 
 
 def read_metadata(data: bytes, source: str = "model from memory") -> dict:

@@ -10,6 +10,7 @@ from ..errors import EngineError
 from ..host.torchstate import building
 from ..inputs import arguments
 from ..inputs.arguments import FilePath, Numbers
+from ..mapping.cutting import cut_map
 from ..mapping.grains import GrainMap, GrainType
 from ..nn import Part
 from ..structures import geometry
@@ -17,7 +18,7 @@ from ..structures.lattice import reduced
 from ..units import ANGSTROM_PER_NM
 from . import checks, domain
 from .evaluator import Evaluator
-from .file import load_model_bytes, model_bytes
+from .file import cuts_of_model, load_model_bytes, model_bytes
 
 if TYPE_CHECKING:  # a model reads topologies, and knows no engine
     from openmm import app
@@ -70,6 +71,7 @@ class LoadedModel:
         self.network = network.requires_grad_(False).to(self.device, DTYPES[precision])
         # absolute totals of thousands of eV: stay in double precision, as the file has them
         self.network.type_energy = energies.to(self.device)
+        self.cuts = cuts_of_model(self.metadata)
         self.conserving = network.conserving
         # without this invariance equal atoms must sit in the slots that the reference geometry gives them
         self.permutation_invariant = network.permutation_invariant
@@ -81,7 +83,7 @@ class LoadedModel:
         return f"{type(self).__name__}({self.source!r}, {self.precision}, {self.device}): {forces}, knows {kinds}"
 
     def grain_map(self, topology: "app.Topology | GrainMap") -> GrainMap:
-        """The grains of a Topology or GrainMap on the model's types and slots.
+        """The grains of a Topology or GrainMap on the model's types and slots; molecules that it cuts are cut.
 
         Raises
         ------
@@ -89,7 +91,7 @@ class LoadedModel:
             Not a topology, residues that are no grains, or a grain that the model does not know.
         """
         grain_map = topology if isinstance(topology, GrainMap) else GrainMap.from_topology(topology)
-        return grain_map.match(self.types)
+        return cut_map(grain_map, self.cuts).match(self.types)
 
     def evaluator(self, topology: "app.Topology | GrainMap", periodic: bool, part: int = Part.TOTAL) -> Evaluator:
         """The model bound to one Topology or GrainMap, in the potential's precision and on its device.

@@ -8,9 +8,11 @@ from typing import Any
 
 import torch
 
-from ..errors import ModelFileError
+from ..errors import GrainError, ModelFileError
 from ..inputs.arguments import is_element
+from ..mapping.cutting import GrainCut
 from ..mapping.grains import GrainType
+from ..mapping.links import pair_kinds
 from ..nn import complete_config
 from ..wording import counted
 
@@ -20,6 +22,7 @@ MAY_BE_INFINITE = (".high",)  # ranges of walls that stand nowhere
 DENSEST = 50.0  # g/cm3
 HOTTEST = 1e5  # K
 FARTHEST = 1000.0  # Å
+MOST_BONDS = 100  # between the atoms of a pair across a link
 
 
 def check_metadata(metadata: dict, source: str) -> list:
@@ -44,7 +47,10 @@ def check_metadata(metadata: dict, source: str) -> list:
         types = [_grain_type(entry, f"types[{index}]") for index, entry in enumerate(metadata["types"])]
         names = [t.name for t in types]
         _expect(len(set(names)) == len(names), f"types: a name comes twice ({', '.join(names)})")
+        types = [_with_across(t, entry, types) for t, entry in zip(types, metadata["types"])]
+        _check_both_ways(types)
         _check_domain(metadata["domain"], set(names))
+        _check_cuts(metadata.get("cuts", []))
     except ValueError as error:
         raise ModelFileError(f"{source}: {error}; it was not written by openmm_cgaa, or was changed") from None
     return types
@@ -96,9 +102,40 @@ def _grain_type(entry: Any, where: str) -> GrainType:
         rows = isinstance(reference, list) and len(reference) == len(slots)
         rows = rows and all(isinstance(r, list) and len(r) == 3 and all(map(_number, r)) for r in reference)
         _expect(rows, f"{where}: reference, expected {counted(len(slots), 'position')}")
-    made = GrainType.from_dict(entry)
+    links = entry.get("links", [0] * len(slots))
+    good = isinstance(links, list) and len(links) == len(slots) and all(_whole(n) and n >= 0 for n in links)
+    _expect(good, f"{where}: links {links}, expected a number for each slot")
+    made = GrainType.from_dict(entry | {"across": []})
     _expect(len(made.tree) == len(slots) - 1, f"{where}: its bonds do not join all atoms")
     return made
+
+
+def _with_across(kind: GrainType, entry: dict, types: list) -> GrainType:
+    """The type with the pairs that it has across links."""
+    classes, across = {t.name: t.num_classes for t in types}, entry.get("across", [])
+    _expect(isinstance(across, list), f"{kind.name}: across is no list")
+    for pair in across:
+        good = isinstance(pair, list) and len(pair) == 4 and isinstance(pair[1], str) and pair[1] in classes
+        good = good and all(map(_whole, (pair[0], *pair[2:]))) and 0 < pair[3] <= MOST_BONDS
+        good = good and 0 <= pair[0] < kind.num_classes and 0 <= pair[2] < classes[pair[1]]
+        _expect(good, f"{kind.name}: across {pair}, expected [class, name of a type, class, bonds]")
+    return GrainType.from_dict(entry)
+
+
+def _check_both_ways(types: list) -> None:
+    kinds = pair_kinds(types)
+    _expect(len(kinds) == sum(len(t.across) for t in types), "types: a pair across a link stands twice")
+    for t, c, u, d, apart in kinds:
+        _expect((u, d, t, c, apart) in kinds, f"{types[t].name}: a pair across a link is not known to {types[u].name}")
+
+
+def _check_cuts(cuts: Any) -> None:
+    _expect(isinstance(cuts, list), "cuts is no list")
+    try:
+        for cut in cuts:
+            GrainCut.from_dict(cut)
+    except (GrainError, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"cuts: {error}") from None
 
 
 def _check_domain(domain: dict, names: set) -> None:

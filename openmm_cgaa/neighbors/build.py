@@ -158,6 +158,35 @@ def near_atom_pairs(
     return torch.stack([first[row], atoms_k[row, slot]]), shift[pair[row]]
 
 
+def shifts_of_links(positions: Tensor, origin: Tensor, box: Optional[Tensor], layout: Layout) -> Tensor:
+    """Of each pair that a link holds together the shift of its nearest image, [links, 3]; input as by `near_origin`.
+
+    Such a pair must be shorter than half the smallest height of the box.
+    """
+    i, j = layout.link_index[0], layout.link_index[1]
+    shift = origin[layout.atom_grain[j]] - origin[layout.atom_grain[i]]
+    if box is None:
+        return shift
+    apart = positions[j] + shift - positions[i]
+    return shift - torch.round(apart @ torch.linalg.inv_ex(box)[0]) @ box
+
+
+def not_linked(index: Tensor, shift: Tensor, link_index: Tensor, link_shift: Tensor, atoms: int) -> Tensor:
+    """Which of some pairs of atoms are no pairs that a link holds together, bool [pairs]; their other images are none.
+
+    Parameters
+    ----------
+    index, link_index : Tensor of int64, [2, pairs], [2, links]
+    shift, link_shift : Tensor, [pairs, 3], [links, 3], Å
+    atoms : int
+    """
+    keys, order = torch.sort(link_index[0] * atoms + link_index[1])
+    own = index[0] * atoms + index[1]
+    place = torch.searchsorted(keys, own).clamp(max=keys.size(0) - 1)
+    image = (shift - link_shift[order[place]]).abs().amax(1) < 0.5
+    return (keys[place] != own) | ~image
+
+
 def build_graph(
     positions: Tensor,
     box: Optional[Tensor],
@@ -206,6 +235,7 @@ def graph_near_origin(
         raise ValueError("positions or box are not finite, or the box has no volume; go back to the last good frame")
     num_grains = layout.grain_atoms.size(0)
     centers = grain_means(positions, layout) + origin
+    near = positions
     positions = positions.to(dtype)
     edge_index = torch.zeros(2, 0, dtype=torch.int64, device=positions.device)
     pair_index = torch.zeros(2, 0, dtype=torch.int64, device=positions.device)
@@ -216,6 +246,10 @@ def graph_near_origin(
         edge_index, edge_shift = torch.stack([j, k]), (shift + (origin[k] - origin[j])).to(dtype)
     if atom_cutoff > 0.0:
         pair_index, pair_shift = near_atom_pairs(positions, centers, origin, box, layout, atom_cutoff)
+    link_shift = shifts_of_links(near, origin, box, layout).to(dtype)
+    if link_shift.size(0) > 0:
+        apart = not_linked(pair_index, pair_shift, layout.link_index, link_shift, positions.size(0))
+        pair_index, pair_shift = pair_index[:, apart], pair_shift[apart]
     return Graph(
         positions=positions,
         counts=layout.counts,
@@ -226,4 +260,7 @@ def graph_near_origin(
         pair_shift=pair_shift,
         edge_index=edge_index,
         edge_shift=edge_shift,
+        link_index=layout.link_index,
+        link_shift=link_shift,
+        link_kind=layout.link_kind,
     )

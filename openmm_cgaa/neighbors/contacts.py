@@ -2,6 +2,8 @@
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from ..structures.lattice import nearest_image
 
@@ -34,9 +36,20 @@ def shortest_contact(positions: np.ndarray, box: np.ndarray | None, pairs: np.nd
     return float(np.sqrt(square[closest])), closest
 
 
-def pairs_between(residues: ArrayLike) -> np.ndarray:
-    """All pairs of atoms of different residues, int array [2, pairs]; `residues` is the residue of each atom."""
-    residues = np.asarray(residues)
-    first, second = np.triu_indices(len(residues), 1)
-    apart = residues[first] != residues[second]
+def pairs_between(residues: ArrayLike, bonds: ArrayLike = ()) -> np.ndarray:
+    """All pairs of atoms of different molecules, int array [2, pairs].
+
+    Parameters
+    ----------
+    residues : int array, [atoms]
+        The residue of each atom. Residues that a bond joins are one molecule.
+    bonds : int array, [bonds, 2]
+        Atoms.
+    """
+    own = np.asarray(residues)
+    ends = own[np.asarray(bonds, dtype=int).reshape(-1, 2)]
+    joined = connected_components(coo_array((np.ones(len(ends)), ends.T), [own.max() + 1] * 2), directed=False)
+    molecule = joined[1][own]
+    first, second = np.triu_indices(len(molecule), 1)
+    apart = molecule[first] != molecule[second]
     return np.stack([first[apart], second[apart]])

@@ -8,9 +8,10 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from ..mapping.grains import GrainType
+from ..mapping.links import pair_kinds
 from .forms import ConservingForm
 from .graph import of_slots, sum_by
-from .intra import IntraDensity, pair_classes_of
+from .intra import IntraDensity, LinkDensity, pair_classes_of
 from .messages import GrainMessages, TensorDensity, mlp, radial_weight
 from .network import Network, irreps
 from .ops.by_torch import Operations, Radial, dots
@@ -52,7 +53,8 @@ class Algebra(Network):
 
     Every weight is shared over the symmetry classes of a grain type, so equivalent atoms may be exchanged. A pass:
 
-    1. Each atom gathers densities (scalars and vectors) of its own grain and, within `atom_cutoff`, of others' atoms.
+    1. Each atom gathers densities (scalars and vectors) of its own grain, with what is linked to it, and, within
+       `atom_cutoff`, of others' atoms.
     2. They are pooled into the grains, which exchange messages within `grain_cutoff`.
     3. The atoms gather once more, weighted by features that now know the grain's surroundings.
     4. Energies are read from atoms and grains.
@@ -83,12 +85,14 @@ class Algebra(Network):
         num_classes = offsets[-1]
         slot_class = [c + offset for kind, offset in zip(types, offsets) for c in kind.classes]
         self.register_buffer("slot_class", torch.tensor(slot_class), persistent=False)
-        self.walls = Walls([kind.elements for kind in types], pair_classes, form.wall, form.intra_wall)
+        link_kinds = len(pair_kinds(types))
+        self.walls = Walls([kind.elements for kind in types], pair_classes, form.wall, form.intra_wall, link_kinds)
         self.register_load_state_dict_pre_hook(from_older_state)
 
         self.intra = nn.ModuleList(
             IntraDensity(pairs, form.intra_basis, scalars, vectors, tensors) for pairs in pair_classes
         )
+        self.across = LinkDensity(link_kinds, form.intra_basis, scalars, vectors, tensors) if link_kinds > 0 else None
         self.pair_split = [pair_channels, pair_channels if vectors > 0 else 0]
         width = scalars + vectors + tensors
         self.intra_in = nn.Parameter(torch.randn(num_classes, width, hidden) * width**-0.5)

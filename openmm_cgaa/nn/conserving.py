@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from ..mapping.grains import GrainType
+from ..mapping.layout import Layout
 from .algebra import Algebra, centered
-from .graph import Graph, frame_sum, grain_sum, sum_by
+from .graph import Graph, frame_sum, grain_sum, seen, sum_by
 from .network import Network, Part
 from .ops.by_torch import Operations
 from .warmstart import take_over
@@ -31,12 +32,14 @@ class ConservingNetwork(Algebra):
     def take_over(self, types: List[GrainType], known: Network, known_types: List[GrainType]) -> None:
         take_over(self, types, known, known_types)
 
-    def fused(self, counts: List[int], atom_grain: Tensor):
+    def fused(self, layout: Layout):
         from .fused import FusedConserving  # compiles kernels; not everybody has numba
 
-        return FusedConserving(self, counts, atom_grain)
+        return FusedConserving(self, layout)
 
-    def intra_features(self, positions: Tensor, graph: Graph, walls: bool) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
+    def intra_features(
+        self, positions: Tensor, link_shift: Tensor, graph: Graph, walls: bool
+    ) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
         """Densities of an atom's own grain, [atoms, c], [atoms, 3, c], [atoms, 6, c], and intra energies, [grains]."""
         scalars: List[Tensor] = []
         vectors: List[Tensor] = []
@@ -56,10 +59,17 @@ class ConservingNetwork(Algebra):
                 grain.append(graph.atom_grain[start : start + count * size].view(count, size).t().flatten())
             start += count * size
         s, v, q = torch.cat(scalars), torch.cat(vectors), torch.cat(tensors)
+        beyond = torch.cat(outside) if walls else s[:0, 0]
+        if self.across is not None:
+            s_link, v_link, q_link, r = self.across(positions, graph.link_index, link_shift, graph.link_kind)
+            s, v, q = s + s_link, v + v_link, q + q_link
+            if walls and self.walls.across is not None:
+                owner = graph.atom_grain.index_select(0, graph.link_index[0])
+                beyond = beyond.index_add(0, owner, self.walls.across(r, graph.link_kind))
         energies = self.intra_energies(self.by_slot(), graph.counts, s, v, q)
         intra = sum_by(energies.squeeze(1), torch.cat(grain), graph.grain_frame.size(0))
         if walls:
-            intra = intra + self.walls.inside_height * torch.cat(outside)
+            intra = intra + self.walls.inside_height * beyond
         return s, v, q, intra
 
     def operations(
@@ -73,10 +83,17 @@ class ConservingNetwork(Algebra):
         return Operations(graph.pair_index, pair_unit, pair_r, pair_basis, graph.edge_index, edge_unit, edge_basis)
 
     def grain_energies(
-        self, positions: Tensor, pair_shift: Tensor, edge_shift: Tensor, graph: Graph, part: int, walls: bool
+        self,
+        positions: Tensor,
+        pair_shift: Tensor,
+        edge_shift: Tensor,
+        link_shift: Tensor,
+        graph: Graph,
+        part: int,
+        walls: bool,
     ) -> Tensor:
         """Energy of each grain without the reference, [grains], eV."""
-        s, v, t, intra = self.intra_features(positions, graph, walls)
+        s, v, t, intra = self.intra_features(positions, link_shift, graph, walls)
         if part == Part.INTRA.value:
             return intra
         atoms = self.by_class(graph.counts, graph.atom_grain, graph.grain_frame.size(0))
@@ -92,10 +109,14 @@ class ConservingNetwork(Algebra):
         positions = graph.positions.detach().requires_grad_(True)
         pair_shift = graph.pair_shift.detach().requires_grad_(True)
         edge_shift = graph.edge_shift.detach().requires_grad_(True)
-        grains = self.grain_energies(positions, pair_shift, edge_shift, graph, part, walls)
+        link_shift = graph.link_shift.detach().requires_grad_(True)
+        grains = self.grain_energies(positions, pair_shift, edge_shift, link_shift, graph, part, walls)
         energy = frame_sum(grains.double(), graph)
         grads = torch.autograd.grad(
-            [energy.sum()], [positions, pair_shift, edge_shift], create_graph=self.training, allow_unused=True
+            [energy.sum()],
+            [positions, pair_shift, edge_shift, link_shift],
+            create_graph=self.training,
+            allow_unused=True,
         )
         gradient = present(grads[0], positions)
         # dE/dstrain: positions and lattice vectors stretch together
@@ -104,18 +125,15 @@ class ConservingNetwork(Algebra):
         edge_frame = graph.grain_frame[graph.edge_index[0]]
         virial = virial.index_add(0, pair_frame, -pair_shift.unsqueeze(2) * present(grads[1], pair_shift).unsqueeze(1))
         virial = virial.index_add(0, edge_frame, -edge_shift.unsqueeze(2) * present(grads[2], edge_shift).unsqueeze(1))
+        if self.across is not None:
+            link_frame = graph.grain_frame[graph.atom_grain[graph.link_index[0]]]
+            pull = link_shift.unsqueeze(2) * present(grads[3], link_shift).unsqueeze(1)
+            virial = virial.index_add(0, link_frame, -pull)
         if part != Part.REST.value:
             energy = energy + self.reference(graph)
         if not self.training:
             energy, gradient, virial = energy.detach(), gradient.detach(), virial.detach()
         return energy, -gradient, virial
-
-
-def seen(positions: Tensor, index: Tensor, shift: Tensor) -> Tuple[Tensor, Tensor]:
-    """Unit vectors [edges, 3] from the first to the second of each edge [2, edges], and distances [edges]."""
-    delta = positions.index_select(0, index[1]) + shift - positions.index_select(0, index[0])
-    r = torch.linalg.norm(delta, dim=1)
-    return delta / r.unsqueeze(1), r
 
 
 def present(gradient: Optional[Tensor], like: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..mapping.layout import Layout
 from .algebra import Algebra, centered
 from .network import Part
 from .ops.by_numba import Folded, InsideGrains, Operations
@@ -24,20 +25,19 @@ class FusedConserving:
     ----------
     network : Algebra
         On the CPU.
-    counts : list of int
-        Grains of each type.
-    atom_grain : Tensor of int64, [atoms]
+    layout : Layout
+        Of the grains' topology.
     """
 
-    def __init__(self, network: Algebra, counts: List[int], atom_grain: Tensor):
+    def __init__(self, network: Algebra, layout: Layout):
         self.network = network
-        self.counts = counts
+        self.counts = counts = layout.counts
         with torch.no_grad():
-            self.atoms = network.by_class(counts, atom_grain, sum(counts))
+            self.atoms = network.by_class(counts, layout.atom_grain, sum(counts))
             self.radial = Folded.of(network.radial_functions())
             self.intra_weights = network.by_slot()
             self.reference = (network.type_energy * torch.tensor(counts)).sum()
-            self.inside = InsideGrains(network.intra, network.walls.inside, counts)
+            self.inside = InsideGrains(network, layout)
         self.atom_rows = BesselRows(network.atom_basis, network.norm, self.atoms.kind.numpy().astype(INDEX))
         self.grain_rows = BesselRows(network.grain_basis, 1.0, np.zeros(sum(counts), INDEX))
 
@@ -54,7 +54,7 @@ class FusedConserving:
         network, atoms = self.network, self.atoms
         positions = positions.detach().requires_grad_(True)
         shifts = neighbors.shifts.detach().requires_grad_(True)
-        s, v, t = self.inside.densities(positions)
+        s, v, t = self.inside.densities(positions, shifts, neighbors.links)
         energies: List[Tensor] = []
         if part != Part.INTRA:
             rows = self.atom_rows(positions, shifts, neighbors.atoms)
@@ -65,7 +65,7 @@ class FusedConserving:
             energies += network.environment_energies(ops, atoms, x, s_grain, True)
         if part != Part.REST:
             energies.append(network.intra_energies(self.intra_weights, self.counts, s, v, t))
-            energies.append(self.inside.wall(positions, network.walls.inside_height))
+            energies.append(self.inside.wall(positions, shifts, network.walls.inside_height))
         energy = torch.stack([each.double().sum() for each in energies]).sum()
         gradient, shift_gradient = torch.autograd.grad(energy, [positions, shifts], materialize_grads=True)
         virial = -(positions.detach().T @ gradient) - shifts.detach().T @ shift_gradient

@@ -31,6 +31,13 @@ class Graph(NamedTuple):
         Directed grain edges (receiver J, sender K); both directions are listed.
     edge_shift : Tensor, [edges, 3], Å
         The same for grain centers (unweighted means of their atoms).
+    link_index : Tensor of int64, [2, links]
+        Atoms of different grains that links between the grains hold together (receiver, sender), both ways. They are
+        no atom pairs.
+    link_shift : Tensor, [links, 3], Å
+        As `pair_shift`.
+    link_kind : Tensor of int64, [links]
+        Number of the kind of each, see `mapping.links`.
     """
 
     positions: Tensor
@@ -42,12 +49,22 @@ class Graph(NamedTuple):
     pair_shift: Tensor
     edge_index: Tensor
     edge_shift: Tensor
+    link_index: Tensor
+    link_shift: Tensor
+    link_kind: Tensor
 
 
 def sum_by(values: Tensor, owner: Tensor, count: int) -> Tensor:
     """Sum of what belongs to each of `count` owners: [n, ...], [n] -> [count, ...]."""
     out = torch.zeros([count] + list(values.shape[1:]), dtype=values.dtype, device=values.device)
     return out.index_add(0, owner, values)
+
+
+def seen(positions: Tensor, index: Tensor, shift: Tensor) -> Tuple[Tensor, Tensor]:
+    """Unit vectors [edges, 3] from the first to the second of each edge [2, edges], and distances [edges]."""
+    delta = positions.index_select(0, index[1]) + shift - positions.index_select(0, index[0])
+    r = torch.linalg.norm(delta, dim=1)
+    return delta / r.unsqueeze(1), r
 
 
 def grain_sum(values: Tensor, graph: Graph) -> Tensor:
@@ -126,5 +143,8 @@ def batch_graphs(graphs: List[Graph], slots: List[int]) -> Tuple[Graph, Tensor]:
         pair_shift=torch.cat([g.pair_shift for g in graphs]),
         edge_index=grain_new[torch.cat([g.edge_index + o for g, o in zip(graphs, grain_offsets)], 1)],
         edge_shift=torch.cat([g.edge_shift for g in graphs]),
+        link_index=atom_new[torch.cat([g.link_index + o for g, o in zip(graphs, atom_offsets)], 1)],
+        link_shift=torch.cat([g.link_shift for g in graphs]),
+        link_kind=torch.cat([g.link_kind for g in graphs]),
     )
     return joined, order

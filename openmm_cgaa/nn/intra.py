@@ -1,10 +1,11 @@
-"""What an atom sees of its own grain."""
+"""What an atom sees of its own grain, and across the links of it."""
 
 from typing import List, Sequence, Tuple
 
 import torch
 from torch import Tensor, nn
 
+from .graph import seen, sum_by
 from .network import irreps
 from .ops.by_torch import outer
 from .radial import DistanceGaussians
@@ -77,3 +78,31 @@ class IntraDensity(nn.Module):
     def extra_repr(self) -> str:
         channels = irreps(self.scalar_weight.size(2), self.vector_weight.size(2), self.tensors)
         return f"{len(self.pairs)} slots, {len(self.scalar_weight)} classes of pair -> {channels} an atom"
+
+
+class LinkDensity(nn.Module):
+    """The same densities of atoms across links, which are few bonds away, with a radial function for each kind of pair.
+
+    An atom's intra energy is read from both together: as if linked grains were one, where they touch.
+    """
+
+    def __init__(self, kinds: int, num_basis: int, scalars: int, vectors: int, tensors: int = 0):
+        super().__init__()
+        self.basis = DistanceGaussians(num_basis)
+        self.sizes = [scalars, vectors, tensors]
+        self.weight = nn.Parameter(torch.randn(kinds, num_basis, sum(self.sizes)) * 0.5)
+
+    def forward(
+        self, positions: Tensor, index: Tensor, shift: Tensor, kind: Tensor
+    ) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
+        """positions [atoms, 3], links of a `Graph` -> densities [atoms, c], [atoms, 3, c], [atoms, 6, c], distances."""
+        unit, r = seen(positions, index, shift)
+        radial = torch.bmm(self.basis(r).unsqueeze(1), self.weight.index_select(0, kind)).squeeze(1)
+        s, v, t = radial.split(self.sizes, 1)
+        count = positions.size(0)
+        v = sum_by(unit.unsqueeze(2) * v.unsqueeze(1), index[0], count)
+        t = sum_by(outer(unit).unsqueeze(2) * t.unsqueeze(1), index[0], count)
+        return sum_by(s, index[0], count), v, t, r
+
+    def extra_repr(self) -> str:
+        return f"{len(self.weight)} kinds of pair across links -> {irreps(*self.sizes)} an atom"

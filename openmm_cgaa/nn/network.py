@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ..errors import CGAAError
 from ..mapping.grains import GrainType
+from ..mapping.layout import Layout
 from .graph import Graph, frame_sum
 
 
@@ -133,14 +134,12 @@ class Network(nn.Module):
         """Within the `with` block grains have no walls inside: a bond that breaks is not hidden by one."""
         return nullcontext()
 
-    def fused(self, counts: List[int], atom_grain: Tensor):
+    def fused(self, layout: Layout):
         """The network bound to one frame's grains, for fast inference on a CPU; None where there is no such form.
 
         Parameters
         ----------
-        counts : list of int
-            Grains of each type.
-        atom_grain : Tensor of int64, [atoms]
+        layout : Layout
 
         Raises
         ------

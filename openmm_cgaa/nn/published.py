@@ -10,6 +10,7 @@ from typing import Final, List, Tuple
 import torch
 from torch import Tensor, nn
 
+from ..errors import CGAAError
 from ..mapping.grains import GrainType
 from .cartesian import Gate, Linear
 from .convolution import CONVOLUTIONS, neighbor_rows
@@ -73,6 +74,12 @@ class PublishedNetwork(Network):
     form = PublishedForm
 
     def __init__(self, types: List[GrainType], form: PublishedForm):
+        linked = [kind.name for kind in types if any(kind.links)]
+        if linked:
+            raise CGAAError(
+                f"the published network takes molecules that are one grain each, but {', '.join(linked)} is bonded to "
+                "other grains: take network: conserving, or leave molecules whole"
+            )
         slots = [kind.num_slots for kind in types]
         scalars, vectors = form.scalars, form.vectors
         super().__init__(

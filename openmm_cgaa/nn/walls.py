@@ -24,7 +24,9 @@ class Walls(nn.Module):
     height : float, eV/Å^3
         Of the wall between atoms of different grains that are closer than their elements ever were.
     inside_height : float, eV/Å^3
-        Of the walls on either side of the range of each distance inside grains.
+        Of the walls on either side of the range of each distance inside grains, and across links.
+    link_kinds : int
+        Kinds of pairs across links.
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class Walls(nn.Module):
         pair_classes: List[List[List[int]]],
         height: float,
         inside_height: float,
+        link_kinds: int = 0,
     ):
         super().__init__()
         self.slots = [len(own) for own in elements]
@@ -43,6 +46,7 @@ class Walls(nn.Module):
         self.register_buffer("slot_element", torch.tensor(numbers), persistent=False)
         self.register_buffer("shortest", torch.zeros(len(kinds), len(kinds)))
         self.inside = nn.ModuleList(PairRanges(pairs) for pairs in pair_classes)
+        self.across = LinkRanges(link_kinds) if link_kinds > 0 else None
 
     def set_contacts(self, graph: Graph, reach: float, keep: bool) -> None:
         """Begin at the shortest distance of each pair of elements in a graph that lists pairs up to `reach` (Å).
@@ -74,6 +78,8 @@ class Walls(nn.Module):
                     ranges.widen(own.view(-1, size, 3), margin)
             unknown = torch.isinf(ranges.high)
             ranges.low[unknown], ranges.high[unknown] = 0.0, torch.inf
+        if self.across is not None:
+            self.across.widen(graphs, margin)
 
     @contextmanager
     def none_inside(self):
@@ -116,6 +122,36 @@ class PairRanges(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{len(self.pairs)} slots, {len(self.low)} classes of pair"
+
+
+class LinkRanges(nn.Module):
+    """The same across links: the range `low` to `high` (Å) of each kind of pair, which stands once each way."""
+
+    def __init__(self, kinds: int):
+        super().__init__()
+        self.register_buffer("low", torch.zeros(kinds))
+        self.register_buffer("high", torch.full((kinds,), torch.inf))
+
+    def forward(self, r: Tensor, kind: Tensor) -> Tensor:
+        """How far outside each distance is, to the third power, half of it for either way: [links] Å -> [links] Å^3."""
+        outside = torch.relu(self.low[kind] - r) + torch.relu(r - self.high[kind])
+        return 0.5 * outside * outside * outside
+
+    def widen(self, graphs: List[Graph], margin: float) -> None:
+        """Let the ranges hold the links of these graphs, and `margin` (Å) besides."""
+        low = torch.where(torch.isinf(self.high), torch.inf, self.low)
+        high = torch.where(torch.isinf(self.high), -torch.inf, self.high)
+        for graph in graphs:
+            i, j = graph.link_index[0].long(), graph.link_index[1].long()
+            r = torch.linalg.norm(graph.positions[j] + graph.link_shift - graph.positions[i], dim=1).to(low.dtype)
+            low.scatter_reduce_(0, graph.link_kind.long(), r - margin, "amin")
+            high.scatter_reduce_(0, graph.link_kind.long(), r + margin, "amax")
+        met = torch.isfinite(high)
+        self.low.copy_(torch.where(met, low, 0.0))
+        self.high.copy_(torch.where(met, high, torch.inf))
+
+    def extra_repr(self) -> str:
+        return f"{len(self.low)} kinds of pair across links"
 
 
 def from_older_state(network: nn.Module, state: dict, prefix: str, *_) -> None:

@@ -58,8 +58,8 @@ def take_over(
 ) -> None:
     """Give a network, in place, the weights of another one of the same form.
 
-    What no class of the other one is of the same elements as keeps the weights that it was built with. Reference
-    energies and walls are not taken over.
+    What no class of the other one is of the same elements as keeps the weights that it was built with, and so do links.
+    Reference energies and walls are not taken over.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def take_over(
                 for own, found in _nearest(pairs[int(number)], every).items():
                     t, c = sources[found]
                     parameter[own] = weights[f"intra.{t}.{what}"][c]
-            else:
+            elif name != "across.weight":  # links of other grains tell nothing of these
                 parameter.copy_(weights[name])
 
 

@@ -25,8 +25,13 @@ def cut_clusters(recipe: Clusters, plan: "Plan") -> Made:
     for parent, index in _chosen(recipe, plan, rng):
         if not parent.periodic:
             raise CGAAError(f"trajectory {recipe.trajectories[0]} is not periodic; clusters are cut from liquids")
-        positions, cell = parent.positions[index], reduced(parent.cell[index])
-        grains = _grains(parent, whole_frame(parent.grain_map(), positions, cell, wrap=True))
+        positions, cell, grain_map = parent.positions[index], reduced(parent.cell[index]), parent.grain_map()
+        if len(grain_map.links):
+            raise CGAAError(
+                f"trajectory {recipe.trajectories[0]}: clusters are cut between molecules, but residues of these are "
+                "bonded to each other; put each molecule into one residue, and let the training cut it (data.cuts)"
+            )
+        grains = _grains(parent, whole_frame(grain_map, positions, cell, wrap=True))
         names = parent.residue_names
         possible = [g for g in range(len(grains)) if recipe.centers is None or names[g] in recipe.centers]
         for center in rng.permutation(possible)[: recipe.per_frame]:

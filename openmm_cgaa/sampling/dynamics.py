@@ -27,9 +27,9 @@ def on_grid(values: ArrayLike) -> np.ndarray:
 
 
 def scaled(grain_map: GrainMap, positions: np.ndarray, factor: float) -> np.ndarray:
-    """Centers of whole grains scaled by a factor, the grains as they are."""
+    """Centers of whole molecules scaled by a factor, the molecules as they are."""
     out = positions.copy()
-    for atoms in grain_map.slots:
+    for atoms in grain_map.molecules.slots:
         out[atoms] += positions[atoms].mean(0) * (factor - 1)
     return out
 

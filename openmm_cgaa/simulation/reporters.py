@@ -150,7 +150,8 @@ class StabilityReporter:
         if density:
             self._mass = mass_of_topology(topology)
         if contact:
-            self._contacts = pairs_between([atom.residue.index for atom in topology.atoms()])
+            bonds = [(i.index, j.index) for i, j in topology.bonds()]
+            self._contacts = pairs_between([atom.residue.index for atom in topology.atoms()], bonds)
 
     def describeNextReport(self, simulation: app.Simulation) -> dict:
         steps = self.interval - simulation.currentStep % self.interval

@@ -38,6 +38,9 @@ GRAPH_TENSORS = {
     "pair_shift": 0,
     "edge_index": 1,
     "edge_shift": 0,
+    "link_index": 1,
+    "link_shift": 0,
+    "link_kind": 0,
 }
 
 
@@ -111,7 +114,7 @@ class CompiledStep:
             _stand_in(mode, p.detach(), None, n).requires_grad_() for n, p in zip(self.names, self.parameters)
         ]
         tensors, numbers = inputs
-        changing = [*GRAPH_TENSORS.values(), *[0] * len(Labels._fields)]
+        changing = [*GRAPH_TENSORS.values(), *[0] * (len(tensors) - len(GRAPH_TENSORS))]
         tensors = [_stand_in(mode, t, d, f"tensor{i}") for i, (t, d) in enumerate(zip(tensors, changing))]
         numbers = [_any_number(shapes, n, f"number{i}") for i, n in enumerate(numbers)]
         program = make_fx(step, tracing_mode="symbolic", _allow_non_fake_inputs=True)(parameters, tensors, numbers)
@@ -148,7 +151,7 @@ def on_device(part: T, device: torch.device) -> T:
 
 def _flat(graph: Graph, labels: Labels) -> tuple[list[Tensor], list[int]]:
     tensors = [getattr(graph, name) for name in GRAPH_TENSORS]
-    return [*tensors, *labels], [*graph.counts, graph.num_frames]
+    return [*tensors, *(each for each in labels if each is not None)], [*graph.counts, graph.num_frames]
 
 
 def _unflat(tensors: Sequence[Tensor], numbers: Sequence[int]) -> tuple[Graph, Labels]:

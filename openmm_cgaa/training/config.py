@@ -19,13 +19,16 @@ class DataConfig(Checked):
     `kinds` (liquid, crystal, molecule, pair, cluster, scan, dynamics) limits training to some of them; validation is on
     liquids and crystals where there are any. `max_grains` limits training to as many labelled grains of a kind, taken
     evenly from its trajectories; a smaller limit takes a part of what a larger one does. `align` settles equivalent
-    slots by a reference geometry, which a network with ordered slots needs.
+    slots by a reference geometry, which a network with ordered slots needs. `cuts` cuts molecules into grains, by the
+    name of each: a SMILES in which the number of an atom is that of its grain, ``{grain: [names of its atoms]}``, or
+    atoms a grain (`mapping.cutting.make_cuts`). Atoms are named by element and place: C1, C2, O3.
     """
 
     paths: list[str]
     kinds: list[str] | None = None
     max_grains: dict[str, int] | None = bounded(None, 0, 10**12, "grains")
     align: bool = False
+    cuts: dict | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -24,7 +24,7 @@ def training_domain(dataset: Dataset, types: list[GrainType]) -> dict:
         ``compositions``: grains of each type, one dict for each kind of box. ``densities`` of each of them:
         [lowest, highest] or None.
         ``density`` (g/cm3) and ``temperature`` (K): [lowest, highest] of all. ``temperatures``: each one.
-        ``shortest_contact``: Å, between atoms of different grains. ``periodic``: whether frames have a box.
+        ``shortest_contact``: Å, between atoms of different molecules. ``periodic``: whether frames have a box.
         All but the contact are those of frames in equilibrium, where there are any: a cluster is no liquid of low
         density. What no frame tells (the temperature of a scan) is left out.
     """
@@ -54,8 +54,8 @@ def training_domain(dataset: Dataset, types: list[GrainType]) -> dict:
 
 
 def shortest_contacts(frames: Frames) -> np.ndarray:
-    """Shortest distance of two atoms of different residues in each frame (nearest images), Å, [frames]."""
-    pairs = pairs_between(frames.residues)
+    """Shortest distance of two atoms of different molecules in each frame (nearest images), Å, [frames]."""
+    pairs = pairs_between(frames.residues, frames.bonds)
     cells = frames.cell.astype(np.float32) if frames.periodic else [None] * len(frames)
     return np.array([shortest_contact(x, c, pairs)[0] for x, c in zip(frames.positions.astype(np.float32), cells)])
 

@@ -18,7 +18,7 @@ from ..inputs.arguments import FilePath
 from ..inputs.ranges import SLOTS
 from ..mapping.grains import GrainType
 from ..mapping.sums import grain_sums
-from ..model.file import load_model
+from ..model.file import cuts_of_model, load_model
 from ..nn import Network
 from .batches import fill_batches
 from .groups import frame_groups
@@ -105,7 +105,7 @@ def evaluate(
     network, metadata = load_model(model)
     files = [Path(path) for path in ([paths] if isinstance(paths, (str, PathLike)) else paths)]
     datasets = [Dataset.load(path) for path in files]
-    dataset = Dataset.merge(datasets)
+    dataset = Dataset.merge(datasets).cut(cuts_of_model(metadata))
     chosen = dataset.select(kinds, None if split == "all" else [split])
     if not len(chosen):
         found = sorted({f"{t.kind} ({t.split or 'no split'})" for t in dataset.trajectories})

@@ -13,13 +13,16 @@ from ..data.dataset import Frames
 from ..errors import DatasetError
 from ..mapping.grains import GrainType
 from ..mapping.layout import layout_of
+from ..mapping.links import with_pairs
+from ..mapping.sums import relative_positions
+from ..mapping.whole import whole_frame
 from ..neighbors.build import build_graph
 from ..nn.graph import Graph, batch_graphs
 from ..structures.lattice import reduced, right_handed
 from .objectives import Labels
 
 Item = tuple[Graph, Labels]  # of one frame
-INDICES = ("atom_grain", "grain_frame", "pair_index", "edge_index")
+INDICES = ("atom_grain", "grain_frame", "pair_index", "edge_index", "link_index", "link_kind")
 
 
 def common_types(dataset: Dataset, align: bool = False) -> list[GrainType]:
@@ -29,10 +32,10 @@ def common_types(dataset: Dataset, align: bool = False) -> list[GrainType]:
     apart by a number.
     """
     types: list[GrainType] = []
-    for frames in dataset.sets:
-        grain_map = frames.grain_map()
-        known = {(t.elements, t.bonds) for t in types}
-        new = [i for i, t in enumerate(grain_map.types) if (t.elements, t.bonds) not in known]
+    maps = [frames.grain_map() for frames in dataset.sets]
+    for frames, grain_map in zip(dataset.sets, maps):
+        known = {t.graph for t in types}
+        new = [i for i, t in enumerate(grain_map.types) if t.graph not in known]
         if new and align:
             box = right_handed(frames.cell[0]) if frames.periodic else None
             grain_map = grain_map.with_references(frames.positions[0], box)
@@ -40,7 +43,7 @@ def common_types(dataset: Dataset, align: bool = False) -> list[GrainType]:
             names = {t.name for t in types}
             spellings = (kind.name, *(f"{kind.name}_{number}" for number in range(2, len(types) + 2)))
             types.append(replace(kind, name=next(name for name in spellings if name not in names)))
-    return types
+    return with_pairs(types, [grain_map.on_types(types) for grain_map in maps])
 
 
 def frame_graphs(
@@ -54,6 +57,7 @@ def frame_graphs(
     grain_map = frames.grain_map().match(types)
     layout = layout_of(grain_map)
     atom_grain, grain_frame = layout.atom_grain.int(), torch.zeros(frames.num_grains, dtype=torch.int32)
+    link_index, link_kind = layout.link_index.int(), layout.link_kind.int()
     periodic = frames.periodic
     for positions, cell in zip(frames.positions, frames.cell):
         cell = reduced(right_handed(cell)) if periodic else None
@@ -64,6 +68,7 @@ def frame_graphs(
         graph = build_graph(torch.from_numpy(positions), box, layout, grain_cutoff, atom_cutoff)
         pairs, edges = graph.pair_index.int(), graph.edge_index.int()
         graph = graph._replace(atom_grain=atom_grain, grain_frame=grain_frame, pair_index=pairs, edge_index=edges)
+        graph = graph._replace(link_index=link_index, link_kind=link_kind)
         yield graph, layout.atom_index
 
 
@@ -100,6 +105,7 @@ class LabelledFrames(torch.utils.data.Dataset):
     ) -> None:
         self.slots = [t.num_slots for t in types]
         self.items = []
+        linked = any(t.links for t in types)
         for frames in dataset.sets:
             if frames.energy is None or frames.forces is None:
                 name = dataset.trajectories[frames.trajectory[0]].name
@@ -112,7 +118,11 @@ class LabelledFrames(torch.utils.data.Dataset):
             for frame, (graph, atoms) in enumerate(graphs):
                 forces = torch.from_numpy(frames.forces[frame][atoms.numpy()])
                 energy = torch.tensor([frames.energy[frame]], dtype=torch.float64)
-                self.items.append((graph, Labels(energy, forces, virial[frame : frame + 1])))
+                labels = Labels(energy, forces, virial[frame : frame + 1])
+                if linked:
+                    molecule, arm = molecules_of(frames, frame, atoms.numpy())
+                    labels = labels._replace(molecule=molecule, arm=arm)
+                self.items.append((graph, labels))
 
     def __len__(self) -> int:
         return len(self.items)
@@ -130,8 +140,25 @@ def collate(items: Sequence[Item], slots: List[int]) -> tuple[Graph, Labels, Ten
     """Join frames, of any compositions and sizes: (graph, labels, order); ``order`` is that of `batch_graphs`."""
     graphs = [g._replace(**{name: getattr(g, name).long() for name in INDICES}) for g, _ in items]
     graph, order = batch_graphs(graphs, slots)
-    energy, forces, virial = (torch.cat(values) for values in zip(*(labels for _, labels in items)))
-    return graph, Labels(energy, forces[order], virial), order
+    energy, forces, virial = (torch.cat(values) for values in zip(*(labels[:3] for _, labels in items)))
+    joined = Labels(energy, forces[order], virial)
+    molecules = [labels.molecule for _, labels in items if labels.molecule is not None]
+    arms = [labels.arm for _, labels in items if labels.arm is not None]
+    if molecules:
+        place, first = torch.argsort(order), np.cumsum([0, *(len(each) for each in molecules)])
+        own = place[torch.cat([each + start for each, start in zip(molecules, first.tolist())])]
+        joined = joined._replace(molecule=own[order], arm=torch.cat(arms)[order])
+    return graph, joined, order
+
+
+def molecules_of(frames: Frames, index: int, atoms: np.ndarray) -> tuple[Tensor, Tensor]:
+    """``molecule`` and ``arm`` of `Labels`, of a frame and its atoms in network order."""
+    grain_map = frames.grain_map().molecules
+    box = reduced(right_handed(frames.cell[index])) if frames.periodic else None
+    owner = grain_map.atom_grain
+    arm = relative_positions(whole_frame(grain_map, frames.positions[index], box)[None], owner)[0]
+    _, first, body = np.unique(owner[atoms], return_index=True, return_inverse=True)
+    return torch.from_numpy(first[body]), torch.from_numpy(arm[atoms]).float()
 
 
 def closest_pairs(graph: Graph, types: list[GrainType]) -> Graph:

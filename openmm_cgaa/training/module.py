@@ -105,8 +105,8 @@ class Distillation(pl.LightningModule):
         self._collect("forces", forces - labels.forces)
         for kind, error, reference in zip(
             ("net_force", "torque"),
-            net_force_and_torque(forces - labels.forces, graph),
-            net_force_and_torque(labels.forces, graph),
+            net_force_and_torque(forces - labels.forces, graph, labels),
+            net_force_and_torque(labels.forces, graph, labels),
         ):
             self._collect(kind, error)
             self._collect(f"{kind}_reference", reference)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..nn.graph import Graph, frame_sum, grain_centers, grain_sizes, grain_sum
+from ..nn.graph import Graph, frame_sum, grain_centers, grain_sizes, sum_by
 
 Answer = tuple[float, np.ndarray, np.ndarray]  # energy, eV; forces [atoms, 3], eV/Å; virial [3, 3], eV: of a frame
 
@@ -16,11 +16,15 @@ class Labels(NamedTuple):
     """The teacher's answer to a graph: energy [frames] eV (float64), forces [atoms, 3] eV/Å, virial [frames, 3, 3] eV.
 
     The virial is minus stress times volume (-dE/d(strain), as the networks give it); nan where it is not labelled.
+    Where grains are linked, net force and torque are those of molecules. Then ``molecule`` is the first atom of the
+    molecule of each atom, int64 [atoms], and ``arm`` its position from the molecule's center, [atoms, 3] Å.
     """
 
     energy: Tensor
     forces: Tensor
     virial: Tensor
+    molecule: Tensor | None = None
+    arm: Tensor | None = None
 
 
 def answer(network: Callable[[Graph], tuple[Tensor, Tensor, Tensor]], graph: Graph) -> tuple[Tensor, Tensor, Tensor]:
@@ -30,13 +34,24 @@ def answer(network: Callable[[Graph], tuple[Tensor, Tensor, Tensor]], graph: Gra
         return energy.detach(), forces.detach(), virial.detach()
 
 
-def net_force_and_torque(forces: Tensor, graph: Graph) -> tuple[Tensor, Tensor]:
-    """Net force (eV/Å) on each grain and torque (eV) about its center, both [grains, 3].
+def bodies(graph: Graph, labels: Labels | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    """What net forces are of, grains or molecules: body of each atom, position from its center, atoms in each body.
+
+    [atoms], [atoms, 3] Å, [bodies]; there may be bodies without atoms.
+    """
+    if labels is None or labels.molecule is None or labels.arm is None:
+        return graph.atom_grain, graph.positions - grain_centers(graph)[graph.atom_grain], grain_sizes(graph)
+    ones = torch.ones_like(graph.positions[:, 0])
+    return labels.molecule, labels.arm, sum_by(ones, labels.molecule, ones.size(0))
+
+
+def net_force_and_torque(forces: Tensor, graph: Graph, labels: Labels | None = None) -> tuple[Tensor, Tensor]:
+    """Net force (eV/Å) on each of the `bodies` and torque (eV) about its center, both [bodies, 3].
 
     `mapping.sums.net_force_and_torque` is the same of frames of one topology, in numpy.
     """
-    relative = graph.positions - grain_centers(graph)[graph.atom_grain]
-    return grain_sum(forces, graph), grain_sum(torch.linalg.cross(relative, forces), graph)
+    owner, relative, sizes = bodies(graph, labels)
+    return sum_by(forces, owner, sizes.size(0)), sum_by(torch.linalg.cross(relative, forces), owner, sizes.size(0))
 
 
 def frame_atoms(graph: Graph) -> Tensor:
@@ -52,7 +67,7 @@ def known_virials(labels: Labels) -> Tensor:
 def error_terms(energy: Tensor, forces: Tensor, virial: Tensor, labels: Labels, graph: Graph) -> dict:
     """Mean squared errors of a batch.
 
-    With e an atom's force error, N the atoms of a grain and r' its atoms about the center:
+    With e an atom's force error, N the atoms of a grain and r' its atoms about the center (linked grains are one):
 
     - ``energy``: mean over frames of (dE / atoms in the frame)^2, (eV/atom)^2, frames weighing as their atoms
     - ``forces``: mean over atoms and components of e^2
@@ -65,11 +80,10 @@ def error_terms(energy: Tensor, forces: Tensor, virial: Tensor, labels: Labels, 
     they are. So a frame's share in energy and stress does not hang on whether it shares its batch with one other or
     fifty.
     """
-    sizes, atoms = grain_sizes(graph), frame_atoms(graph)
+    (owner, relative, sizes), atoms = bodies(graph, labels), frame_atoms(graph)
     error = forces - labels.forces
-    net, torque = net_force_and_torque(error, graph)
-    relative = graph.positions - grain_centers(graph)[graph.atom_grain]
-    spread = 2 * grain_sum(relative.square().sum(1), graph)
+    net, torque = net_force_and_torque(error, graph, labels)
+    spread = 2 * sum_by(relative.square().sum(1), owner, sizes.size(0))
     extended = (sizes > 1).to(forces.dtype)
     torque = torque.square().sum(1) / torch.where(sizes > 1, spread, 1.0)
     known = known_virials(labels)
@@ -77,7 +91,7 @@ def error_terms(energy: Tensor, forces: Tensor, virial: Tensor, labels: Labels, 
     return {
         "energy": ((energy - labels.energy).square() / atoms).sum().div(atoms.sum()).to(forces.dtype),
         "forces": error.square().mean(),
-        "net_force": (net.square().sum(1) / (3 * sizes)).mean(),
+        "net_force": (net.square().sum(1) / (3 * sizes.clamp(min=1.0))).sum() / (sizes > 0).sum(),
         "torque": (torque * extended).sum() / extended.sum().clamp(min=1.0),
         "stress": ((wrong / atoms).sum() / (known * atoms).sum().clamp(min=1.0)).to(forces.dtype),
     }

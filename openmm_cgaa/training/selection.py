@@ -1,18 +1,30 @@
 """Which frames train and which select: by the split of their trajectory, and by how many grains are wanted."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..data import Dataset
 from ..errors import DatasetError
+from ..mapping.cutting import GrainCut, make_cuts
 from ..wording import counted
 from .config import DataConfig
 
 GOLDEN = (5**0.5 - 1) / 2  # multiples of it, modulo 1, fill the unit interval evenly at any number
 
 
-def choose_frames(data: DataConfig, seed: int) -> dict:
+def cuts_of(data: DataConfig, dataset: Dataset) -> list[GrainCut]:
+    """What a configuration says of cuts, of the molecules of its data; `CGAAError` as in `make_cuts`."""
+    if not data.cuts:
+        return []
+    maps = [frames.grain_map() for frames in dataset.sets]
+    return make_cuts(data.cuts, maps, [frames.atom_names for frames in dataset.sets])
+
+
+def choose_frames(data: DataConfig, seed: int, cuts: Sequence[GrainCut] = ()) -> dict:
     """The training and the validation frames of some files, as data sets ``train`` and ``validation``.
 
+    `cuts` are those of a model to start from, which the configuration's replace.
     `kinds` and `max_grains` limit training alone. Where frames in equilibrium (liquids, crystals) have the split
     `validation`, they alone select, so that models trained on different kinds are held against the same.
 
@@ -22,6 +34,7 @@ def choose_frames(data: DataConfig, seed: int) -> dict:
         A file cannot be read, labels of different teachers, a trajectory without a split, or a split without frames.
     """
     everything = Dataset.merge([Dataset.load(path) for path in data.paths])
+    everything = everything.cut(cuts_of(data, everything) or cuts)
     files = ", ".join(data.paths)
     loose = [t.name for t in everything.trajectories if not t.split]
     if loose:

@@ -13,7 +13,7 @@ from ..neighbors.build import build_graph
 from ..structures.lattice import reduced
 from ..units import GPA_PER_EV_PER_ANGSTROM3
 from .labelled import LabelledFrames
-from .objectives import Answer
+from .objectives import Answer, bodies
 
 CONTACTS = (1.6, 1.8, 2.0, 2.2, 2.4, 2.7, 3.0)  # Å, the ends of the bins
 OF_GRAINS = ("component", "net_force", "torque")
@@ -55,6 +55,7 @@ class Tally:
     stress : (array, array) or None
         Of the model and of the labels, GPa, [frames, 3, 3]; nan where it is not labelled.
     frame, species, contact : int arrays, [grains of all frames]
+        Linked grains count as one, a molecule, of the type of the first of them.
         Frame and type of each grain, and the bin (of `CONTACTS`) of its shortest distance to another grain or image.
     """
 
@@ -79,20 +80,24 @@ class Tally:
             place = np.char.add(np.char.add(labels["composition"], ", "), place)
         self.place = np.where(settled, place, labels["kind"]), labels["composition"]
 
-        found, contact, items = [], [], zip(frames.items, answers)
+        found, contact, species, items = [], [], [], zip(frames.items, answers)
         for one in dataset.sets:  # frame by frame: a set may hold hundreds of large ones
             layout = layout_of(one.grain_map().match(types))
             for positions, cell in zip(one.positions, one.cell):
                 (graph, label), (_, forces, _) = next(items)
-                arrays = label.forces.numpy()[None], forces[None], graph.positions.numpy()[None]
-                found.append(grain_errors(*arrays, graph.atom_grain.numpy()))
+                owner, relative, _ = (each.numpy() for each in bodies(graph, label))
+                first, body = np.unique(owner, return_index=True, return_inverse=True)[1:]
+                found.append(grain_errors(label.forces.numpy()[None], forces[None], relative[None], body))
                 box = torch.from_numpy(reduced(cell)) if one.periodic else None
                 positions = torch.from_numpy(positions).double()
-                contact.append(grain_contacts(positions, layout, box, CONTACTS[-1]))
+                own, grain = grain_contacts(positions, layout, box, CONTACTS[-1]), graph.atom_grain.numpy()
+                nearest = np.full(len(first), np.inf)
+                np.minimum.at(nearest, body, own[grain])
+                contact.append(nearest)
+                species.append(np.repeat(np.arange(len(types)), graph.counts)[grain[first]])
         self.grains = {name: np.concatenate([each[name][0] for each in found]) for name in found[0]}
-        self.frame = np.repeat(np.arange(len(frames)), frames.grains)
-        counts = [graph.counts for graph, _ in frames.items]
-        self.species = np.concatenate([np.repeat(np.arange(len(types)), count) for count in counts])
+        self.frame = np.repeat(np.arange(len(frames)), [len(own) for own in species])
+        self.species = np.concatenate(species)
         self.contact = np.searchsorted(CONTACTS, np.concatenate(contact), side="right")
         self.forces = self._by_frame(slice(None))
         if padded_slots is not None:

@@ -22,7 +22,7 @@ from ..host.torchstate import flushing, threads, working
 from ..inputs.arguments import FilePath
 from ..inputs.settings import completed
 from ..mapping.grains import GrainType
-from ..model.file import load_model, model_bytes, read_metadata, save_model
+from ..model.file import cuts_of_model, load_model, model_bytes, read_metadata, save_model
 from ..nn import Network, build_network, complete_config
 from .batches import FrameData
 from .checkpoints import (
@@ -81,7 +81,8 @@ def train(config: FilePath | TrainingConfig, restart: bool = False) -> Path:
 def _train(config: TrainingConfig, restart: bool) -> Path:
     output = Path(config.output)
     _resumes(config, restart)  # what is refused is refused before data are read
-    chosen = choose_frames(config.data, config.seed)
+    known = cuts_of_model(load_model(config.init)[1]) if config.init else []
+    chosen = choose_frames(config.data, config.seed, known)
     if config.init:
         network, types = _start_from(config, config.init, chosen["train"])
     else:
@@ -115,6 +116,8 @@ def _train(config: TrainingConfig, restart: bool) -> Path:
             "domain": training_domain(chosen["train"], types),
             "errors": {"split": "validation", **best["validation"]},
         }
+        if "cuts" in chosen["train"].provenance:
+            metadata["cuts"] = chosen["train"].provenance["cuts"]
         average = module.average.module.cpu()
         assert isinstance(average, Network)  # as the one that it is the average of
         save_model(output / "model.safetensors", average, metadata, config.half)

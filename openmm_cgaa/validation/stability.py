@@ -41,7 +41,8 @@ class Stability(Row):
             run = place.finished(name)
             trajectory, atoms = run.trajectory, run.trajectory.n_atoms
             worst = bond_stability(trajectory, run.grain_map)[0]
-            pairs = pairs_between([atom.residue.index for atom in trajectory.topology.atoms])
+            bonds = [(i.index, j.index) for i, j in trajectory.topology.bonds]
+            pairs = pairs_between([atom.residue.index for atom in trajectory.topology.atoms], bonds)
             some = trajectory[:: max(1, trajectory.n_frames // 200)]
             contacts = [shortest_contact(x, box, pairs)[0] for x, box in zip(some.xyz, some.unitcell_vectors)]
             potential = 1000.0 / KJMOL_PER_EV / atoms * run.state["potential_kjmol"]

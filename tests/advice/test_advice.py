@@ -49,11 +49,14 @@ ELSEWHERE = {
     "files of these kinds:  ; convert it to one": "advice/test_advice_inputs.py test_templates_for_a_file_that_takes",
     "make it anew by createSystem(..., constraints=None, r": "building/test_flexible.py test_rigid_bonds_are_refused",
     "ask for it by backend='torch'": "foreign/test_torch_state.py test_torchforce",
+    "the number of its grain, the names of the atoms of each grain, or": "mapping/test_cutting.py test_what_is_no_cut",
+    "grains: take network: conserving, or leave molecules whole": "nn/test_linked.py test_the_published_network",
     "candidates for neighbours: give a smaller system": "neighbors/test_build.py test_memory_is_told",
 }
 NOT_HERE = {
     "pip install 'openmm-cgaa[ ]'": "a network; test_public.py has one that is missing",
     "whole installation; install anew": "a network",
+    "pip install 'openmm-cgaa[metis]'; or give a SMILES": "a network; test_cutting.py cuts in both ways",
     "pip install 'openmm-cgaa[build]'": "a network; test_messages.py looks whether the extra is there",
     "get Parameters": "a name, no message",
     "direct, read out of 1o": "a contract, no message",

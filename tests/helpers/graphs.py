@@ -4,6 +4,12 @@ import torch
 
 from openmm_cgaa.nn.graph import Graph, batch_graphs
 
+NO_LINKS = {
+    "link_index": torch.zeros(2, 0, dtype=torch.int64),
+    "link_shift": torch.zeros(0, 3),
+    "link_kind": torch.zeros(0, dtype=torch.int64),
+}
+
 
 def on_device(values, device):
     """A Graph or a Layout, its tensors on a device."""
@@ -44,6 +50,7 @@ def random_frame(slots, counts, box_length=14.0, cutoff=10.0, dtype=torch.float6
         pair_shift=torch.zeros(0, 3, dtype=dtype),
         edge_index=edge_index,
         edge_shift=edge_shift,
+        **NO_LINKS,
     )
 
 

@@ -1,6 +1,6 @@
 """Grains: the same types from any order of atoms, symmetry classes, matches, references, files.
 
-Also `matching`.
+Also `matching` and `graintypes`.
 """
 
 import mdtraj

@@ -34,9 +34,10 @@ def test_templates_give_bonds_to_residues_that_have_none():
 def test_what_a_topology_may_not_be():
     with pytest.raises(GrainError, match=r"residue EC 1 .*9 bonds; they must connect its 10 atoms"):
         GrainMap.from_topology(ec_topology(EC[1][:-1]))
-    bonded = topology_of(["C", "O"], [(0, 1)], [0, 1], ["A", "B"])
+    bonded = topology_of(["Li", "O"], [(0, 1)], [0, 1], ["A", "B"])
     with pytest.raises(
-        GrainError, match=r"atom C1 \(index 0\) of residue A 1 is bonded to atom O1 \(index 1\) of .* B 2"
+        GrainError,
+        match=r"atom Li1 \(index 0\) of residue A 1 is bonded to atom O1 \(index 1\) of .* B 2; a single ion",
     ):
         GrainMap.from_topology(bonded)
     virtual = ec_topology()

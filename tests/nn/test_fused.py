@@ -250,5 +250,5 @@ def test_weights_are_those_at_the_time_of_binding(frame):
     fused, _ = evaluators(grain_map, TENSORS, True)
     layout = layout_of(grain_map)
     whole, neighbors = VerletList(layout, 6.0, 4.0, torch.float64)(positions, box)
-    again = FusedConserving(fused.network, layout.counts, layout.atom_grain)(whole, neighbors)
+    again = FusedConserving(fused.network, layout)(whole, neighbors)
     assert (again[0] - fused.compute(positions, box)[0]).abs() < 1e-9

@@ -33,7 +33,7 @@ def graph(network, liquid):
     return build_graph(positions, box, layout_of(liquid.grain_map()), *cutoffs, torch.float64)
 
 
-def test_everything_that_a_user_asks_of_a_network_is_declared(network, graph):
+def test_everything_that_a_user_asks_of_a_network_is_declared(network, graph, liquid):
     """Of the base class, so that nobody has to look whether it is there; what one has nothing to do for is nothing."""
     assert isinstance(network, Network) and all(issubclass(kind, Network) for kind in NETWORKS.values())
     network.set_reference(torch.arange(2))
@@ -46,10 +46,10 @@ def test_everything_that_a_user_asks_of_a_network_is_declared(network, graph):
     with network.without_ranges():
         pass
     assert len(network.ranges()) in (0, len(network.slots))
-    fused = network.fused(graph.counts, graph.atom_grain)
+    fused = network.fused(layout_of(liquid.grain_map()))
     assert (fused is None) == (not network.permutation_invariant)
     plain = Network([1], conserving=True, permutation_invariant=True, grain_cutoff=0, atom_cutoff=4)
-    assert plain.ranges() == [] and plain.fused([1], torch.zeros(1)) is None
+    assert plain.ranges() == [] and plain.fused(layout_of(liquid.grain_map())) is None
     with pytest.raises(NotImplementedError):
         plain(graph)
 

@@ -5,6 +5,7 @@ import torch
 
 pytest.importorskip("lightning")
 
+from linked import cuts_of_emc
 from training_sets import MODEL, PUBLISHED, weights
 
 from openmm_cgaa.data import Dataset
@@ -41,8 +42,10 @@ def assert_same_step(step, network, weights, items, slots):
         torch.testing.assert_close(ours, reference, rtol=2e-4, atol=2e-4 * scale)
 
 
-def test_a_compiled_step_is_the_step_whatever_the_batch(mixed_set, written_out):
+@pytest.mark.parametrize("cut", [False, True], ids=["molecules", "cut in two"])
+def test_a_compiled_step_is_the_step_whatever_the_batch(mixed_set, written_out, cut):
     dataset = Dataset.load(mixed_set)
+    dataset = dataset.cut(cuts_of_emc(dataset.sets[0])) if cut else dataset
     types = common_types(dataset)
     torch.manual_seed(0)
     network = build_network(MODEL, types).train()

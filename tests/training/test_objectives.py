@@ -7,6 +7,8 @@ import torch
 
 pytest.importorskip("lightning")
 
+from graphs import NO_LINKS
+
 from openmm_cgaa.data import Dataset, Trajectory
 from openmm_cgaa.engines.ase import CGAACalculator
 from openmm_cgaa.mapping.grains import GrainType
@@ -28,6 +30,7 @@ def diatomics(positions):
         pair_shift=torch.zeros(0, 3),
         edge_index=torch.zeros(2, 0, dtype=torch.int64),
         edge_shift=torch.zeros(0, 3),
+        **NO_LINKS,
     )
 
 

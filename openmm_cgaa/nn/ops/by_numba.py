@@ -4,13 +4,14 @@ torch writes every [pairs, channels] array to memory, many times, forward and ba
 cache, with a backward pass written by hand that autograd calls.
 """
 
-from typing import Iterable, List, NamedTuple, Tuple
+from typing import Any, NamedTuple, Tuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from ...mapping.layout import Layout
 from . import wall_kernels
 from .by_torch import Radial
 from .exchange_kernels import exchange_kernels
@@ -75,58 +76,66 @@ class Operations(NamedTuple):
 
 
 class InsideGrains:
-    """Densities and walls inside grains, on rows of all their pairs: what `IntraDensity` and `PairRanges` give.
+    """Densities and walls inside grains and across links, on rows of all such pairs.
+
+    They are what `IntraDensity` and `LinkDensity`, `PairRanges` and `LinkRanges` give.
 
     Parameters
     ----------
-    intra : iterable of IntraDensity
-        Of each type.
-    ranges : iterable of PairRanges
-    counts : list of int
-        Grains of each type.
+    network : Algebra
+    layout : Layout
     """
 
-    def __init__(self, intra: Iterable, ranges: Iterable, counts: List[int]):
+    def __init__(self, network: Any, layout: Layout):
+        walls, ranges = network.walls, list(network.walls.inside)
+        ranges += [walls.across] if walls.across is not None else []
         self.low = torch.cat([own.low for own in ranges]).numpy()
         self.high = torch.cat([own.high for own in ranges]).numpy()
-        weights, start, sender, partner, group = [], [0], [], [], []
+        weights, receiver, sender, group = [], [], [], []
         atom = groups = 0
-        for density, count in zip(intra, counts):
+        for density, count in zip(network.intra, layout.counts):
             size = len(density.pairs)
             parts = [density.scalar_weight, density.vector_weight]
             weights.append(torch.cat(parts + [density.tensor_weight] * (density.tensors > 0), 2))
-            pairs = [(i, j) for i in range(size) for j in range(size) if i != j]
-            place = {pair: n for n, pair in enumerate(pairs)}
-            back = np.array([place[j, i] for i, j in pairs], int)
-            others = np.array([j for _, j in pairs], int)
-            classes = density.pairs.numpy()[tuple(np.array(pairs, int).reshape(-1, 2).T)] + groups
-            for _ in range(count):
-                partner.append(back + start[-1])
-                sender.append(others + atom)
-                group.append(classes)
-                start.extend(start[-1] + (size - 1) * np.arange(1, size + 1))
-                atom += size
+            i, j = np.nonzero(~np.eye(size, dtype=bool))
+            first = atom + size * np.arange(count)[:, None]  # [grains, pairs]
+            receiver.append((first + i).ravel())
+            sender.append((first + j).ravel())
+            group.append(np.tile(density.pairs.numpy()[i, j] + groups, count))
+            atom += size * count
             groups += len(weights[-1])
+        if network.across is not None:
+            weights.append(network.across.weight)
+        receiver.append(layout.link_index[0].numpy())
+        sender.append(layout.link_index[1].numpy())
+        group.append(layout.link_kind.numpy() + groups)
+        i, j = np.concatenate(receiver), np.concatenate(sender)
+        order = np.lexsort((j, i))
+        self.partner = np.lexsort((i[order], j[order])).astype(INDEX)
+        inside = len(i) - len(layout.link_kind)
+        self.linked = np.flatnonzero(order >= inside)  # rows of links, and which link each is
+        self.which = order[self.linked] - inside
         self.weights = flat(torch.cat(weights))
-        self.partner = np.concatenate(partner).astype(INDEX)
         self.basis = density.basis
         self.sizes = (density.scalar_weight.size(2), density.vector_weight.size(2), density.tensors)
-        rows = empty_rows(atom, len(self.partner), len(density.basis.centers), self.weights.dtype)
-        rows.start[:], rows.sender[:], rows.image[:] = start, np.concatenate(sender), 0
-        rows.group[:] = np.concatenate(group)
+        rows = empty_rows(atom, len(i), len(density.basis.centers), self.weights.dtype)
+        rows.start[:] = np.searchsorted(i[order], np.arange(atom + 1))
+        rows.sender[:], rows.group[:] = j[order], np.concatenate(group)[order]
         self.rows = rows
 
-    def densities(self, positions: Tensor) -> tuple:
+    def densities(self, positions: Tensor, shifts: Tensor, links: np.ndarray) -> tuple:
         """Scalars [atoms, c], vectors [atoms, 3, c] and tensors [atoms, 6, c]; the rows take these positions."""
         rows, basis = self.rows, self.basis
+        rows.image[:] = len(shifts) // 2  # inside a whole grain no lattice vector is met
+        rows.image[self.linked] = links[self.which]
         settings = flat(basis.centers), basis.inverse_width, basis.decay
-        gaussian_rows(flat(positions), rows.start, rows.sender, self.partner, *settings, *rows[4:])
-        here = torch.zeros_like(positions[:1])  # inside a whole grain no lattice vector is met
-        return Gather.apply(positions, here, None, rows, len(basis.centers), self.weights, self.sizes)
+        entries = rows.start, rows.sender, rows.image, self.partner
+        gaussian_rows(flat(positions), flat(shifts), *entries, *settings, *rows[4:])
+        return Gather.apply(positions, shifts, None, rows, len(basis.centers), self.weights, self.sizes)
 
-    def wall(self, positions: Tensor, height: float) -> Tensor:
+    def wall(self, positions: Tensor, shifts: Tensor, height: float) -> Tensor:
         """Energy of the walls inside grains where `densities` was asked for, [atoms], eV."""
-        return WallInside.apply(positions, self.rows, height, self.low, self.high)
+        return WallInside.apply(positions, shifts, self.rows, height, self.low, self.high)
 
 
 class Gather(torch.autograd.Function):
@@ -220,23 +229,24 @@ class Wall(torch.autograd.Function):
 
 
 class WallInside(torch.autograd.Function):
-    """The walls inside grains, on rows of all pairs inside them; otherwise as `Wall`."""
+    """The walls inside grains and across links, on rows of all such pairs; otherwise as `Wall`."""
 
     @staticmethod
-    def forward(ctx, positions, rows, *wall):
+    def forward(ctx, positions, shifts, rows, *wall):
         """-> [atoms]; `wall` is height, low, high."""
         energy = positions.new_zeros(len(positions))
         wall_kernels.inside(rows.start, rows.group, rows.distance, *wall, flat(energy))
         ctx.given = (rows, wall) if energy.any() else None
+        ctx.shapes = positions.shape, shifts.shape
         return energy
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient):
         if ctx.given is None:
-            return None, None, None, None, None
+            return None, None, None, None, None, None
         rows, wall = ctx.given
-        found = gradient.new_zeros(len(gradient), 3)
-        entries = rows.start, rows.sender, rows.group, rows.unit, rows.distance
-        wall_kernels.inside_gradient(*entries, *wall, flat(gradient), flat(found))
-        return found, None, None, None, None
+        found = [gradient.new_zeros(shape) for shape in ctx.shapes]
+        entries = rows.start, rows.sender, rows.image, rows.group, rows.unit, rows.distance
+        wall_kernels.inside_gradient(*entries, *wall, flat(gradient), *map(flat, found))
+        return *found, None, None, None, None

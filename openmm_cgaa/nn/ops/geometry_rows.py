@@ -128,17 +128,35 @@ def bessel_rows(
 
 
 @compiled
-def gaussian_rows(positions, start, sender, partner, centers, inverse_width, decay, unit, distance, basis, slope):
-    """`DistanceGaussians` of the pairs inside grains and its derivative; `partner` is the entry of the way back."""
+def gaussian_rows(
+    positions,
+    shifts,
+    start,
+    sender,
+    image,
+    partner,
+    centers,
+    inverse_width,
+    decay,
+    unit,
+    distance,
+    basis,
+    slope,
+):
+    """`DistanceGaussians` of pairs inside grains, its derivative; `partner` is the entry of the way back.
+
+    Pairs across links are shifted by the lattice vector that `image` counts.
+    """
     num_basis = centers.size
     for i in range(start.size - 1):
         for e in range(start[i], start[i + 1]):
             j, back = sender[e], partner[e]
             if j < i:
                 continue
-            x = float(positions[3 * j] - positions[3 * i])
-            y = float(positions[3 * j + 1] - positions[3 * i + 1])
-            z = float(positions[3 * j + 2] - positions[3 * i + 2])
+            m = image[e]
+            x = float(positions[3 * j] + shifts[3 * m] - positions[3 * i])
+            y = float(positions[3 * j + 1] + shifts[3 * m + 1] - positions[3 * i + 1])
+            z = float(positions[3 * j + 2] + shifts[3 * m + 2] - positions[3 * i + 2])
             r = math.sqrt(x * x + y * y + z * z)
             inverse = 1.0 / r
             distance[e] = distance[back] = r

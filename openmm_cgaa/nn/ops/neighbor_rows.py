@@ -39,17 +39,21 @@ class Neighbors(NamedTuple):
     ----------
     atoms, grains : Candidates
     shifts : Tensor, [images, 3], Å
-        The lattice vectors that `image` counts.
+        The lattice vectors that `image` counts; none of the grid is in the middle.
+    links : int array, [links]
+        Image of each pair that a link holds together.
     """
 
     atoms: Candidates
     grains: Candidates
     shifts: Tensor
+    links: np.ndarray
 
     @classmethod
     def from_graph(cls, graph: Graph, box: Optional[Tensor]) -> "Neighbors":
         """The neighbours of a `Graph` of one frame, their shifts as steps of the grid of `near_origin`."""
-        shift = torch.cat([graph.pair_shift, graph.edge_shift, torch.zeros_like(graph.positions[:1])]).double()
+        known = graph.pair_shift, graph.edge_shift, graph.link_shift, torch.zeros_like(graph.positions[:1])
+        shift = torch.cat(known).double()
         steps = torch.round(shift @ torch.linalg.inv(grid_steps(box, shift)))
         width = (
             2 * int(steps.abs().max()) + 1
@@ -61,12 +65,13 @@ class Neighbors(NamedTuple):
         shifts[opposite[image]] = -shift.numpy()
         shifts[image] = shift.numpy()
         pairs, edges = graph.pair_index.numpy(), graph.edge_index.numpy()
-        of_pairs, of_edges = image[: pairs.shape[1]], image[pairs.shape[1] : -1]
+        of_pairs, of_edges, of_links, _ = np.split(image, np.cumsum([len(each) for each in known[:3]]))
         once = (edges[0] < edges[1]) | ((edges[0] == edges[1]) & (of_edges > width**3 // 2))
         return cls(
             Candidates.of_pairs(graph.positions.size(0), pairs, of_pairs, opposite),
             Candidates.of_pairs(graph.grain_frame.size(0), edges[:, once], of_edges[once], opposite),
             torch.from_numpy(shifts).to(graph.positions.dtype),
+            of_links,
         )
 
 

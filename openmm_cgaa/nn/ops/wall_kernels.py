@@ -33,7 +33,7 @@ def wall_gradient(start, sender, image, unit, distance, height, shortest, elemen
 
 @compiled
 def inside(start, group, distance, height, low, high, energy):
-    """Energy of each atom by distances inside its grain that are outside the range `low` to `high` of their class."""
+    """Energy of each atom by distances in its grain, or across links, outside of `low` to `high` of their class."""
     for i in range(start.size - 1):
         for e in range(start[i], start[i + 1]):
             outside = max(low[group[e]] - distance[e], distance[e] - high[group[e]])
@@ -42,7 +42,7 @@ def inside(start, group, distance, height, low, high, energy):
 
 
 @compiled
-def inside_gradient(start, sender, group, unit, distance, height, low, high, grad, grad_positions):
+def inside_gradient(start, sender, image, group, unit, distance, height, low, high, grad, grad_positions, grad_shifts):
     for i in range(start.size - 1):
         for e in range(start[i], start[i + 1]):
             outside, side = low[group[e]] - distance[e], -1.5
@@ -54,3 +54,4 @@ def inside_gradient(start, sender, group, unit, distance, height, low, high, gra
                     pull = along * unit[3 * e + q]
                     grad_positions[3 * sender[e] + q] += pull
                     grad_positions[3 * i + q] -= pull
+                    grad_shifts[3 * image[e] + q] += pull

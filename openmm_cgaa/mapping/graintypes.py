@@ -1,0 +1,90 @@
+"""What all grains of one kind share."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+
+import networkx
+
+from ..structures.topologies import formula
+from . import matching
+
+
+@dataclass(frozen=True)
+class GrainType:
+    """One kind of grain: ordered slots, their bonds and which of them are equivalent.
+
+    Attributes
+    ----------
+    name : str
+    elements : tuple of str, [slots]
+    bonds : tuple of (slot, slot)
+    classes : tuple of int, [slots]
+        Orbits under the automorphisms of the element-coloured bond graph, numbered in order of first appearance.
+    reference : tuple of (x, y, z), [slots], Å, or None
+        The geometry that decides which of several equivalent matches is taken, see `GrainMap.align`.
+    links : tuple of int, [slots]
+        Bonds of each slot to other grains; empty where there are none.
+    across : tuple of (class, name of a type, class, bonds)
+        Pairs of atoms that links hold together, see `mapping.links`: of a class of this type and of a class of another
+        grain, so many bonds apart.
+    """
+
+    name: str
+    elements: tuple
+    bonds: tuple
+    classes: tuple
+    reference: tuple | None = None
+    links: tuple = ()
+    across: tuple = ()
+
+    @classmethod
+    def from_bonds(
+        cls, name: str, elements: Sequence, bonds: Iterable, reference: Iterable | None = None, links: Sequence = ()
+    ) -> "GrainType":
+        """A type with slots in the order given; the symmetry classes are found."""
+        elements, bonds = tuple(elements), matching.relabel(tuple(bonds), tuple(range(len(elements))))
+        if reference is not None:
+            reference = tuple(tuple(float(x) for x in row) for row in reference)
+        links = tuple(links)
+        return cls(name, elements, bonds, matching.symmetry_classes(elements, bonds, links), reference, links)
+
+    @property
+    def graph(self) -> tuple:
+        """What tells it from other types: ``(elements, bonds, links)``, as `matching` takes them."""
+        return self.elements, self.bonds, self.links
+
+    @property
+    def num_slots(self) -> int:
+        return len(self.elements)
+
+    @property
+    def num_classes(self) -> int:
+        return len(set(self.classes))
+
+    @property
+    def tree(self) -> list:
+        """Spanning tree of the bonds from slot 0, breadth first: ``num_slots - 1`` pairs (parent, child)."""
+        graph = networkx.Graph(self.bonds)
+        graph.add_nodes_from(range(self.num_slots))
+        return list(networkx.bfs_edges(graph, 0))
+
+    def to_dict(self) -> dict:
+        """Plain data for JSON; without links where there are none."""
+        return {key: value for key, value in asdict(self).items() if value or key not in ("links", "across")}
+
+    @classmethod
+    def from_dict(cls, data: dict) -> "GrainType":
+        """The type that `to_dict` wrote, before or after a way through JSON."""
+        reference = data.get("reference")
+        return cls(
+            name=data["name"],
+            elements=tuple(data["elements"]),
+            bonds=tuple((i, j) for i, j in data["bonds"]),
+            classes=tuple(data["classes"]),
+            reference=None if reference is None else tuple((x, y, z) for x, y, z in reference),
+            links=tuple(data.get("links", ())),
+            across=tuple((own, name, other, apart) for own, name, other, apart in data.get("across", ())),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.name} {formula(self.elements)}"
