@@ -268,6 +268,16 @@ CRITERIA = [
         read=readings.teacher_pressure,
     ),
     Criterion(
+        "wandered",
+        "flow of the liquid",
+        "In half of the run molecules came {value} of their distance from each other, where liquids come 0.3 or more.",
+        "part that lacks",
+        *(0.0, 1.0),
+        reason="Molecules of a solid stay within a tenth; what does not flow was not sampled, whatever its errors are.",
+        advice=("raise temperature, or density if it is too high", "raise proof.nvt, where it is viscous"),
+        read=readings.wandered,
+    ),
+    Criterion(
         "rdf_difference",
         "structure beside the teacher's",
         "The radial distribution of {of} differs from the teacher's by a part of {value}.",

@@ -42,7 +42,7 @@ from .configs import (
 from .diagnosis import check_files, diagnose
 from .distillplan import DistillPlan
 from .gathering import report_of
-from .liquid_structure import structure_of
+from .liquid_structure import structure_of, wandered
 from .measures import labelled_densities, mean_density, of_evaluation, of_runs
 from .others import compared, half_of
 from .reportpage import write_report
@@ -269,6 +269,7 @@ class Distiller:
             found |= report.summary
             if folder.name == "run-nvt":
                 found["structure"] = structure_of(folder, student, teacher, frames, settled)
+                found["wandered"] = wandered(folder, settled)
         except SimulationError:  # it blew up before its first frame
             if blown_up is None:
                 raise

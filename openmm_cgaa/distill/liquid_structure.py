@@ -1,10 +1,11 @@
-"""Radial distributions of a student's liquid beside the teacher's, without dynamics of the teacher."""
+"""Is it a liquid, and is its structure the teacher's? Both without dynamics of the teacher."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..analysis.diffusion import mean_square_displacement
 from ..analysis.rdf import center_pairs, center_trajectory, contact_pairs
 from ..analysis.teacher_error import teacher_error
 from ..labelling.teachers import Teacher
@@ -62,3 +63,25 @@ def structure_of(folder: Path, model: Path, teacher: Teacher, frames: int, begin
             "difference": [compared["difference"], compared["by_chance"]],
         }
     return found
+
+
+def wandered(folder: Path, begin: float) -> float:
+    """How far molecules came within half of a run at constant volume, as a part of their distance from each other.
+
+    Root mean square over all molecules and times, less the motion of all together; their distance is the cube root of
+    the volume of each. In a solid it stays near a tenth, however long the run is.
+
+    Parameters
+    ----------
+    folder : Path
+        Of a periodic run, whose frames are never wrapped.
+    begin : float, ps
+        What comes before is left out.
+    """
+    run = read_run(folder, begin)
+    xyz = run.trajectory.xyz.astype(float)
+    centers = np.stack([xyz[:, slots].mean(axis=1) for slots in run.grain_map.slots], axis=1)
+    centers = centers - centers.mean(axis=1, keepdims=True)
+    half = mean_square_displacement(centers)[len(centers) // 2]
+    volume = np.abs(np.linalg.det(run.trajectory.unitcell_vectors[0])) / run.grain_map.num_grains
+    return float(np.sqrt(half) / np.cbrt(volume))

@@ -70,6 +70,8 @@ def of_runs(summaries: dict[str, dict], plan: DistillPlan) -> dict[str, Any]:
         found["density_teacher_pressure_error"] = off["molecular"]["error"]
     structure = summaries["nvt"].get("structure", {})
     found["rdf_difference"] = {pair: one["difference"] for pair, one in structure.items()}
+    if "wandered" in summaries["nvt"]:
+        found["wandered"] = summaries["nvt"]["wandered"]
     found["warnings"] = [
         f"{name}: {sentence}" for name, run in summaries.items() for sentence in run.get("outside", {}).values()
     ]

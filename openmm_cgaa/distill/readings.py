@@ -9,6 +9,7 @@ from ..errors import CGAAError
 from ..units import BAR_PER_MPA
 
 Measured = dict[str, Any]
+FLOWS = 0.3  # of their distance, that molecules of a liquid come at least
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,12 @@ def structures(measured: Measured) -> list[Reading]:
         Reading(value, None, max(value - (chance or 0.0), 0.0), None if chance is None else chance / 2.0, of=pair)
         for pair, (value, chance) in _several(measured, "rdf_difference").items()
     ]
+
+
+def wandered(measured: Measured) -> list[Reading]:
+    """How far molecules came, and which part of a liquid's least is lacking."""
+    value = measured_number(measured, "wandered")
+    return [] if value is None else [Reading(value, None, max(1.0 - value / FLOWS, 0.0), None)]
 
 
 def stability(measured: Measured) -> list[Reading]:

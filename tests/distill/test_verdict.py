@@ -213,3 +213,10 @@ def test_the_page_has_all_criteria():
     lines = [[f"`{c.name}`", f"{c.bar:g}", f"{c.weak:g}", c.unit, c.reason] for c in CRITERIA]
     table = markdown_table(["criterion", "bar", "weak bar", "unit", "why"], lines)
     assert table in (DOCS / "distill.md").read_text("utf-8"), table
+
+
+def test_a_solid_where_a_liquid_was_promised_is_told():
+    verdict = judge(distilled.DME | {"wandered": 0.08})
+    assert verdict.status == WITHIN_LIMITS and of_status(verdict, "weak") == {"wandered"}
+    assert any("0.08 of their distance" in line for line in verdict.limits)
+    assert any("temperature" in text for text in verdict.advice)

@@ -31,7 +31,7 @@ NOT_RUN_BY_HAND = (  # of DME's good model: what runs of the usual length give
     | {"drift": -0.001, "drift_error": 0.0005, "density_teacher_pressure": 5.0, "density_teacher_pressure_error": 4.0}
     | {"density": 0.905, "density_error": 0.004, "density_low": 0.78, "density_high": 1.01}
     | {"temperatures": {"translation": [302.0, 4.0], "rotation": [299.0, 4.0], "vibration": [300.5, 1.0]}}
-    | {"rdf_difference": {"O-H": [0.03, 0.02], "O-O": [0.02, 0.01]}}
+    | {"wandered": 0.67, "rdf_difference": {"O-H": [0.03, 0.02], "O-O": [0.02, 0.01]}}
     | {"test_force_curve": 0.045, "committee_force": 0.032}
 )
 DME = DME_GOOD | NOT_RUN_BY_HAND
