@@ -24,11 +24,11 @@ class DirectNetwork(ConservingNetwork):
         self.conserving = False
         self.force_out = torch.nn.Linear(self.atom_out[0].in_features, self.mix.in_features + self.pair_split[1])
 
-    def fused(self, counts, atom_grain):
+    def fused(self, layout):
         return None
 
     def forward(self, graph, part: int = 0, walls: bool = True):
-        s, v, t, intra = self.intra_features(graph.positions, graph, walls)
+        s, v, t, intra = self.intra_features(graph.positions, graph.link_shift, graph, walls)
         atoms = self.by_class(graph.counts, graph.atom_grain, graph.grain_frame.size(0))
         centers, relative = centered(graph.positions, atoms)
         ops = self.operations(graph.positions, centers, graph.pair_shift, graph.edge_shift, graph)
