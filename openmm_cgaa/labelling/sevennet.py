@@ -81,7 +81,7 @@ def facts(weights: str, calculator: "BaseCalculator", settings: dict) -> dict:
     from ase.data import chemical_symbols
 
     dispersion = bool(settings.get("dispersion", True))
-    network: Any = calculator.mixer.calcs[0] if dispersion else calculator  # type: ignore[attr-defined]
+    network: Any = calculator.mixer.calcs[0] if dispersion else calculator  # type: ignore[attr-defined]  # of the sum of both
     known = [z for z in network.type_map if not dispersion or z <= D3_ELEMENTS]
     return {
         "elements": frozenset(chemical_symbols[z] for z in known),
@@ -105,5 +105,5 @@ def _checkpoint(weights: str) -> Path:
     except OSError as error:
         raise EngineError(
             f"the package sevenn that is installed here lacks the weights {weights} ({error}); "
-            "install it anew with: pip install --force-reinstall 'openmm-cgaa[teacher]'"
+            "remove it with: pip uninstall sevenn, and install it again with: pip install 'openmm-cgaa[teacher]'"
         ) from error
