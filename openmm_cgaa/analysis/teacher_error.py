@@ -36,6 +36,8 @@ class TeacherError(NamedTuple):
     pressure : dict of arrays [labelled], MPa, or None
         ``atomic``: of all forces. ``molecular``: of the molecules' centers alone, which is what moves a barostat. What
         two models disagree about inside a molecule falls out of it. None where one of them has no stress.
+    axes : array [labelled, 3], MPa, or None
+        The molecular pressure along x, y and z.
     force_rmse : array [labelled], eV/Å
         Root mean square over the force components of a frame.
     forces, teacher_forces : array [labelled, atoms, 3], eV/Å
@@ -46,6 +48,7 @@ class TeacherError(NamedTuple):
     frames: np.ndarray
     energy: np.ndarray
     pressure: dict[str, np.ndarray] | None
+    axes: np.ndarray | None
     force_rmse: np.ndarray
     forces: np.ndarray
     teacher_forces: np.ndarray
@@ -126,11 +129,15 @@ def teacher_error(
         forces[index] = atoms.get_forces()
     whole = whole_frames(grain_map, positions, boxes) * ANGSTROM_PER_NM
     known = boxes is not None and potential.conserving and all(label.stress is not None for label in labels)
-    stress = np.array([label.stress for label in labels]) if known else None
+    off = None
+    if known:
+        stress = np.array([label.stress for label in labels])
+        off = _pressures(frames, stress, forces - teacher_forces, whole, grain_map)
     return TeacherError(
         frames=chosen,
         energy=1000.0 * (np.array(energies) - teacher_energy) / len(numbers),
-        pressure=None if stress is None else _pressures(frames, stress, forces - teacher_forces, whole, grain_map),
+        pressure=None if off is None else {name: each.mean(axis=1) for name, each in off.items()},
+        axes=None if off is None else off["molecular"],
         force_rmse=np.sqrt(((forces - teacher_forces) ** 2).mean(axis=(1, 2))),
         forces=forces,
         teacher_forces=teacher_forces,
@@ -141,7 +148,9 @@ def teacher_error(
 def _pressures(
     frames: "list[Atoms]", stress: np.ndarray, off: np.ndarray, whole: np.ndarray, grain_map: GrainMap
 ) -> dict[str, np.ndarray]:
-    """Pressures of the model less the teacher's, MPa; the kinetic part is the same in both and falls out.
+    """Pressures along x, y and z of the model less the teacher's, [frames, 3], MPa, without the kinetic part.
+
+    That is the same in both, and falls out.
 
     Parameters
     ----------
@@ -154,14 +163,14 @@ def _pressures(
     whole : array [frames, atoms, 3], Å
     grain_map : GrainMap
     """
-    atomic, inside = np.empty(len(frames)), np.zeros(len(frames))
+    atomic, inside = np.empty((len(frames), 3)), np.zeros((len(frames), 3))
     masses = frames[0].get_masses()
     for index, atoms in enumerate(frames):
-        atomic[index] = np.trace(stress[index] - atoms.get_stress(voigt=False)) / 3.0
+        atomic[index] = np.diag(stress[index] - atoms.get_stress(voigt=False))
     for slots in grain_map.slots:
         center = masses[slots] @ whole[:, slots] / masses[slots].sum()
-        inside += ((whole[:, slots] - center[:, None]) * off[:, slots]).sum((1, 2))
-    molecular = atomic - inside / (3.0 * np.array([atoms.get_volume() for atoms in frames]))
+        inside += ((whole[:, slots] - center[:, None]) * off[:, slots]).sum(1)
+    molecular = atomic - inside / np.array([atoms.get_volume() for atoms in frames])[:, None]
     return {"atomic": MPA_PER_EV_PER_ANGSTROM3 * atomic, "molecular": MPA_PER_EV_PER_ANGSTROM3 * molecular}
 
 

@@ -141,7 +141,7 @@ def build(path: FilePath, output: FilePath | None = None, progress: Callable | N
     output = Path(output) if output else folder / config.output
     if output.suffix.lower() not in (".cif", ".mmcif", ".pdbx"):
         raise CGAAError(f"{output}: the box is written as PDBx/mmCIF, which keeps all bonds; let its name end on .cif")
-    named = [molecule.structure for molecule in config.molecules] + (config.relax or [])
+    named = [file for molecule in config.molecules for file in molecule.files] + (config.relax or [])
     named += [config.crystal.cif] if config.crystal else []
     inputs = [path, *(folder / name for name in named if name)]
     forcefield = folder / config.forcefield if config.forcefield else None
@@ -284,7 +284,7 @@ def pack(
 def relax(
     topology: app.Topology,
     positions: Numbers,
-    forcefield: app.ForceField,
+    forcefield: app.ForceField | openmm.System,
     temperature: float = 300.0,
     picoseconds: float = 10.0,
     seed: int = 1,
@@ -296,7 +296,8 @@ def relax(
     ----------
     topology, positions
         A periodic system with the force field's residues.
-    forcefield : openmm.app.ForceField
+    forcefield : openmm.app.ForceField or openmm.System
+        A System of exactly these atoms is taken as it is.
     temperature : float
         K.
     picoseconds : float
@@ -308,7 +309,8 @@ def relax(
     positions : Quantity, [atoms, 3], nm
         Molecules stay whole.
     """
-    system = classical_system(topology, forcefield)
+    made = isinstance(forcefield, openmm.System)
+    system = forcefield if made else classical_system(topology, forcefield)
     integrator = openmm.LangevinMiddleIntegrator(temperature, 5.0, 0.0005)
     integrator.setRandomNumberSeed(seed)
     platform = openmm.Platform.getPlatformByName("CPU")

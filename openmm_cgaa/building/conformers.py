@@ -15,6 +15,7 @@ import networkx
 import numpy as np
 from openmm import app, unit
 
+from ..structures.topologies import symbol
 from ..units import BOLTZMANN_KJMOL, KJ_PER_KCAL
 
 if TYPE_CHECKING:
@@ -87,16 +88,25 @@ def of_file(topology: app.Topology, positions: np.ndarray) -> list[Minimum]:
     graph = networkx.Graph((a.index, b.index) for a, b in topology.bonds())
     if all(min(graph.degree(a), graph.degree(b)) == 1 for a, b in networkx.bridges(graph)):
         return []
+    molecule = with_orders(topology, positions)
+    return [] if molecule is None else conformers(molecule)
+
+
+def with_orders(topology: app.Topology, positions: np.ndarray) -> "Chem.Mol | None":
+    """RDKit's molecule of one that has bonds but no bond orders, in its own order of atoms.
+
+    None where RDKit is not installed, or where it finds no orders. Parameters are those of `of_file`.
+    """
     try:
         from rdkit import Chem, rdBase
         from rdkit.Chem import rdDetermineBonds
     except ImportError:
-        return []
+        return None
     bare = Chem.RWMol()
     for atom in topology.atoms():
-        bare.AddAtom(Chem.Atom(atom.element.symbol))
-    for a, b in graph.edges:
-        bare.AddBond(a, b, Chem.BondType.SINGLE)
+        bare.AddAtom(Chem.Atom(symbol(atom)))
+    for a, b in topology.bonds():
+        bare.AddBond(a.index, b.index, Chem.BondType.SINGLE)
     geometry = Chem.Conformer(len(positions))
     geometry.SetPositions(np.array(positions, float))
     bare.AddConformer(geometry)
@@ -106,8 +116,8 @@ def of_file(topology: app.Topology, positions: np.ndarray) -> list[Minimum]:
             rdDetermineBonds.DetermineBondOrders(molecule, charge=charge, maxIterations=ITERATIONS)
             Chem.SanitizeMol(molecule)
             if not any(atom.GetNumRadicalElectrons() for atom in molecule.GetAtoms()):
-                return conformers(molecule)
-    return []
+                return molecule
+    return None
 
 
 def spread(

@@ -1,7 +1,7 @@
 """Crystals: the molecules of a unit cell, from a CIF or a space group, whole and named, in a supercell."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from ..structures.topologies import formula, symbol
 from ..structures.unitcell import AsymmetricUnit, cell_vectors, fill, space_group
 from ..units import ANGSTROM_PER_NM
 from ..wording import counted
-from .molecules import Kind, append_molecule
+from .molecules import Kind, append_molecule, single
 
 
 @dataclass(frozen=True)
@@ -142,6 +142,70 @@ def lay_out(crystal: Crystal, molecules: list[Kind], folder: FilePath = ".") -> 
     except GeometryError as error:
         raise GeometryError(f"the crystal is too small ({str(error).split(';')[0]}); give a larger supercell") from None
     return topology, positions * unit.nanometer
+
+
+def repeated(crystal: Crystal, narrowest: float, atoms: int, folder: FilePath = ".") -> Crystal:
+    """The crystal with a larger supercell, where its own one is too small for a simulation.
+
+    Parameters
+    ----------
+    crystal : Crystal
+    narrowest : float, Å
+        Least height of the supercell along any of its vectors.
+    atoms : int
+        That it has at least.
+    folder : path
+        Where the crystal's file is looked for.
+
+    Raises
+    ------
+    CGAAError
+        The crystal cannot be read or filled.
+    """
+    unit_cell = crystal.asymmetric_unit(folder)
+    number, cells = len(fill(unit_cell)[0]), np.array(crystal.supercell)
+    heights = np.abs(np.linalg.det(unit_cell.cell)) / np.linalg.norm(
+        np.cross(np.roll(unit_cell.cell, -1, axis=0), np.roll(unit_cell.cell, -2, axis=0)), axis=1
+    )
+    while min(heights * cells) < narrowest or number * cells.prod() < atoms:
+        cells[np.argmin(heights * cells)] += 1
+    return replace(crystal, supercell=cells.tolist())
+
+
+def kinds_of_crystal(crystal: Crystal, folder: FilePath = ".") -> list[tuple[app.Topology, np.ndarray, int]]:
+    """The molecules that a crystal holds, found by distance.
+
+    Returns
+    -------
+    list of (Topology, array [atoms, 3], int)
+        One of each kind, named by its sum formula; its positions in Å, in one piece; and how many there are in a cell.
+
+    Raises
+    ------
+    CGAAError
+        The crystal cannot be read or filled, or has no molecules.
+    """
+    from ase import Atoms
+
+    asymmetric = crystal.asymmetric_unit(folder)
+    sites, fractional = fill(asymmetric)
+    elements = np.array(asymmetric.elements)[sites]
+    atoms = Atoms(elements.tolist(), scaled_positions=fractional, cell=asymmetric.cell, pbc=True)
+    bonds, number, steps = molecules_by_distance(atoms)
+    found: dict[tuple, list] = {}
+    for molecule in range(number.max() + 1):
+        members = np.flatnonzero(number == molecule)
+        place = {atom: n for n, atom in enumerate(members)}
+        own = [(place[i], place[j]) for i, j in bonds[np.isin(bonds[:, 0], members)]]
+        form, _ = canonical_form(tuple(map(str, elements[members])), tuple(sorted(map(tuple, map(sorted, own)))))
+        found.setdefault(form, [members, own, 0])[2] += 1
+    kinds: list[tuple[app.Topology, np.ndarray, int]] = []
+    for (own_elements, _), (members, own, count) in found.items():
+        name = formula(own_elements)
+        name += "".join("b" for kind, _, _ in kinds if _name(kind).rstrip("b") == name)  # an isomer
+        topology = single(name, [str(e) for e in elements[members]], own)
+        kinds.append((topology, (fractional + steps)[members] @ asymmetric.cell, count))
+    return kinds
 
 
 def _identified(

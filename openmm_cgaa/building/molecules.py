@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ from ..inputs.ranges import bounded
 from ..inputs.settings import Checked
 from ..mapping.grains import GrainMap
 from ..mapping.soundness import faults
+from ..mapping.whole import whole_frame
+from ..structures import geometry
 from ..structures.smiles import parse_smiles
 from ..structures.structure import read_structure
 from ..units import ANGSTROM_PER_NM
@@ -31,7 +34,7 @@ NARROWEST = 70.0  # degrees between neighbours of an atom that has five or more;
 
 @dataclass(frozen=True)
 class Molecule(Checked):
-    """What one residue of a box is made of: a SMILES or a structure file.
+    """What one residue of a box is made of: a SMILES or structure files.
 
     Attributes
     ----------
@@ -39,23 +42,31 @@ class Molecule(Checked):
         Residue name.
     smiles : str, optional
         Ions have their charge in it: ``[Li+]``, ``F[P-](F)(F)(F)(F)F``.
-    structure : str, optional
-        PDB or PDBx/mmCIF file of the molecule, one residue, with bonds.
+    structure : str or list of str, optional
+        Structure file, or files that belong together (see `structures.given`), with bonds, or with `smiles` beside it.
+        Of several residues the first one of this name is taken.
     count : int
         How many of it a box holds; `sample` gives counts with its runs.
     """
 
     name: str
     smiles: str | None = None
-    structure: str | None = None
+    structure: str | list[str] | None = None
     count: int = bounded(0, 0, 10**6)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not re.fullmatch(r"[A-Za-z0-9_+-]+", self.name):
             raise CGAAError(f"{self.name!r} is no residue name; it may have letters, digits, _, + and -")
-        if (self.smiles is None) == (self.structure is None):
-            raise CGAAError(f"molecule {self.name}: give either smiles or structure")
+        if self.smiles is None and not self.structure:
+            raise CGAAError(
+                f"molecule {self.name}: give smiles, or structure (a file), or both where bonds are missing"
+            )
+
+    @property
+    def files(self) -> list[str]:
+        """The files of `structure`."""
+        return self.structure if isinstance(self.structure, list) else [self.structure] if self.structure else []
 
     def load(self, folder: FilePath = ".") -> tuple[app.Topology, unit.Quantity]:
         """Topology and positions (Quantity, [atoms, 3]) of the molecule; `folder` is where its file is looked for.
@@ -65,8 +76,8 @@ class Molecule(Checked):
         CGAAError
             The SMILES or the file cannot be used.
         """
-        if self.structure is not None:
-            return from_file(self.name, Path(folder, self.structure))
+        if self.files:
+            return from_file(self.name, [Path(folder, file) for file in self.files], self.smiles)
         assert self.smiles is not None  # one of the two is given
         return from_smiles(self.name, self.smiles)
 
@@ -76,7 +87,7 @@ class Molecule(Checked):
         They are those of `conformers`, or its one geometry where there are none. `CGAAError` as in `load`.
         """
         topology, positions = self.load(folder)
-        if self.smiles is None:
+        if self.files or self.smiles is None:
             return topology, shapes_of(topology, positions)
         molecule = parse_smiles(self.name, self.smiles)
         embed(self.name, molecule)
@@ -118,28 +129,45 @@ def from_smiles(name: str, smiles: str, seed: int = 1) -> tuple[app.Topology, un
     return single(name, elements, bonds), positions * unit.angstrom
 
 
-def from_file(name: str, path: FilePath) -> tuple[app.Topology, unit.Quantity]:
-    """Topology and positions of the one molecule in a file, its residue renamed to `name`.
+def from_file(name: str, files: FilePath | Sequence[FilePath], smiles: str | None = None) -> tuple:
+    """Topology and positions of one molecule in a file, or in files that belong together.
+
+    Parameters
+    ----------
+    name : str
+        Of the residue; a residue alone may have another one, and is renamed.
+    files : path or sequence of paths
+    smiles : str, optional
+        Of the molecule, where the files have no bonds.
 
     Raises
     ------
     CGAAError
-        The file cannot be read, holds several residues, its bonds do not connect its atoms, or its geometry is none
-        (`soundness.faults`).
+        A file cannot be read, or holds several residues and none of this name. Its bonds do not connect its atoms,
+        or its geometry is none (`soundness.faults`).
     """
-    topology, positions = read_structure(path)
-    if topology.getNumResidues() != 1:
-        found = counted(topology.getNumResidues(), "residue")
-        raise CGAAError(f"molecule {name}: {path} holds {found}; expected one")
+    topology, positions = read_structure(files, smiles={name: smiles} if smiles else None)
+    where = ", ".join(map(str, files)) if isinstance(files, list | tuple) else str(files)
+    residues = list(topology.residues())
+    named = [residue for residue in residues if residue.name == name] or (residues if len(residues) == 1 else [])
+    if not named:
+        names = ", ".join(sorted({residue.name for residue in residues}))
+        raise CGAAError(
+            f"molecule {name}: {where} holds {counted(len(residues), 'residue')} ({names}), none called "
+            f"{name}; name the molecule as it is there"
+        )
+    molecule = of_residue(named[0])
     try:
-        grains = GrainMap.from_topology(topology)
+        grain_map = GrainMap.from_topology(molecule)
     except CGAAError as error:
-        raise CGAAError(f"molecule {name}: {path}: {error}") from None
-    if wrong := faults(grains, positions.value_in_unit(unit.angstrom), None):
-        raise CGAAError(f"molecule {name}: {path}: {'; '.join(wrong)}")
-    elements = [atom.element.symbol for atom in topology.atoms()]
-    bonds = [(first.index, second.index) for first, second in topology.bonds()]
-    return single(name, elements, bonds, [atom.name for atom in topology.atoms()]), positions
+        raise CGAAError(f"molecule {name}: {where}: {error}") from None
+    x = geometry.check_positions(positions, topology.getNumAtoms())[[atom.index for atom in named[0].atoms()]]
+    box = geometry.check_box(topology.getPeriodicBoxVectors())
+    x = whole_frame(grain_map, x, box)
+    if wrong := faults(grain_map, ANGSTROM_PER_NM * x, None):
+        raise CGAAError(f"molecule {name}: {where}: {'; '.join(wrong)}")
+    next(molecule.residues()).name = name
+    return molecule, x * unit.nanometer
 
 
 def single(

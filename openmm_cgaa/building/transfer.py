@@ -123,6 +123,21 @@ class Transfer:
         """Shapes in a liquid of each of these molecules."""
         return {name: shapes_of(*molecule) for name, molecule in self.molecules.items()}
 
+    @cached_property
+    def charges(self) -> dict[str, float]:
+        """Charge of the first residue of each name, e."""
+        found: dict[str, float] = {}
+        charges = [0.0] * self.given.getNumParticles()
+        for force in self.given.getForces():
+            if isinstance(force, openmm.NonbondedForce):
+                charges = [
+                    charges[i] + force.getParticleParameters(i)[0].value_in_unit(unit.elementary_charge)
+                    for i in range(force.getNumParticles())
+                ]
+        for residue in self.topology.residues():
+            found.setdefault(residue.name, sum(charges[atom.index] for atom in residue.atoms()))
+        return found
+
     def system(self, topology: app.Topology) -> openmm.System:
         """A new System of molecules that the given one has, in any number and order; the same one where all are there.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from ..inputs.ranges import Range
 from ..wording import counted
-from .options import add_number
+from .options import add_number, given_smiles
 from .tables import new_table, show
 from .terminal import tell
 
@@ -21,12 +21,23 @@ HOURS = Range(float, 0.01, 1e5, "h")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("plan", nargs="?", help="YAML file of a plan, as --write-plan prints one")
-    parser.add_argument("--smiles", help='one or several with blanks between, with ratios: "O=C1OCCO1:1 CCOC(=O)OC:2"')
+    parser.add_argument(
+        "files",
+        nargs="*",
+        help="a plan (.yaml), as --write-plan prints one; or the files of a topology: mmCIF, PDB, prmtop and inpcrd, "
+        "top and gro, psf and its parameters, a System in XML with any",
+    )
+    parser.add_argument(
+        "--smiles",
+        nargs="+",
+        default=(),
+        help='molecules, with ratios: "O=C1OCCO1:1 CCOC(=O)OC:2"; beside files RESIDUE=SMILES where bonds are missing',
+    )
     parser.add_argument("--names", nargs="+", metavar="NAME", help="residue names of these molecules")
     parser.add_argument("--out", help="folder of everything")
     parser.add_argument("--quick", action="store_true", help="a first model, in some 90 minutes on two cores")
     parser.add_argument("--form", choices=["good", "fast"], help="of the network; fast is no choice for polar liquids")
+    parser.add_argument("--from", dest="warm_start", metavar="MODEL", help="a known model, whose weights are a start")
     add_number(parser, "--temperature", Range(float, 1.0, 1e4, "K"), help="that the model is for")
     add_number(parser, "--density", Range(float, 1e-4, 50.0, "g/cm3"), help="about that of the liquid")
     add_number(parser, "--workers", Range(int, 1, 512), help="processes that sample and label")
@@ -36,19 +47,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int | None:
+    from dataclasses import replace
     from pathlib import Path
 
-    from ..distill.distillplan import QUICK, plan_of_smiles, read_distill_plan
+    from ..distill.distillplan import QUICK, plan_of_files, plan_of_smiles, read_distill_plan
     from ..errors import CGAAError
 
-    changes = {key: getattr(args, key) for key in ("form", "temperature", "density", "workers")}
+    changes = {key: getattr(args, key) for key in ("form", "warm_start", "temperature", "density", "workers")}
     changes = {key: value for key, value in changes.items() if value is not None} | (QUICK if args.quick else {})
-    if (args.plan is None) == (args.smiles is None):
-        raise CGAAError("give either a plan (YAML), or molecules by --smiles")
-    if args.smiles is not None:
-        plan = plan_of_smiles(args.smiles, args.names, changes)
+    planned = [file for file in args.files if Path(file).suffix.lower() in (".yaml", ".yml")]
+    if planned and (len(args.files) > 1 or args.smiles):
+        raise CGAAError(f"{planned[0]} is a plan, which says all; give it alone, or files and SMILES without it")
+    if args.names and args.files:
+        raise CGAAError(
+            "--names are of molecules by --smiles; residues of files have names, and --smiles RESIDUE=SMILES"
+        )
+    if planned:
+        plan = read_distill_plan(planned[0], changes)
+    elif args.files:
+        plan = plan_of_files(args.files, given_smiles(args), changes)
+    elif args.smiles:
+        plan = plan_of_smiles(" ".join(args.smiles), args.names, changes)
     else:
-        plan = read_distill_plan(args.plan, changes)
+        raise CGAAError("give a plan (.yaml), the files of a topology, or molecules by --smiles")
+    if plan.warm_start is not None and Path(plan.warm_start).is_file():
+        plan = replace(plan, warm_start=str(Path(plan.warm_start).resolve()))
     if args.write_plan:
         print(plan.text(), end="")
         return None

@@ -1,5 +1,6 @@
 """What the stages of a distillation read: the same files that a user would write for each command by hand."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,8 @@ import yaml
 
 from ..building.molecules import Molecule
 from ..host.files import write_bytes
+from ..model.file import model_bytes, read_metadata
+from ..nn import complete_config
 from .distillplan import DistillPlan
 
 BOX = "box"  # name of the composition
@@ -25,11 +28,16 @@ def write_config(path: Path, values: dict[str, Any], said: str) -> Path:
 def build_config(plan: DistillPlan, density: float, atoms: int, atoms_of: dict, generic: str | None) -> dict:
     """Of ``openmm-cgaa build``: a box, and the generic force field where it is asked for."""
     counts = plan.counts(atoms_of, atoms)
-    molecules = [_molecule(one) | {"count": counts[one.name]} for one in plan.molecules]
-    more: dict[str, Any] = {"forcefield": generic, "teacher": plan.teacher} if generic else {}
-    if generic and plan.teacher_settings:
-        more["teacher_settings"] = plan.teacher_settings
-    return {"molecules": molecules, "density": round(density, 4), "seed": plan.seed, **more}
+    molecules = [molecule_keys(one) | {"count": counts[one.name]} for one in plan.species]
+    return {"molecules": molecules, "density": round(density, 4), "seed": plan.seed, **generic_keys(plan, generic)}
+
+
+def generic_keys(plan: DistillPlan, generic: str | None) -> dict[str, Any]:
+    """Of ``openmm-cgaa build``, where it shall make a generic force field."""
+    if not generic:
+        return {}
+    settings = {"teacher_settings": plan.teacher_settings} if plan.teacher_settings else {}
+    return {"forcefield": generic, "teacher": plan.teacher, **settings}
 
 
 def density_config(plan: DistillPlan, sampler: dict, counts: dict) -> dict:
@@ -39,8 +47,28 @@ def density_config(plan: DistillPlan, sampler: dict, counts: dict) -> dict:
     return _sampling(plan, sampler, [run | {"frames": 20, **({"densities": plan.density} if plan.density else {})}])
 
 
-def classical_config(plan: DistillPlan, sampler: dict, counts: dict, density: float) -> dict:
-    """Of ``openmm-cgaa sample``: all that the first student learns from, and the boxes that all are tested on."""
+def classical_config(
+    plan: DistillPlan, sampler: dict, counts: dict, density: float | None, crystals: Sequence[dict] = ()
+) -> dict:
+    """Of ``openmm-cgaa sample``: all that the first student learns from, and the boxes that all are tested on.
+
+    Without a density there is no liquid; `crystals` are further runs.
+    """
+    wanted, t = plan.classical, plan.temperature
+    runs = [*(_liquids(plan, counts, density) if density is not None else ()), *crystals]
+    alone = {"kind": "molecule", "temperatures": [round(1.35 * t, 1)], "split": "train"}
+    if wanted.turned:
+        runs.append({**alone, "name": "turned", "turned": True, "spacing": 0.1, "frames": wanted.turned})
+    if wanted.strained:
+        runs.append({**alone, "name": "strained", "strain": STRAIN, "frames": wanted.strained})
+    if wanted.pairs:
+        orientations = max(1, wanted.pairs // 4)
+        pair = {"orientations": orientations, "distances": 4, "temperatures": t, "split": "train"}
+        runs.append({"kind": "pair", "name": "pair", **pair})
+    return _sampling(plan, sampler, runs)
+
+
+def _liquids(plan: DistillPlan, counts: dict, density: float) -> list[dict]:
     wanted, t = plan.classical, plan.temperature
     common = {"equilibration": wanted.equilibration, "spacing": wanted.spacing, "frames": wanted.frames}
     between = [_between(wanted.temperatures, n) for n in range(3)], [_between(wanted.densities, n) for n in range(3)]
@@ -66,21 +94,21 @@ def classical_config(plan: DistillPlan, sampler: dict, counts: dict, density: fl
         npt = {"ensemble": "NPT", "temperatures": _times(wanted.npt, t), "densities": round(density, 4)}
         runs.append({"kind": "liquid", "name": "npt", "counts": counts, **npt, "pressures": plan.pressure, **common})
         runs[-1]["split"] = "train"
-    runs += [*apart("validation", wanted.validation, 0), *apart("test", wanted.test, 1)]
-    alone = {"kind": "molecule", "temperatures": [round(1.35 * t, 1)], "split": "train"}
-    if wanted.turned:
-        runs.append({**alone, "name": "turned", "turned": True, "spacing": 0.1, "frames": wanted.turned})
-    if wanted.strained:
-        runs.append({**alone, "name": "strained", "strain": STRAIN, "frames": wanted.strained})
-    if wanted.pairs:
-        orientations = max(1, wanted.pairs // 4)
-        pair = {"orientations": orientations, "distances": 4, "temperatures": t, "split": "train"}
-        runs.append({"kind": "pair", "name": "pair", **pair})
-    return _sampling(plan, sampler, runs)
+    return runs + [*apart("validation", wanted.validation, 0), *apart("test", wanted.test, 1)]
 
 
-def own_config(plan: DistillPlan, sampler: dict, counts: dict, density: float, number: int) -> dict:
-    """Of ``openmm-cgaa sample``: what student `number` samples, to learn from and to be judged on."""
+def own_config(
+    plan: DistillPlan, sampler: dict, counts: dict, density: float | None, number: int, crystals: Sequence[dict] = ()
+) -> dict:
+    """Of ``openmm-cgaa sample``: what student `number` samples, to learn from and to be judged on.
+
+    Density and crystals are as of `classical_config`.
+    """
+    liquids = [] if density is None else _own_liquids(plan, counts, density, number)
+    return _sampling(plan, sampler, [*liquids, *crystals])
+
+
+def _own_liquids(plan: DistillPlan, counts: dict, density: float, number: int) -> list[dict]:
     wanted, t = plan.own, plan.temperature
     common = {"equilibration": wanted.equilibration, "spacing": wanted.spacing, "frames": wanted.frames, "step": 1.0}
     held = common | {"equilibration": wanted.npt_equilibration, "ensemble": "NPT", "pressures": plan.pressure}
@@ -90,26 +118,36 @@ def own_config(plan: DistillPlan, sampler: dict, counts: dict, density: float, n
         return {"kind": "liquid", "name": f"own{number}-{name}", "counts": counts, **here, **rest}
 
     start = round(density, 4)
-    runs = [
+    return [
         liquid("nvt", "train", _times(wanted.temperatures, t), _times(wanted.densities, density, 4), common),
         liquid("npt", "train", _times(wanted.npt, t), start, held),
         # seeds of their own follow from the names
         liquid("test-nvt", "test", t, start, common | {"boxes": 2}),
         liquid("test-npt", "test", t, start, held | {"boxes": 2}),
     ]
-    return _sampling(plan, sampler, runs)
 
 
-def network_of(preset: str) -> dict:
-    """Configuration of a student's network."""
+def network_of(plan: DistillPlan, preset: str) -> dict:
+    """Configuration of a student's network; that of the plan's form is the known model's, where there is one."""
+    if plan.warm_start is not None and preset == plan.form:
+        return read_metadata(model_bytes(plan.warm_start))["config"]
     return {"network": "conserving", "preset": preset}
+
+
+def _warm_start(plan: DistillPlan, network: dict) -> str | None:
+    """The known model, for students of its form."""
+    if plan.warm_start is None:
+        return None
+    known = read_metadata(model_bytes(plan.warm_start))["config"]
+    return plan.warm_start if complete_config(known) == complete_config(network) else None
 
 
 def train_config(plan: DistillPlan, preset: str, data: list[Path], steps: int, init: Path | None = None) -> dict:
     """Of ``openmm-cgaa train``; paths are absolute."""
+    network = network_of(plan, preset)
     return {
         "name": plan.name,
-        "model": network_of(preset),
+        "model": network,
         "data": {"paths": [str(path) for path in data]},
         "loss": LOSS,
         "optimizer": {
@@ -123,20 +161,23 @@ def train_config(plan: DistillPlan, preset: str, data: list[Path], steps: int, i
         "max_steps": steps,
         "validate_every": _every(steps),
         "init": None if init is None else str(init),
+        "warm_start": _warm_start(plan, network) if init is None else None,
         "seed": plan.seed,
         "compile": steps >= 2000,  # compiling takes minutes
         "output": "unused",
     }
 
 
-def _molecule(one: Molecule) -> dict:
-    return {"name": one.name, **({"smiles": one.smiles} if one.smiles else {"structure": one.structure})}
+def molecule_keys(one: Molecule) -> dict:
+    """Of a molecule, as all these files name it."""
+    own = {"name": one.name, "smiles": one.smiles, "structure": one.structure}
+    return {key: value for key, value in own.items() if value is not None}
 
 
 def _sampling(plan: DistillPlan, sampler: dict, runs: list[dict]) -> dict:
     return {
         "sampler": sampler,
-        "molecules": [_molecule(one) for one in plan.molecules],
+        "molecules": [molecule_keys(one) for one in plan.species],
         "seed": plan.seed,
         "runs": runs,
     }

@@ -35,6 +35,8 @@ class Criterion:
         What the model is not shown to be good for where this was not measured; empty where nothing hangs on it.
     essential : bool
         No model is ready without it.
+    occasional : bool
+        It is asked of some models alone, and told of where it was measured.
     read : callable, optional
         Readings out of all that was measured; by default the number of that name, and its ``_error``.
     """
@@ -49,6 +51,7 @@ class Criterion:
     advice: tuple[str, ...]
     without: str = ""
     essential: bool = False
+    occasional: bool = False
     read: Callable[[Measured], list[Reading]] | None = None
 
     def readings(self, measured: Measured) -> list[Reading]:
@@ -287,5 +290,26 @@ CRITERIA = [
         advice=("raise proof.structure_frames and proof.nvt, where chance decides", ROUNDS),
         without="Structure was not held against the teacher's.",
         read=readings.structures,
+    ),
+    Criterion(
+        "crystal_sites",
+        "molecules on their lattice sites",
+        "In runs of the crystal molecules are off their sites by {value} of the distance to the next one (rms).",
+        "of the nearest distance",
+        *(0.12, 0.20),
+        reason="Crystals melt where the rms motion reaches 0.10 to 0.15 of the nearest distance (Lindemann).",
+        advice=(ROUNDS, "raise solid.temperatures and solid.npt, where the hot run left its sites"),
+        occasional=True,
+    ),
+    Criterion(
+        "crystal_cell",
+        "the cell beside the teacher's",
+        "The edge {of} of the crystal is {value} % off the teacher's at the same pressure.",
+        "%",
+        *(1.5, 3.0),
+        reason="1.5 % of each edge are 4.5 % of the density.",
+        advice=("raise solid.npt and own.frames", ROUNDS),
+        occasional=True,
+        read=readings.cell_edges,
     ),
 ]

@@ -5,16 +5,19 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-from openmm import app
+from openmm import app, unit
 
-from ..building.boxes import classical_system, mass_of, pack, read_forcefield
+from ..building.boxes import mass_of, pack
+from ..building.crystals import lay_out
 from ..building.forcefield import parametrize
-from ..building.molecules import Molecule, parse_smiles
+from ..building.molecules import parse_smiles
 from ..errors import CGAAError, GrainError
 from ..labelling.named import NAMED
 from ..labelling.teachers import Teacher, load_teacher
 from ..mapping.grains import GrainMap
 from ..mapping.soundness import doubts
+from ..model.file import load_model
+from ..sampling.sampler import Sampler
 from ..structures.density import cube
 from ..wording import counted
 from .distillplan import DistillPlan
@@ -38,20 +41,26 @@ def diagnose(plan: DistillPlan) -> list[str]:
         An element that the teacher lacks, or charges that it cannot have.
         A liquid that is not neutral, or two molecules that are the same to the model.
     """
-    loaded = {one.name: one.load() for one in plan.molecules}
+    loaded = {one.name: one.load() for one in plan.species}
     grains = {name: GrainMap.from_topology(topology) for name, (topology, _) in loaded.items()}
     _refuse_twins(grains)
     teacher = load_teacher(plan.teacher, **plan.teacher_settings)
-    found = _of_charges(plan.molecules, plan.teacher)
+    found = _of_charges(plan)
     _check_teacher(teacher, plan, {name: topology for name, (topology, _) in loaded.items()})
-    if plan.forcefield is None:
-        for molecule in plan.molecules:
+    if plan.warm_start is not None and not load_model(plan.warm_start)[0].conserving:
+        raise CGAAError(f"warm_start: {plan.warm_start} has no energy; begin with a conserving model, or from scratch")
+    if plan.generic:
+        for molecule in plan.species:
             parametrize(molecule.name, str(molecule.smiles), conformers=1)  # which may refuse
     else:
-        forcefield = read_forcefield(plan.forcefield)
-        topology, _ = pack([(*one, 1) for one in loaded.values()], 5.0 + len(loaded))
-        classical_system(topology, forcefield)
-    for molecule in plan.molecules:
+        topology, positions = pack([(*one, 1) for one in loaded.values()], 5.0 + len(loaded))
+        box = np.array(topology.getPeriodicBoxVectors().value_in_unit(unit.nanometer))
+        Sampler(**plan.sampler("")).make(topology, np.asarray(positions.value_in_unit(unit.nanometer)), box)
+    if plan.crystal is not None:
+        lay_out(plan.crystal, [(*one, 0) for one in loaded.values()])
+    for name, smiles in (plan.begun.perceived if plan.begun else {}).items():
+        found.append(f"{name} is taken for {smiles}; if it is something else, give its SMILES by the key smiles")
+    for molecule in plan.species:
         if molecule.smiles is not None:
             found += _of_smiles(molecule.name, molecule.smiles)
         else:
@@ -73,18 +82,20 @@ def diagnose(plan: DistillPlan) -> list[str]:
 def _check_teacher(teacher: Teacher, plan: DistillPlan, topologies: dict[str, app.Topology]) -> None:
     """Each molecule alone, and a liquid of all."""
     all_numbers: list[int] = []
-    for one in plan.molecules:
+    for one in plan.species:
         numbers = [atom.element.atomic_number for atom in topologies[one.name].atoms()]
         teacher.check(np.array(numbers), False, f"molecule {one.name}")
         all_numbers += numbers * one.count
     teacher.check(np.array(all_numbers), True, "the liquid")
 
 
-def _of_charges(molecules: list[Molecule], teacher: str) -> list[str]:
+def _of_charges(plan: DistillPlan) -> list[str]:
     """Ions, and what the teacher makes of them."""
     from rdkit import Chem
 
-    charges = {m.name: Chem.GetFormalCharge(parse_smiles(m.name, m.smiles)) for m in molecules if m.smiles}
+    molecules, teacher = plan.species, plan.teacher
+    charges = dict(plan.begun.charges) if plan.begun else {}
+    charges |= {m.name: Chem.GetFormalCharge(parse_smiles(m.name, m.smiles)) for m in molecules if m.smiles}
     ions = {name: charge for name, charge in charges.items() if charge}
     total = sum(m.count * charges.get(m.name, 0) for m in molecules)
     if total and len(charges) == len(molecules):
@@ -96,6 +107,11 @@ def _of_charges(molecules: list[Molecule], teacher: str) -> list[str]:
     if teacher not in NAMED:
         told = "see that the teacher knows: it is told elements and positions alone"
     elif NAMED[teacher].charged:
+        if ions and "charges" not in plan.teacher_settings:
+            raise CGAAError(
+                f"{' and '.join(ions)}: the teacher {teacher} must be told the charges of ions; give their SMILES by "
+                "the key smiles, or teacher_settings: {charges: {ELEMENT: CHARGE}}"
+            )
         return []
     else:
         told = f"{teacher} knows no charges: to it an ion alone is a radical. gfn2-xtb is told them"
@@ -143,6 +159,7 @@ def check_files(plan: DistillPlan) -> None:
     ------
     CGAAError
     """
-    named = [*(plan.forcefield or []), *(one.structure for one in plan.molecules if one.structure)]
-    if missing := [name for name in named if not Path(name).is_file()]:
+    named = [*(plan.forcefield or []), *(plan.start or []), *(file for one in plan.molecules for file in one.files)]
+    named += [plan.crystal.cif] if plan.crystal and plan.crystal.cif else []
+    if missing := [name for name in named if not Path(name).exists()]:
         raise CGAAError(f"{', '.join(missing)}: no such file; paths are relative to the plan's folder")

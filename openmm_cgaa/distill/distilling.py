@@ -12,10 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from openmm import unit
 
 from ..analysis.report import analyze
-from ..building.boxes import build, read_forcefield, relax
+from ..building.boxes import build, relax
 from ..data.dataset import Dataset
 from ..errors import CGAAError, SimulationError
 from ..host.files import check_folder, write_bytes
@@ -25,6 +26,7 @@ from ..nn import complete_config
 from ..pipeline.stages import Pipeline, Stage
 from ..pipeline.work import Work
 from ..potential import CGAAPotential
+from ..sampling.sampler import Sampler
 from ..simulation.run import SimulationSettings, simulate
 from ..structures.structure import read_structure, write_structure
 from ..training.config import load_config
@@ -39,6 +41,7 @@ from .configs import (
     train_config,
     write_config,
 )
+from .crystalline import barostat_of, build_crystal_config, classical_crystals, kept, of_crystal, own_crystals
 from .diagnosis import check_files, diagnose
 from .distillplan import DistillPlan
 from .gathering import report_of
@@ -70,17 +73,19 @@ class Distiller:
     def __init__(self, plan: DistillPlan, pipeline: Pipeline, share: Callable[[float], object] | None = None):
         self.plan, self.pipeline, self.folder = plan, pipeline, pipeline.folder
         self.work = Work(pipeline, plan.teacher, plan.teacher_settings, plan.workers, share=share)
-        loaded = {one.name: one.load() for one in plan.molecules}
+        loaded = {one.name: one.load() for one in plan.species}
         self.atoms_of = {name: topology.getNumAtoms() for name, (topology, _) in loaded.items()}
         self.small = plan.counts(self.atoms_of, plan.classical.atoms)
         # relative to the files that name it, so that the folder may be moved
-        self.generic = None if plan.forcefield else "forcefield.xml"
-        self.forcefield = [Path(name) for name in plan.forcefield or [str(self.folder / "forcefield.xml")]]
+        self.generic = "forcefield.xml" if plan.generic else None
+        self.sampler = plan.sampler("forcefield.xml")
+        self.forcefield = plan.classical_files or [self.folder / "forcefield.xml"]
 
     def run(self) -> dict:
         """All stages; what the verdict is about."""
-        self.box("box", self.plan.density or GUESS, self.plan.classical.atoms)
-        density = self.plan.density or self.found_density()
+        if self.plan.crystal:
+            self.crystal("crystal", self.plan.classical.atoms // 2)
+        density = self.liquid() if "liquid" in self.plan.phases else None
         labels = [self.classical(density)]
         student = self.trained("student1", "fast", labels, self.plan.training.first)
         measured: dict[str, Any] = {}
@@ -108,24 +113,46 @@ class Distiller:
             measured["npt_inside"] = min(low) <= measured["density"] <= max(high)
         return {"model": str(student), "measured": measured}
 
+    def liquid(self) -> float:
+        """A box of the liquid, and its density, g/cm3."""
+        given = self.plan.begun.density if self.plan.begun else None
+        self.box("box", self.plan.density or given or GUESS, self.plan.classical.atoms)
+        return self.plan.density or self.found_density()
+
+    def crystal(self, name: str, atoms: int) -> Path:
+        """A supercell, with the generic force field where there is none."""
+        path, generic = self.folder / f"{name}.cif", self.generic if name == "crystal" else None
+        values = build_crystal_config(self.plan, atoms, generic)
+        config = self.config(f"build-{name}", values, f"openmm-cgaa build build-{name}.yaml")
+        made = [path, *(self.forcefield if generic else [])]
+        cif = self.plan.crystal.cif if self.plan.crystal else None
+        work = partial(build, config, path, self.pipeline.progress)
+        title = "a supercell of " + " x ".join(map(str, values["crystal"]["supercell"])) + " cells"
+        self.pipeline.do(Stage(name, work, made, None, [config, *([Path(cif)] if cif else [])], title=title))
+        return path
+
+    def crystals(self, runs: Callable[..., list[dict]], *more: int) -> list[dict]:
+        """Runs of the crystal, where the plan has one."""
+        path = self.folder / "crystal.cif"
+        return runs(self.plan, path.name, barostat_of(path), *more) if self.plan.crystal else []
+
     def config(self, name: str, values: dict, said: str) -> Path:
         return write_config(self.folder / f"{name}.yaml", values, said)
-
-    def sampler(self) -> dict:
-        return {"forcefield": [self.generic] if self.generic else list(map(str, self.forcefield))}
 
     def box(self, name: str, density: float, atoms: int) -> Path:
         """A relaxed box, with the generic force field where there is none."""
         path, packed = self.folder / f"{name}.cif", self.folder / f"{name}-packed.cif"
-        generic = self.generic if name == "box" else None
+        generic = self.generic if name == "box" and not self.plan.crystal else None
         values = build_config(self.plan, density, atoms, self.atoms_of, generic)
         config = self.config(f"build-{name}", values, f"openmm-cgaa build build-{name}.yaml")
 
         def make() -> None:
             build(config, packed, self.pipeline.progress)
             topology, positions = read_structure(packed)
-            forcefield = read_forcefield(self.forcefield)
-            positions = relax(topology, positions, forcefield, self.plan.temperature, RELAXED, self.plan.seed)
+            box = np.array(topology.getPeriodicBoxVectors().value_in_unit(unit.nanometer))
+            x = np.asarray(positions.value_in_unit(unit.nanometer))
+            system, _ = Sampler(**self.sampler).within(self.folder).make(topology, x, box)
+            positions = relax(topology, positions, system, self.plan.temperature, RELAXED, self.plan.seed)
             write_structure(path, topology, positions.value_in_unit(unit.nanometer))
 
         made = [path, packed, *(self.forcefield if generic else [])]
@@ -136,19 +163,22 @@ class Distiller:
 
     def sampled(self, name: str, values: dict, title: str, model: Path | None = None) -> Path:
         config = self.config(f"sample-{name}", values, f"openmm-cgaa sample sample-{name}.yaml")
+        inputs = [*self.forcefield, *([self.folder / "crystal.cif"] if self.plan.crystal else [])]
         workers = self.plan.workers
-        return self.work.sampled(f"{name}.frames", title, config, model, workers=workers, inputs=self.forcefield)
+        return self.work.sampled(f"{name}.frames", title, config, model, workers=workers, inputs=inputs)
 
     def found_density(self) -> float:
         """g/cm3 of the classical liquid."""
         frames = self.sampled(
-            "density", density_config(self.plan, self.sampler(), self.small), "the classical liquid's density"
+            "density", density_config(self.plan, self.sampler, self.small), "the classical liquid's density"
         )
         return mean_density(Dataset.load(frames))
 
-    def classical(self, density: float) -> Path:
-        values = classical_config(self.plan, self.sampler(), self.small, density)
-        frames = self.sampled("classical", values, f"the classical force field samples, about {density:.3f} g/cm3")
+    def classical(self, density: float | None) -> Path:
+        crystals = self.crystals(classical_crystals)
+        values = classical_config(self.plan, self.sampler, self.small, density, crystals)
+        about = "" if density is None else f", about {density:.3f} g/cm3"
+        frames = self.sampled("classical", values, f"the classical force field samples{about}")
         return self.labelled("classical", frames)
 
     def labelled(self, name: str, frames: Path) -> Path:
@@ -161,13 +191,15 @@ class Distiller:
         self, name: str, form: str, labels: list[Path], steps: int, init: Path | None = None, **changes: Any
     ) -> Path:
         """A student; from the weights of another one where that has the same form. Changes are of the YAML's keys."""
-        same = init is not None and CGAAPotential(str(init)).metadata["config"] == complete_config(network_of(form))
+        network = complete_config(network_of(self.plan, form))
+        same = init is not None and CGAAPotential(str(init)).metadata["config"] == network
         values = train_config(self.plan, form, labels, steps, init if same else None) | changes
         config = self.config(f"train-{name}", values, f"openmm-cgaa train train-{name}.yaml")
         return self.work.trained(name, f"{name} learns ({form}, {counted(steps, 'step')})", load_config(config))
 
-    def own(self, number: int, student: Path, density: float) -> Path:
-        values = own_config(self.plan, self.sampler(), self.small, density, number)
+    def own(self, number: int, student: Path, density: float | None) -> Path:
+        crystals = self.crystals(own_crystals, number)
+        values = own_config(self.plan, self.sampler, self.small, density, number, crystals)
         frames = self.sampled(f"own{number}", values, f"student{number} samples its own liquid", student)
         return self.labelled(f"own{number}", frames)
 
@@ -218,17 +250,25 @@ class Distiller:
         self.pipeline.do(Stage("others", measure, [path], None, inputs, title="the student beside others"))
         return json.loads(path.read_text())
 
-    def proof(self, student: Path, density: float) -> dict:
+    def proof(self, student: Path, density: float | None) -> dict:
         """Runs of the last student, held against the teacher."""
         wanted, t = self.plan.proof, self.plan.temperature
-        large = self.box("large", density, wanted.large)
+        constant: dict[str, Any] = {"pressure": self.plan.pressure}
+        if self.plan.crystal:
+            small, large = self.folder / "crystal.cif", self.crystal("crystal-large", wanted.large)
+            constant["barostat"] = barostat_of(small)
+        else:
+            assert density is not None
+            small, large = self.folder / "box.cif", self.box("large", density, wanted.large)
         settings = SimulationSettings(temperature=t, timestep=1.0, seed=self.plan.seed, report_interval=50)
         runs = {
             "nvt": (large, replace(settings, picoseconds=wanted.nvt)),
             "nve": (large, replace(settings, timestep=0.5, picoseconds=1.0, nve_picoseconds=wanted.nve)),
-            "npt": (self.folder / "box.cif", replace(settings, picoseconds=wanted.npt, pressure=self.plan.pressure)),
-            "hot": (self.folder / "box.cif", replace(settings, picoseconds=wanted.hot, temperature=wanted.hottest * t)),
+            "npt": (small, replace(settings, picoseconds=wanted.npt, **constant)),
+            "hot": (small, replace(settings, picoseconds=wanted.hot, temperature=wanted.hottest * t)),
         }
+        if len(self.plan.phases) > 1:
+            runs["liquid"] = self.folder / "box.cif", replace(settings, picoseconds=wanted.nvt)
         found = {}
         for name, (start, own) in runs.items():
             folder = self.folder / f"run-{name}"
@@ -239,7 +279,7 @@ class Distiller:
             title = f"{name}: {own.picoseconds + own.nve_picoseconds:g} ps at {own.temperature:g} K"
             self.pipeline.do(Stage(f"run-{name}", work, [folder, summary], settings_of, [start, student], title=title))
             found[name] = json.loads(summary.read_text())
-        return of_runs(found, self.plan)
+        return of_runs(found, self.plan) | of_crystal(found)
 
     def _run(self, folder: Path, start: Path, student: Path, settings: SimulationSettings, frames: int) -> None:
         """Simulate, or go on; then analyse. A run that blows up is a result, too."""
@@ -267,7 +307,9 @@ class Distiller:
         try:
             report = analyze(folder, teacher_frames=frames, begin=settled, tell=lambda line: None, teacher=teacher)
             found |= report.summary
-            if folder.name == "run-nvt":
+            if start.name.startswith("crystal"):
+                found["crystal"] = kept(folder, start, student, teacher, frames, settled)
+            elif folder.name == "run-nvt":
                 found["structure"] = structure_of(folder, student, teacher, frames, settled)
                 found["wandered"] = wandered(folder, settled)
         except SimulationError:  # it blew up before its first frame

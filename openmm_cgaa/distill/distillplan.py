@@ -1,13 +1,16 @@
 """What ``openmm-cgaa distill`` is asked for: the molecules, what they are for, and how much work goes into them."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from ..building.boxes import DENSITIES, read_molecules
-from ..building.molecules import parse_smiles
+from ..building.crystals import Crystal
+from ..building.molecules import Molecule, parse_smiles
 from ..errors import CGAAError
 from ..inputs.arguments import FilePath
 from ..inputs.ranges import PROCESSES, SEEDS, bounded, one_of
@@ -16,122 +19,15 @@ from ..inputs.yamlfile import read_yaml
 from ..labelling import SEVENNET
 from ..labelling.charges import element_charges
 from ..labelling.named import NAMED
+from ..structures.cif import is_crystal
+from ..structures.given import contents
 from ..structures.topologies import formula
 from ..wording import counted
+from .amounts import ClassicalFrames, CrystalFrames, OwnFrames, Proof, Steps
+from .starts import Start, read_crystal, read_start
 
-FACTORS = 0.1, 10.0
-COUNTS = 0, 10**6
-TIMES = 0.0, 1e6
-
-
-@dataclass(frozen=True)
-class ClassicalFrames(Checked):
-    """What the classical force field samples first. Temperatures and densities are parts of the plan's.
-
-    Attributes
-    ----------
-    atoms : int
-        Of a box, about.
-    temperatures, densities : list of float
-        Of the boxes at constant volume: each with each. A generic force field is rather too thin.
-    npt : list of float
-        Temperatures of boxes at constant pressure.
-    equilibration, spacing : float, ps
-    frames : int
-        Of a box.
-    validation, test : int
-        Boxes of their own, at temperatures and densities in between.
-    turned, strained, pairs : int
-        Frames of each species turned about its bonds, of each with atoms out of place, and of each pair.
-    """
-
-    atoms: int = bounded(240, 50, 10000)
-    temperatures: list[float] = bounded(lambda: [0.95, 1.15, 1.35], *FACTORS)
-    densities: list[float] = bounded(lambda: [0.95, 1.05, 1.2], *FACTORS)
-    npt: list[float] = bounded(lambda: [0.95, 1.0], *FACTORS)
-    equilibration: float = bounded(8.0, *TIMES, "ps")
-    spacing: float = bounded(0.8, 0.001, 1e3, "ps")
-    frames: int = bounded(16, 1, 10**5)
-    validation: int = bounded(2, 1, 100)
-    test: int = bounded(3, 1, 100)
-    turned: int = bounded(150, *COUNTS)
-    strained: int = bounded(150, *COUNTS)
-    pairs: int = bounded(40, *COUNTS)
-
-
-@dataclass(frozen=True)
-class OwnFrames(Checked):
-    """What a student samples by itself, round after round, until its own liquid is right.
-
-    Attributes
-    ----------
-    rounds : int
-        At most so many trainings after the first.
-    temperatures, densities : list of float
-        Of the boxes at constant volume, as of `ClassicalFrames`.
-    npt : list of float
-        Temperatures of boxes at constant pressure.
-    equilibration, npt_equilibration, spacing : float, ps
-    frames : int
-        Of a box.
-    """
-
-    rounds: int = bounded(3, 1, 20)
-    temperatures: list[float] = bounded(lambda: [0.95, 1.15, 1.35], *FACTORS)
-    densities: list[float] = bounded(lambda: [0.97, 1.06], *FACTORS)
-    npt: list[float] = bounded(lambda: [0.95, 1.0, 1.1], *FACTORS)
-    equilibration: float = bounded(2.0, *TIMES, "ps")
-    npt_equilibration: float = bounded(8.0, *TIMES, "ps")
-    spacing: float = bounded(0.3, 0.001, 1e3, "ps")
-    frames: int = bounded(12, 1, 10**5)
-
-
-@dataclass(frozen=True)
-class Steps(Checked):
-    """How long students are trained.
-
-    Attributes
-    ----------
-    first : int
-        Steps of the first student, of the fast form; it samples, and is not kept.
-    steps : int
-        Steps of the others.
-    batch_grains : int
-    lr : float
-    """
-
-    first: int = bounded(20000, 10, 10**9)
-    steps: int = bounded(60000, 10, 10**9)
-    batch_grains: int = bounded(24, 1, 10**6, "grains")
-    lr: float = bounded(3e-3, 1e-9, 10.0)
-
-
-@dataclass(frozen=True)
-class Proof(Checked):
-    """Runs that the verdict is judged on.
-
-    Attributes
-    ----------
-    nvt, nve, npt, hot : float, ps
-        At the temperature; `hot` at `hottest` times it.
-    hottest : float
-    large : int
-        Atoms of the box of `nvt` and `nve`; the others have those of `ClassicalFrames`.
-    teacher_frames, structure_frames : int
-        Of each run, held against the teacher; more of `nvt`, for its radial distributions.
-    committee : bool
-        Train a model of another seed, and one from half of the labels; `Steps.steps` each.
-    """
-
-    nvt: float = bounded(50.0, *TIMES, "ps")
-    nve: float = bounded(10.0, *TIMES, "ps")
-    npt: float = bounded(100.0, *TIMES, "ps")
-    hot: float = bounded(50.0, *TIMES, "ps")
-    hottest: float = bounded(1.35, *FACTORS)
-    large: int = bounded(1000, 50, 10**6)
-    teacher_frames: int = bounded(20, 1, 10**5)
-    structure_frames: int = bounded(200, 1, 10**5)
-    committee: bool = True
+STARTS = "molecules", "start", "smiles", "crystal"
+PHASES = "crystal", "liquid"
 
 
 @dataclass(frozen=True)
@@ -142,8 +38,19 @@ class DistillPlan(Checked):
     ----------
     molecules : list of Molecule
         With a SMILES or a structure each; `count` is its ratio in the mixture.
+    start : list of str, optional
+        Files of a topology, in place of molecules (see `structures.given`): what they hold says which molecules there
+        are, and in which ratio. A force field that came with them samples.
+    smiles : dict
+        Of the residues of `start` that have no bonds there, by residue name.
+    crystal : Crystal, optional
+        What is crystalline, as ``openmm-cgaa build`` takes it; its supercell grows to the size of a box. Its molecules
+        are those of `molecules`, or, where there are none, what is found in it.
+    phases : list of str
+        ``crystal`` and ``liquid``, which is any disordered phase. By default what the plan begins with.
     forcefield : list of str, optional
-        OpenMM force field files that know the molecules; a generic one is made from their SMILES without it.
+        OpenMM force field files that know the molecules. Without it that of `start` is taken, or else a generic one is
+        made from SMILES.
     name : str
         Of the model.
     temperature, pressure : float, K and bar
@@ -152,44 +59,103 @@ class DistillPlan(Checked):
         About that of the liquid; found by the classical force field without it.
     form : str
         Of the network: a preset (`forms.PRESETS`).
+    warm_start : str, optional
+        A known model, by name or file, whose weights students begin with (`nn.warmstart`): their form is then its own.
     teacher, teacher_settings
         As ``openmm-cgaa label`` takes them. ``charges`` are those of the SMILES, where the teacher is told them.
     workers : int
         Processes that sample and label.
     seed : int
-    classical, own, training, proof
+    classical, own, solid, training, proof
         How much work.
     """
 
-    molecules: list
+    molecules: list = field(default_factory=list)
+    start: list[str] | None = None
+    smiles: dict[str, str] = field(default_factory=dict)
+    crystal: Crystal | None = None
+    phases: list[str] = field(default_factory=list)
     forcefield: list[str] | None = None
     name: str = "model"
     temperature: float = bounded(300.0, 1.0, 1e4, "K")
     pressure: float = bounded(1.0, -1e4, 1e6, "bar")
     density: float | None = bounded(None, *DENSITIES)
     form: str = one_of("good", "fast")
+    warm_start: str | None = None
     teacher: str = SEVENNET
     teacher_settings: dict = field(default_factory=dict)
     workers: int = bounded(2, *PROCESSES)
     seed: int = bounded(1, *SEEDS)
     classical: ClassicalFrames = field(default_factory=ClassicalFrames)
     own: OwnFrames = field(default_factory=OwnFrames)
+    solid: CrystalFrames = field(default_factory=CrystalFrames)
     training: Steps = field(default_factory=Steps)
     proof: Proof = field(default_factory=Proof)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        molecules = [replace(one, count=one.count or 1) for one in read_molecules(self.molecules)]
+        if bool(self.start) == bool(self.molecules or self.crystal):
+            raise CGAAError("give either molecules, or start: the files of a topology; or a crystal")
+        if not self.phases:
+            object.__setattr__(self, "phases", ["crystal" if self.crystal else "liquid"])
+        if strange := [phase for phase in self.phases if phase not in PHASES]:
+            raise CGAAError(f"phases holds {strange[0]!r}; there are {' and '.join(PHASES)}")
+        if ("crystal" in self.phases) != (self.crystal is not None):
+            raise CGAAError("a phase is crystal where the key crystal says which, and only there; give both or none")
+        if self.smiles and not self.start:
+            raise CGAAError("smiles are of the residues of start; give those of molecules with each of them")
+        molecules = [replace(one, count=one.count or 1) for one in self.molecules and read_molecules(self.molecules)]
         object.__setattr__(self, "molecules", molecules)
         if self.forcefield is None and any(one.smiles is None for one in molecules):
             named = ", ".join(one.name for one in molecules if one.smiles is None)
             raise CGAAError(
                 f"molecules: {named} has no SMILES, so no generic force field; give forcefield (OpenMM XML)"
             )
-
-        if self.teacher in NAMED and NAMED[self.teacher].charged and "charges" not in self.teacher_settings:
-            charges = element_charges([_contents(one.name, one.smiles) for one in molecules if one.smiles])
+        smiles = self.smiles | {one.name: one.smiles for one in molecules if one.smiles}
+        if self.asks_charges and smiles and "charges" not in self.teacher_settings:
+            charges = element_charges([_contents(*one) for one in smiles.items()])
             object.__setattr__(self, "teacher_settings", {**self.teacher_settings, "charges": charges})
+
+    @property
+    def asks_charges(self) -> bool:
+        """Whether the teacher is told the charges of ions."""
+        return self.teacher in NAMED and NAMED[self.teacher].charged
+
+    @cached_property
+    def begun(self) -> Start | None:
+        """What the files of `start` say, or a crystal without a list of molecules.
+
+        Raises
+        ------
+        CGAAError
+            As of `read_start`.
+        """
+        if self.start:
+            return read_start(self.start, self.smiles, generic=self.forcefield is None)
+        return read_crystal(self.crystal) if self.crystal and not self.molecules else None
+
+    @property
+    def species(self) -> list[Molecule]:
+        """The molecules of the model, of the plan or of its files, each with its ratio."""
+        return self.begun.molecules if self.begun else self.molecules
+
+    @property
+    def generic(self) -> bool:
+        """Whether a generic force field is made."""
+        return self.forcefield is None and not (self.begun and self.begun.classical)
+
+    @property
+    def classical_files(self) -> list[Path]:
+        """What the classical force field is read from; of the generic one nothing, which is made on the way."""
+        if self.generic:
+            return []
+        return list(map(Path, self.forcefield)) if self.forcefield else contents(self.start or [])
+
+    def sampler(self, generic: str) -> dict:
+        """The classical force field as ``openmm-cgaa sample`` takes it; `generic` is the file of the generic one."""
+        if self.forcefield or self.generic:
+            return {"forcefield": self.forcefield or [generic]}
+        return {"system": self.start}
 
     def counts(self, atoms_of: dict, atoms: int) -> dict:
         """Molecules of each name in a box of about so many atoms, at least one of each.
@@ -200,14 +166,16 @@ class DistillPlan(Checked):
             Atoms of a molecule of each name.
         atoms : int
         """
-        unit = sum(one.count * atoms_of[one.name] for one in self.molecules)
-        times = max(1, round(atoms / unit))
-        return {one.name: times * one.count for one in self.molecules}
+        times = atoms / sum(one.count * atoms_of[one.name] for one in self.species)
+        if times > 1.0 or not self.start:  # of a large box there is less, in about its ratio
+            times = max(1, round(times))
+        return {one.name: max(1, round(times * one.count)) for one in self.species}
 
     def text(self) -> str:
         """The plan as YAML, every key with its value."""
         values: dict[str, Any] = asdict(self)
         values["molecules"] = [{k: v for k, v in one.items() if v is not None} for one in values["molecules"]]
+        values = {key: value for key, value in values.items() if value or key not in STARTS}
         return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 
@@ -225,11 +193,42 @@ def read_distill_plan(path: FilePath, changes: dict | None = None) -> DistillPla
     values = read_yaml(path, "a plan of a distillation")
     plan = from_mapping(DistillPlan, {**values, **(changes or {})} if isinstance(values, dict) else values, str(path))
     folder = path.resolve().parent
-    molecules = [
-        one if one.structure is None else replace(one, structure=str(folder / one.structure)) for one in plan.molecules
-    ]
+    molecules = [replace(one, structure=[str(folder / file) for file in one.files] or None) for one in plan.molecules]
     forcefield = plan.forcefield and [str(folder / name) for name in plan.forcefield]
-    return replace(plan, molecules=molecules, forcefield=forcefield)
+    start = plan.start and [str(folder / name) for name in plan.start]
+    crystal = plan.crystal
+    if crystal is not None and crystal.cif is not None:
+        crystal = replace(crystal, cif=str(folder / crystal.cif))
+    known = plan.warm_start
+    if known is not None and (folder / known).is_file():  # else the name of a bundled one
+        known = str(folder / known)
+    plan = replace(plan, molecules=molecules, forcefield=forcefield, start=start)
+    return replace(plan, crystal=crystal, warm_start=known)
+
+
+def plan_of_files(files: Sequence[FilePath], smiles: dict | None = None, changes: dict | None = None) -> DistillPlan:
+    """A plan of what files of a topology hold.
+
+    Parameters
+    ----------
+    files : list of path
+        As `structures.given` takes them.
+    smiles : dict, optional
+        Of residues that have no bonds there, by residue name.
+    changes : dict, optional
+        Further keys of the plan.
+
+    Raises
+    ------
+    CGAAError
+        The files cannot be used.
+    """
+    paths = [str(Path(file).resolve()) for file in files]
+    if len(paths) == 1 and is_crystal(paths[0]):
+        return plan_of_crystal(paths[0], smiles, changes)
+    plan = from_mapping(DistillPlan, {"start": paths, "smiles": smiles or {}, **(changes or {})}, "the plan")
+    assert plan.begun is not None  # what cannot be used is refused now
+    return plan
 
 
 def plan_of_smiles(text: str, names: list[str] | None = None, changes: dict | None = None) -> DistillPlan:
@@ -270,6 +269,18 @@ def _contents(name: str, smiles: str) -> tuple[list[str], int]:
 
     molecule = parse_smiles(name, smiles)
     return [atom.GetSymbol() for atom in molecule.GetAtoms()], Chem.GetFormalCharge(molecule)
+
+
+def plan_of_crystal(path: FilePath, smiles: dict | None = None, changes: dict | None = None) -> DistillPlan:
+    """A plan of a small-molecule CIF; parameters and errors as of `plan_of_files`.
+
+    The SMILES are of all its molecules, by the names that these shall have; without them both are told.
+    """
+    molecules = [{"name": name, "smiles": text} for name, text in (smiles or {}).items()]
+    values = {"crystal": {"cif": str(Path(path).resolve())}, "molecules": molecules, **(changes or {})}
+    plan = from_mapping(DistillPlan, values, "the plan")
+    assert plan.species  # what cannot be used is refused now
+    return plan
 
 
 def _formula(smiles: str, taken: list[str]) -> str:

@@ -24,7 +24,7 @@ SCRIPT = """from openmm import LangevinMiddleIntegrator, app, unit
 
 from openmm_cgaa import CGAAPotential, read_structure
 
-topology, positions = read_structure("large.cif")
+topology, positions = read_structure("{start}")
 system = CGAAPotential("model.safetensors").createSystem(topology, positions=positions)
 integrator = LangevinMiddleIntegrator({temperature:g} * unit.kelvin, 1 / unit.picosecond, 1 * unit.femtosecond)
 simulation = app.Simulation(topology, system, integrator)
@@ -58,7 +58,7 @@ def report_of(folder: Path, plan: DistillPlan, found: dict[str, Any], verdict: V
     titles = {row.stage: row.what for row in expected(plan, rates)}
     judged = verdict.as_dict()
     return {
-        "name": plan.name if plan.name != "model" else ", ".join(one.name for one in plan.molecules),
+        "name": plan.name if plan.name != "model" else ", ".join(one.name for one in plan.species),
         "created": date.today().isoformat(),
         "verdict": judged,
         "checks": judged["checks"],
@@ -81,7 +81,9 @@ def report_of(folder: Path, plan: DistillPlan, found: dict[str, Any], verdict: V
         "versions": {name: version(name) for name in ("openmm-cgaa", "openmm", "torch")},
         "warnings": found["measured"].get("warnings", []),
         "plan": plan.text(),
-        "script": SCRIPT.format(temperature=plan.temperature),
+        "script": SCRIPT.format(
+            temperature=plan.temperature, start="crystal-large.cif" if plan.crystal else "large.cif"
+        ),
         "command": f"openmm-cgaa distill plan.yaml --out {folder.name}",
         "figures": _figures(folder, found),
     }

@@ -131,6 +131,14 @@ def wandered(measured: Measured) -> list[Reading]:
     return [] if value is None else [Reading(value, None, max(1.0 - value / FLOWS, 0.0), None)]
 
 
+def cell_edges(measured: Measured) -> list[Reading]:
+    """Of a, b and c, in per cent."""
+    return [
+        Reading(value, error, abs(value), error, of=edge)
+        for edge, (value, error) in _several(measured, "crystal_cell").items()
+    ]
+
+
 def stability(measured: Measured) -> list[Reading]:
     """How long the hottest run held, and which part of it is left out."""
     stable, wanted = measured_number(measured, "stable_ps"), measured_number(measured, "wanted_ps")

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from openmm import unit
 
-from ..building.boxes import build, read_forcefield
+from ..building.boxes import build
 from ..errors import CGAAError
 from ..host.torchstate import threads, working
 from ..labelling.teachers import load_teacher
@@ -21,10 +21,12 @@ from ..model.file import save_model
 from ..neighbors.build import build_graph
 from ..nn import Network, build_network, complete_config
 from ..potential import CGAAPotential
+from ..sampling.sampler import Sampler
 from ..simulation.benchmark import time_classical, time_model, time_teacher
 from ..structures.structure import read_structure
 from ..units import ANGSTROM_PER_NM
 from .configs import build_config, network_of, write_config
+from .crystalline import boxes_of
 from .distillplan import DistillPlan
 
 COMPILED = 3.0  # times faster is a compiled step of training (docs/training.md)
@@ -99,23 +101,25 @@ class Clock:
 @working()
 def measure(plan: DistillPlan) -> Rates:
     """Time this machine; less than a minute."""
-    atoms_of = {one.name: one.load()[0].getNumAtoms() for one in plan.molecules}
+    atoms_of = {one.name: one.load()[0].getNumAtoms() for one in plan.species}
     with tempfile.TemporaryDirectory() as folder, threads(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a model that knows nothing yet
         place = Path(folder)
-        generic = None if plan.forcefield else "forcefield.xml"
+        generic = "forcefield.xml" if plan.generic else None
         values = build_config(plan, 0.8, plan.classical.atoms, atoms_of, generic)
-        values.pop("teacher", None)  # its minima change no times
+        values = {key: value for key, value in values.items() if not key.startswith("teacher")}  # no times hang on it
         topology, positions = read_structure(build(write_config(place / "build.yaml", values, "a box to time")))
-        forcefield = read_forcefield(plan.forcefield or [place / "forcefield.xml"])
+        sampler = Sampler(**plan.sampler("forcefield.xml")).within(place)
         teacher = load_teacher(plan.teacher, **plan.teacher_settings)
         grain_map = GrainMap.from_topology(topology)
-        box = np.array(topology.getPeriodicBoxVectors().value_in_unit(unit.angstrom))
-        xyz = ANGSTROM_PER_NM * np.asarray(positions.value_in_unit(unit.nanometer))
+        vectors = np.array(topology.getPeriodicBoxVectors().value_in_unit(unit.nanometer))
+        x = np.asarray(positions.value_in_unit(unit.nanometer))
+        classical, _ = sampler.make(topology, x, vectors)
+        box, xyz = ANGSTROM_PER_NM * vectors, ANGSTROM_PER_NM * x
 
         students, learning = {}, {}
         for preset in {"fast", plan.form}:
-            config = complete_config(network_of(preset))
+            config = complete_config(network_of(plan, preset))
             network = build_network(config, grain_map.types)
             save_model(place / f"{preset}.safetensors", network, _metadata(config, grain_map))
             potential = CGAAPotential(str(place / f"{preset}.safetensors"))
@@ -123,7 +127,7 @@ def measure(plan: DistillPlan) -> Rates:
             students[preset], learning[preset] = timing.ms / 1000.0, _learning(network, grain_map, xyz, box)
         return Rates(
             atoms=topology.getNumAtoms(),
-            classical=time_classical(forcefield, topology, positions, 1, 100).ms / 1000.0,
+            classical=time_classical(classical, topology, positions, 1, 100).ms / 1000.0,
             teacher=time_teacher(teacher, "teacher", topology, positions, 2).ms / 1000.0,
             fast=students["fast"],
             form=students[plan.form],
@@ -153,7 +157,7 @@ def _learning(network: Network, grain_map: GrainMap, positions: np.ndarray, box:
 def expected(plan: DistillPlan, rates: Rates) -> list[Expected]:
     """Each stage with its time, its labels and what it writes, at most: as if all rounds were needed."""
     classical, own, steps, proof = plan.classical, plan.own, plan.training, plan.proof
-    kinds = len(plan.molecules)
+    kinds = len(plan.species)
 
     def sampled(boxes: int, picoseconds: float, student: float = 0.0) -> float:
         each = (PREPARED + 1000 * picoseconds) * rates.classical + 1000 * picoseconds * student
@@ -169,12 +173,14 @@ def expected(plan: DistillPlan, rates: Rates) -> list[Expected]:
         minutes = (COMPILING + count * cost * max(1.0, batch)) / 60.0
         return Expected(name, f"a student learns ({form})", minutes, 0, 2.0)
 
-    atoms_of = {one.name: one.load()[0].getNumAtoms() for one in plan.molecules}
+    atoms_of = {one.name: one.load()[0].getNumAtoms() for one in plan.species}
+    liquid = "liquid" in plan.phases
+    solid, own_solid, own_solid_npt = boxes_of(plan)
     boxes = len(classical.temperatures) * len(classical.densities) + len(classical.npt)
-    boxes += classical.validation + classical.test
+    boxes = solid + liquid * (boxes + classical.validation + classical.test)
     length = classical.equilibration + classical.frames * classical.spacing
-    rows = [Expected("box", "force field and box", 1.0)]
-    if plan.density is None:
+    rows = [Expected("box" if liquid else "crystal", "force field and box", 1.0)]
+    if liquid and plan.density is None:
         rows.append(Expected("density.frames", "the classical liquid's density", sampled(2, 50.0)))
     minutes = sampled(boxes, length) + 0.2 * kinds
     rows.append(Expected("classical.frames", "the classical force field samples", minutes))
@@ -182,7 +188,10 @@ def expected(plan: DistillPlan, rates: Rates) -> list[Expected]:
     few += kinds * (kinds + 1) / 2 * classical.pairs * 2 * sum(atoms_of.values()) / kinds
     rows.append(labelled("classical", boxes * classical.frames + few / rates.atoms))
     rows.append(learned("student1", "fast", steps.first, rates.learn_fast))
-    own_boxes = len(own.temperatures) * len(own.densities) + 2, len(own.npt) + 2
+    own_boxes = (
+        liquid * (len(own.temperatures) * len(own.densities) + 2) + own_solid,
+        liquid * (len(own.npt) + 2) + own_solid_npt,
+    )
     spacing = own.frames * own.spacing
     for number in range(1, own.rounds + 2):
         moved = rates.fast if number == 1 else rates.form
@@ -199,6 +208,8 @@ def expected(plan: DistillPlan, rates: Rates) -> list[Expected]:
         "npt": (1.0, 1000 * proof.npt),
         "hot": (1.0, 1000 * proof.hot),
     }
+    if len(plan.phases) > 1:
+        runs["liquid"] = 1.0, 1000 * proof.nvt
     for name, (size, count) in runs.items():
         frames = proof.structure_frames if name == "nvt" else proof.teacher_frames
         minutes = size * (count * rates.form + frames * rates.teacher) / 60.0

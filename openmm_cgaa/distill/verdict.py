@@ -139,7 +139,8 @@ def right_on_own(measured: Measured) -> bool:
 
 def _checks(criterion: Criterion, measured: Measured) -> list[Check]:
     readings: list[Reading | None] = [*criterion.readings(measured)]
-    return [_check(criterion, reading, measured) for reading in readings or [None]]
+    missing: list[Reading | None] = [] if criterion.occasional else [None]
+    return [_check(criterion, reading, measured) for reading in readings or missing]
 
 
 def _check(criterion: Criterion, reading: Reading | None, measured: Measured) -> Check:

@@ -41,7 +41,8 @@ SHRINK = 40, 200  # changes of the box on the way to its density, steps after ea
 
 def sample_liquid(recipe: Liquid, plan: "Plan") -> Made:
     """One trajectory of a `Liquid` recipe: its frames, the kind it is filed under, details for its record."""
-    sets, kind, details = run_box(recipe, plan, *_start(recipe, plan), ISOTROPIC, recipe.save_as)
+    prepared = plan.sampler.prepared
+    sets, kind, details = run_box(recipe, plan, *_start(recipe, plan), ISOTROPIC, recipe.save_as, prepared)
     return sets, kind, details | ({"repacked": True} if recipe.repacked else {})
 
 
@@ -54,6 +55,7 @@ def run_box(
     final: np.ndarray,
     barostat: str,
     kind: str,
+    prepared: bool = False,
 ) -> Made:
     """One trajectory of a periodic box, as a maker gives it.
 
@@ -70,6 +72,8 @@ def run_box(
         Of NPT, see `simulation.barostats`.
     kind : str
         That the trajectory is filed under, if its frames are in equilibrium.
+    prepared : bool
+        A force field takes the strain of packing out before a model takes over.
     """
     topology.setPeriodicBoxVectors(box * unit.nanometer)
     step = _step(recipe, plan)
@@ -83,7 +87,7 @@ def run_box(
             add_barostat(made, topology, barostat, recipe.pressures, recipe.temperatures, recipe.seed)
         return made, minimizable
 
-    made, minimizable = system(prepare=True)
+    made, minimizable = system(prepared)
     dynamics = Dynamics(topology, made, positions, box, **periodic)
     if minimizable:
         dynamics.minimize()
@@ -95,7 +99,7 @@ def run_box(
         dynamics.minimize(200)
     dynamics.heat()
     dynamics.run(steps, step, "the equilibration")
-    if plan.sampler.model and plan.sampler.forcefield:  # the box is prepared, now the model takes over
+    if prepared:  # the box is prepared, now the model takes over
         positions, box = dynamics.positions, dynamics.box
         topology.setPeriodicBoxVectors(box * unit.nanometer)
         dynamics = Dynamics(topology, system(prepare=False)[0], positions, box, **periodic)

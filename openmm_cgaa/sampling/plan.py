@@ -23,7 +23,7 @@ from ..inputs.settings import Checked, from_mapping
 from ..inputs.yamlfile import read_yaml
 from ..mapping.grains import GrainMap
 from ..mapping.soundness import faults
-from ..structures.given import content_digest
+from ..structures.given import content_digest, contents
 from ..structures.structure import read_structure
 from .derived import Bursts, Cut
 from .makers import MAKERS
@@ -103,10 +103,12 @@ class Plan(Checked):
         if name in self._own:
             return self._own[name]
         molecule = self._listed(name)
-        return _load_molecule(molecule, self.folder, *self._stamps(molecule))
+        return _load_molecule(*self._key(molecule))
 
-    def _stamps(self, molecule: Molecule) -> list:
-        return stamps(*([Path(self.folder, molecule.structure)] if molecule.structure else []))
+    def _key(self, molecule: Molecule) -> tuple:
+        """What a molecule is known by as long as its files stay the same."""
+        files = [Path(self.folder, file) for file in molecule.files]
+        return molecule.name, molecule.smiles, tuple(map(str, files)), *stamps(*contents(files) if files else ())
 
     def shapes(self, name: str) -> tuple[app.Topology, list[Shape]]:
         """Topology of a molecule, and its shapes in a liquid, as `Molecule.shapes` gives them."""
@@ -114,7 +116,7 @@ class Plan(Checked):
         if isinstance(self.sampler, Sampler) and name in self._own:
             return self._own[name][0], self.sampler.shapes[name]
         molecule = self._listed(name)
-        return _shapes_of_molecule(molecule, self.folder, *self._stamps(molecule))
+        return _shapes_of_molecule(*self._key(molecule))
 
     def _listed(self, name: str) -> Molecule:
         return next(molecule for molecule in self.molecules if molecule.name == name)
@@ -234,7 +236,7 @@ def load_plan(
             f"{path}: run {moved[0]} needs a sampler; say which force field, system or model moves the atoms"
         )
     place = str(Path(output).resolve() if output else folder / plan.output)
-    files = [molecule.structure for molecule in molecules]
+    files = [file for molecule in molecules for file in molecule.files]
     files += [file for recipe in recipes for listed in recipe.files.values() for file in listed]
     inputs = [path, *(folder / name for name in files if name), *(sampler.files if sampler else ())]
     check_output(place, DATA_SET, inputs)
@@ -251,17 +253,23 @@ def _smiles(molecules: Sequence[Molecule]) -> dict[str, str]:
 
 def _content(molecule: Molecule, folder: Path) -> str:
     """What a molecule is, for the record."""
-    return molecule.smiles or content_digest(Path(folder, str(molecule.structure)))
+    if not molecule.files:
+        return str(molecule.smiles)
+    return content_digest([Path(folder, file) for file in molecule.files])
 
 
 @lru_cache(maxsize=64)
-def _load_molecule(molecule: Molecule, folder: Path, *stamped: object) -> tuple[app.Topology, unit.Quantity]:
-    return molecule.load(folder)
+def _load_molecule(
+    name: str, smiles: str | None, files: tuple[str, ...], *stamped: object
+) -> tuple[app.Topology, unit.Quantity]:
+    return Molecule(name, smiles, list(files) or None).load()
 
 
 @lru_cache(maxsize=64)
-def _shapes_of_molecule(molecule: Molecule, folder: Path, *stamped: object) -> tuple[app.Topology, list[Shape]]:
-    return molecule.shapes(folder)
+def _shapes_of_molecule(
+    name: str, smiles: str | None, files: tuple[str, ...], *stamped: object
+) -> tuple[app.Topology, list[Shape]]:
+    return Molecule(name, smiles, list(files) or None).shapes()
 
 
 @lru_cache(maxsize=2)

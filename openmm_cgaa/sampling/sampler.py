@@ -38,7 +38,7 @@ class Sampler(Checked):
         and its parameters, a System in XML with a structure. Their molecules are known by their residue names. A System
         in XML alone is of exactly the atoms of the structure that runs begin with.
     model : str, optional
-        Bundled CGAA model, or a model file. With a force field beside it, that one prepares the box.
+        Bundled CGAA model, or a model file. With a force field or a system beside it, that one prepares the box.
     platform : str
         Of OpenMM.
     threads : int
@@ -58,8 +58,8 @@ class Sampler(Checked):
         super().__post_init__()
         if not self.forcefield and not self.system and not self.model:
             raise CGAAError("give forcefield (a list of files), system (files) or model")
-        if self.system and (self.forcefield or self.model):
-            raise CGAAError("a system is complete; leave forcefield and model out")
+        if self.system and self.forcefield:
+            raise CGAAError("a system has its force field; leave forcefield out")
         names = [openmm.Platform.getPlatform(i).getName() for i in range(openmm.Platform.getNumPlatforms())]
         if self.platform not in names:
             raise CGAAError(f"OpenMM has no platform {self.platform!r} here, only {', '.join(names)}")
@@ -128,6 +128,11 @@ class Sampler(Checked):
         return named | {"sha256": digest.hexdigest()}
 
     @property
+    def prepared(self) -> bool:
+        """Whether a force field prepares the boxes of a model."""
+        return bool(self.model and (self.forcefield or self.system))
+
+    @property
     def timestep(self) -> float:
         """Time step in fs where a recipe names none."""
         return 0.5 if self.model else 1.0
@@ -152,7 +157,7 @@ class Sampler(Checked):
         CGAAError
             A file cannot be read, or does not know a molecule.
         """
-        if self.model and not (prepare and self.forcefield):
+        if self.model and not (prepare and self.prepared):
             potential = _loaded(self.model)
             return potential.createSystem(topology, positions=positions), potential.conserving
         if self.system:

@@ -83,6 +83,7 @@ def sample_solid(recipe: Solid, plan: "Plan") -> Made:
     check_extent(grain_map, positions, box)
     positions = whole_frame(grain_map, positions, box, wrap=True)
     factors = np.broadcast_to(recipe.strains[0] if recipe.strains else 1.0, 3)
+    # a model moves it from the beginning: nothing is packed, and a force field would have another cell
     sets, kind, details = run_box(recipe, plan, topology, positions, box, box * factors, recipe.barostat, "crystal")
     return sets, kind, details | {"cell_factors": factors.tolist()}
 

@@ -100,11 +100,15 @@ def time_model(
 
 
 def time_classical(
-    forcefield: app.ForceField, topology: app.Topology, positions: unit.Quantity, threads: int, steps: int = 200
+    forcefield: app.ForceField | openmm.System,
+    topology: app.Topology,
+    positions: unit.Quantity,
+    threads: int,
+    steps: int = 200,
 ) -> Timing:
-    """A `Timing` of a classical force field with PME; forcefield is an ``openmm.app.ForceField``."""
-    where = best_platform()
-    system = classical_system(topology, forcefield)
+    """A `Timing` of a classical force field with PME: an ``openmm.app.ForceField``, or a System of these atoms."""
+    where, made = best_platform(), isinstance(forcefield, openmm.System)
+    system = forcefield if made else classical_system(topology, forcefield)
     return Timing("classical force field", where, *time_openmm(system, topology, positions, where, threads, steps))
 
 

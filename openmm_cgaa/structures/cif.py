@@ -26,6 +26,15 @@ WHOLE = {  # what the sites of an ordered crystal have, and how to say what othe
 }
 
 
+def is_crystal(path: FilePath) -> bool:
+    """Whether a file is a small-molecule CIF, and not PDBx/mmCIF or anything else."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return str(path).lower().endswith(".cif") and any(COORDINATES[0] in line.lower() for line in file)
+    except OSError:
+        return False
+
+
 def read_cif(path: FilePath) -> AsymmetricUnit:
     """The one structure of a file.
 

@@ -164,7 +164,7 @@ class ValidatedSystem(Checked):
     def files(self) -> list:
         """All that it reads, for outputs to spare."""
         names = [*self.forcefield, *self.boxes.values(), *self.committee]
-        names += [molecule.structure for molecule in self.molecules if molecule.structure]
+        names += [file for molecule in self.molecules for file in molecule.files]
         names += [self.template] if self.template else []
         models = (self.path(model.file) for model in self.models.values())
         return [*map(self.path, names), *(path for path in models if path.is_file())]  # others are bundled

@@ -52,6 +52,7 @@ ELSEWHERE = {
     "the number of its grain, the names of the atoms of each grain, or": "mapping/test_cutting.py test_what_is_no_cut",
     "grains: take network: conserving, or leave molecules whole": "nn/test_linked.py test_the_published_network",
     "so that its weights serve no other ones; begin from": "nn/test_warmstart.py test_ordered_slots_serve_no",
+    "leave the data block of one crystal in it": "structures/test_cif.py test_one_block_of_several",
     "candidates for neighbours: give a smaller system": "neighbors/test_build.py test_memory_is_told",
 }
 NOT_HERE = {

@@ -45,7 +45,7 @@ def no_room(w):
     "PDBx/mmCIF, which keeps all bonds; let its name end on .cif",
     "how many of it has the box?",
     "stands there twice; give each kind a name of its own",
-    ": give either smiles or structure",
+    ": give smiles, or structure (a file), or both where bonds are missing",
     "molecules: expected a list of molecules, each with a name and smiles or structure",
     "say with forcefield where that goes",
     "; list each under a name of its own",
@@ -74,7 +74,9 @@ def descriptions(w):
     assert read_structure(described(w, f"molecules: [{kinds}]\nbox: [12, 13, 14]\noutput: there.cif\n"))
 
 
-@row("RDKit finds no sound geometry; give a structure file in place of the SMILES", "expected one")
+@row(
+    "RDKit finds no sound geometry; give a structure file in place of the SMILES", "; name the molecule as it is there"
+)
 def molecule_without_a_geometry(w):
     topology, positions = from_smiles("WAT", "O")
     write_structure(w.path / "water.cif", topology, positions)
@@ -84,6 +86,7 @@ def molecule_without_a_geometry(w):
         yield lambda: from_smiles("WAT", "O")
         assert Molecule("WAT", structure="water.cif").load(w.path)[0].getNumBonds() == 2
     yield lambda: Molecule("WAT", structure="box.cif").load(w.path)
+    assert Molecule("EMC", structure="box.cif").load(w.path)[0].getNumAtoms() == 15
 
 
 @row("pack at a lower density")

@@ -55,7 +55,7 @@ PLANS = {  # (runs, changes of the plan), advice, (runs, changes)
     ),
     "two that move": (
         ([LIQUID], {"sampler": {"forcefield": FORCEFIELD, "system": FORCEFIELD[0]}}),
-        "a system is complete; leave forcefield and model out",
+        "a system has its force field; leave forcefield out",
         None,  # test_a_system_of_another_box
     ),
     "platform": (

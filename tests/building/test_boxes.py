@@ -78,7 +78,7 @@ def test_box_from_density_and_generic_forcefield(tmp_path):
         (f"molecules: [{EC.replace('2', '0')}]\ndensity: 1.0\n", "count is 0"),
         (f"molecules: [{EC.replace('CCO1', 'CCO')}]\ndensity: 1.0\n", "does not parse"),
         ("molecules: [{name: EC, structure: none.pdb, count: 1}]\ndensity: 1.0\n", "none.pdb cannot be read"),
-        ("molecules: [{name: EC, count: 1}]\ndensity: 1.0\n", "either smiles or structure"),
+        ("molecules: [{name: EC, count: 1}]\ndensity: 1.0\n", "give smiles, or structure .a file., or both"),
         (f"molecules: [{EC}]\nbox: 5\n", "touch its own image; take a larger box, or lower the density"),
         (f"molecules: [{EC.replace('2', '20')}]\nbox: 9\ntimeout: 2\n", "packmol .* lower the density"),
         (f"molecules: [{EC}]\ndensity: 1.0\noutput: box.pdb\n", "PDBx/mmCIF"),

@@ -6,11 +6,14 @@ import pytest
 import yaml
 
 from openmm_cgaa.distill.configs import classical_config, density_config, own_config, train_config, write_config
+from openmm_cgaa.distill.diagnosis import diagnose
 from openmm_cgaa.distill.distillplan import plan_of_smiles
+from openmm_cgaa.errors import CGAAError
 from openmm_cgaa.sampling.plan import load_plan
 from openmm_cgaa.training.config import load_config
 
 COUNTS = {"DME": 15}
+TEACHER = {"teacher": "springs:Springs", "teacher_settings": {"stiffness": 0.01}}
 
 
 @pytest.fixture
@@ -78,3 +81,25 @@ def test_a_file_that_says_the_same_is_left(plan, tmp_path):
     before = path.stat().st_mtime_ns
     write_config(path, {"a": 1}, "what it is")
     assert path.stat().st_mtime_ns == before
+
+
+def test_students_begin_with_a_known_model_of_their_form(tmp_path):
+    """The fast one is of the fast form: the first student begins with it, too. The other's form is its own."""
+    found = {}
+    for known in ("ec-emc-lipf6", "ec-emc-lipf6-fast"):
+        plan = plan_of_smiles("COC(=O)OC", ["DMC"], {"warm_start": known, **TEACHER})
+        diagnose(plan)
+        for preset in ("fast", "good"):
+            values = train_config(plan, preset, [tmp_path / "a.h5"], 100)
+            found[known, preset] = values["model"].get("preset") or values["model"]["tensors"], values["warm_start"]
+            again = train_config(plan, preset, [tmp_path / "a.h5"], 100, tmp_path / "student.safetensors")
+            assert again["warm_start"] is None and again["init"]
+    assert found == {
+        ("ec-emc-lipf6", "fast"): ("fast", None),
+        ("ec-emc-lipf6", "good"): (8, "ec-emc-lipf6"),
+        ("ec-emc-lipf6-fast", "fast"): ("fast", "ec-emc-lipf6-fast"),
+        ("ec-emc-lipf6-fast", "good"): (0, "ec-emc-lipf6-fast"),
+    }
+    assert train_config(plan_of_smiles("C", ["A"]), "good", [], 100)["warm_start"] is None
+    with pytest.raises(CGAAError, match="neither a file nor a bundled model"):
+        diagnose(plan_of_smiles("C", ["A"], {"warm_start": "nowhere", **TEACHER}))

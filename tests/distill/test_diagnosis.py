@@ -105,5 +105,5 @@ def test_files_are_looked_for_beside_the_plan(tmp_path, monkeypatch):
 def test_a_force_field_that_does_not_know_the_molecule_is_refused(tmp_path):
     (tmp_path / "ff.xml").write_text("<ForceField></ForceField>")
     made = DistillPlan(molecules=[{"name": "A", "smiles": "CC"}], forcefield=[str(tmp_path / "ff.xml")], **TEACHER)
-    with pytest.raises(CGAAError, match="the force field cannot be used for these molecules: No template found"):
+    with pytest.raises(CGAAError, match=r"field \(ff.xml\) cannot be used for these molecules: No template found"):
         diagnose(made)

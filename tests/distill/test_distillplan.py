@@ -63,8 +63,8 @@ def test_a_structure_needs_a_force_field():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "give either a plan .YAML., or molecules by --smiles"),
-        (["plan.yaml", "--smiles", DME], "give either a plan .YAML., or molecules by --smiles"),
+        ([], "give a plan .\\.yaml., the files of a topology, or molecules by --smiles"),
+        (["plan.yaml", "--smiles", DME], "plan.yaml is a plan, which says all; give it alone"),
         (["--smiles", DME], "say with --out which folder everything goes into"),
     ],
 )

@@ -271,3 +271,40 @@ def write_all(folder, topology, positions, system, edge):
     for name, text in texts.items():
         (folder / name).write_text(text)
     write_structure(folder / "box.cif", topology, positions)
+
+
+SMILES = [{"name": "DMT", "smiles": "COC"}, {"name": "DFE", "smiles": "FCCF"}]
+ORIGINS = {  # files that belong together, and SMILES of molecules without bonds in them
+    "amber": (["box.prmtop", "box.inpcrd"], []),
+    "gromacs": (["box.gro", "box.top"], []),
+    "charmm": (["box.psf", "box.prm", "box.cif"], []),
+    "openmm": (["system.xml", "box.cif"], []),
+    "openmm, no bonds": (["bare.pdb", "system.xml"], SMILES),
+}
+
+
+def write_given(folder, edge):
+    """A box of two ethers for Amber, GROMACS and CHARMM, as PDB without bonds, and as a System in XML."""
+    topology, positions, forcefield = ethers(folder, edge=edge)
+    terms = Terms(topology, forcefield.createSystem(topology, constraints=None))
+    top, molecules = gromacs_top(terms)
+    (folder / "box.prmtop").write_text(amber_prmtop(terms, 10 * edge))
+    (folder / "box.inpcrd").write_text(amber_inpcrd(positions, 10 * edge))
+    (folder / "box.top").write_text(top)
+    (folder / "molecules.itp").write_text(molecules)
+    (folder / "rigid").mkdir()
+    (folder / "rigid/molecules.itp").write_text(molecules + "[ constraints ]\n1 4 1 0.35\n")
+    (folder / "rigid/box.top").write_text(top)
+    (folder / "box.psf").write_text(charmm_psf(terms))
+    (folder / "box.prm").write_text(charmm_prm(terms))
+    (folder / "box.gro").write_text(gro(topology, positions, edge * np.eye(3)))
+    write_structure(folder / "box.cif", topology, positions)
+    with open(folder / "bare.pdb", "w") as file:
+        app.PDBFile.writeFile(topology, positions * unit.nanometer, file)
+    text = (folder / "bare.pdb").read_text()
+    (folder / "bare.pdb").write_text("".join(r for r in text.splitlines(True) if not r.startswith("CONECT")))
+    options = dict(nonbondedMethod=app.PME, nonbondedCutoff=0.5)
+    free = forcefield.createSystem(topology, constraints=None, removeCMMotion=False, **options)
+    (folder / "system.xml").write_text(openmm.XmlSerializer.serialize(free))
+    rigid = forcefield.createSystem(topology, constraints=app.HBonds, **options)
+    (folder / "rigid.xml").write_text(openmm.XmlSerializer.serialize(rigid))

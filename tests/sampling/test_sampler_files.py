@@ -3,8 +3,8 @@
 import numpy as np
 import openmm
 import pytest
-from openmm import app, unit
-from program_files import Terms, amber_inpcrd, amber_prmtop, charmm_prm, charmm_psf, ethers, gro, gromacs_top
+from openmm import app
+from program_files import ORIGINS, SMILES, write_given
 from sampling_plans import (
     SHORT,
     plan_file,
@@ -16,7 +16,6 @@ from sampling_plans import (
 from openmm_cgaa.errors import CGAAError, StructureWarning
 from openmm_cgaa.sampling.sample import sample
 from openmm_cgaa.structures.lattice import nearest_image
-from openmm_cgaa.structures.structure import write_structure
 
 EDGE = 1.3  # nm
 BOX = {"kind": "liquid", "name": "box", **SHORT}
@@ -26,44 +25,12 @@ BOX = {"kind": "liquid", "name": "box", **SHORT}
 def files(tmp_path_factory):
     """Folder with a box of two ethers for Amber and GROMACS, as PDB without bonds, and as a System in XML."""
     folder = tmp_path_factory.mktemp("given")
-    topology, positions, forcefield = ethers(folder, edge=EDGE)
-    terms = Terms(topology, forcefield.createSystem(topology, constraints=None))
-    top, molecules = gromacs_top(terms)
-    (folder / "box.prmtop").write_text(amber_prmtop(terms, 10 * EDGE))
-    (folder / "box.inpcrd").write_text(amber_inpcrd(positions, 10 * EDGE))
-    (folder / "box.top").write_text(top)
-    (folder / "molecules.itp").write_text(molecules)
-    (folder / "rigid").mkdir()
-    (folder / "rigid/molecules.itp").write_text(molecules + "[ constraints ]\n1 4 1 0.35\n")
-    (folder / "rigid/box.top").write_text(top)
-    (folder / "box.psf").write_text(charmm_psf(terms))
-    (folder / "box.prm").write_text(charmm_prm(terms))
-    (folder / "box.gro").write_text(gro(topology, positions, EDGE * np.eye(3)))
-    write_structure(folder / "box.cif", topology, positions)
-    with open(folder / "bare.pdb", "w") as file:
-        app.PDBFile.writeFile(topology, positions * unit.nanometer, file)
-    text = (folder / "bare.pdb").read_text()
-    (folder / "bare.pdb").write_text("".join(r for r in text.splitlines(True) if not r.startswith("CONECT")))
-    options = dict(nonbondedMethod=app.PME, nonbondedCutoff=0.5)
-    free = forcefield.createSystem(topology, constraints=None, removeCMMotion=False, **options)
-    (folder / "system.xml").write_text(openmm.XmlSerializer.serialize(free))
-    rigid = forcefield.createSystem(topology, constraints=app.HBonds, **options)
-    (folder / "rigid.xml").write_text(openmm.XmlSerializer.serialize(rigid))
+    write_given(folder, EDGE)
     return folder
 
 
 def given(folder, *names):
     return [str(folder / name) for name in names]
-
-
-SMILES = [{"name": "DMT", "smiles": "COC"}, {"name": "DFE", "smiles": "FCCF"}]
-ORIGINS = {
-    "amber": (["box.prmtop", "box.inpcrd"], []),
-    "gromacs": (["box.gro", "box.top"], []),
-    "charmm": (["box.psf", "box.prm", "box.cif"], []),
-    "openmm": (["system.xml", "box.cif"], []),
-    "openmm, no bonds": (["bare.pdb", "system.xml"], SMILES),
-}
 
 
 @pytest.mark.parametrize("names, molecules", ORIGINS.values(), ids=ORIGINS)

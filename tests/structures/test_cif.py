@@ -10,7 +10,7 @@ pytest.importorskip("ase")
 from crystal_files import CO2, cif_file
 
 from openmm_cgaa.errors import CGAAError
-from openmm_cgaa.structures.cif import read_cif
+from openmm_cgaa.structures.cif import is_crystal, read_cif
 from openmm_cgaa.structures.unitcell import fill, space_group
 
 SITE = "O1 0.118 0.119 0.118"
@@ -66,3 +66,19 @@ def test_disorder_is_refused_and_order_is_not(tmp_path, key, ordered, value):
     assert len(fill(read_cif(cif_file(tmp_path, text.replace(SITE, f"{SITE} {ordered}"))))[0]) == 12
     with pytest.raises(CGAAError, match=f"given.cif: the site O1 .*{value}.*leave one arrangement"):
         read_cif(cif_file(tmp_path, text.replace(SITE, f"{SITE} {value}")))
+
+
+def test_one_block_of_several_is_enough(tmp_path):
+    """The advice: leave the data block of one crystal in the file."""
+    both = CO2 + CO2.replace("data_dry", "data_ice")
+    with pytest.raises(CGAAError, match="leave the data block of one crystal in it"):
+        read_cif(cif_file(tmp_path, both))
+    left = both[both.index("data_ice") :]
+    assert read_cif(cif_file(tmp_path, left)).elements == ["C", "O"]
+
+
+def test_a_crystal_is_told_from_other_files(tmp_path):
+    path = cif_file(tmp_path, CO2)
+    assert is_crystal(path) and not is_crystal(tmp_path / "nowhere.cif")
+    (tmp_path / "box.cif").write_text("data_cell\n_atom_site.Cartn_x\n")
+    assert not is_crystal(tmp_path / "box.cif")
