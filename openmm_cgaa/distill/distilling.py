@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 from openmm import unit
 
-from ..analysis.report import analyze
 from ..building.boxes import build, relax
 from ..data.dataset import Dataset
-from ..errors import CGAAError, SimulationError
+from ..errors import CGAAError
 from ..host.files import check_folder, write_bytes
 from ..inputs.arguments import FilePath
 from ..labelling.teachers import load_teacher
@@ -27,7 +26,7 @@ from ..pipeline.stages import Pipeline, Stage
 from ..pipeline.work import Work
 from ..potential import CGAAPotential
 from ..sampling.sampler import Sampler
-from ..simulation.run import SimulationSettings, simulate
+from ..simulation.run import SimulationSettings
 from ..structures.structure import read_structure, write_structure
 from ..training.config import load_config
 from ..training.evaluation import evaluate
@@ -41,20 +40,19 @@ from .configs import (
     train_config,
     write_config,
 )
-from .crystalline import barostat_of, build_crystal_config, classical_crystals, kept, of_crystal, own_crystals
+from .crystalline import barostat_of, build_crystal_config, classical_crystals, of_crystal, own_crystals
 from .diagnosis import check_files, diagnose
 from .distillplan import DistillPlan
 from .gathering import report_of
-from .liquid_structure import structure_of, wandered
 from .measures import labelled_densities, mean_density, of_evaluation, of_runs
 from .others import compared, half_of
+from .proof import ENDED, SETTLED, analyse_run, run_student
 from .reportpage import write_report
 from .timing import Clock, Rates, expected, measure
 from .verdict import judge, right_on_own
 
 PLAN = "plan.yaml"
 RELAXED = 5.0  # ps, of a packed box by the classical force field
-SETTLED = 10.0  # ps at most, that a run has to forget its beginning
 GUESS = 0.9  # g/cm3, that boxes begin at where nothing is known
 
 
@@ -273,49 +271,22 @@ class Distiller:
         for name, (start, own) in runs.items():
             folder = self.folder / f"run-{name}"
             summary = folder / "found.json"
-            frames = wanted.structure_frames if name == "nvt" else wanted.teacher_frames
-            work = partial(self._run, folder, start, student, own, frames)
-            settings_of = {"settings": own.__dict__, "teacher_frames": frames}
+            work = partial(run_student, folder, start, student, own)
             title = f"{name}: {own.picoseconds + own.nve_picoseconds:g} ps at {own.temperature:g} K"
-            self.pipeline.do(Stage(f"run-{name}", work, [folder, summary], settings_of, [start, student], title=title))
+            ended = folder / ENDED
+            self.pipeline.do(Stage(f"run-{name}", work, [folder, ended], own.__dict__, [start, student], title=title))
+            frames = wanted.structure_frames if name == "nvt" else wanted.teacher_frames
+            settled = min(SETTLED, own.picoseconds / 4)
+            work = partial(self._analyse, folder, start, student, frames, settled)
+            asked = {"teacher_frames": frames, "settled": settled}
+            title = f"{name} beside the teacher, {counted(frames, 'frame')}"
+            self.pipeline.do(Stage(f"found-{name}", work, [summary], asked, [start, student, ended], title=title))
             found[name] = json.loads(summary.read_text())
         return of_runs(found, self.plan) | of_crystal(found)
 
-    def _run(self, folder: Path, start: Path, student: Path, settings: SimulationSettings, frames: int) -> None:
-        """Simulate, or go on; then analyse. A run that blows up is a result, too."""
-        topology, positions = read_structure(start)
-        potential = CGAAPotential(str(student))
-        system = potential.createSystem(topology, positions=positions)
-        resume, blown_up = (folder / "run.json").is_file(), None
-        try:
-            simulate(
-                system,
-                topology,
-                positions,
-                folder,
-                settings,
-                resume,
-                potential.provenance(),
-                progress=False,
-                minimize=True,
-            )
-        except SimulationError as error:
-            blown_up = str(error)
+    def _analyse(self, folder: Path, start: Path, student: Path, frames: int, settled: float) -> None:
         teacher = load_teacher(self.plan.teacher, **self.plan.teacher_settings)
-        settled = min(SETTLED, settings.picoseconds / 4)
-        found: dict[str, Any] = {"blown_up": blown_up}
-        try:
-            report = analyze(folder, teacher_frames=frames, begin=settled, tell=lambda line: None, teacher=teacher)
-            found |= report.summary
-            if start.name.startswith("crystal"):
-                found["crystal"] = kept(folder, start, student, teacher, frames, settled)
-            elif folder.name == "run-nvt":
-                found["structure"] = structure_of(folder, student, teacher, frames, settled)
-                found["wandered"] = wandered(folder, settled)
-        except SimulationError:  # it blew up before its first frame
-            if blown_up is None:
-                raise
-        write_bytes(folder / "found.json", (json.dumps(found, indent=1) + "\n").encode())
+        analyse_run(folder, start, student, teacher, frames, settled)
 
 
 def distill(

@@ -1,4 +1,4 @@
-"""A whole distillation in small (`distilling`, `gathering`): by a teacher of springs, with runs of no use."""
+"""A whole distillation in small (`distilling`, `gathering`, `proof`): by a teacher of springs, with runs of no use."""
 
 import json
 import shutil
@@ -91,4 +91,5 @@ def test_what_has_changed_is_made_anew_with_what_depends_on_it(finished, patch, 
     said = []
     plan = plan_of_smiles(SMILES, NAMES, SMALL | {"proof": SMALL["proof"] | {"teacher_frames": 2}})
     distill(plan, tmp_path / "out", said.append)
-    assert [line.split(":")[0] for line in said if "aside" not in line] == ["nve", "npt", "hot"]
+    made = [line.split(",")[0] for line in said if "aside" not in line]
+    assert made == [f"{name} beside the teacher" for name in ("nve", "npt", "hot")]
