@@ -10,6 +10,7 @@ from ..building.molecules import Molecule
 from ..host.files import write_bytes
 from ..model.file import model_bytes, read_metadata
 from ..nn import complete_config
+from ..sampling.torsions import can_turn
 from .distillplan import DistillPlan
 
 BOX = "box"  # name of the composition
@@ -57,8 +58,10 @@ def classical_config(
     wanted, t = plan.classical, plan.temperature
     runs = [*(_liquids(plan, counts, density) if density is not None else ()), *crystals]
     alone = {"kind": "molecule", "temperatures": [round(1.35 * t, 1)], "split": "train"}
-    if wanted.turned:
-        runs.append({**alone, "name": "turned", "turned": True, "spacing": 0.1, "frames": wanted.turned})
+    able = [one.name for one in plan.species if can_turn(one.load()[0])]
+    if wanted.turned and able:
+        turned = {"name": "turned", "species": able, "turned": True, "spacing": 0.1, "frames": wanted.turned}
+        runs.append({**alone, **turned})
     if wanted.strained:
         runs.append({**alone, "name": "strained", "strain": STRAIN, "frames": wanted.strained})
     if wanted.pairs:

@@ -29,8 +29,7 @@ class Turned:
     """
 
     def __init__(self, topology: app.Topology) -> None:
-        self.graph = networkx.Graph((a.index, b.index) for a, b in topology.bonds())
-        elements = [symbol(atom) for atom in topology.atoms()]
+        self.graph, elements = _graph(topology)
         self.dihedrals = dihedrals(self.graph, elements)
         if not self.dihedrals:
             name = next(topology.residues()).name
@@ -68,6 +67,16 @@ class Turned:
         out = positions.copy()
         out[beyond] = rotation.apply(positions[beyond] - positions[c]) + positions[c]
         return out
+
+
+def can_turn(topology: app.Topology) -> bool:
+    """Whether a molecule has a bond that heavy atoms turn about."""
+    return bool(dihedrals(*_graph(topology)))
+
+
+def _graph(topology: app.Topology) -> tuple[networkx.Graph, list[str]]:
+    graph = networkx.Graph((a.index, b.index) for a, b in topology.bonds())
+    return graph, [symbol(atom) for atom in topology.atoms()]
 
 
 def dihedrals(graph: networkx.Graph, elements: list[str]) -> list[tuple[int, int, int, int]]:

@@ -55,6 +55,14 @@ def test_what_is_sampled_classically(plan, expanded):
     ]
 
 
+def test_what_cannot_turn_is_not_turned():
+    def runs(smiles):
+        return {one["name"]: one for one in classical_config(plan_of_smiles(smiles), SAMPLER, {}, 0.8)["runs"]}
+
+    assert "turned" not in runs("CC#N") and "strained" in runs("CC#N")
+    assert runs("CC#N COCCOC")["turned"]["species"] == ["C4H10O2"]
+
+
 def test_what_students_sample(plan, expanded):
     made = expanded(own_config(plan, SAMPLER, COUNTS, 0.85, 2))
     assert all(one.name.startswith("own2-") and one.step == 1.0 for one in made)
