@@ -189,7 +189,7 @@ def compliance(edges: np.ndarray, temperature: float) -> np.ndarray:
 
 def of_crystal(found: dict[str, dict]) -> dict[str, Any]:
     """What the verdict asks of the crystal, from what `kept` said of each run."""
-    told = {name: run["crystal"] for name, run in found.items() if "crystal" in run}
+    told = {name: run["lattice"] for name, run in found.items() if "lattice" in run}
     if not told:
         return {}
     measured: dict[str, Any] = {"crystal_sites": max(one["sites"] for one in told.values())}

@@ -42,7 +42,7 @@ from .configs import (
 )
 from .crystalline import barostat_of, build_crystal_config, classical_crystals, of_crystal, own_crystals
 from .diagnosis import check_files, diagnose
-from .distillplan import DistillPlan
+from .distillplan import LIQUID, DistillPlan
 from .gathering import report_of
 from .measures import labelled_densities, mean_density, of_evaluation, of_runs
 from .others import compared, half_of
@@ -53,6 +53,7 @@ from .verdict import judge, right_on_own
 
 PLAN = "plan.yaml"
 RELAXED = 5.0  # ps, of a packed box by the classical force field
+SUPERCELL = "crystal"  # name of the first one, and of its file
 GUESS = 0.9  # g/cm3, that boxes begin at where nothing is known
 
 
@@ -82,8 +83,8 @@ class Distiller:
     def run(self) -> dict:
         """All stages; what the verdict is about."""
         if self.plan.crystal:
-            self.crystal("crystal", self.plan.classical.atoms // 2)
-        density = self.liquid() if "liquid" in self.plan.phases else None
+            self.crystal(SUPERCELL, self.plan.classical.atoms // 2)
+        density = self.liquid() if LIQUID in self.plan.phases else None
         labels = [self.classical(density)]
         student = self.trained("student1", "fast", labels, self.plan.training.first)
         measured: dict[str, Any] = {}
@@ -119,7 +120,7 @@ class Distiller:
 
     def crystal(self, name: str, atoms: int) -> Path:
         """A supercell, with the generic force field where there is none."""
-        path, generic = self.folder / f"{name}.cif", self.generic if name == "crystal" else None
+        path, generic = self.folder / f"{name}.cif", self.generic if name == SUPERCELL else None
         values = build_crystal_config(self.plan, atoms, generic)
         config = self.config(f"build-{name}", values, f"openmm-cgaa build build-{name}.yaml")
         made = [path, *(self.forcefield if generic else [])]

@@ -27,7 +27,7 @@ from .amounts import ClassicalFrames, CrystalFrames, OwnFrames, Proof, Steps
 from .starts import Start, read_crystal, read_start
 
 STARTS = "molecules", "start", "smiles", "crystal"
-PHASES = "crystal", "liquid"
+CRYSTAL, LIQUID = PHASES = "crystal", "liquid"
 
 
 @dataclass(frozen=True)
@@ -97,10 +97,10 @@ class DistillPlan(Checked):
         if bool(self.start) == bool(self.molecules or self.crystal):
             raise CGAAError("give either molecules, or start: the files of a topology; or a crystal")
         if not self.phases:
-            object.__setattr__(self, "phases", ["crystal" if self.crystal else "liquid"])
+            object.__setattr__(self, "phases", [CRYSTAL if self.crystal else LIQUID])
         if strange := [phase for phase in self.phases if phase not in PHASES]:
             raise CGAAError(f"phases holds {strange[0]!r}; there are {' and '.join(PHASES)}")
-        if ("crystal" in self.phases) != (self.crystal is not None):
+        if (CRYSTAL in self.phases) != (self.crystal is not None):
             raise CGAAError("a phase is crystal where the key crystal says which, and only there; give both or none")
         if self.smiles and not self.start:
             raise CGAAError("smiles are of the residues of start; give those of molecules with each of them")

@@ -67,7 +67,7 @@ def analyse_run(folder: Path, start: Path, student: Path, teacher: Teacher, fram
         report = analyze(folder, teacher_frames=frames, begin=settled, tell=lambda line: None, teacher=teacher)
         found |= report.summary
         if start.name.startswith("crystal"):
-            found["crystal"] = kept(folder, start, student, teacher, frames, settled)
+            found["lattice"] = kept(folder, start, student, teacher, frames, settled)
         elif folder.name == "run-nvt":
             found["structure"] = structure_of(folder, student, teacher, frames, settled)
             found["wandered"] = wandered(folder, settled)

@@ -27,7 +27,7 @@ from ..structures.structure import read_structure
 from ..units import ANGSTROM_PER_NM
 from .configs import build_config, network_of, write_config
 from .crystalline import boxes_of
-from .distillplan import DistillPlan
+from .distillplan import LIQUID, DistillPlan
 
 COMPILED = 3.0  # times faster is a compiled step of training (docs/training.md)
 COMPILING = 150.0  # seconds
@@ -174,7 +174,7 @@ def expected(plan: DistillPlan, rates: Rates) -> list[Expected]:
         return Expected(name, f"a student learns ({form})", minutes, 0, 2.0)
 
     atoms_of = {one.name: one.load()[0].getNumAtoms() for one in plan.species}
-    liquid = "liquid" in plan.phases
+    liquid = LIQUID in plan.phases
     solid, own_solid, own_solid_npt = boxes_of(plan)
     boxes = len(classical.temperatures) * len(classical.densities) + len(classical.npt)
     boxes = solid + liquid * (boxes + classical.validation + classical.test)

@@ -158,6 +158,6 @@ def test_the_compliance_is_that_of_a_cell_of_springs():
 
 
 def test_what_the_verdict_is_told():
-    runs = {"npt": {"crystal": {"sites": 0.06, "teacher": {"a": [0.004, 0.001]}}}, "hot": {"crystal": {"sites": 0.09}}}
+    runs = {"npt": {"lattice": {"sites": 0.06, "teacher": {"a": [0.004, 0.001]}}}, "hot": {"lattice": {"sites": 0.09}}}
     assert of_crystal(runs) == {"crystal_sites": 0.09, "crystal_cell": {"a": [0.4, 0.1]}}
     assert of_crystal({"npt": {}}) == {}
