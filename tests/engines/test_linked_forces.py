@@ -15,6 +15,9 @@ from openmm_cgaa.errors import EngineError, GeometryError, GrainError, ModelFile
 from openmm_cgaa.model.file import load_model_bytes, model_bytes, save_model
 from openmm_cgaa.nn import build_network
 from openmm_cgaa.potential import CGAAPotential
+from openmm_cgaa.simulation.read import read_run
+from openmm_cgaa.simulation.run import SimulationSettings, simulate
+from openmm_cgaa.units import KJMOL_PER_EV, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +62,35 @@ def test_a_system_of_whole_molecules_and_its_file(model, solvent, tmp_path):
     (tmp_path / "system.xml").write_text(openmm.XmlSerializer.serialize(system))
     again = forces_of(load_system(tmp_path / "system.xml"), positions, box)
     assert again[0] == pytest.approx(found[0], rel=1e-9)
+
+
+def test_ase_and_a_simulation_take_whole_molecules(model, liquid, solvent, tmp_path):
+    """The calculator by a topology and by distances alone; NVE of a few steps."""
+    ase = pytest.importorskip("ase")
+    from openmm_cgaa.engines.ase import CGAACalculator
+
+    topology, positions, box = solvent
+    potential = CGAAPotential(model, "double")
+    energy, forces = potential.evaluate(topology, positions, box)
+    atoms = ase.Atoms(liquid.elements, 10.0 * positions, cell=10.0 * box, pbc=True)
+    for given in (topology, None):
+        atoms.calc = CGAACalculator(potential, given)
+        assert atoms.get_potential_energy() * KJMOL_PER_EV == pytest.approx(energy, abs=1e-6)
+        ours = atoms.get_forces() * KJMOL_PER_NM_PER_EV_PER_ANGSTROM
+        np.testing.assert_allclose(ours, forces, atol=1e-8 * np.abs(forces).max())
+    settings = SimulationSettings(picoseconds=0.001, timestep=0.01, report_interval=10, max_stretch=5.0)
+    system = potential.createSystem(topology, positions=positions)
+    assert simulate(system, topology, positions, tmp_path / "run", settings, progress=False)
+    assert read_run(tmp_path / "run").grain_map.num_grains == 18
+
+
+def test_openmm_ml_gives_the_same(model, solvent):
+    openmmml = pytest.importorskip("openmmml")
+    topology, positions, box = solvent
+    energy, forces = CGAAPotential(model).evaluate(topology, positions, box)
+    found = forces_of(openmmml.MLPotential("cgaa", modelPath=str(model)).createSystem(topology), positions, box)
+    assert found[0] == pytest.approx(energy, rel=1e-5)
+    np.testing.assert_allclose(found[1], forces, atol=0.05)
 
 
 def test_residues_that_are_bonded_to_each_other_are_the_same_grains(model, liquid, solvent):
