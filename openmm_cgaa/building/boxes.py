@@ -57,7 +57,7 @@ class BoxConfig(Checked):
     tolerance : float
         Least distance between atoms of different molecules, Å.
     timeout : float
-        Seconds that packmol may take.
+        Seconds that packmol may take, see `pack`.
     forcefield : str, optional
         Where the generic force field of the molecules with a SMILES goes, see `reference.forcefield`.
     teacher : str, optional
@@ -75,7 +75,7 @@ class BoxConfig(Checked):
     picoseconds: float = bounded(10.0, 0.0, 1e6, "ps")
     seed: int = bounded(1, *SEEDS)
     tolerance: float = bounded(2.0, 0.1, 10.0, "Å")
-    timeout: float = bounded(60.0, 0.1, 1e6, "s")
+    timeout: float = bounded(120.0, 0.1, 1e6, "s")
     forcefield: str | None = None
     teacher: str | None = None
     teacher_settings: dict = field(default_factory=dict)
@@ -222,7 +222,7 @@ def mass_of(molecules: Sequence[tuple[app.Topology, object, int]]) -> float:
 
 
 def pack(
-    molecules: list[Kind], length: float | np.ndarray, seed: int = 1, tolerance: float = 0.2, timeout: float = 60.0
+    molecules: list[Kind], length: float | np.ndarray, seed: int = 1, tolerance: float = 0.2, timeout: float = 120.0
 ) -> tuple[app.Topology, unit.Quantity]:
     """Place molecules at random in a periodic box with right angles.
 
@@ -237,7 +237,8 @@ def pack(
     tolerance : float
         Least distance between atoms of different molecules, nm.
     timeout : float
-        Seconds that packmol may take.
+        Seconds that packmol may take: half of them from this seed, half from another, since now and then it is stuck
+        where most seeds need a moment.
 
     Returns
     -------
@@ -270,13 +271,14 @@ def pack(
         )
 
     corner = " ".join(f"{ANGSTROM_PER_NM * edge:.5f}" for edge in edges)  # packmol works in Å
-    blocks = [f"tolerance {ANGSTROM_PER_NM * tolerance}", "filetype xyz", "output packed.xyz", f"seed {seed}"]
+    blocks = [f"tolerance {ANGSTROM_PER_NM * tolerance}", "filetype xyz", "output packed.xyz"]
     blocks += [f"pbc 0. 0. 0. {corner}"]
     with tempfile.TemporaryDirectory() as folder, writing(folder):
         for k, (molecule, positions, count) in enumerate(molecules):
             _write_xyz(Path(folder, f"{k}.xyz"), molecule, positions)
             blocks += [f"structure {k}.xyz", f"  number {count}", f"  inside box 0. 0. 0. {corner}", "end structure"]
-        _run_packmol("\n".join(blocks) + "\n", folder, f"{counted(len(kinds), 'kind')} in a box of {size} nm", timeout)
+        what = f"{counted(len(kinds), 'kind')} in a box of {size} nm"
+        _run_packmol(blocks, folder, what, (seed, seed ^ 1), timeout)
         packed = np.loadtxt(Path(folder, "packed.xyz"), skiprows=2, usecols=(1, 2, 3), ndmin=2)
     return topology, packed / ANGSTROM_PER_NM * unit.nanometer
 
@@ -365,20 +367,30 @@ def _write_xyz(path: Path, topology: app.Topology, positions: unit.Quantity) -> 
     path.write_text("\n".join([str(len(rows)), "", *rows, ""]))
 
 
-def _run_packmol(text: str, folder: str, what: str, timeout: float) -> None:
+def _run_packmol(lines: list[str], folder: str, what: str, seeds: Sequence[int], timeout: float) -> None:
+    """From one seed after the other, until the molecules have room; each has its share of the time."""
     try:
         from packmol.cli import get_binary_path
     except ImportError as error:
         raise CGAAError("packmol is not installed: pip install 'openmm-cgaa[build]'") from error
     source = Path(folder, "packmol.inp")
-    source.write_text(text)
-    try:
-        with open(source) as file:  # packmol rewinds its input, so it cannot be a pipe
-            done = subprocess.run(
-                [get_binary_path()], stdin=file, cwd=folder, capture_output=True, text=True, timeout=timeout
-            )
-    except subprocess.TimeoutExpired as error:
-        raise CGAAError(f"packmol found no room in {timeout} s for {what}; {MORE_ROOM}") from error
-    if done.returncode != 0 or "Success!" not in done.stdout:
+    for seed in seeds:
+        source.write_text("\n".join([f"seed {seed}", *lines]) + "\n")
+        try:
+            with open(source) as file:  # packmol rewinds its input, so it cannot be a pipe
+                done = subprocess.run(
+                    [get_binary_path()],
+                    stdin=file,
+                    cwd=folder,
+                    capture_output=True,
+                    text=True,
+                    timeout=timeout / len(seeds),
+                )
+        except subprocess.TimeoutExpired:
+            failed = f"packmol found no room in {timeout} s from {counted(len(seeds), 'seed')} for {what}; {MORE_ROOM}"
+            continue
+        if done.returncode == 0 and "Success!" in done.stdout:
+            return
         hint = next((line.strip() for line in done.stdout.splitlines() if "ERROR" in line), "no perfect packing")
-        raise CGAAError(f"packmol failed for {what} ({hint}); {MORE_ROOM}")
+        failed = f"packmol failed for {what} ({hint}); {MORE_ROOM}"
+    raise CGAAError(failed)

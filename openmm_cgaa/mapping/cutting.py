@@ -209,7 +209,7 @@ def _by_metis(name: str, kind: GrainType, size: int) -> list:
     tree.add_nodes_from(range(len(blocks)))
     count = max(1, min(len(blocks), round(kind.num_slots / size)))
     beside = [np.array(sorted(tree[b]), dtype=int) for b in range(len(blocks))]
-    owners = [0] * len(blocks)
+    owners: Sequence[int] = [0] * len(blocks)
     if count > 1:
         _, owners = pymetis.part_graph(count, adjacency=beside, vweights=[len(block) for block in blocks])
     parts: list = [None] * kind.num_slots

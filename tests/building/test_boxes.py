@@ -1,6 +1,7 @@
 """Boxes that are packed from molecules, and what is wrong with their descriptions."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import openmm
 import pytest
 from openmm import app, unit
 
-from openmm_cgaa.building.boxes import build
+from openmm_cgaa.building.boxes import build, pack
 from openmm_cgaa.building.molecules import from_smiles
 from openmm_cgaa.cli import main
 from openmm_cgaa.errors import CGAAError
@@ -91,6 +92,23 @@ def test_box_from_density_and_generic_forcefield(tmp_path):
 )
 def test_bad_descriptions(tmp_path, text, message):
     assert re.search(message, refused(tmp_path, text))
+
+
+def test_a_packing_that_is_stuck_is_tried_from_another_seed(monkeypatch):
+    """Once in some hundreds of boxes packmol does not end from a seed, and from the next it needs a moment."""
+    asked, packmol = [], subprocess.run
+
+    def stuck_at_first(*args, stdin, timeout, **settings):
+        asked.append(stdin.read().split("\n")[0])
+        stdin.seek(0)
+        if len(asked) == 1:
+            raise subprocess.TimeoutExpired("packmol", timeout)
+        return packmol(*args, stdin=stdin, timeout=timeout, **settings)
+
+    monkeypatch.setattr(subprocess, "run", stuck_at_first)
+    kind = (*from_smiles("EC", "C1COC(=O)O1"), 2)
+    _, positions = pack([kind], 1.2, seed=7)
+    assert asked == ["seed 7", "seed 6"] and np.isfinite(positions.value_in_unit(unit.nanometer)).all()
 
 
 def test_missing_description(tmp_path, capsys):
