@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="warm_start", metavar="MODEL", help="a known model, whose weights are a start")
     add_number(parser, "--temperature", Range(float, 1.0, 1e4, "K"), help="that the model is for")
     add_number(parser, "--density", Range(float, 1e-4, 50.0, "g/cm3"), help="about that of the liquid")
-    add_number(parser, "--workers", Range(int, 1, 512), help="processes that sample and label")
+    add_number(parser, "--workers", Range(int, 1, 512), help="processes that sample, label and make runs")
     add_number(parser, "--budget", HOURS, help="hours by the clock that all may take")
     parser.add_argument("--dry-run", action="store_true", help="times this machine and prints the stages, and ends")
     parser.add_argument("--write-plan", action="store_true", help="prints the whole plan as YAML, and ends")

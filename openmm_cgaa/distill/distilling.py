@@ -7,7 +7,7 @@ student samples its own liquid, at constant volume and at constant pressure, and
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,11 @@ from ..data.dataset import Dataset
 from ..errors import CGAAError
 from ..host.files import check_folder, write_bytes
 from ..inputs.arguments import FilePath
-from ..labelling.teachers import load_teacher
 from ..nn import complete_config
 from ..pipeline.stages import Pipeline, Stage
 from ..pipeline.work import Work
 from ..potential import CGAAPotential
 from ..sampling.sampler import Sampler
-from ..simulation.run import SimulationSettings
 from ..structures.structure import read_structure, write_structure
 from ..training.config import load_config
 from ..training.evaluation import evaluate
@@ -46,7 +44,7 @@ from .distillplan import LIQUID, DistillPlan
 from .gathering import report_of
 from .measures import labelled_densities, mean_density, of_evaluation, of_runs
 from .others import compared, half_of
-from .proof import ENDED, SETTLED, analyse_run, run_student
+from .proof import ENDED, FOUND, SETTLED, analyse_run, run_student, runs_of
 from .reportpage import write_report
 from .timing import Clock, Rates, expected, measure
 from .verdict import judge, right_on_own
@@ -101,9 +99,7 @@ class Distiller:
                 break
             labels.append(own)
             student = self.trained(f"student{number + 1}", self.plan.form, labels, self.plan.training.steps, student)
-        measured |= self.proof(student, density)
-        if self.plan.proof.committee:
-            measured |= self.compared_with_others(student, labels)
+        measured |= self.proof(student, density, labels)
         measured |= self.tested(student)
         measured["own_over_test"] = measured["own_nvt_force"] / measured["test_force"]
         low, high = zip(*(labelled_densities(Dataset.load(path)) for path in labels))
@@ -186,15 +182,20 @@ class Distiller:
         many = f"{counted(len(dataset), 'frame')}, {counted(molecules, 'molecule')}"
         return self.work.labelled(name, f"the teacher labels {many}", frames)
 
-    def trained(
+    def training(
         self, name: str, form: str, labels: list[Path], steps: int, init: Path | None = None, **changes: Any
-    ) -> Path:
-        """A student; from the weights of another one where that has the same form. Changes are of the YAML's keys."""
+    ) -> Stage:
+        """Of a student; from another one's weights if that has the same form. Changes are of the YAML's keys."""
         network = complete_config(network_of(self.plan, form))
         same = init is not None and CGAAPotential(str(init)).metadata["config"] == network
         values = train_config(self.plan, form, labels, steps, init if same else None) | changes
         config = self.config(f"train-{name}", values, f"openmm-cgaa train train-{name}.yaml")
-        return self.work.trained(name, f"{name} learns ({form}, {counted(steps, 'step')})", load_config(config))
+        return self.work.training(name, f"{name} learns ({form}, {counted(steps, 'step')})", load_config(config))
+
+    def trained(self, name: str, form: str, labels: list[Path], steps: int, init: Path | None = None) -> Path:
+        """The model of a student that has learned."""
+        self.pipeline.do(self.training(name, form, labels, steps, init))
+        return self.work.model(name)
 
     def own(self, number: int, student: Path, density: float | None) -> Path:
         crystals = self.crystals(own_crystals, number)
@@ -235,59 +236,52 @@ class Distiller:
         self.pipeline.do(Stage("test", measure, [path], None, [student, labels], title="the student is tested"))
         return {f"test_{key}": value for key, value in of_evaluation(json.loads(path.read_text())).items()}
 
-    def compared_with_others(self, student: Path, labels: list[Path]) -> dict:
-        """A model of another seed, and one of half the labels, beside the student."""
-        path, form, steps = self.folder / "others.json", self.plan.form, self.plan.training.steps
-        data = {"paths": [str(one) for one in labels], "max_grains": half_of(labels)}
-        twin = self.trained("twin", form, labels, steps, seed=self.plan.seed + 1)
-        half = self.trained("half", form, labels, steps, seed=self.plan.seed + 1, data=data)
-
-        def measure() -> None:
-            write_bytes(path, (json.dumps(compared(student, twin, half, labels[0]), indent=1) + "\n").encode())
-
-        inputs = [student, twin, half, labels[0]]
-        self.pipeline.do(Stage("others", measure, [path], None, inputs, title="the student beside others"))
-        return json.loads(path.read_text())
-
-    def proof(self, student: Path, density: float | None) -> dict:
-        """Runs of the last student, held against the teacher."""
-        wanted, t = self.plan.proof, self.plan.temperature
-        constant: dict[str, Any] = {"pressure": self.plan.pressure}
+    def proof(self, student: Path, density: float | None, labels: list[Path]) -> dict:
+        """Runs of the last student, held against the teacher, and other students beside it."""
+        wanted, workers = self.plan.proof, self.plan.workers
         if self.plan.crystal:
             small, large = self.folder / "crystal.cif", self.crystal("crystal-large", wanted.large)
-            constant["barostat"] = barostat_of(small)
         else:
             assert density is not None
             small, large = self.folder / "box.cif", self.box("large", density, wanted.large)
-        settings = SimulationSettings(temperature=t, timestep=1.0, seed=self.plan.seed, report_interval=50)
-        runs = {
-            "nvt": (large, replace(settings, picoseconds=wanted.nvt)),
-            "nve": (large, replace(settings, timestep=0.5, picoseconds=1.0, nve_picoseconds=wanted.nve)),
-            "npt": (small, replace(settings, picoseconds=wanted.npt, **constant)),
-            "hot": (small, replace(settings, picoseconds=wanted.hot, temperature=wanted.hottest * t)),
-        }
-        if len(self.plan.phases) > 1:
-            runs["liquid"] = self.folder / "box.cif", replace(settings, picoseconds=wanted.nvt)
-        found = {}
-        for name, (start, own) in runs.items():
+        stages, analyses = self.others(labels) if wanted.committee else [], []
+        for name, (start, settings) in runs_of(self.plan, small, large).items():
             folder = self.folder / f"run-{name}"
-            summary = folder / "found.json"
-            work = partial(run_student, folder, start, student, own)
-            title = f"{name}: {own.picoseconds + own.nve_picoseconds:g} ps at {own.temperature:g} K"
-            ended = folder / ENDED
-            self.pipeline.do(Stage(f"run-{name}", work, [folder, ended], own.__dict__, [start, student], title=title))
+            made = [folder, folder / ENDED]
+            work: Callable[[], None] = partial(
+                run_student, folder, start, student, settings, 1 if workers > 1 else None
+            )
+            title = f"{name}: {settings.picoseconds + settings.nve_picoseconds:g} ps at {settings.temperature:g} K"
+            stages.append(Stage(f"run-{name}", work, made, settings.__dict__, [start, student], title=title))
             frames = wanted.structure_frames if name == "nvt" else wanted.teacher_frames
-            settled = min(SETTLED, own.picoseconds / 4)
-            work = partial(self._analyse, folder, start, student, frames, settled)
-            asked = {"teacher_frames": frames, "settled": settled}
+            settled = min(SETTLED, settings.picoseconds / 4)
+            work = partial(analyse_run, folder, start, student, self.plan, frames, settled)
+            asked, inputs = {"teacher_frames": frames, "settled": settled}, [start, student, folder / ENDED]
             title = f"{name} beside the teacher, {counted(frames, 'frame')}"
-            self.pipeline.do(Stage(f"found-{name}", work, [summary], asked, [start, student, ended], title=title))
-            found[name] = json.loads(summary.read_text())
-        return of_runs(found, self.plan) | of_crystal(found)
+            analyses.append(Stage(f"found-{name}", work, [folder / FOUND], asked, inputs, title=title))
+        self.pipeline.do_all(stages, workers)
+        self.pipeline.do_all(analyses, workers)
+        found = {one.name.removeprefix("found-"): json.loads(one.outputs[0].read_text()) for one in analyses}
+        beside = self.compared_with_others(student, labels) if wanted.committee else {}
+        return of_runs(found, self.plan) | of_crystal(found) | beside
 
-    def _analyse(self, folder: Path, start: Path, student: Path, frames: int, settled: float) -> None:
-        teacher = load_teacher(self.plan.teacher, **self.plan.teacher_settings)
-        analyse_run(folder, start, student, teacher, frames, settled)
+    def others(self, labels: list[Path]) -> list[Stage]:
+        """Trainings of a model of another seed, and of one of half the labels."""
+        form, steps, seed = self.plan.form, self.plan.training.steps, self.plan.seed + 1
+        data = {"paths": [str(one) for one in labels], "max_grains": half_of(labels)}
+        return [
+            self.training("twin", form, labels, steps, seed=seed),
+            self.training("half", form, labels, steps, seed=seed, data=data),
+        ]
+
+    def compared_with_others(self, student: Path, labels: list[Path]) -> dict:
+        path, inputs = self.folder / "others.json", [student, *map(self.work.model, ("twin", "half")), labels[0]]
+
+        def measure() -> None:
+            write_bytes(path, (json.dumps(compared(*inputs), indent=1) + "\n").encode())
+
+        self.pipeline.do(Stage("others", measure, [path], None, inputs, title="the student beside others"))
+        return json.loads(path.read_text())
 
 
 def distill(

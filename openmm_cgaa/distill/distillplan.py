@@ -64,7 +64,7 @@ class DistillPlan(Checked):
     teacher, teacher_settings
         As ``openmm-cgaa label`` takes them. ``charges`` are those of the SMILES, where the teacher is told them.
     workers : int
-        Processes that sample and label.
+        Processes that sample, label, and make the runs of the proof.
     seed : int
     classical, own, solid, training, proof
         How much work.

@@ -1,25 +1,55 @@
 """Runs that the verdict is judged on: each is made, and then analysed, so that other frames need no other run."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..analysis.report import analyze
 from ..errors import SimulationError
 from ..host.files import write_bytes
-from ..labelling.teachers import Teacher
+from ..labelling.teachers import load_teacher
 from ..pipeline.stages import digest
 from ..potential import CGAAPotential
 from ..simulation.run import SimulationSettings, simulate
 from ..structures.structure import read_structure
-from .crystalline import kept
+from .crystalline import barostat_of, kept
+from .distillplan import DistillPlan
 from .liquid_structure import structure_of, wandered
 
 ENDED = "ended.json"  # in the folder of a run
+FOUND = "found.json"  # there, too
 SETTLED = 10.0  # ps at most, that a run has to forget its beginning
 
 
-def run_student(folder: Path, start: Path, student: Path, settings: SimulationSettings) -> None:
+def runs_of(plan: DistillPlan, small: Path, large: Path) -> dict[str, tuple[Path, SimulationSettings]]:
+    """What each run begins with, and how it is made.
+
+    Parameters
+    ----------
+    plan : DistillPlan
+    small, large : Path
+        Structures: of the size that was labelled, and of ``proof.large`` atoms.
+    """
+    wanted, t = plan.proof, plan.temperature
+    constant: dict[str, Any] = {"pressure": plan.pressure}
+    if plan.crystal:
+        constant["barostat"] = barostat_of(small)
+    settings = SimulationSettings(temperature=t, timestep=1.0, seed=plan.seed, report_interval=50)
+    runs = {
+        "nvt": (large, replace(settings, picoseconds=wanted.nvt)),
+        "npt": (small, replace(settings, picoseconds=wanted.npt, **constant)),
+        "hot": (small, replace(settings, picoseconds=wanted.hot, temperature=wanted.hottest * t)),
+        "nve": (large, replace(settings, timestep=0.5, picoseconds=1.0, nve_picoseconds=wanted.nve)),
+    }
+    if len(plan.phases) > 1:
+        runs["liquid"] = small.with_name("box.cif"), replace(settings, picoseconds=wanted.nvt)
+    return runs
+
+
+def run_student(
+    folder: Path, start: Path, student: Path, settings: SimulationSettings, threads: int | None = None
+) -> None:
     """Simulate, or go on, and write how it ended: that it blows up is a result, too.
 
     Parameters
@@ -31,12 +61,15 @@ def run_student(folder: Path, start: Path, student: Path, settings: SimulationSe
     student : Path
         Model file.
     settings : SimulationSettings
+    threads : int, optional
+        Of the CPU; all by default.
     """
     topology, positions = read_structure(start)
     potential = CGAAPotential(str(student))
     system = potential.createSystem(topology, positions=positions)
     resume, blown_up = (folder / "run.json").is_file(), None
     options = {"progress": False, "minimize": True}
+    settings = replace(settings, threads=threads)
     try:
         simulate(system, topology, positions, folder, settings, resume, potential.provenance(), **options)
     except SimulationError as error:
@@ -46,7 +79,7 @@ def run_student(folder: Path, start: Path, student: Path, settings: SimulationSe
     write_bytes(folder / ENDED, (json.dumps(ended, indent=1) + "\n").encode())
 
 
-def analyse_run(folder: Path, start: Path, student: Path, teacher: Teacher, frames: int, settled: float) -> None:
+def analyse_run(folder: Path, start: Path, student: Path, plan: DistillPlan, frames: int, settled: float) -> None:
     """Hold a run against the teacher, and write ``found.json`` into its folder.
 
     Parameters
@@ -55,12 +88,14 @@ def analyse_run(folder: Path, start: Path, student: Path, teacher: Teacher, fram
         Of a run that `run_student` has made.
     start, student : Path
         As there.
-    teacher : Teacher
+    plan : DistillPlan
+        Of whose teacher.
     frames : int
-        That it labels.
+        That the teacher labels.
     settled : float, ps
         What comes before is left out.
     """
+    teacher = load_teacher(plan.teacher, **plan.teacher_settings)
     blown_up = json.loads((folder / ENDED).read_text())["blown_up"]
     found: dict[str, Any] = {"blown_up": blown_up}
     try:
@@ -74,4 +109,4 @@ def analyse_run(folder: Path, start: Path, student: Path, teacher: Teacher, fram
     except SimulationError:  # it blew up before its first frame
         if blown_up is None:
             raise
-    write_bytes(folder / "found.json", (json.dumps(found, indent=1) + "\n").encode())
+    write_bytes(folder / FOUND, (json.dumps(found, indent=1) + "\n").encode())

@@ -210,16 +210,23 @@ def expected(plan: DistillPlan, rates: Rates) -> list[Expected]:
     }
     if len(plan.phases) > 1:
         runs["liquid"] = 1.0, 1000 * proof.nvt
+    made, held = [], []
+    if proof.committee:
+        made += [learned(name, plan.form, steps.steps, rates.learn_form) for name in ("twin", "half")]
     for name, (size, count) in runs.items():
         frames = proof.structure_frames if name == "nvt" else proof.teacher_frames
-        megabytes = count / 50 * OF_FRAME * size * rates.atoms / 1e6
-        rows.append(
-            Expected(f"run-{name}", "a run of the last student", size * count * rates.form / 60.0, 0, megabytes)
-        )
-        rows.append(Expected(f"found-{name}", "held against the teacher", size * frames * rates.teacher / 60.0, frames))
-    if proof.committee:
-        rows += [learned(name, plan.form, steps.steps, rates.learn_form) for name in ("twin", "half")]
-    return rows
+        minutes, megabytes = size * count * rates.form / 60.0, count / 50 * OF_FRAME * size * rates.atoms / 1e6
+        made.append(Expected(f"run-{name}", "a run of the last student", minutes, 0, megabytes))
+        minutes = size * frames * rates.teacher / 60.0
+        held.append(Expected(f"found-{name}", "held against the teacher", minutes, frames))
+    return rows + _side_by_side(made, plan.workers) + _side_by_side(held, plan.workers)
+
+
+def _side_by_side(rows: list[Expected], workers: int) -> list[Expected]:
+    """Stages that so many processes make (`Pipeline.do_all`): minutes by the clock."""
+    each = [row.minutes for row in rows]
+    clock = max(sum(each) / workers, max(each))
+    return [replace(row, minutes=row.minutes * clock / sum(each)) for row in rows]
 
 
 def fitted(plan: DistillPlan, rates: Rates, minutes: float) -> DistillPlan:

@@ -52,7 +52,7 @@ class Round(Checked):
     changes : list of str
         Changes of the training configuration, ``key=value``.
     workers : int
-        Processes that label.
+        Processes that train the committee, and label.
     """
 
     train: str
@@ -120,10 +120,12 @@ def _with_teacher(plan: Round, config: TrainingConfig, path: Path) -> Round:
 
 def _go_on(plan: Round, config: TrainingConfig, source: Path, pipeline: Pipeline) -> dict:
     work, out = Work(pipeline, str(plan.teacher), plan.teacher_settings, plan.workers), pipeline.folder
-    students = [
-        work.trained(f"student{seed}", f"student {seed} of {plan.members}", replace(config, seed=seed))
+    trainings = [
+        work.training(f"student{seed}", f"student {seed} of {plan.members}", replace(config, seed=seed))
         for seed in range(1, plan.members + 1)
     ]
+    pipeline.do_all(trainings, plan.workers)
+    students = [work.model(one.name) for one in trainings]
     before = work.sampled("before", "the first student samples", source, students[0])
     frames = Dataset.load(before)
     candidates, own = frames.select(splits=["train"]), frames.select(splits=["test"])

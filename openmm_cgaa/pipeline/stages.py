@@ -5,11 +5,14 @@ settings or input files have changed is made anew, with all that depends on it; 
 """
 
 import hashlib
+import io
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import Future
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from ..errors import CGAAError
 from ..host import signals
 from ..host.files import owned, write_bytes, writing
 from ..host.formats import PIPELINE
+from ..host.processes import side_by_side
 from ..inputs.arguments import FilePath
 
 RECORD = "stages.json"
@@ -114,29 +118,53 @@ class Pipeline:
             An input is missing, or the function left out an output. What the function raises goes through; what it has
             kept stays for the next call.
         """
-        signals.check()  # one that a package below has lost ends the pipeline here
-        key, records = self._key(stage), self._read()
-        made = records.get(stage.name)
-        if made and made["key"] == key and made["outputs"] is not None and made["outputs"] == self._digests(stage):
+        if self._to_do(stage):
+            self._begin([stage])
+            begun = time.monotonic()
+            try:
+                stage.work()
+            finally:
+                self._spend([stage], [time.monotonic() - begun])
+            self._end(stage)
+
+    def do_all(self, stages: Sequence[Stage], workers: int = 1) -> None:
+        """See that stages are finished that need nothing of each other, so many of them side by side.
+
+        With several workers each function is called in a process of its own, so that it must be one that can be
+        pickled. Its torch has one thread, and what it prints is not shown, for it would mix. ``seconds`` then are
+        shares of the time by the clock, which sum up to it.
+
+        Raises
+        ------
+        CGAAError
+            As `do`; of stages side by side after the others have ended.
+        """
+        left = [stage for stage in stages if self._to_do(stage)]
+        if workers == 1 or len(left) < 2:
+            for stage in left:
+                self.do(stage)
             return
-        if made and made["key"] != key:
-            self._set_aside(stage, parts=not (stage.fits and made["key"]["settings"] == key["settings"]))
-            made = None
-        self.current = stage.name
-        self.progress(stage.title or stage.name)
-        spent = made["seconds"] if made and made["outputs"] is None else 0.0
-        begun = time.monotonic()
-        self._write(records | {stage.name: {"key": key, "outputs": None, "seconds": spent}})
+        self._begin(left)
+        begun, taken = time.monotonic(), {}
+        errors: list[CGAAError] = []
+
+        def ended(n: int, future: Future[float]) -> None:
+            try:
+                taken[n] = future.result()
+                self._end(left[n])
+                self.progress(f"{left[n].name} is finished")
+            except CGAAError as error:
+                errors.append(error)
+            signals.check()
+
         try:
-            stage.work()
+            side_by_side([partial(_timed, stage.work) for stage in left], workers, ended)
         finally:
-            self.seconds[stage.name] = spent + time.monotonic() - begun
-            unfinished = {"key": key, "outputs": None, "seconds": self.seconds[stage.name]}
-            self._write(records | {stage.name: unfinished})
-        missing = [str(path) for path in stage.outputs if not path.exists()]
-        if missing:
-            raise CGAAError(f"stage {stage.name} has ended without {', '.join(missing)}; run it again")
-        self._write(records | {stage.name: unfinished | {"outputs": self._digests(stage)}})
+            wall = time.monotonic() - begun
+            each = [taken.get(n, wall) for n in range(len(left))]
+            self._spend(left, [wall * one / sum(each) for one in each])
+        if errors:
+            raise errors[0]
 
     def finished(self, stage: Stage) -> bool:
         """Whether `do` would have nothing to do; False also where an input is still missing."""
@@ -144,6 +172,44 @@ class Pipeline:
         if not made or made["outputs"] is None or not all(Path(path).is_file() for path in stage.inputs):
             return False
         return made["key"] == self._key(stage) and made["outputs"] == self._digests(stage)
+
+    def _to_do(self, stage: Stage) -> bool:
+        """Whether it is not finished; what it has made from other settings or inputs is set aside."""
+        signals.check()  # one that a package below has lost ends the pipeline here
+        key, made = self._key(stage), self._read().get(stage.name)
+        if made and made["key"] != key:
+            self._set_aside(stage, parts=not (stage.fits and made["key"]["settings"] == key["settings"]))
+            records = self._read()
+            del records[stage.name]
+            self._write(records)
+            return True
+        return not (made and made["outputs"] is not None and made["outputs"] == self._digests(stage))
+
+    def _begin(self, stages: Sequence[Stage]) -> None:
+        records = self._read()
+        for stage in stages:
+            made = records.get(stage.name)
+            spent = made["seconds"] if made and made["outputs"] is None else 0.0
+            records[stage.name] = {"key": self._key(stage), "outputs": None, "seconds": spent}
+        self.current = stages[0].name
+        for stage in stages:
+            self.progress(stage.title or stage.name)
+        self._write(records)
+
+    def _spend(self, stages: Sequence[Stage], seconds: Sequence[float]) -> None:
+        records = self._read()
+        for stage, more in zip(stages, seconds):
+            records[stage.name]["seconds"] += more
+            self.seconds[stage.name] = records[stage.name]["seconds"]
+        self._write(records)
+
+    def _end(self, stage: Stage) -> None:
+        missing = [str(path) for path in stage.outputs if not path.exists()]
+        if missing:
+            raise CGAAError(f"stage {stage.name} has ended without {', '.join(missing)}; run it again")
+        records = self._read()
+        records[stage.name]["outputs"] = self._digests(stage)
+        self._write(records)
 
     def _key(self, stage: Stage) -> dict:
         missing = [str(path) for path in stage.inputs if not Path(path).is_file()]
@@ -208,6 +274,16 @@ class Pipeline:
     def _write(self, stages: dict) -> None:
         text = json.dumps({"format": PIPELINE.mark, "stages": stages}, indent=1) + "\n"
         write_bytes(self.folder / RECORD, text.encode())
+
+
+def _timed(work: Callable[[], object]) -> float:
+    """Seconds of a call beside others."""
+    from ..host.torchstate import threads  # torch takes its time
+
+    begun, unheard = time.monotonic(), io.StringIO()
+    with threads(1), redirect_stdout(unheard), redirect_stderr(unheard):
+        work()
+    return time.monotonic() - begun
 
 
 def digest(path: FilePath) -> str:

@@ -45,17 +45,24 @@ class Work:
     def folder(self) -> Path:
         return self.pipeline.folder
 
-    def trained(self, name: str, title: str, config: TrainingConfig) -> Path:
-        """The model file of a training, which lies in ``NAME/``."""
-        folder = self.folder / name
-        config, model = replace(config, output=str(folder)), folder / "model.safetensors"
+    def training(self, name: str, title: str, config: TrainingConfig) -> Stage:
+        """A training, whose model file lies in ``NAME/``, see `model`."""
+        config = replace(config, output=str(self.folder / name))
         # files count by their contents
         settings = config.result_key() | {"data": {**asdict(config.data), "paths": None}, "init": None}
         settings["warm_start"] = None
         begun = [find_model(model) for model in (config.init, config.warm_start) if model]
-        inputs = [*map(Path, config.data.paths), *begun]
-        self.pipeline.do(Stage(name, partial(train, config), [folder, model], settings, inputs, title=title))
-        return model
+        inputs, made = [*map(Path, config.data.paths), *begun], [self.folder / name, self.model(name)]
+        return Stage(name, partial(train, config), made, settings, inputs, title=title)
+
+    def model(self, name: str) -> Path:
+        """The model file of a training."""
+        return self.folder / name / "model.safetensors"
+
+    def trained(self, name: str, title: str, config: TrainingConfig) -> Path:
+        """The model file of a training that is finished."""
+        self.pipeline.do(self.training(name, title, config))
+        return self.model(name)
 
     def sampled(
         self,

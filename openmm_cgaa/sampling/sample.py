@@ -1,14 +1,12 @@
 """Sampling by plan: each trajectory is kept as it is finished, then all are joined."""
 
 import json
-import multiprocessing
-import os
 import platform
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import openmm
@@ -19,6 +17,7 @@ from ..data.densities import sampled
 from ..errors import CGAAError, SamplingWarning
 from ..host import signals
 from ..host.files import owned
+from ..host.processes import side_by_side
 from ..inputs.arguments import FilePath
 from ..inputs.settings import completed
 from ..wording import counted
@@ -147,23 +146,15 @@ def _make_all(plan: Plan, recipes: Sequence[Recipe], progress: Callable | None) 
         for recipe in recipes:
             finished(recipe, _make(plan, recipe))
         return failed
-    # spawned, for OpenMM and torch do not survive a fork
-    context, others = multiprocessing.get_context("spawn"), set(multiprocessing.active_children())
-    with ProcessPoolExecutor(plan.workers, context, signals.follow, (os.getpid(),)) as pool:
-        with signals.undisturbed():
-            futures = {pool.submit(_make, plan, recipe): recipe for recipe in recipes}
+
+    def ended(n: int, future: Future[str]) -> None:
         try:
-            for future in as_completed(futures):
-                try:
-                    reason = future.result()
-                except BrokenProcessPool:
-                    reason = "a worker process died (out of memory?)"
-                finished(futures[future], reason)
-        except BaseException:  # a signal: what is half done is given up, else the pool would wait for its end
-            for worker in set(multiprocessing.active_children()) - others:
-                worker.terminate()
-            pool.shutdown(cancel_futures=True)
-            raise
+            reason = future.result()
+        except CGAAError as error:  # its process died
+            reason = str(error)
+        finished(recipes[n], reason)
+
+    side_by_side([partial(_make, plan, recipe) for recipe in recipes], plan.workers, ended)
     return failed
 
 

@@ -87,9 +87,12 @@ def test_a_folder_that_was_moved_goes_on(finished, patch, tmp_path):
 
 
 def test_what_has_changed_is_made_anew_with_what_depends_on_it(finished, patch, tmp_path):
+    """Here by two processes."""
     shutil.copytree(finished[0], tmp_path / "out")
     said = []
-    plan = plan_of_smiles(SMILES, NAMES, SMALL | {"proof": SMALL["proof"] | {"teacher_frames": 2}})
+    plan = plan_of_smiles(SMILES, NAMES, SMALL | {"proof": SMALL["proof"] | {"teacher_frames": 2}, "workers": 2})
     distill(plan, tmp_path / "out", said.append)
     made = [line.split(",")[0] for line in said if "aside" not in line]
-    assert made == [f"{name} beside the teacher" for name in ("nve", "npt", "hot")]
+    names = "npt", "hot", "nve"
+    assert made[:3] == [f"{name} beside the teacher" for name in names]
+    assert sorted(line.split(" (")[0] for line in made[3:]) == sorted(f"found-{name} is finished" for name in names)

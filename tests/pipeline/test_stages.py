@@ -1,6 +1,12 @@
-"""Stages: what is finished stays, what is killed goes on, what has changed is made anew with all that depends on it."""
+"""Stages: what is finished stays, what is killed goes on, what has changed is made anew with all that depends on it.
+
+Some are made side by side (`host.processes`).
+"""
 
 import json
+import os
+import time
+from functools import partial
 
 import pytest
 
@@ -138,3 +144,50 @@ def test_missing_inputs_and_outputs_are_named(kitchen):
         kitchen.run()
     with Pipeline.owning(kitchen.folder) as pipeline, pytest.raises(CGAAError, match="has ended without .*nothing"):
         pipeline.do(Stage("lazy", lambda: None, [kitchen.folder / "nothing"]))
+
+
+def bake(path, text):
+    """Of a stage that a process of its own makes."""
+    print(text)
+    if text == "burnt":
+        raise CGAAError(f"{path.name} is burnt")
+    if text == "lost":
+        os._exit(1)
+    path.write_text(f"{text} {os.getpid()}")
+
+
+def loaves(folder, **texts):
+    return [Stage(name, partial(bake, folder / name, text), [folder / name], text) for name, text in texts.items()]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_stages_that_need_nothing_of_each_other(tmp_path, workers, capfd):
+    said = []
+    with Pipeline.owning(tmp_path / "out", said.append) as pipeline:
+        pipeline.do_all(loaves(tmp_path / "out", rye="rye", oat="oat"), workers)
+        texts = [(tmp_path / "out" / name).read_text().split() for name in ("rye", "oat")]
+        assert [text for text, _ in texts] == ["rye", "oat"] and said[:2] == ["rye", "oat"]
+        assert (str(os.getpid()) in [number for _, number in texts]) == (workers == 1)
+        assert (capfd.readouterr().out == "") == (workers == 2)  # what two of them print would mix
+        said.clear()
+        pipeline.do_all(loaves(tmp_path / "out", rye="rye", oat="wild oat"), workers)
+        assert said[0].startswith("oat: its settings or inputs have changed") and said[1:] == ["oat"]
+
+
+def test_of_stages_side_by_side_the_others_are_finished_where_one_fails(tmp_path):
+    with Pipeline.owning(tmp_path / "out", print) as pipeline:
+        with pytest.raises(CGAAError, match="^rye is burnt"):
+            pipeline.do_all(loaves(tmp_path / "out", rye="burnt", oat="oat"), 2)
+        assert (tmp_path / "out/oat").exists()
+        records = json.loads((tmp_path / "out" / RECORD).read_text())["stages"]
+        assert records["rye"]["outputs"] is None and records["oat"]["outputs"] is not None
+        with pytest.raises(CGAAError, match="a worker process died"):
+            pipeline.do_all(loaves(tmp_path / "out", rye="lost", oat="oat", bun="bun"), 2)
+
+
+def test_the_seconds_of_stages_side_by_side_sum_up_to_those_of_the_clock(tmp_path):
+    begun = time.monotonic()
+    with Pipeline.owning(tmp_path / "out", print) as pipeline:
+        pipeline.do_all(loaves(tmp_path / "out", rye="rye", oat="oat", bun="bun"), 2)
+    taken = sum(pipeline.seconds.values())
+    assert pipeline.seconds.keys() == {"rye", "oat", "bun"} and 0 < taken <= time.monotonic() - begun
