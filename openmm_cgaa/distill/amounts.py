@@ -84,12 +84,16 @@ class CrystalFrames(Checked):
         Of runs at constant volume: each with each. A strain is a factor of all edges.
     npt : list of float
         Temperatures of runs at constant pressure, in which the box changes its shape.
+    held : float, Å
+        The classical force field samples with springs that hold each atom to its site (`sampling.solids`), and at
+        constant volume alone. Few force fields keep a crystal that they were not made for. 0: without springs.
     """
 
     narrowest: float = bounded(10.0, 1.0, 1000.0, "Å")
     temperatures: list[float] = bounded(lambda: [0.7, 1.0, 1.3], *FACTORS)
-    strains: list[float] = bounded(lambda: [0.98, 1.01], 0.5, 2.0)
+    strains: list[float] = bounded(lambda: [0.98, 1.01, 1.04], 0.5, 2.0)
     npt: list[float] = bounded(lambda: [0.5, 0.8, 1.0, 1.3], *FACTORS)
+    held: float = bounded(0.3, 0.0, 10.0, "Å")
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from ..units import ANGSTROM_PER_NM, BOLTZMANN_KJMOL, GPA_PER_EV_PER_ANGSTROM3, 
 from .configs import generic_keys, molecule_keys
 from .distillplan import DistillPlan
 
+BETWEEN = 0.25, 0.45, 0.75  # of a list of factors, for boxes of validation and of the test
 RIGHT = 1e-3  # degrees that an angle of 90 may be off
 KJMOL_PER_MPA_NM3 = KJMOL_PER_EV / GPA_PER_EV_PER_ANGSTROM3
 
@@ -49,16 +50,18 @@ def classical_crystals(plan: DistillPlan, structure: str, barostat: str) -> list
     wanted, solid, t = plan.classical, plan.solid, plan.temperature
     common = {"kind": "crystal", "structure": structure, "equilibration": wanted.equilibration}
     common |= {"spacing": wanted.spacing, "frames": wanted.frames}
+    strained = common | {"strains": solid.strains, "held": solid.held}
     npt = common | {"ensemble": "NPT", "pressures": plan.pressure, "barostat": barostat}
-    strained = common | {"strains": solid.strains}
     runs = [strained | {"name": "crystal-nvt", "temperatures": _times(solid.temperatures, t), "split": "train"}]
-    if solid.npt:
+    if solid.npt and not solid.held:
         runs.append(npt | {"name": "crystal-npt", "temperatures": _times(solid.npt, t), "split": "train"})
-    between = np.interp([0.25, 0.5, 0.75], np.linspace(0.0, 1.0, len(solid.npt or [1.0])), sorted(solid.npt or [1.0]))
+    heats, cells = (sorted(factors) for factors in (solid.temperatures if solid.held else solid.npt, solid.strains))
     for split, boxes, shift in (("validation", wanted.validation, 0), ("test", wanted.test, 1)):
         for number in range(boxes):
-            temperature = round(float(between[(number + shift) % 3]) * t, 1)
-            runs.append(npt | {"name": f"{split}-crystal-{number}", "temperatures": temperature, "split": split})
+            one = npt | {"name": f"{split}-crystal-{number}", "split": split}
+            if solid.held:
+                one = strained | {"name": one["name"], "split": split, "strains": [_between(cells, number + shift)]}
+            runs.append(one | {"temperatures": round(_between(heats or [1.0], number + shift) * t, 1)})
     return runs
 
 
@@ -88,7 +91,8 @@ def boxes_of(plan: DistillPlan) -> tuple[int, int, int]:
         return 0, 0, 0
     solid = plan.solid
     strained = len(solid.temperatures) * len(solid.strains)
-    return strained + len(solid.npt) + plan.classical.validation + plan.classical.test, strained + 2, len(solid.npt) + 2
+    free = 0 if solid.held else len(solid.npt)
+    return strained + free + plan.classical.validation + plan.classical.test, strained + 2, len(solid.npt) + 2
 
 
 def kept(
@@ -197,6 +201,12 @@ def of_crystal(found: dict[str, dict]) -> dict[str, Any]:
         if cells := told.get("npt", {}).get(key):
             measured[name] = {edge: [100.0 * value, 100.0 * error] for edge, (value, error) in cells.items()}
     return measured
+
+
+def _between(factors: list[float], number: int) -> float:
+    """So far through a sorted list, where none of its values is."""
+    ways = np.linspace(0.0, 1.0, len(factors))
+    return round(float(np.interp(BETWEEN[number % len(BETWEEN)], ways, factors)), 4)
 
 
 def _times(factors: list[float], whole: float) -> list[float]:

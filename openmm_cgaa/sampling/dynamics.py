@@ -26,8 +26,8 @@ def on_grid(values: ArrayLike) -> np.ndarray:
     return np.round(np.asarray(values) * GRID) / GRID
 
 
-def scaled(grain_map: GrainMap, positions: np.ndarray, factor: float) -> np.ndarray:
-    """Centers of whole molecules scaled by a factor, the molecules as they are."""
+def scaled(grain_map: GrainMap, positions: np.ndarray, factor: float | np.ndarray) -> np.ndarray:
+    """Centers of whole molecules scaled by a factor, or by one along each axis; the molecules as they are."""
     out = positions.copy()
     for atoms in grain_map.molecules.slots:
         out[atoms] += positions[atoms].mean(0) * (factor - 1)

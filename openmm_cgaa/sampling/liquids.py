@@ -21,7 +21,7 @@ from ..simulation.barostats import ISOTROPIC, add_barostat
 from ..structures import geometry
 from ..structures.density import density, mass_of_topology
 from ..structures.lattice import nearest_image
-from ..units import ANGSTROM_PER_NM
+from ..units import ANGSTROM_PER_NM, BOLTZMANN_KJMOL
 from .dynamics import Dynamics, frames_of, on_grid, scaled
 from .moved import Liquid, Molecules, Pairs
 from .periodic import Periodic
@@ -56,6 +56,7 @@ def run_box(
     barostat: str,
     kind: str,
     prepared: bool = False,
+    held: float = 0.0,
 ) -> Made:
     """One trajectory of a periodic box, as a maker gives it.
 
@@ -74,15 +75,19 @@ def run_box(
         That the trajectory is filed under, if its frames are in equilibrium.
     prepared : bool
         A force field takes the strain of packing out before a model takes over.
+    held : float, Å
+        How far each atom goes from where it begins by springs alone, rms; 0: there are none.
     """
     topology.setPeriodicBoxVectors(box * unit.nanometer)
     step = _step(recipe, plan)
     periodic = dict(temperature=recipe.temperatures, friction=recipe.friction, seed=recipe.seed)
     periodic["platform"] = plan.sampler.platform_properties()
-    steps = round(1000 * recipe.equilibration / step)
+    steps, start = round(1000 * recipe.equilibration / step), positions
 
     def system(prepare: bool) -> tuple[openmm.System, bool]:
         made, minimizable = plan.sampler.make(topology, positions, final, prepare)
+        if held:
+            made.addForce(_springs(start, held, recipe.temperatures))
         if recipe.ensemble == "NPT":
             add_barostat(made, topology, barostat, recipe.pressures, recipe.temperatures, recipe.seed)
         return made, minimizable
@@ -292,6 +297,17 @@ def _compress(dynamics: Dynamics, box: np.ndarray, final: np.ndarray) -> None:
         dynamics.place(positions, box * now)
         dynamics.run(steps, SETTLE[1], "the compression")
         last = now
+
+
+def _springs(sites: np.ndarray, held: float, temperature: float) -> openmm.Force:
+    """Each atom at its site (nm), so softly that it goes `held` (Å, rms) from it: 3 k T over that squared."""
+    springs = openmm.CustomExternalForce("0.5*spring*periodicdistance(x, y, z, x0, y0, z0)^2")
+    springs.addGlobalParameter("spring", 3 * BOLTZMANN_KJMOL * temperature / (held / ANGSTROM_PER_NM) ** 2)
+    for name in ("x0", "y0", "z0"):
+        springs.addPerParticleParameter(name)
+    for atom, site in enumerate(sites):
+        springs.addParticle(atom, site)
+    return springs
 
 
 def _record(recipe: Periodic | Molecules, dynamics: Dynamics, step: float) -> Frames:

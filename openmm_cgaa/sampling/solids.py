@@ -9,12 +9,13 @@ import numpy as np
 
 from ..data.dataset import Dataset
 from ..errors import CGAAError
-from ..inputs.ranges import Range, one_of
+from ..inputs.ranges import Range, bounded, one_of
 from ..mapping.grains import GrainMap
 from ..mapping.whole import whole_frame
 from ..model.checks import check_extent
 from ..simulation.barostats import ANISOTROPIC, FLEXIBLE, ISOTROPIC
 from ..structures.geometry import check_box, check_positions
+from .dynamics import scaled
 from .liquids import run_box
 from .periodic import Periodic
 from .recipes import Made, Recipe, copies, entries
@@ -35,10 +36,14 @@ class Solid(Periodic):
         Each makes a trajectory: a factor of all edges, or a list of three, along x, y and z. Of NVT.
     barostat : str
         Of NPT: ``anisotropic``, ``flexible`` or ``isotropic``.
+    held : float
+        Å; above 0 a spring holds each atom to its site, from which it alone would let it go so far (rms). A force field
+        that would turn molecules, or bend them to another shape, then keeps those of the crystal. Of NVT.
     """
 
     strains: list | None = None
     barostat: str = one_of(ANISOTROPIC, FLEXIBLE, ISOTROPIC)
+    held: float = bounded(0.0, 0.0, 10.0, "Å")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -48,6 +53,8 @@ class Solid(Periodic):
             raise CGAAError("strains is an empty list; leave the key out, or give a factor")
         if self.strains is not None and self.ensemble == "NPT":
             raise CGAAError("strains are of NVT; at a pressure the cell finds its own size, so leave them out")
+        if self.held and self.ensemble == "NPT":
+            raise CGAAError("held is of NVT: sites are those of one cell, and at a pressure it finds its own size")
         for strain in self.strains or ():
             factors = strain if isinstance(strain, list) else [strain]
             numbers = all(isinstance(factor, int | float) and factor in STRETCHES for factor in factors)
@@ -84,8 +91,14 @@ def sample_solid(recipe: Solid, plan: "Plan") -> Made:
     positions = whole_frame(grain_map, positions, box, wrap=True)
     factors = np.broadcast_to(recipe.strains[0] if recipe.strains else 1.0, 3)
     # a model moves it from the beginning: nothing is packed, and a force field would have another cell
-    sets, kind, details = run_box(recipe, plan, topology, positions, box, box * factors, recipe.barostat, "crystal")
-    return sets, kind, details | {"cell_factors": factors.tolist()}
+    begin, final = box, box * factors
+    if recipe.held:  # at once, since springs at other sites than those of its cell would pull a crystal apart
+        positions, begin = scaled(grain_map, positions, factors), final
+    sets, kind, details = run_box(
+        recipe, plan, topology, positions, begin, final, recipe.barostat, "crystal", held=recipe.held
+    )
+    about = {"cell_factors": factors.tolist()} | ({"held": recipe.held} if recipe.held else {})
+    return sets, kind, details | about
 
 
 def _named(strain: float | list[float]) -> str:

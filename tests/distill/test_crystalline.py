@@ -114,8 +114,10 @@ def test_what_is_sampled_is_what_the_command_takes(plan, tmp_path):
         read = load_plan(write_config(tmp_path / f"{name}.yaml", values, "openmm-cgaa sample"))
         made[name] = [one for recipe in read.runs for one in recipe.expand(read)]
         assert len({one.name for one in made[name]}) == len(made[name]) == len({one.seed for one in made[name]})
+    assert {one.held for one in made["classical"] if one.name.startswith("crystal")} == {0.3}
+    assert {one.held for one in made["own"] if one.name.startswith("own1-crystal")} == {0.0}
     splits = [one.split for one in made["classical"] if one.name.startswith(("crystal", "validation", "test"))]
-    assert [splits.count(split) for split in ("train", "validation", "test")] == [10, 2, 3]
+    assert [splits.count(split) for split in ("train", "validation", "test")] == [9, 2, 3]
     test = {one.temperatures for one in made["classical"] if one.split == "test"}
     assert not test & {one.temperatures for one in made["classical"] if one.split == "train"}
     own = [one.name for one in made["own"] if one.split == "test"]

@@ -5,6 +5,7 @@
 
 import numpy as np
 import pytest
+from openmm import unit
 
 pytest.importorskip("ase")
 from crystal_files import RDX, RDX_SMILES, description
@@ -15,7 +16,9 @@ from openmm_cgaa.building.boxes import build
 from openmm_cgaa.building.molecules import from_smiles
 from openmm_cgaa.data.kinds import EQUILIBRIUM
 from openmm_cgaa.errors import CGAAError
-from openmm_cgaa.structures.structure import write_structure
+from openmm_cgaa.mapping.grains import GrainMap
+from openmm_cgaa.structures.structure import read_structure, write_structure
+from openmm_cgaa.units import ANGSTROM_PER_NM
 
 CELL = np.array([13.182, 11.574, 10.709])
 MOLECULES = [{"name": "RDX", "smiles": RDX_SMILES}]
@@ -55,6 +58,28 @@ def test_strained_cells(tmp_path, crystal):
     assert "crystal" in EQUILIBRIUM and len(dataset.equilibrium()) == len(dataset)
 
 
+def test_held_crystals_keep_their_molecules(tmp_path, crystal):
+    """The generic force field turns the axial nitro groups aside; springs let no atom go far."""
+    run, plan = crystal
+    changes = {"temperatures": 300, "equilibration": 2.0, "spacing": 0.1, "frames": 20}
+    runs = run | changes, run | changes | {"name": "held", "strains": [1.0, [1.04, 1.0, 0.98]], "held": 0.2}
+    dataset = sampled(tmp_path, *runs, **plan)
+    topology, positions = read_structure(run["structure"])
+    grain_map = GrainMap.from_topology(topology)
+    x = ANGSTROM_PER_NM * np.asarray(positions.value_in_unit(unit.nanometer))
+    away = {}
+    for name, factors in {"rdx": 1.0, "held-x1": 1.0, "held-x1.04_1_0.98": np.array([1.04, 1.0, 0.98])}.items():
+        (frames,), about = trajectory(dataset, name)
+        sites = x.copy()
+        for slots in grain_map.slots:
+            sites[slots] += x[slots].mean(0) * (factors - 1)
+        moved = frames.positions - sites
+        moved -= np.round(moved / (CELL * factors)) * CELL * factors
+        away[name] = np.sqrt((moved**2).sum(-1).mean())
+        assert about.details.get("held", 0.0) == (0.0 if name == "rdx" else 0.2)
+    assert away["rdx"] > 0.3 and all(0.1 < away[name] < 0.22 for name in list(away)[1:]), away
+
+
 @pytest.mark.parametrize("barostat", ["anisotropic", "flexible"])
 def test_a_crystal_at_a_pressure(tmp_path, crystal, barostat):
     run, plan = crystal
@@ -87,6 +112,8 @@ def test_what_is_cut_from_a_crystal_and_what_is_strained(tmp_path, crystal):
         ({"strains": ["wide"]}, "strains holds wide"),
         ({"strains": []}, "strains is an empty list; leave the key out"),
         ({"strains": [0.98], "ensemble": "NPT"}, "strains are of NVT; .* leave them out"),
+        ({"held": 0.3, "ensemble": "NPT"}, "held is of NVT: sites are those of one cell"),
+        ({"held": -1.0}, "held is -1.0; expected a number from 0 to 10 Å"),
         ({"barostat": "round"}, "barostat is 'round', expected anisotropic or flexible or isotropic"),
         ({"counts": {"RDX": 8}}, "unknown key counts"),
         ({"strained": ["RDX"]}, "strained names species, but strain is 0"),
