@@ -302,6 +302,16 @@ CRITERIA = [
         occasional=True,
     ),
     Criterion(
+        "crystal_turned",
+        "molecules as they lie in the crystal",
+        "In runs of the crystal atoms have gone about their molecules' centers by {value} of their radius (rms).",
+        "of the radius",
+        *(0.35, 0.70),
+        reason="0.35 is a turn by 20 degrees, which heat alone rarely does; 0.70 one by 41, 1.4 a molecule that spins.",
+        advice=(ROUNDS, "raise solid.temperatures and solid.npt, where the hot run turned them"),
+        occasional=True,
+    ),
+    Criterion(
         "crystal_cell",
         "the cell beside the teacher's",
         "The edge {of} of the crystal is {value} % off the teacher's at the same pressure.",

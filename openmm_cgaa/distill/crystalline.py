@@ -1,5 +1,6 @@
 """A crystal in a distillation: its supercells, what is sampled of it, and whether runs of the student keep it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from ..analysis.rdf import center_trajectory
 from ..analysis.teacher_error import teacher_error
 from ..building.crystals import Crystal, repeated
 from ..labelling.teachers import Teacher
+from ..mapping.whole import whole_frames
 from ..potential import CGAAPotential
 from ..simulation.barostats import ANISOTROPIC, FLEXIBLE
 from ..simulation.read import read_run
@@ -118,7 +120,7 @@ def kept(
     -------
     dict
         ``sites``: rms distance of molecules from their lattice sites, over the nearest distance of two sites; a crystal
-        melts at 0.10 to 0.15 (Lindemann).
+        melts at 0.10 to 0.15 (Lindemann). ``turned``: see `turned`.
         At constant pressure ``cell``: how far a, b, c are off those of the start, relative, each with its error.
         And, of a cell with right angles, ``teacher``: how far they are off the teacher's.
 
@@ -133,8 +135,12 @@ def kept(
     x = np.asarray(positions.value_in_unit(unit.nanometer))
     boxes = run.trajectory.unitcell_vectors.astype(float)
     centers = center_trajectory(run.trajectory, run.grain_map).xyz.astype(float)
+    molecules = run.grain_map.molecules.slots
     sites = np.array([x[slots].mean(0) for slots in run.grain_map.slots])  # molecules are whole in the start
+    masses = np.array([atom.element.mass.value_in_unit(unit.dalton) for atom in topology.atoms()])
+    now = whole_frames(run.grain_map, run.trajectory.xyz.astype(float), boxes)
     found: dict[str, dict | float] = {"sites": lindemann(sites, box, centers, boxes)}
+    found["turned"] = turned(x, now, molecules, masses)
     if run.settings["pressure"] is None or run.state is None or len(run.state) < 2:
         return found
     was = edges_and_angles(box)[:3] * ANGSTROM_PER_NM
@@ -174,6 +180,30 @@ def lindemann(sites: np.ndarray, box: np.ndarray, centers: np.ndarray, boxes: np
     return float(np.sqrt((away**2).sum(-1).mean()) / apart.min())
 
 
+def turned(first: np.ndarray, now: np.ndarray, molecules: Sequence[np.ndarray], masses: np.ndarray) -> float:
+    """How far atoms have gone about the centers of their molecules, over their distances from these: rms, by mass.
+
+    A stiff molecule that has turned by an angle has 2 sin(angle / 2), one that turns freely 1.41 in the mean. One that
+    has turned into itself counts as turned.
+
+    Parameters
+    ----------
+    first : array [atoms, 3]
+        Molecules whole, as in `now`.
+    now : array [frames, atoms, 3]
+    molecules : list of int array
+        Atoms of each.
+    masses : array [atoms]
+    """
+    gone = radii = 0.0
+    for atoms in molecules:
+        m = masses[atoms][:, None]
+        was, shapes = (x[..., atoms, :] - (m * x[..., atoms, :]).sum(-2, keepdims=True) / m.sum() for x in (first, now))
+        gone += (m * (shapes - was) ** 2).sum() / len(now)
+        radii += (m * was**2).sum()
+    return float(np.sqrt(gone / radii)) if radii else 0.0
+
+
 def compliance(edges: np.ndarray, temperature: float) -> np.ndarray:
     """How edges follow pressures along them, relative, [3, 3], 1/MPa: from their fluctuations at constant pressure.
 
@@ -196,7 +226,7 @@ def of_crystal(found: dict[str, dict]) -> dict[str, Any]:
     told = {name: run["lattice"] for name, run in found.items() if "lattice" in run}
     if not told:
         return {}
-    measured: dict[str, Any] = {"crystal_sites": max(one["sites"] for one in told.values())}
+    measured: dict[str, Any] = {f"crystal_{key}": max(one[key] for one in told.values()) for key in ("sites", "turned")}
     for key, name in (("cell", "cell_of_start"), ("teacher", "crystal_cell")):
         if cells := told.get("npt", {}).get(key):
             measured[name] = {edge: [100.0 * value, 100.0 * error] for edge, (value, error) in cells.items()}

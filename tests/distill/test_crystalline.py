@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import yaml
+from scipy.spatial.transform import Rotation
 
 pytest.importorskip("ase")
 
@@ -22,6 +23,7 @@ from openmm_cgaa.distill.crystalline import (
     lindemann,
     of_crystal,
     own_crystals,
+    turned,
 )
 from openmm_cgaa.distill.diagnosis import diagnose
 from openmm_cgaa.distill.distillplan import DistillPlan, plan_of_files, read_distill_plan
@@ -148,6 +150,22 @@ def test_motion_about_sites_is_measured():
     assert lindemann(sites, box, rng.random((frames, 8, 3)) @ boxes, boxes) > 0.5
 
 
+def test_turns_of_molecules_are_measured():
+    """By 2 sin(angle / 2), wherever the molecules are; an atom is no molecule that turns."""
+    rng = np.random.default_rng(2)
+    first, masses = rng.normal(size=(9, 3)), rng.uniform(1, 16, 9)
+    molecules = [np.array([0, 2, 4, 6]), np.array([1, 3, 5, 7]), np.array([8])]
+    normal = np.array([0.0, 0.0, 1.0])
+    first[:, 2] = 0.0  # in a plane, about whose normal they turn
+    for angle in (20.0, 90.0):
+        turns = Rotation.from_rotvec(np.radians(angle) * normal).as_matrix()
+        now = np.stack([first @ turns.T + shift for shift in rng.normal(size=(5, 3))])
+        assert turned(first, now, molecules, masses) == pytest.approx(2 * np.sin(np.radians(angle / 2)))
+    spun = np.stack([first @ turn.as_matrix().T for turn in Rotation.random(20000, random_state=3)])
+    assert turned(first, spun, molecules, masses) == pytest.approx(2**0.5, rel=0.01)
+    assert turned(first, spun, molecules[2:], masses) == 0.0
+
+
 def test_the_compliance_is_that_of_a_cell_of_springs():
     """Edges of independent springs: <strain^2> = kT S / V."""
     rng, wanted, kelvin = np.random.default_rng(1), np.array([1e-4, 2e-4, 0.5e-4]), 300.0  # 1/MPa
@@ -160,6 +178,7 @@ def test_the_compliance_is_that_of_a_cell_of_springs():
 
 
 def test_what_the_verdict_is_told():
-    runs = {"npt": {"lattice": {"sites": 0.06, "teacher": {"a": [0.004, 0.001]}}}, "hot": {"lattice": {"sites": 0.09}}}
-    assert of_crystal(runs) == {"crystal_sites": 0.09, "crystal_cell": {"a": [0.4, 0.1]}}
+    cold = {"sites": 0.06, "turned": 0.4, "teacher": {"a": [0.004, 0.001]}}
+    runs = {"npt": {"lattice": cold}, "hot": {"lattice": {"sites": 0.09, "turned": 0.3}}}
+    assert of_crystal(runs) == {"crystal_sites": 0.09, "crystal_turned": 0.4, "crystal_cell": {"a": [0.4, 0.1]}}
     assert of_crystal({"npt": {}}) == {}

@@ -180,9 +180,18 @@ def test_what_is_no_number_is_named(changed, said):
 
 def test_what_is_asked_of_crystals_alone_is_told_of_crystals_alone():
     assert not [check for check in judge(distilled.DME).checks if check.name.startswith("crystal")]
-    measured = distilled.DME | {"crystal_sites": 0.3, "crystal_cell": {"a": [-0.4, 0.1], "b": [2.0, 0.1]}}
+    measured = distilled.DME | {
+        "crystal_sites": 0.3,
+        "crystal_turned": 0.2,
+        "crystal_cell": {"a": [-0.4, 0.1], "b": [2.0, 0.1]},
+    }
     found = {check.name: check.status for check in judge(measured).checks if check.name.startswith("crystal")}
-    assert found == {"crystal_sites": "failed", "crystal_cell:a": "met", "crystal_cell:b": "weak"}
+    assert found == {
+        "crystal_sites": "failed",
+        "crystal_turned": "met",
+        "crystal_cell:a": "met",
+        "crystal_cell:b": "weak",
+    }
 
 
 def test_a_verdict_is_plain_data():
