@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from ..inputs.ranges import Range
 from ..wording import counted
-from .options import add_number, given_smiles
+from .options import add_number, add_teacher, given_smiles, teacher_settings
 from .tables import new_table, show
 from .terminal import tell
 
@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="a first model, in some 90 minutes on two cores")
     parser.add_argument("--form", choices=["good", "fast"], help="of the network; fast is no choice for polar liquids")
     parser.add_argument("--from", dest="warm_start", metavar="MODEL", help="a known model, whose weights are a start")
+    add_teacher(parser, None, "that of the plan, or else SevenNet-0 with D3")
     add_number(parser, "--temperature", Range(float, 1.0, 1e4, "K"), help="that the model is for")
     add_number(parser, "--density", Range(float, 1e-4, 50.0, "g/cm3"), help="about that of the liquid")
     add_number(parser, "--workers", Range(int, 1, 512), help="processes that sample, label and make runs")
@@ -53,8 +54,12 @@ def run(args: argparse.Namespace) -> int | None:
     from ..distill.distillplan import QUICK, plan_of_files, plan_of_smiles, read_distill_plan
     from ..errors import CGAAError
 
-    changes = {key: getattr(args, key) for key in ("form", "warm_start", "temperature", "density", "workers")}
-    changes = {key: value for key, value in changes.items() if value is not None} | (QUICK if args.quick else {})
+    keys = "form", "warm_start", "temperature", "density", "workers", "teacher"
+    changes = {key: value for key in keys if (value := getattr(args, key)) is not None}
+    settings = teacher_settings(args)
+    if args.teacher is not None:  # settings of a plan are for the plan's own
+        changes["teacher_settings"] = settings
+    changes |= QUICK if args.quick else {}
     planned = [file for file in args.files if Path(file).suffix.lower() in (".yaml", ".yml")]
     if planned and (len(args.files) > 1 or args.smiles):
         raise CGAAError(f"{planned[0]} is a plan, which says all; give it alone, or files and SMILES without it")

@@ -27,6 +27,7 @@ from .amounts import ClassicalFrames, CrystalFrames, OwnFrames, Proof, Steps
 from .starts import Start, read_crystal, read_start
 
 STARTS = "molecules", "start", "smiles", "crystal"
+GROUPS = "classical", "own", "solid", "training", "proof"  # keys that hold keys
 CRYSTAL, LIQUID = PHASES = "crystal", "liquid"
 
 
@@ -188,10 +189,17 @@ QUICK = {
 
 
 def read_distill_plan(path: FilePath, changes: dict | None = None) -> DistillPlan:
-    """A plan from a YAML file; `changes` are of keys at its top. `CGAAError` where it cannot be used."""
+    """A plan from a YAML file, with changes of its keys, or of keys in its groups (``training``, ...).
+
+    `CGAAError` where it cannot be used.
+    """
     path = Path(path)
     values = read_yaml(path, "a plan of a distillation")
-    plan = from_mapping(DistillPlan, {**values, **(changes or {})} if isinstance(values, dict) else values, str(path))
+    if isinstance(values, dict):
+        for key, change in (changes or {}).items():
+            old, group = values.get(key), key in GROUPS
+            values[key] = {**old, **change} if group and isinstance(old, dict) else change
+    plan = from_mapping(DistillPlan, values, str(path))
     folder = path.resolve().parent
     molecules = [replace(one, structure=[str(folder / file) for file in one.files] or None) for one in plan.molecules]
     forcefield = plan.forcefield and [str(folder / name) for name in plan.forcefield]

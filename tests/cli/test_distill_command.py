@@ -28,6 +28,22 @@ def test_a_dry_run_times_and_tells_and_leaves_nothing(tmp_path, monkeypatch, cap
     assert [path.name for path in tmp_path.iterdir()] == ["plan.yaml"]
 
 
+def test_another_teacher_takes_no_settings_of_the_plans_own(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plan.yaml").write_text(yaml.safe_dump(PLAN | {"teacher_settings": {"stiffness": 0.02}}))
+    given = "--teacher", "gfn2-xtb", "--setting", "accuracy=0.5"
+    for words, teacher, settings in [
+        ((), "springs:Springs", {"stiffness": 0.02}),
+        (given[:2], "gfn2-xtb", {"charges": {}}),
+        (given, "gfn2-xtb", {"accuracy": 0.5, "charges": {}}),
+    ]:
+        assert main(["distill", "plan.yaml", "--write-plan", *words]) == 0
+        plan = yaml.safe_load(capsys.readouterr().out)
+        assert (plan["teacher"], plan["teacher_settings"]) == (teacher, settings)
+    assert main(["distill", "plan.yaml", "--write-plan", "--setting", "accuracy=0.5"]) == 2
+    assert "name it with --teacher NAME" in capsys.readouterr().err
+
+
 def test_a_budget_that_is_too_small_is_told(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "plan.yaml").write_text(yaml.safe_dump(PLAN))

@@ -12,6 +12,15 @@ from openmm_cgaa.errors import CGAAError
 DME = "COCCOC"
 
 
+def test_changes_leave_the_rest_of_a_group(tmp_path):
+    (tmp_path / "plan.yaml").write_text(
+        "molecules: [{name: DME, smiles: COCCOC}]\nclassical: {atoms: 300}\nteacher_settings: {dispersion: false}\n"
+    )
+    plan = read_distill_plan(tmp_path / "plan.yaml", {**QUICK, "teacher_settings": {"fast": False}})
+    assert plan.classical.atoms == 300 and plan.classical.pairs == QUICK["classical"]["pairs"]
+    assert plan.teacher_settings == {"fast": False}
+
+
 def test_a_smiles_is_a_plan():
     plan = plan_of_smiles(DME)
     (molecule,) = plan.molecules
