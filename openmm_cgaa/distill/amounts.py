@@ -28,7 +28,8 @@ class ClassicalFrames(Checked):
     validation, test : int
         Boxes of their own, at temperatures and densities in between.
     turned, strained, pairs : int
-        Frames of each species turned about its bonds, of each with atoms out of place, and of each pair.
+        Frames of each species turned about its bonds, of each with atoms out of place, and of each pair of species.
+        Atoms of pairs come closer than in any liquid.
     """
 
     atoms: int = bounded(240, 50, 10000)
@@ -42,7 +43,7 @@ class ClassicalFrames(Checked):
     test: int = bounded(3, 1, 100)
     turned: int = bounded(150, *COUNTS)
     strained: int = bounded(150, *COUNTS)
-    pairs: int = bounded(40, *COUNTS)
+    pairs: int = bounded(120, *COUNTS)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from ..sampling.torsions import can_turn
 from .distillplan import DistillPlan
 
 BOX = "box"  # name of the composition
+CONTACT = 0.68  # of the radii; no liquid comes so near, and a student that knows nothing there lets hydrogens do it
 STRAIN = 0.4  # Å, as the bundled electrolyte's strained molecules
 LOSS = {"energy": 500.0, "forces": 1.0, "net_force": 10.0, "torque": 10.0, "stress": 50.0}
 
@@ -66,7 +67,7 @@ def classical_config(
         runs.append({**alone, "name": "strained", "strain": STRAIN, "frames": wanted.strained})
     if wanted.pairs:
         orientations = max(1, wanted.pairs // 4)
-        pair = {"orientations": orientations, "distances": 4, "temperatures": t, "split": "train"}
+        pair = {"orientations": orientations, "distances": 4, "contact": CONTACT, "temperatures": t, "split": "train"}
         runs.append({"kind": "pair", "name": "pair", **pair})
     return _sampling(plan, sampler, runs)
 
