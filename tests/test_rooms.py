@@ -96,7 +96,7 @@ OF_NO_MODULE = {
     "nn/test_e3nn_equivalence.py": "the Cartesian layers against those of another package",
     "engines/test_linked_forces.py": "every engine, on linked grains",
     "nn/test_linked.py": "the laws of a network, on linked grains",
-    "nn/test_operations.py": "all backends of the operations",
+    "nn/test_kernels.py": "all modules of nn/kernels",
     "training/test_cut_training.py": "a run, its errors and its model, on molecules that are cut",
 }
 

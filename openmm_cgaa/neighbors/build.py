@@ -124,12 +124,22 @@ def near_pairs(
     return binned_pairs(centers, box, reach)
 
 
-def near_atom_pairs(
+def grains_in_reach(
     positions: Tensor, centers: Tensor, origin: Tensor, box: Optional[Tensor], layout: Layout, cutoff: float
-) -> Tuple[Tensor, Tensor]:
-    """Atom pairs of different grains (or images) below `cutoff`, each once: index [2, pairs], shift [pairs, 3].
+) -> Tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Pairs of grains, or of one and its image, that may have atoms closer than `cutoff`; each once.
 
     Positions as by `near_origin`, in single precision as well; centers in float64, and where they are.
+
+    Returns
+    -------
+    j, k : Tensor of int64, [pairs]
+    shift : Tensor, [pairs, 3]
+        K's atoms that J sees are at their positions + shift.
+    local : Tensor, [grains, 3]
+        Centers, as positions are.
+    radius : Tensor, [grains]
+        Of the atom furthest from the center.
     """
     dtype = positions.dtype
     local = (centers - origin).to(dtype)
@@ -140,7 +150,17 @@ def near_atom_pairs(
     up = (shift[:, 2] > 0) | ((shift[:, 2] == 0) & ((shift[:, 1] > 0) | ((shift[:, 1] == 0) & (shift[:, 0] > 0))))
     half = (j < k) | ((j == k) & up)
     j, k = j[half], k[half]
-    shift = (shift[half] + (origin[k] - origin[j])).to(dtype)
+    return j, k, (shift[half] + (origin[k] - origin[j])).to(dtype), local, radius
+
+
+def near_atom_pairs(
+    positions: Tensor, centers: Tensor, origin: Tensor, box: Optional[Tensor], layout: Layout, cutoff: float
+) -> Tuple[Tensor, Tensor]:
+    """Atom pairs of different grains (or images) below `cutoff`, each once: index [2, pairs], shift [pairs, 3].
+
+    Input as of `grains_in_reach`.
+    """
+    j, k, shift, local, radius = grains_in_reach(positions, centers, origin, box, layout, cutoff)
 
     # atoms of J that lie within reach of K as a whole
     slots = float(layout.grain_atoms.size(1))

@@ -2,13 +2,16 @@
 
 from typing import Callable, Optional
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..mapping.layout import Layout
-from ..mapping.whole import near_origin
-from ..nn.ops.neighbor_rows import Neighbors
-from .build import graph_near_origin
+from ..mapping.whole import grain_means, near_origin
+from ..nn.kernels.neighbor_rows import INDEX, Neighbors
+from ..nn.kernels.pair_kernels import near_atoms
+from .build import grains_in_reach, graph_near_origin, not_linked
+from .memory import check_memory
 
 SKIN = 1.0  # Å; hydrogens at 300 K wear it off in some 14 fs
 
@@ -64,6 +67,9 @@ class VerletList:
         self.far = 0.5 * skin - 1e-3  # Å, less than half by more than what single precision loses
         self.check = check
         self.builds = 0
+        sizes = (layout.grain_atoms >= 0).sum(1).numpy()
+        self.start = np.append(0, np.cumsum(sizes)).astype(INDEX)
+        self.room = 64 * int(self.start[-1])  # for pairs of atoms
         self.origin: Optional[Tensor] = None
         self.box: Optional[Tensor] = None
 
@@ -81,8 +87,7 @@ class VerletList:
             if self.check is not None:
                 self.check(positions, box)
             near, origin = near_origin(positions, box, self.layout)
-            graph = graph_near_origin(near, origin, box, self.layout, *self.reaches, dtype=self.dtype)
-            self.neighbors = Neighbors.from_graph(graph, box)
+            self.neighbors = self.listed(near, origin, box)
             self.origin, self.box, self.moved = ordered, box, near - ordered
             self.times_forgotten = _times_forgotten
             self.builds += 1
@@ -95,3 +100,27 @@ class VerletList:
         if box is not None and (self.box is None or not torch.equal(box, self.box)):
             return False
         return bool((ordered - self.origin).square().sum(1).max() < self.far * self.far)
+
+    def listed(self, near: Tensor, origin: Tensor, box: Optional[Tensor]) -> Neighbors:
+        """The neighbours that `graph_near_origin` finds; it looks at pairs of grains, and a kernel at their atoms."""
+        grain_reach, atom_reach = self.reaches
+        graph = graph_near_origin(near, origin, box, self.layout, grain_reach, 0.0, self.dtype)
+        pairs, owner, shift = graph.pair_index.numpy(), np.zeros(0, INDEX), graph.pair_shift
+        if atom_reach > 0.0:
+            centers = grain_means(near, self.layout) + origin
+            j, k, shift, local, radius = grains_in_reach(graph.positions, centers, origin, box, self.layout, atom_reach)
+            given = tuple(each.numpy() for each in (graph.positions, local, radius, j, k, shift))
+            filled = [np.empty(self.room, INDEX) for _ in range(3)]
+            found = near_atoms(self.start, *given, atom_reach, *filled)
+            check_memory(float(found), atom_reach)
+            if found > self.room:
+                self.room = found + found // 10
+                filled = [np.empty(self.room, INDEX) for _ in range(3)]
+                near_atoms(self.start, *given, atom_reach, *filled)
+            pairs, owner = np.stack([each[:found] for each in filled[:2]]), filled[2][:found]
+        if graph.link_shift.size(0) > 0:
+            index, own = torch.from_numpy(pairs.astype(np.int64)), shift[torch.from_numpy(owner.astype(np.int64))]
+            apart = not_linked(index, own, graph.link_index, graph.link_shift, len(near)).numpy()
+            pairs, owner = pairs[:, apart], owner[apart]
+        edges = graph.edge_index.numpy(), graph.edge_shift
+        return Neighbors.of(len(near), (pairs, owner, shift), edges, graph.link_shift, len(origin), box)

@@ -1,4 +1,4 @@
-"""The algebra of the conserving network: its weights, and how energies follow from densities, on any `ops`."""
+"""The algebra of the conserving network: its weights, and how energies follow from densities."""
 
 from itertools import accumulate
 from typing import List, NamedTuple, Tuple
@@ -14,7 +14,7 @@ from .graph import of_slots, sum_by
 from .intra import IntraDensity, LinkDensity, pair_classes_of
 from .messages import GrainMessages, TensorDensity, mlp, radial_weight
 from .network import Network, irreps
-from .ops.by_torch import Operations, Radial, dots
+from .operations import Operations, Radial, dots
 from .radial import BesselBasis
 from .walls import Walls, from_older_state
 
@@ -185,15 +185,13 @@ class Algebra(Network):
         v_in: Tensor,
         t_in: Tensor,
     ) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
-        """What energies are read from, by whatever backend gathers and exchanges: the network itself.
+        """What energies are read from: the network itself.
 
         Parameters
         ----------
         ops : Operations
-            Of one of the backends in `ops`.
         atoms : ByClass
         radial : Radial
-            Or what the backend has made of it.
         relative : Tensor, [atoms, 3, 1], Å
             From the center of the grain.
         s_in, v_in, t_in : Tensor, [atoms, c], [atoms, 3, c], [atoms, 6, c]

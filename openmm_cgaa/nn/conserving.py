@@ -10,7 +10,7 @@ from ..mapping.layout import Layout
 from .algebra import Algebra, centered
 from .graph import Graph, frame_sum, grain_sum, seen, sum_by
 from .network import Network, Part
-from .ops.by_torch import Operations
+from .operations import Operations
 from .warmstart import take_over
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from .graph import seen, sum_by
 from .network import irreps
-from .ops.by_torch import outer
+from .operations import outer
 from .radial import DistanceGaussians
 
 

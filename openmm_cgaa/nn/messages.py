@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .network import irreps
-from .ops.by_torch import Operations, dots
+from .operations import Operations, dots
 
 
 def mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:

@@ -118,14 +118,15 @@ class Pipeline:
             An input is missing, or the function left out an output. What the function raises goes through; what it has
             kept stays for the next call.
         """
-        if self._to_do(stage):
-            self._begin([stage])
+        records = self._read()
+        if self._to_do(stage, records):
+            self._begin([stage], records)
             begun = time.monotonic()
             try:
                 stage.work()
             finally:
-                self._spend([stage], [time.monotonic() - begun])
-            self._end(stage)
+                self._spend([stage], [time.monotonic() - begun], records)
+            self._end(stage, records)
 
     def do_all(self, stages: Sequence[Stage], workers: int = 1) -> None:
         """See that stages are finished that need nothing of each other, so many of them side by side.
@@ -139,19 +140,20 @@ class Pipeline:
         CGAAError
             As `do`; of stages side by side after the others have ended.
         """
-        left = [stage for stage in stages if self._to_do(stage)]
+        records = self._read()
+        left = [stage for stage in stages if self._to_do(stage, records)]
         if workers == 1 or len(left) < 2:
             for stage in left:
                 self.do(stage)
             return
-        self._begin(left)
+        self._begin(left, records)
         begun, taken = time.monotonic(), {}
         errors: list[CGAAError] = []
 
         def ended(n: int, future: Future[float]) -> None:
             try:
                 taken[n] = future.result()
-                self._end(left[n])
+                self._end(left[n], records)
                 self.progress(f"{left[n].name} is finished")
             except CGAAError as error:
                 errors.append(error)
@@ -162,7 +164,7 @@ class Pipeline:
         finally:
             wall = time.monotonic() - begun
             each = [taken.get(n, wall) for n in range(len(left))]
-            self._spend(left, [wall * one / sum(each) for one in each])
+            self._spend(left, [wall * one / sum(each) for one in each], records)
         if errors:
             raise errors[0]
 
@@ -173,20 +175,18 @@ class Pipeline:
             return False
         return made["key"] == self._key(stage) and made["outputs"] == self._digests(stage)
 
-    def _to_do(self, stage: Stage) -> bool:
+    def _to_do(self, stage: Stage, records: dict) -> bool:
         """Whether it is not finished; what it has made from other settings or inputs is set aside."""
         signals.check()  # one that a package below has lost ends the pipeline here
-        key, made = self._key(stage), self._read().get(stage.name)
+        key, made = self._key(stage), records.get(stage.name)
         if made and made["key"] != key:
             self._set_aside(stage, parts=not (stage.fits and made["key"]["settings"] == key["settings"]))
-            records = self._read()
             del records[stage.name]
             self._write(records)
             return True
         return not (made and made["outputs"] is not None and made["outputs"] == self._digests(stage))
 
-    def _begin(self, stages: Sequence[Stage]) -> None:
-        records = self._read()
+    def _begin(self, stages: Sequence[Stage], records: dict) -> None:
         for stage in stages:
             made = records.get(stage.name)
             spent = made["seconds"] if made and made["outputs"] is None else 0.0
@@ -196,18 +196,16 @@ class Pipeline:
             self.progress(stage.title or stage.name)
         self._write(records)
 
-    def _spend(self, stages: Sequence[Stage], seconds: Sequence[float]) -> None:
-        records = self._read()
+    def _spend(self, stages: Sequence[Stage], seconds: Sequence[float], records: dict) -> None:
         for stage, more in zip(stages, seconds):
             records[stage.name]["seconds"] += more
             self.seconds[stage.name] = records[stage.name]["seconds"]
         self._write(records)
 
-    def _end(self, stage: Stage) -> None:
+    def _end(self, stage: Stage, records: dict) -> None:
         missing = [str(path) for path in stage.outputs if not path.exists()]
         if missing:
             raise CGAAError(f"stage {stage.name} has ended without {', '.join(missing)}; run it again")
-        records = self._read()
         records[stage.name]["outputs"] = self._digests(stage)
         self._write(records)
 

@@ -277,7 +277,7 @@ def memory_of_the_machine(w):
     yield lambda: w.evaluate(**free)
     one = GrainMap.from_topology(w.topology, atoms=range(10))
     w.evaluate(topology=take_grains(one, np.arange(10)), positions=w.positions[:10])
-    w.patch.setattr(memory, "memory", lambda: 1.1e6)
+    w.patch.setattr(memory, "memory", lambda: 4e5)
     yield lambda: w.evaluate(**free)
     short = TINY_CONSERVING | {"atom_cutoff": 1.5, "grain_cutoff": 2.0}
     w.evaluate(CGAAPotential(tiny_model(w.path / "short.safetensors", short, w.liquid)), **free)

@@ -1,6 +1,6 @@
 """The laws that a conserving model obeys, in float64 and with random weights.
 
-Also `algebra`, `intra`, `messages`, `walls` and `graph`, on `by_torch`.
+Also `algebra`, `intra`, `messages`, `walls` and `graph`, on `operations`.
 """
 
 from functools import partial

@@ -1,7 +1,6 @@
 """The fused kernels give the numbers of the network they stand for, and the list of neighbours never misses one.
 
-So of `by_numba` and its kernels: `exchange_kernels`, `gather_kernels`, `invariant_kernels`, `wall_kernels`,
-`geometry_rows`, `neighbor_rows`, `simd` and `jit`.
+So of `fused_messages` and of all in `kernels`.
 """
 
 import copy

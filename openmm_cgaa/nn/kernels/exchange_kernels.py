@@ -20,7 +20,8 @@ def exchange_kernels(num_basis: int, scalars: int, vectors: int) -> tuple:
     fourth = scalars + 2 * vectors
 
     @compiled
-    def forward(start, sender, unit, basis, weights, sent, carried, dotted, got_s, got_v):
+    def forward(rows, basis, slope, weights, sent, carried, dotted, got_s, got_v):
+        start, sender, image, group, partner, unit, distance = rows
         radial = np.empty(channels, basis.dtype)
         along = np.empty(vectors, basis.dtype)
         for i in range(start.size - 1):
@@ -40,6 +41,8 @@ def exchange_kernels(num_basis: int, scalars: int, vectors: int) -> tuple:
     @compiled
     def backward(
         rows,
+        basis,
+        slope,
         weights,
         sent,
         carried,
@@ -52,7 +55,7 @@ def exchange_kernels(num_basis: int, scalars: int, vectors: int) -> tuple:
         grad_carried,
         grad_dotted,
     ):
-        start, sender, image, group, unit, distance, basis, slope = rows
+        start, sender, image, group, partner, unit, distance = rows
         radial = np.empty(channels, basis.dtype)
         change = np.empty(channels, basis.dtype)
         wanted = np.empty(channels, basis.dtype)

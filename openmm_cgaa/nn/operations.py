@@ -1,4 +1,7 @@
-"""The operations in torch: for batches, for training (differentiable twice), for TorchScript, on every device."""
+"""The operations that the conserving network is made of: gather, exchange, invariants, walls.
+
+By torch: for batches, for training (differentiable twice), for TorchScript, on every device.
+"""
 
 from typing import List, NamedTuple, Tuple
 
@@ -7,7 +10,7 @@ from torch import Tensor
 
 
 class Radial(NamedTuple):
-    """Radial functions of both gatherings, as the torch backend takes them; other backends may have them prepared.
+    """Radial functions of both gatherings.
 
     Attributes
     ----------
@@ -23,7 +26,7 @@ class Radial(NamedTuple):
 
 
 class Operations:
-    """The methods of `interface.Backend` on pairs and edges of a `Graph`. TorchScript takes it as it is.
+    """Sums over the pairs and edges of a `Graph`, bound to the geometry of one call. TorchScript takes it as it is.
 
     Parameters
     ----------
@@ -62,9 +65,14 @@ class Operations:
         self.edge_basis = edge_basis
 
     def gather_by_class(self, radial: Radial, kind: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
+        """Densities at each atom: sums over its neighbours of radial function, direction and what their class sends.
+
+        `kind` is the class of each atom. -> scalars [atoms, c], vectors [atoms, 3, c], tensors [atoms, 6, c]
+        """
         return self.sums(radial.first, [each.index_select(0, kind) for each in radial.send])
 
     def gather(self, radial: Radial, features: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
+        """The same with features of the sending atoms themselves, [atoms, channels], and without tensors."""
         return self.sums(radial.second, list(features.split([each.size(1) for each in radial.second], 1)))
 
     def sums(self, radial: List[Tensor], features: List[Tensor]) -> Tuple[Tensor, Tensor, Tensor]:
@@ -75,6 +83,15 @@ class Operations:
         return s, v, gather_tensors(self.pair_basis @ radial[2], features[2], outer(self.pair_unit), self.i, self.j)
 
     def invariants(self, s_in: Tensor, s_out: Tensor, v: Tensor, t: Tensor, receive: Tensor) -> Tensor:
+        """s_in | s_out | left . right | one . other | left . one . right, times `receive`, [atoms, all channels].
+
+        Parameters
+        ----------
+        s_in, s_out : Tensor, [atoms, scalars]
+        v : Tensor, [atoms, 3, left | right | left of tensors | right of tensors]
+        t : Tensor, [atoms, 6, one | other]
+        receive : Tensor, [atoms, all channels]
+        """
         tensors = t.size(2) // 2
         vectors = v.size(2) // 2 - tensors
         left, right, before, after = v.split([vectors, vectors, tensors, tensors], 2)
@@ -86,6 +103,16 @@ class Operations:
         return torch.cat(found, 1) * receive
 
     def exchange(self, weight: Tensor, norm: float, sent: Tensor, sent_vectors: Tensor) -> Tuple[Tensor, Tensor]:
+        """What grains get from each other, [grains, scalars + vectors] and [grains, 3, vectors], times `norm`.
+
+        Parameters
+        ----------
+        weight : Tensor, [scalars + 3 vectors, num_basis]
+            Radial functions of scalars, of vectors along the edge, of scalars times the edge, and of vectors.
+        norm : float
+        sent : Tensor, [grains, scalars + vectors]
+        sent_vectors : Tensor, [grains, 3, carried | dotted]
+        """
         vectors = sent_vectors.size(2) // 2
         scalars = sent.size(1) - vectors
         unit = self.edge_unit.unsqueeze(2)
@@ -100,6 +127,15 @@ class Operations:
         return got_s, got_v
 
     def wall(self, height: float, shortest: Tensor, element: Tensor) -> Tensor:
+        """Energy of `height` (shortest - r)^3 of pairs that are too close, half of it at either atom, [atoms], eV.
+
+        Parameters
+        ----------
+        height : float, eV/Å^3
+        shortest : Tensor, [elements, elements], Å
+        element : Tensor of int64, [atoms]
+            Row of each atom in `shortest`.
+        """
         row = element.index_select(0, self.i) * shortest.size(1) + element.index_select(0, self.j)
         closer = torch.relu(shortest.flatten().index_select(0, row) - self.pair_r)
         half = 0.5 * height * closer * closer * closer
