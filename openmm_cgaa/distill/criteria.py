@@ -70,6 +70,7 @@ LONGER = "raise training.steps"
 FORM = "set form to good, which sees further"
 LABELS = "raise classical.frames"
 STRAIN = "raise classical.strained"
+FRAMES = "raise own.frames, where the error decides"
 ROUNDS = "raise own.rounds, so that the model learns from more of its own frames"
 DENSITIES = "widen own.densities, so that they hold its density"
 SHORTER = "simulate with shorter steps"
@@ -106,7 +107,7 @@ def _on_own_frames(key: str, short: str, without: str) -> list[Criterion]:
             "meV/atom",
             *(0.5, 1.5),
             reason="A model goes where its energy is too low: -3.9 in DME's first liquid, -7.2 in acetonitrile's.",
-            advice=(ROUNDS, FORM),
+            advice=(FRAMES, ROUNDS, FORM),
             without=without,
         ),
         Criterion(
@@ -116,7 +117,7 @@ def _on_own_frames(key: str, short: str, without: str) -> list[Criterion]:
             "MPa",
             *(20.0, 50.0),
             reason="20 MPa are about 2 % of a molecular liquid's density; DME's first model was off by 80.",
-            advice=(ROUNDS, DENSITIES),
+            advice=(FRAMES, ROUNDS, DENSITIES),
             without=without,
         ),
     ]

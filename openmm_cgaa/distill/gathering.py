@@ -43,6 +43,16 @@ FILES = {
 }
 
 
+SHORT = {  # stages of moments, which `timing` leaves out
+    "timing": "this machine is timed",
+    "judge": "the student is judged in its own liquid",
+    "large": "a box for the runs",
+    "crystal-large": "a supercell for the runs",
+    "test": "the student is tested",
+    "others": "the student beside others",
+}
+
+
 def report_of(folder: Path, plan: DistillPlan, found: dict[str, Any], verdict: Verdict, rates: Rates) -> dict[str, Any]:
     """The report, as `reportpage.write_report` takes it.
 
@@ -66,7 +76,7 @@ def report_of(folder: Path, plan: DistillPlan, found: dict[str, Any], verdict: V
         "stages": [
             {
                 "name": name,
-                "title": titles.get(name, name),
+                "title": titles.get(name) or SHORT.get(name.rstrip("0123456789"), name),
                 "seconds": seconds,
                 "labels": _labels(folder / f"{name}.h5"),
             }
