@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import GeometryError
 from ..mapping.layout import Layout
 from ..mapping.whole import grain_means, near_origin
 from ..nn.kernels.neighbor_rows import INDEX, Neighbors
@@ -113,6 +114,11 @@ class VerletList:
             filled = [np.empty(self.room, INDEX) for _ in range(3)]
             found = near_atoms(self.start, *given, atom_reach, *filled)
             check_memory(float(found), atom_reach)
+            if 2 * found >= 2**31:  # entries of both ways are counted by 32 bits
+                raise GeometryError(
+                    f"neighbours within {atom_reach:.4g} Å: {found:.3g} pairs are more than a list can hold; give a "
+                    "smaller system, or a model with a shorter cutoff"
+                )
             if found > self.room:
                 self.room = found + found // 10
                 filled = [np.empty(self.room, INDEX) for _ in range(3)]

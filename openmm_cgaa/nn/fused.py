@@ -17,8 +17,7 @@ from .fused_messages import FusedMessages
 from .kernels import atom_kernels, wall_kernels
 from .kernels.dense_kernels import linear_kernel
 from .kernels.gathered import Gathering, InsideGrains, Table
-from .kernels.invariant_kernels import invariant_kernels
-from .kernels.layers import LastLayer, Linear, copies_of, silu, silu_back
+from .kernels.layers import LastLayer, Linear, copies_of, held, silu, silu_back
 from .kernels.neighbor_rows import INDEX, Neighbors, Rows, RowsWithin, flat
 from .kernels.radial_tables import Knots
 from .network import Part
@@ -45,14 +44,14 @@ class FusedConserving:
             knots = Knots.of(network.atom_basis, network.norm, network.receive.dtype)
             radial = network.radial_functions()
             self.first, self.second = Table.of(knots, radial.first), Table.of(knots, radial.second)
-            self.send = flat(torch.cat(radial.send, 1))
+            self.send = held(torch.cat(radial.send, 1))
             self.reference = float((network.type_energy * network.type_energy.new_tensor(counts)).sum())
             self.inside = InsideGrains(network, layout)
             self._take_weights(network)
-            self.bias = flat(network.atom_in.bias + atoms.bias)
+            self.bias = held(network.atom_in.bias + atoms.bias)
         self.receive, self.pool_weight = flat(atoms.receive), flat(atoms.pool)
         self.element, self.share, self.sizes = atoms.element.numpy(), flat(atoms.share), flat(atoms.sizes)
-        self.shortest = network.walls.shortest.numpy()
+        self.shortest = network.walls.shortest.numpy().copy()
         self.start = np.append(0, np.cumsum(flat(atoms.sizes).astype(int))).astype(INDEX)
         self.owner = layout.atom_grain.numpy()
         self.atom_rows = RowsWithin(network.atom_cutoff, atoms.kind.numpy().astype(INDEX))
@@ -76,15 +75,15 @@ class FusedConserving:
         self.emit = Linear(network.emit.weight)
         widths = [hidden, pairs[0], pairs[1], pairs[1]]
         self.atom_out = [Linear(part) for part in network.atom_out[0].weight.split(widths, 1)]
-        self.atom_bias, self.hidden_bias = flat(network.atom_out[0].bias), flat(network.atom_hidden.bias)
-        self.down_bias, self.emit_bias = flat(network.down_in.bias), flat(network.emit.bias)
+        self.atom_bias, self.hidden_bias = held(network.atom_out[0].bias), held(network.atom_hidden.bias)
+        self.down_bias, self.emit_bias = held(network.down_in.bias), held(network.emit.bias)
         self.last = LastLayer(network.atom_out[2])
         self.by_slot = [
-            (flat(one.contiguous()), flat(one.t().contiguous()), flat(its))
+            (held(one), held(one.t()), held(its))
             for weight, bias in network.by_slot()
             for one, its in zip(weight, bias)
         ]
-        self.intra_hidden, self.intra_bias = Linear(network.intra_out[0].weight), flat(network.intra_out[0].bias)
+        self.intra_hidden, self.intra_bias = Linear(network.intra_out[0].weight), held(network.intra_out[0].bias)
         self.intra_last = LastLayer(network.intra_out[2])
         self.hidden = hidden
 
@@ -189,9 +188,9 @@ class FusedConserving:
         tensors = empty(0)
         if self.mix_tensors:
             tensors = self.mix_tensors[1](t_out, self.mix_tensors[0](t_in, empty(6 * 4 * sizes[2])), adds=True)
-        products, products_back = invariant_kernels(sizes[0], 2 * sizes[1], 2 * sizes[2])
-        found = np.empty_like(self.receive)
-        products(s_in, s_out, mixed, tensors, self.receive, found)
+        widths, found = (sizes[0], 2 * sizes[1], 2 * sizes[2]), np.empty_like(self.receive)
+        given = s_in, s_out, mixed, tensors, self.receive, found
+        atom_kernels.invariants_kernel(*widths)(0, n, given)
         h_in = self.atom_in(found, self.bias.copy(), adds=True)
         h_mid = self.atom_hidden(silu(h_in, hidden), copies_of(self.hidden_bias, n), adds=True)
         h = silu(h_mid, hidden)
@@ -257,7 +256,8 @@ class FusedConserving:
         grad_found = self.atom_in.back(silu_back(h_in, grad_mid, hidden), np.empty_like(found))
         grad_mixed, grad_tensors = np.empty_like(mixed), np.empty_like(tensors)
         grad_s_in, grad_out = np.empty_like(s_in), by_class.like()
-        products_back(mixed, tensors, self.receive, grad_found, grad_s_in, grad_out[0], grad_mixed, grad_tensors)
+        given = mixed, tensors, self.receive, grad_found, grad_s_in, grad_out[0], grad_mixed, grad_tensors
+        atom_kernels.invariants_back_kernel(*widths)(0, n, given)
         np.add(grad_own[0], grad_s_in, out=grad_own[0])
         for layers, gradient in ((self.mix, grad_mixed), (self.rest, grad_rest)):
             layers[0].back(gradient, grad_own[1], adds=True)

@@ -6,8 +6,8 @@ from torch import Tensor
 from .algebra import Algebra
 from .kernels import atom_kernels
 from .kernels.exchange_kernels import exchange_kernels
-from .kernels.layers import LastLayer, Linear, copies_of, silu, silu_back
-from .kernels.neighbor_rows import BesselRows, Neighbors, flat
+from .kernels.layers import LastLayer, Linear, copies_of, held, silu, silu_back
+from .kernels.neighbor_rows import BesselRows, Neighbors
 from .messages import GrainMessages
 
 
@@ -17,15 +17,18 @@ class FusedLayer:
     def __init__(self, layer: GrainMessages):
         self.scalars, self.vectors = s, v = layer.sizes
         weight = layer.radial.weight.detach()
-        self.radial, num_basis = flat((weight.t() * layer.norm).contiguous()), weight.size(1)
-        self.exchange = exchange_kernels(num_basis, s, v)
-        self.send, self.send_bias = Linear(layer.send.weight), flat(layer.send.bias)
+        self.radial, self.num_basis = held(weight.t() * layer.norm), weight.size(1)
+        self.send, self.send_bias = Linear(layer.send.weight), held(layer.send.bias)
         self.carry, self.dot = (Linear(part) for part in layer.send_vectors.weight.chunk(2))
         self.update = [Linear(part) for part in layer.update[0].weight.split([s, s + v, v, v], 1)]
-        self.update_bias = flat(layer.update[0].bias)
+        self.update_bias = held(layer.update[0].bias)
         self.new, self.gate = (Linear(part) for part in layer.update[2].weight.split([s, v]))
-        self.new_bias, self.gate_bias = (flat(part.contiguous()) for part in layer.update[2].bias.split([s, v]))
+        self.new_bias, self.gate_bias = (held(part) for part in layer.update[2].bias.split([s, v]))
         self.mix = [Linear(part) for part in layer.mix.weight.chunk(2, 1)]
+
+    def exchange(self) -> tuple:
+        """The kernels, which no pickle should hold: they would be compiled anew."""
+        return exchange_kernels(self.num_basis, self.scalars, self.vectors)
 
     def __call__(self, s: np.ndarray, v: np.ndarray, rows: tuple) -> tuple[np.ndarray, np.ndarray, tuple]:
         """New scalars and vectors, and what the way back needs."""
@@ -34,7 +37,7 @@ class FusedLayer:
         carried, dotted = (layer(v, np.empty(3 * n * width, s.dtype)) for layer in (self.carry, self.dot))
         got_s, got_v = np.zeros_like(sent), np.zeros_like(v)
         given = *rows, self.radial, sent, carried, dotted
-        self.exchange[0](*given, got_s, got_v)
+        self.exchange()[0](*given, got_s, got_v)
         square, product = np.empty(n * width, s.dtype), np.empty(n * width, s.dtype)
         atom_kernels.products_kernel(width, width)(0, n, (got_v, v, square, product))
         inputs, hidden = (s, got_s, square, product), copies_of(self.update_bias, n)
@@ -67,7 +70,7 @@ class FusedLayer:
         self.mix[1].back(grad_mixed, by_got_v, adds=True)
         by_sent, by_carried, by_dotted = (np.zeros_like(each) for each in given[-3:])
         pulls = grad_centers, grad_shifts, by_sent, by_carried, by_dotted
-        self.exchange[1](*given, by_got, by_got_v, *pulls)
+        self.exchange()[1](*given, by_got, by_got_v, *pulls)
         grad_s = self.send.back(by_sent, grad_s + by_s, adds=True)
         grad_v = grad_v + by_v
         self.carry.back(by_carried, grad_v, adds=True)
@@ -88,9 +91,9 @@ class FusedMessages:
         self.grains, self.near = grains, network.grain_cutoff > 0.0
         self.rows = BesselRows(network.grain_basis, grains)
         self.layers = [FusedLayer(layer) for layer in network.messages]
-        self.pool, self.pool_bias = Linear(network.pool.weight), flat(network.pool.bias)
+        self.pool, self.pool_bias = Linear(network.pool.weight), held(network.pool.bias)
         self.lower = Linear(network.down.weight)
-        self.out, self.out_bias = Linear(network.grain_out[0].weight), flat(network.grain_out[0].bias)
+        self.out, self.out_bias = Linear(network.grain_out[0].weight), held(network.grain_out[0].bias)
         self.last = LastLayer(network.grain_out[2])
 
     def among(self, pooled: np.ndarray, vectors: np.ndarray, centers: Tensor, neighbors: Neighbors) -> "Exchanged":

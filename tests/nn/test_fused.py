@@ -24,6 +24,9 @@ from openmm_cgaa.model.evaluator import Evaluator
 from openmm_cgaa.neighbors.verlet import VerletList, forget_neighbors
 from openmm_cgaa.nn import build_network
 from openmm_cgaa.nn.fused import FusedConserving
+from openmm_cgaa.nn.kernels.dense_kernels import silu_kernels
+from openmm_cgaa.nn.kernels.gather_kernels import collect
+from openmm_cgaa.nn.kernels.jit import SOURCES
 
 TENSORS = dict(TINY_CONSERVING, tensors=3)
 CONFIGS = {
@@ -245,9 +248,21 @@ def test_dynamics_keep_the_energy(tiny_conserving_path, solvent):
 
 
 def test_weights_are_those_at_the_time_of_binding(frame):
+    """Whatever becomes of the network's own, so that forces stay the gradient of one energy."""
     grain_map, positions, box = frame
     fused, _ = evaluators(grain_map, TENSORS, True)
     layout = layout_of(grain_map)
     whole, neighbors = VerletList(layout, 6.0, 4.0, torch.float64)(positions, box)
     again = FusedConserving(fused.network, layout)(whole, neighbors)
-    assert (again[0] - fused.compute(positions, box)[0]).abs() < 1e-9
+    energy, forces, _ = fused.compute(positions, box)
+    assert (again[0] - energy).abs() < 1e-9
+    with torch.no_grad():
+        for parameter in fused.network.parameters():
+            parameter.mul_(1.3)
+    changed = fused.compute(positions, box)
+    assert changed[0] == energy and torch.equal(changed[1], forces)
+
+
+def test_machine_code_is_kept_under_the_sources_of_all_kernels():
+    """numba looks at a kernel's own file alone, and what a kernel calls stands in others."""
+    assert all(SOURCES[:8] in kernel.py_func.__qualname__ for kernel in (collect, silu_kernels(8)[0]))

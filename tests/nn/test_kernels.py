@@ -2,7 +2,7 @@
 
 `vectors`, `simd` and `jit` that they are written in; `dense_kernels` and `layers`; `polynomials` and `radial_tables`;
 `geometry_rows` and `neighbor_rows`. What `pair_kernels` lists is in neighbors/test_verlet.py. What `gathered`,
-`gather_kernels`, `exchange_kernels`, `atom_kernels`, `invariant_kernels` and `wall_kernels` do is in test_fused.py,
+`gather_kernels`, `exchange_kernels`, `atom_kernels` and `wall_kernels` do is in test_fused.py,
 where torch does it, too.
 """
 
@@ -71,9 +71,9 @@ def test_tables_are_the_radial_functions_to_rounding(number, dtype):
     knots, weight = Knots.of(basis, 0.14, dtype), torch.randn(8, 5, dtype=dtype)
     r = np.linspace(LOW, cutoff, 20011)
     table = knots.table(weight)
-    assert knots.radial == (number(LOW), number(INTERVALS[dtype] / (cutoff - LOW)))
-    assert table.dtype == number and len(table) == (INTERVALS[dtype] + 1) * 6 * 5
-    found = of_table(table, 5, (r - LOW) * (INTERVALS[dtype] / (cutoff - LOW)))
+    assert knots.radial == (number(LOW), number(8 * INTERVALS[dtype] / (cutoff - LOW)))
+    assert table.dtype == number and len(table) == (8 * INTERVALS[dtype] + 1) * 6 * 5
+    found = of_table(table, 5, (r - LOW) * (8 * INTERVALS[dtype] / (cutoff - LOW)))
     exact = 0.14 * basis.double()(torch.from_numpy(r)) @ weight.double()
     far = r > 1.0
     limit = {np.float32: 1e-7, np.float64: 1e-13}[number]

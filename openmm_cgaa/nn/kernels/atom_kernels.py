@@ -6,7 +6,7 @@ Each works on atoms or grains `first` to `last`, and its body on one of them. Al
 import functools
 
 from .dense_kernels import activated, per_atom, sigmoid
-from .jit import compiled
+from .jit import FACTOR, FIRST, SECOND, compiled
 from .vectors import Channels, Sum
 
 
@@ -36,6 +36,79 @@ def squares_back_row(code, i, arrays, scalars, vectors, tensors):
         for q in range(count):
             here = (i * count + q) * size
             out.add_row(here, array.row(here, size) * outer)
+
+
+@per_atom
+def invariants_row(code, i, arrays, scalars, vectors, tensors):
+    """s_in | s_out | left . right | one . other | left . one . right of the last vectors, times `receive`.
+
+    Mixed vectors are [3, left | right | left of tensors | right of tensors], mixed tensors [6, one | other].
+    """
+    s_in, s_out, v, t, receive, out = arrays
+    left, right, before, after = of_vectors(v, i, vectors, tensors)
+    one, other = of_tensors(t, i, tensors)
+    triple = total_of([row * square for row, square in zip(one, squares_of(code, before, after))])
+    found = (
+        (s_in.row(i * scalars, scalars), scalars),
+        (s_out.row(i * scalars, scalars), scalars),
+        (total_of([a * b for a, b in zip(left, right)]), vectors),
+        (total_of([a * b for a, b in zip(one, other)]), tensors),
+        (triple, tensors),
+    )
+    at = i * (2 * scalars + vectors + 2 * tensors)
+    for row, size in found:
+        out.set_row(at, row * receive.row(at, size))
+        at = at + size
+
+
+@per_atom
+def invariants_back_row(code, i, arrays, scalars, vectors, tensors):
+    v, t, receive, gradient, grad_s_in, grad_s_out, grad_v, grad_t = arrays
+    left, right, before, after = of_vectors(v, i, vectors, tensors)
+    one, other = of_tensors(t, i, tensors)
+    wanted, at = [], i * (2 * scalars + vectors + 2 * tensors)
+    for size in (scalars, scalars, vectors, tensors, tensors):
+        wanted.append(gradient.row(at, size) * receive.row(at, size))
+        at = at + size
+    grad_s_in.set_row(i * scalars, wanted[0])
+    grad_s_out.set_row(i * scalars, wanted[1])
+    by_square = [row * wanted[4] for row in one]
+    grad_before, grad_after = [code.zeros(tensors)] * 3, [code.zeros(tensors)] * 3
+    for row, a, b, factor in zip(by_square, FIRST, SECOND, FACTOR):
+        part = row * code.number(factor)
+        for p, q in ((a, b), (b, a)):
+            grad_before[p] = grad_before[p] + part * after[q]
+            grad_after[p] = grad_after[p] + part * before[q]
+    for q in range(3):
+        place = (i * 3 + q) * (2 * (vectors + tensors))
+        rows = ((wanted[2] * right[q], vectors), (wanted[2] * left[q], vectors))
+        for row, size in (*rows, (grad_before[q], tensors), (grad_after[q], tensors)):
+            grad_v.set_row(place, row)
+            place = place + size
+    for k, square in enumerate(squares_of(code, before, after)):
+        place = (i * 6 + k) * (2 * tensors)
+        grad_t.set_row(place, wanted[3] * other[k] + wanted[4] * square)
+        grad_t.set_row(place + tensors, wanted[3] * one[k])
+
+
+def of_vectors(v, i, vectors, tensors):
+    """Three components of left, right, and those of tensors."""
+    starts = ((0, vectors), (vectors, vectors), (2 * vectors, tensors), (2 * vectors + tensors, tensors))
+    places = [(i * 3 + q) * (2 * (vectors + tensors)) for q in range(3)]
+    return [[v.row(place + start, size) for place in places] for start, size in starts]
+
+
+def of_tensors(t, i, tensors):
+    """Six components of one and other."""
+    return [[t.row((i * 6 + k) * (2 * tensors) + start, tensors) for k in range(6)] for start in (0, tensors)]
+
+
+def squares_of(code, before, after):
+    """The symmetric tensor of two vectors, as a tensor is contracted with it."""
+    found = []
+    for a, b, factor in zip(FIRST, SECOND, FACTOR):
+        found.append((before[a] * after[b] + before[b] * after[a]) * code.number(factor))
+    return found
 
 
 @per_atom
@@ -277,3 +350,23 @@ def gated_back_kernel(a: int, b: int = 0, c: int = 0):
             gated_back_row(i, arrays, a, b, c)
 
     return gated_back
+
+
+@functools.lru_cache(None)
+def invariants_kernel(a: int, b: int = 0, c: int = 0):
+    @compiled
+    def invariants(first, last, arrays):
+        for i in range(first, last):
+            invariants_row(i, arrays, a, b, c)
+
+    return invariants
+
+
+@functools.lru_cache(None)
+def invariants_back_kernel(a: int, b: int = 0, c: int = 0):
+    @compiled
+    def invariants_back(first, last, arrays):
+        for i in range(first, last):
+            invariants_back_row(i, arrays, a, b, c)
+
+    return invariants_back

@@ -93,8 +93,8 @@ class InsideGrains:
     def __init__(self, network: Any, layout: Layout):
         walls, ranges = network.walls, list(network.walls.inside)
         ranges += [walls.across] if walls.across is not None else []
-        self.low = torch.cat([own.low for own in ranges]).numpy()
-        self.high = torch.cat([own.high for own in ranges]).numpy()
+        self.low = torch.cat([own.low for own in ranges]).numpy().copy()
+        self.high = torch.cat([own.high for own in ranges]).numpy().copy()
         weights, receiver, sender, group = [], [], [], []
         atom = groups = 0
         for density, count in zip(network.intra, layout.counts):
@@ -119,7 +119,7 @@ class InsideGrains:
         self.linked = np.flatnonzero(order >= inside)  # rows of links, and which link each is
         self.which = order[self.linked] - inside
         self.decay, num_basis = density.basis.decay, len(density.basis.centers)
-        own = flat(torch.cat(weights))
+        own = flat(torch.cat(weights)).copy()
         self.rows = rows = empty_rows(atom, len(i), own.dtype)
         rows.start[:] = np.searchsorted(i[order], np.arange(atom + 1))
         rows.sender[:], rows.group[:] = j[order], np.concatenate(group)[order]
@@ -129,7 +129,6 @@ class InsideGrains:
         sizes = density.scalar_weight.size(2), density.vector_weight.size(2), density.tensors
         self.table = Table(radial, own, num_basis, sizes)
         self.intervals, self.gaussians = gaussian_table(density.basis, density.scalar_weight.dtype)
-        self.kernel = inner_rows(num_basis)
 
     def __call__(self, positions: np.ndarray, shifts: np.ndarray, links: np.ndarray) -> Gathering:
         """The gathering at these positions."""
@@ -137,5 +136,5 @@ class InsideGrains:
         rows.image[:] = len(shifts) // 6  # inside a whole grain no lattice vector is met
         rows.image[self.linked] = links[self.which]
         settings = self.decay, self.intervals, self.gaussians
-        self.kernel(positions, shifts, tuple(rows), *settings, *self.table.radial[1:])
+        inner_rows(self.table.num_basis)(positions, shifts, tuple(rows), *settings, *self.table.radial[1:])
         return Gathering(rows, self.table)

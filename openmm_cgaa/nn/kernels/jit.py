@@ -5,9 +5,15 @@ the lattice vector between them (an index), the unit vector towards it and the d
 with its slope. Kernels write nothing but the receiver's row, save gradients, which go to the sender too.
 """
 
+import hashlib
+from pathlib import Path
+
 from numba import njit
 
 from .simd import FAST
+
+# numba keeps machine code by the source of a kernel alone, and not of what the kernel calls in other files
+SOURCES = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))).hexdigest()
 
 # components of a symmetric tensor as in `outer`: f (a_first b_second + a_second b_first) contracts it with two vectors
 FIRST, SECOND = (0, 1, 2, 0, 0, 1), (0, 1, 2, 1, 2, 2)
@@ -16,6 +22,7 @@ FACTOR = (0.5, 0.5, 0.5, 0.5**0.5, 0.5**0.5, 0.5**0.5)
 
 def compiled(function):
     """numba's `njit`; the machine code is kept on disk where there is a place for it."""
+    function.__qualname__ += f"_{SOURCES[:8]}"  # by which it is kept
     options = dict(fastmath=set(FAST), error_model="numpy")
     try:
         return njit(function, cache=True, **options)

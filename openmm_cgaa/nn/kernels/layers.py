@@ -19,8 +19,7 @@ class Linear:
 
     def __init__(self, weight: Tensor):
         self.outputs, self.inputs = weight.shape
-        weight = weight.detach()
-        self.weights = flat(weight.t().contiguous()), flat(weight.contiguous())
+        self.weights = held(weight.t()), held(weight)
 
     def __call__(self, x: np.ndarray, out: np.ndarray, adds: bool = False) -> np.ndarray:
         return self._apply(0, self.inputs, self.outputs, x, out, adds)
@@ -45,7 +44,7 @@ class LastLayer:
     """
 
     def __init__(self, layer: torch.nn.Linear):
-        self.weights, self.bias = flat(layer.weight), flat(layer.bias)
+        self.weights, self.bias = held(layer.weight), held(layer.bias)
 
     def __call__(self, hidden: np.ndarray) -> float:
         """Their sum, eV; the gradients by the hidden features take the place of these."""
@@ -53,6 +52,11 @@ class LastLayer:
         energy = np.empty(len(hidden) // width, hidden.dtype)
         atom_kernels.energy_kernel(width)(0, len(energy), (hidden, self.weights, self.bias, energy))
         return float(energy.sum(dtype=np.float64))
+
+
+def held(weight: Tensor) -> np.ndarray:
+    """A flat copy, which stays as it is where the network changes."""
+    return flat(weight.detach().contiguous()).copy()
 
 
 def silu(x: np.ndarray, width: int) -> np.ndarray:

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-INTERVALS = {torch.float32: 128, torch.float64: 4096}  # errors are then those of rounding
+INTERVALS = {torch.float32: 16, torch.float64: 512}  # for each basis function: errors are then those of rounding
+LEAST = 8  # basis functions
 LOW = 0.2  # Å; below it the first polynomial goes on
 
 
@@ -33,7 +34,8 @@ class Knots(NamedTuple):
     @classmethod
     def of(cls, basis: Any, scale: float, dtype: torch.dtype) -> "Knots":
         """Of a `BesselBasis`, times `scale`, for a network of this precision."""
-        intervals, cutoff = INTERVALS[dtype], float(basis.cutoff)
+        cutoff = float(basis.cutoff)
+        intervals = INTERVALS[dtype] * max(LEAST, len(basis.frequencies))
         exact, numbers = copy.deepcopy(basis).double(), np.float32 if dtype == torch.float32 else np.float64
         powers = polynomials(lambda r: exact(r) * scale, LOW, cutoff, intervals)
         return cls((numbers(LOW), numbers(intervals / (cutoff - LOW))), powers)
@@ -45,7 +47,7 @@ class Knots(NamedTuple):
 
 def gaussian_table(basis: Any, dtype: torch.dtype) -> tuple[int, np.ndarray]:
     """Intervals and table of `DistanceGaussians` as functions of u = exp(-r / decay), from 0 to 1."""
-    intervals, exact = 2 * INTERVALS[dtype], copy.deepcopy(basis).double()
+    intervals, exact = INTERVALS[dtype] * max(LEAST, len(basis.centers)), copy.deepcopy(basis).double()
 
     def functions(u: Tensor) -> Tensor:
         return torch.exp(-0.5 * ((u.unsqueeze(1) - exact.centers) * exact.inverse_width).square())
