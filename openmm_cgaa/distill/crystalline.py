@@ -22,7 +22,7 @@ from ..units import ANGSTROM_PER_NM, BOLTZMANN_KJMOL, GPA_PER_EV_PER_ANGSTROM3, 
 from .configs import generic_keys, molecule_keys
 from .distillplan import DistillPlan
 
-BETWEEN = 0.25, 0.45, 0.75  # of a list of factors, for boxes of validation and of the test
+BETWEEN = 0.15, 0.4, 0.65, 0.85, 0.3  # of a list of factors, for boxes of validation and of the test
 RIGHT = 1e-3  # degrees that an angle of 90 may be off
 KJMOL_PER_MPA_NM3 = KJMOL_PER_EV / GPA_PER_EV_PER_ANGSTROM3
 
@@ -52,18 +52,18 @@ def classical_crystals(plan: DistillPlan, structure: str, barostat: str) -> list
     wanted, solid, t = plan.classical, plan.solid, plan.temperature
     common = {"kind": "crystal", "structure": structure, "equilibration": wanted.equilibration}
     common |= {"spacing": wanted.spacing, "frames": wanted.frames}
-    strained = common | {"strains": solid.strains, "held": solid.held}
+    strained = common | {"strains": solid.strains or [1.0], "held": solid.held}
     npt = common | {"ensemble": "NPT", "pressures": plan.pressure, "barostat": barostat}
     runs = [strained | {"name": "crystal-nvt", "temperatures": _times(solid.temperatures, t), "split": "train"}]
     if solid.npt and not solid.held:
         runs.append(npt | {"name": "crystal-npt", "temperatures": _times(solid.npt, t), "split": "train"})
     heats, cells = (sorted(factors) for factors in (solid.temperatures if solid.held else solid.npt, solid.strains))
-    for split, boxes, shift in (("validation", wanted.validation, 0), ("test", wanted.test, 1)):
+    for split, boxes, shift in (("validation", wanted.validation, 0), ("test", wanted.test, wanted.validation)):
         for number in range(boxes):
             one = npt | {"name": f"{split}-crystal-{number}", "split": split}
             if solid.held:
                 one = strained | {"name": one["name"], "split": split, "strains": [_between(cells, number + shift)]}
-            runs.append(one | {"temperatures": round(_between(heats or [1.0], number + shift) * t, 1)})
+            runs.append(one | {"temperatures": round(_between(heats, number + shift) * t, 1)})
     return runs
 
 
@@ -235,6 +235,8 @@ def of_crystal(found: dict[str, dict]) -> dict[str, Any]:
 
 def _between(factors: list[float], number: int) -> float:
     """So far through a sorted list, where none of its values is."""
+    if len(factors) < 2:
+        return round((factors or [1.0])[0] * (0.99, 1.01, 0.98, 1.02, 0.97)[number % len(BETWEEN)], 4)
     ways = np.linspace(0.0, 1.0, len(factors))
     return round(float(np.interp(BETWEEN[number % len(BETWEEN)], ways, factors)), 4)
 

@@ -256,7 +256,9 @@ class Distiller:
             frames = wanted.structure_frames if name == "nvt" else wanted.teacher_frames
             settled = min(SETTLED, settings.picoseconds / 4)
             work = partial(analyse_run, folder, start, student, self.plan, frames, settled)
-            asked, inputs = {"teacher_frames": frames, "settled": settled}, [start, student, folder / ENDED]
+            asked: dict[str, Any] = {"teacher_frames": frames, "settled": settled}
+            asked |= {"lattice": ["sites", "turned"]} if self.plan.crystal else {}
+            inputs = [start, student, folder / ENDED]
             title = f"{name} beside the teacher, {counted(frames, 'frame')}"
             analyses.append(Stage(f"found-{name}", work, [folder / FOUND], asked, inputs, title=title))
         self.pipeline.do_all(stages, workers)

@@ -1,12 +1,14 @@
 """Runs that the verdict is judged on: each is made, and then analysed, so that other frames need no other run."""
 
 import json
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..analysis.report import analyze
 from ..errors import SimulationError
+from ..host import signals
 from ..host.files import write_bytes
 from ..labelling.teachers import load_teacher
 from ..pipeline.stages import digest
@@ -68,10 +70,11 @@ def run_student(
     potential = CGAAPotential(str(student))
     system = potential.createSystem(topology, positions=positions)
     resume, blown_up = (folder / "run.json").is_file(), None
-    options = {"progress": False, "minimize": True}
     settings = replace(settings, threads=threads)
     try:
-        simulate(system, topology, positions, folder, settings, resume, potential.provenance(), **options)
+        own = potential.provenance()
+        if not simulate(system, topology, positions, folder, settings, resume, own, progress=False, minimize=True):
+            raise signals.Interrupted(signal.SIGTERM, f"{folder} holds the state, the same command goes on")
     except SimulationError as error:
         blown_up = str(error)
     frames = folder / "trajectory.dcd"

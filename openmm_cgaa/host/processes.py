@@ -1,22 +1,26 @@
-"""Calls side by side, each in a process of its own."""
+"""Calls side by side, in processes of their own."""
 
 import multiprocessing
 import os
+import traceback
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from typing import TypeVar
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
 
 from ..errors import CGAAError
 from . import signals
 
-T = TypeVar("T")
+DIED = "a worker process died (out of memory?); fewer workers leave more to each"
 
 
-def side_by_side(calls: Sequence[Callable[[], T]], workers: int, ended: Callable[[int, "Future[T]"], object]) -> None:
+def side_by_side(
+    calls: Sequence[Callable[[], Any]], workers: int, ended: Callable[[int, Any, Exception | None], object]
+) -> None:
     """Call all, so many of them at a time.
 
-    A signal, or what `ended` raises, ends the processes: they get SIGTERM, and those that answer it save their state.
+    A signal, or what `ended` raises, ends the processes: each gets SIGTERM once, and no further call is begun. A call
+    that answers the signal may save its state first.
 
     Parameters
     ----------
@@ -25,26 +29,62 @@ def side_by_side(calls: Sequence[Callable[[], T]], workers: int, ended: Callable
     workers : int
         Processes. They are spawned, for OpenMM and torch do not survive a fork.
     ended : callable
-        Called with a call's index and its `Future` as soon as it has ended. Of a process that died without a word the
-        future holds a `CGAAError`.
+        Called as soon as a call has ended, with its index, its result and its error; one of the two is None. Of a
+        process that died without a word the error is a `CGAAError`; the other calls go on.
     """
-    context, others = multiprocessing.get_context("spawn"), set(multiprocessing.active_children())
-    with ProcessPoolExecutor(min(workers, len(calls)), context, signals.follow, (os.getpid(),)) as pool:
-        with signals.undisturbed():
-            futures = {pool.submit(call): n for n, call in enumerate(calls)}
+    context = multiprocessing.get_context("spawn")
+    waiting = list(range(len(calls)))[::-1]
+    idle: list[tuple[Connection, BaseProcess]] = []
+    busy: dict[Connection, tuple[int, BaseProcess]] = {}
+    try:
+        while waiting or busy:
+            while waiting and len(busy) < workers:
+                if not idle:
+                    ours, theirs = context.Pipe()
+                    begun = context.Process(target=_work, args=(theirs, os.getpid()))
+                    with signals.undisturbed():
+                        begun.start()
+                    theirs.close()
+                    idle.append((ours, begun))
+                connection, process = idle.pop()
+                busy[connection] = waiting.pop(), process
+                connection.send(calls[busy[connection][0]])
+            ready = wait(list(busy))
+            for connection in [one for one in busy if one in ready]:
+                n, process = busy.pop(connection)
+                try:
+                    result, error = connection.recv()
+                except (EOFError, OSError):
+                    process.join()
+                    ended(n, None, CGAAError(DIED))
+                    continue
+                idle.append((connection, process))
+                ended(n, result, error)
+    except BaseException:
+        for _, process in busy.values():
+            process.terminate()
+        raise
+    finally:
+        for connection, _ in idle:
+            connection.close()  # at which they end
+        for process in [*(process for _, process in idle), *(process for _, process in busy.values())]:
+            process.join()
+
+
+def _work(connection: Connection, parent: int) -> None:
+    """Answer calls until the other end is closed."""
+    signals.follow(parent)
+    while True:
         try:
-            for future in as_completed(futures):
-                ended(futures[future], _told(future))
-        except BaseException:  # what is half done is given up, else the pool would wait for its end
-            for worker in set(multiprocessing.active_children()) - others:
-                worker.terminate()
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-def _told(future: "Future[T]") -> "Future[T]":
-    if not isinstance(future.exception(), BrokenProcessPool):
-        return future
-    died: Future[T] = Future()
-    died.set_exception(CGAAError("a worker process died (out of memory?)"))
-    return died
+            call = connection.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            answer: tuple[Any, Exception | None] = call(), None
+        except signals.Interrupted:  # its state is saved, and nobody waits for an answer
+            return
+        except CGAAError as error:
+            answer = None, error
+        except Exception as error:  # some cannot be pickled, and none brings its traceback along
+            answer = None, RuntimeError(f"{type(error).__name__}: {error}\n{traceback.format_exc()}")
+        connection.send(answer)

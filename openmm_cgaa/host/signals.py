@@ -39,6 +39,9 @@ class Interrupted(KeyboardInterrupt):
         text = super().__str__()
         return f"interrupted ({signal.Signals(self.number).name})" + (f"; {text}" if text else "")
 
+    def __reduce__(self) -> tuple:
+        return type(self), (self.number, super().__str__())
+
     @property
     def status(self) -> int:
         """Exit status of the process."""

@@ -7,9 +7,10 @@ settings or input files have changed is made anew, with all that depends on it; 
 import hashlib
 import io
 import json
+import os
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from functools import partial
@@ -126,14 +127,15 @@ class Pipeline:
                 stage.work()
             finally:
                 self._spend([stage], [time.monotonic() - begun], records)
+            signals.check()  # what answers one by ending early is not finished
             self._end(stage, records)
 
     def do_all(self, stages: Sequence[Stage], workers: int = 1) -> None:
         """See that stages are finished that need nothing of each other, so many of them side by side.
 
         With several workers each function is called in a process of its own, so that it must be one that can be
-        pickled. Its torch has one thread, and what it prints is not shown, for it would mix. ``seconds`` then are
-        shares of the time by the clock, which sum up to it.
+        pickled. The cores are shared between them. What it prints is not shown, for it would mix, but what it warns of
+        is. ``seconds`` then are shares of the time by the clock, which sum up to it.
 
         Raises
         ------
@@ -147,26 +149,36 @@ class Pipeline:
                 self.do(stage)
             return
         self._begin(left, records)
-        begun, taken = time.monotonic(), {}
-        errors: list[CGAAError] = []
+        begun, taken, threads = time.monotonic(), dict[int, float](), max(1, (os.cpu_count() or 1) // workers)
+        errors: dict[str, Exception] = {}
 
-        def ended(n: int, future: Future[float]) -> None:
-            try:
-                taken[n] = future.result()
-                self._end(left[n], records)
-                self.progress(f"{left[n].name} is finished")
-            except CGAAError as error:
-                errors.append(error)
+        def ended(n: int, made: tuple[float, list[str]] | None, error: Exception | None) -> None:
+            name = left[n].name
+            if made is not None:
+                taken[n], warned = made
+                self.seconds[name] = taken[n] / workers  # until all have ended
+                for line in warned:
+                    self.progress(f"{name}: {line}")
+                try:
+                    self._end(left[n], records)
+                except CGAAError as missing:
+                    error = missing
+            if error is not None:
+                errors[name] = error
+            self.current = next((one.name for k, one in enumerate(left) if k not in taken), name)
+            self.progress(f"{name} is finished" if error is None else f"{name} has failed")
             signals.check()
 
         try:
-            side_by_side([partial(_timed, stage.work) for stage in left], workers, ended)
+            side_by_side([partial(_timed, stage.work, threads) for stage in left], workers, ended)
         finally:
             wall = time.monotonic() - begun
             each = [taken.get(n, wall) for n in range(len(left))]
             self._spend(left, [wall * one / sum(each) for one in each], records)
+        if len(errors) == 1:
+            raise next(iter(errors.values()))
         if errors:
-            raise errors[0]
+            raise CGAAError("; ".join(f"{one.name}: {errors[one.name]}" for one in left if one.name in errors))
 
     def finished(self, stage: Stage) -> bool:
         """Whether `do` would have nothing to do; False also where an input is still missing."""
@@ -274,14 +286,15 @@ class Pipeline:
         write_bytes(self.folder / RECORD, text.encode())
 
 
-def _timed(work: Callable[[], object]) -> float:
-    """Seconds of a call beside others."""
-    from ..host.torchstate import threads  # torch takes its time
+def _timed(work: Callable[[], object], threads: int) -> tuple[float, list[str]]:
+    """Seconds of a call beside others, and what it warned of."""
+    from ..host import torchstate  # torch takes its time
 
     begun, unheard = time.monotonic(), io.StringIO()
-    with threads(1), redirect_stdout(unheard), redirect_stderr(unheard):
-        work()
-    return time.monotonic() - begun
+    with warnings.catch_warnings(record=True) as caught, torchstate.threads(threads):
+        with redirect_stdout(unheard), redirect_stderr(unheard):
+            work()
+    return time.monotonic() - begun, list(dict.fromkeys(str(one.message) for one in caught))
 
 
 def digest(path: FilePath) -> str:

@@ -4,7 +4,6 @@ import json
 import platform
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -147,12 +146,8 @@ def _make_all(plan: Plan, recipes: Sequence[Recipe], progress: Callable | None) 
             finished(recipe, _make(plan, recipe))
         return failed
 
-    def ended(n: int, future: Future[str]) -> None:
-        try:
-            reason = future.result()
-        except CGAAError as error:  # its process died
-            reason = str(error)
-        finished(recipes[n], reason)
+    def ended(n: int, reason: str, error: Exception | None) -> None:
+        finished(recipes[n], reason if error is None else str(error))
 
     side_by_side([partial(_make, plan, recipe) for recipe in recipes], plan.workers, ended)
     return failed

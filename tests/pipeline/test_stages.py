@@ -5,12 +5,18 @@ Some are made side by side (`host.processes`).
 
 import json
 import os
+import signal
+import subprocess
+import sys
 import time
 from functools import partial
+from pathlib import Path
 
 import pytest
 
+import openmm_cgaa
 from openmm_cgaa.errors import CGAAError, OutputError
+from openmm_cgaa.host import signals
 from openmm_cgaa.pipeline.stages import ASIDE, RECORD, Pipeline, Stage
 
 
@@ -153,6 +159,15 @@ def bake(path, text):
         raise CGAAError(f"{path.name} is burnt")
     if text == "lost":
         os._exit(1)
+    if text == "no oven":
+        raise OSError(text)
+    if text == "slow":
+        with signals.deferred() as stop:
+            path.with_name(f"{path.name}.begun").touch()
+            while not stop:
+                time.sleep(0.01)
+        path.with_name(f"{path.name}.saved").touch()
+        raise signals.Interrupted(stop.number)
     path.write_text(f"{text} {os.getpid()}")
 
 
@@ -182,7 +197,38 @@ def test_of_stages_side_by_side_the_others_are_finished_where_one_fails(tmp_path
         records = json.loads((tmp_path / "out" / RECORD).read_text())["stages"]
         assert records["rye"]["outputs"] is None and records["oat"]["outputs"] is not None
         with pytest.raises(CGAAError, match="a worker process died"):
-            pipeline.do_all(loaves(tmp_path / "out", rye="lost", oat="oat", bun="bun"), 2)
+            pipeline.do_all(loaves(tmp_path / "out", rye="lost", oat="oat", bun="bun", roll="roll"), 2)
+        assert (tmp_path / "out/bun").exists() and (tmp_path / "out/roll").exists()
+        with pytest.raises(CGAAError, match="^rye: rye is burnt; bap: OSError: no oven"):
+            pipeline.do_all(loaves(tmp_path / "out", rye="burnt", bap="no oven", bun="bun"), 2)
+
+
+def test_a_signal_ends_stages_side_by_side_and_begins_no_other(tmp_path):
+    """Those that save their state do so, and all go on later."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, sys\nfrom pathlib import Path\nfrom openmm_cgaa.host import signals\n"
+        "from openmm_cgaa.pipeline.stages import Pipeline\nimport test_stages\n"
+        "if __name__ == '__main__':\n"
+        "    folder = Path(sys.argv[1])\n"
+        "    with signals.answered(), Pipeline.owning(folder, lambda line: print(line, flush=True)) as pipeline:\n"
+        "        stages = test_stages.loaves(folder, one='slow', two='slow', three='three', four='four')\n"
+        "        pipeline.do_all(stages, 2)\n"
+    )
+    paths = [str(Path(openmm_cgaa.__file__).parents[1]), str(Path(__file__).parent)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    command = [sys.executable, str(script), str(tmp_path / "out")]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    begun = time.monotonic()
+    while not all((tmp_path / f"out/{name}.begun").exists() for name in ("one", "two")):
+        assert time.monotonic() - begun < 120 and process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    left = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"one.saved", "two.saved"} <= left and not left & {"one", "two", "three", "four", "three.begun"}
+    records = json.loads((tmp_path / "out" / RECORD).read_text())["stages"]
+    assert all(made["outputs"] is None for made in records.values())
 
 
 def test_the_seconds_of_stages_side_by_side_sum_up_to_those_of_the_clock(tmp_path):
