@@ -12,10 +12,10 @@ export OPENMM_CPU_THREADS ?= $(OMP_NUM_THREADS)
 
 .PHONY: test demo validate lint format clean
 
-# small boxes: two threads wait for each other longer than they work
+# small boxes: two threads wait for each other longer than they work, and so two processes work
 test: export OMP_NUM_THREADS := 1
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 demo: $(STAMP)
 	$(BIN)/python scripts/demo.py

@@ -57,7 +57,7 @@ def test_what_a_topology_may_not_be():
 BAD_TOPOLOGIES = [None, 3, "box.pdb", Path("box.pdb"), [], {}, b"x", object(), np.zeros(3)]
 
 
-@pytest.mark.parametrize("value", BAD_TOPOLOGIES, ids=repr)
+@pytest.mark.parametrize("value", BAD_TOPOLOGIES, ids=lambda value: repr(value).partition(" at ")[0])
 @pytest.mark.parametrize("make", [GrainMap.from_topology, GrainMap.from_mdtraj])
 def test_what_is_no_topology_is_told(make, value):
     with pytest.raises(GrainError, match="not an .*Topology; "):

@@ -74,9 +74,10 @@ def test_a_run_goes_on_from_such_a_model_and_cuts_in_the_same_way(trained, tmp_p
     assert load_model(again)[1]["cuts"] == load_model(model)[1]["cuts"]
 
 
-def test_info_shows_the_cuts_of_a_model_and_of_a_file(trained, tmp_path, solvent, capsys):
+def test_info_shows_the_cuts_of_a_model_and_of_a_file(trained, tmp_path, solvent, capsys, monkeypatch):
     from openmm_cgaa.structures.structure import write_structure
 
+    monkeypatch.setenv("COLUMNS", "200")
     model, _ = trained
     topology, positions, _ = solvent
     write_structure(tmp_path / "liquid.cif", topology, positions)
