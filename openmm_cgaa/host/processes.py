@@ -65,8 +65,8 @@ def side_by_side(
             process.terminate()
         raise
     finally:
-        for connection, _ in idle:
-            connection.close()  # at which they end
+        for connection in [*(connection for connection, _ in idle), *busy]:
+            connection.close()  # at which they end, one that has answered the signal by an early result, too
         for process in [*(process for _, process in idle), *(process for _, process in busy.values())]:
             process.join()
 
@@ -87,4 +87,7 @@ def _work(connection: Connection, parent: int) -> None:
             answer = None, error
         except Exception as error:  # some cannot be pickled, and none brings its traceback along
             answer = None, RuntimeError(f"{type(error).__name__}: {error}\n{traceback.format_exc()}")
-        connection.send(answer)
+        try:
+            connection.send(answer)
+        except OSError:  # nobody waits for it any more
+            return

@@ -167,6 +167,8 @@ def bake(path, text):
             while not stop:
                 time.sleep(0.01)
         path.with_name(f"{path.name}.saved").touch()
+        if path.name == "two":  # answers by ending early
+            return
         raise signals.Interrupted(stop.number)
     path.write_text(f"{text} {os.getpid()}")
 
