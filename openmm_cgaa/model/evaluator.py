@@ -15,6 +15,7 @@ from ..mapping.grains import GrainMap
 from ..mapping.layout import Layout, layout_of
 from ..neighbors.build import build_graph
 from ..nn import Graph, Network, Part
+from ..nn.halo import Halo
 from ..structures import geometry
 from ..units import ANGSTROM_PER_NM, KJMOL_PER_EV, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
 from . import checks
@@ -35,6 +36,8 @@ class Evaluator(nn.Module):
     part : Part or int
     fused : bool
         Let Python calls go through the fused kernels where there are some (`fused_evaluation`); TorchScript never does.
+    halo : Halo, optional
+        Where a part of these grains belongs to other processes: for the fused kernels alone.
     """
 
     atom_index: Tensor
@@ -47,7 +50,13 @@ class Evaluator(nn.Module):
 
     @building()
     def __init__(
-        self, network: Network, grain_map: GrainMap, periodic: bool, part: int = Part.TOTAL, fused: bool = False
+        self,
+        network: Network,
+        grain_map: GrainMap,
+        periodic: bool,
+        part: int = Part.TOTAL,
+        fused: bool = False,
+        halo: Optional[Halo] = None,
     ):
         super().__init__()
         self.network = network.eval()
@@ -70,7 +79,8 @@ class Evaluator(nn.Module):
         self.register_buffer("link_kind", layout.link_kind)
         cutoffs = self.grain_cutoff, self.atom_cutoff
         self.check = GeometryCheck(grain_map)
-        self.fused = fused_evaluation(self.network, layout, cutoffs, self.dtype, self.check) if fused else None
+        given = layout, cutoffs, self.dtype, self.check, halo
+        self.fused = fused_evaluation(self.network, *given) if fused else None
 
     def forward(self, positions: Tensor, box: Optional[Tensor] = None) -> Tuple[Tensor, Tensor]:
         """Energy (float64, kJ/mol) and forces [atoms, 3] (kJ/mol/nm) in the topology's order.
@@ -194,7 +204,12 @@ class FusedEvaluation:
 
 
 def fused_evaluation(
-    network: Network, layout: Layout, cutoffs: Tuple[float, float], dtype: torch.dtype, check: GeometryCheck
+    network: Network,
+    layout: Layout,
+    cutoffs: Tuple[float, float],
+    dtype: torch.dtype,
+    check: GeometryCheck,
+    halo: Optional[Halo] = None,
 ) -> Optional[FusedEvaluation]:
     """The fused form of a network on a CPU, or None where there is none: the one place that decides.
 
@@ -207,16 +222,18 @@ def fused_evaluation(
         Of grains and atoms, Å.
     dtype : torch.dtype
     check : GeometryCheck
+    halo : Halo, optional
     """
     devices = {p.device.type for p in network.parameters()}
     if devices != {"cpu"}:
         return None
     try:
-        fused = network.fused(layout)
+        fused = network.fused(layout, halo)
         if fused is None:
             return None
         from ..neighbors.verlet import VerletList
     except ImportError as error:
         log.warning("evaluation without fused kernels, about three times slower: numba does not import (%s)", error)
         return None
-    return FusedEvaluation(fused, VerletList(layout, *cutoffs, dtype, check=check))
+    own = None if halo is None else halo.own_grains
+    return FusedEvaluation(fused, VerletList(layout, *cutoffs, dtype, check=check, own=own))

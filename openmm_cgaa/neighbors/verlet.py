@@ -45,6 +45,8 @@ class VerletList:
     skin : float, Å
     check : callable of (positions, box), optional
         Called whenever neighbours are listed, to refuse what cannot be used.
+    own : bool array, [grains], optional
+        List pairs alone of which one is an own grain; by default all are.
 
     Attributes
     ----------
@@ -60,8 +62,10 @@ class VerletList:
         dtype: torch.dtype,
         skin: float = SKIN,
         check: Optional[Callable] = None,
+        own: Optional[np.ndarray] = None,
     ) -> None:
         self.layout = layout
+        self.own = None if own is None else torch.from_numpy(own)
         grain_reach, atom_reach = (cutoff + skin if cutoff > 0.0 else 0.0 for cutoff in (grain_cutoff, atom_cutoff))
         self.reaches = grain_reach, atom_reach
         self.dtype = dtype
@@ -110,6 +114,9 @@ class VerletList:
         if atom_reach > 0.0:
             centers = grain_means(near, self.layout) + origin
             j, k, shift, local, radius = grains_in_reach(graph.positions, centers, origin, box, self.layout, atom_reach)
+            if self.own is not None:
+                seen = self.own[j] | self.own[k]
+                j, k, shift = j[seen], k[seen], shift[seen]
             given = tuple(each.numpy() for each in (graph.positions, local, radius, j, k, shift))
             filled = [np.empty(self.room, INDEX) for _ in range(3)]
             found = near_atoms(self.start, *given, atom_reach, *filled)
@@ -128,5 +135,10 @@ class VerletList:
             index, own = torch.from_numpy(pairs.astype(np.int64)), shift[torch.from_numpy(owner.astype(np.int64))]
             apart = not_linked(index, own, graph.link_index, graph.link_shift, len(near)).numpy()
             pairs, owner = pairs[:, apart], owner[apart]
-        edges = graph.edge_index.numpy(), graph.edge_shift
-        return Neighbors.of(len(near), (pairs, owner, shift), edges, graph.link_shift, len(origin), box)
+        edges = graph.edge_index, graph.edge_shift
+        if self.own is not None:
+            seen = self.own[edges[0]].any(0)
+            edges = edges[0][:, seen], edges[1][seen]
+        return Neighbors.of(
+            len(near), (pairs, owner, shift), (edges[0].numpy(), edges[1]), graph.link_shift, len(origin), box
+        )

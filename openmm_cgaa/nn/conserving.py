@@ -9,6 +9,7 @@ from ..mapping.grains import GrainType
 from ..mapping.layout import Layout
 from .algebra import Algebra, centered
 from .graph import Graph, frame_sum, grain_sum, seen, sum_by
+from .halo import Halo
 from .network import Network, Part
 from .operations import Operations
 from .warmstart import take_over
@@ -32,10 +33,10 @@ class ConservingNetwork(Algebra):
     def take_over(self, types: List[GrainType], known: Network, known_types: List[GrainType]) -> None:
         take_over(self, types, known, known_types)
 
-    def fused(self, layout: Layout):
+    def fused(self, layout: Layout, halo: Optional[Halo] = None):
         from .fused import FusedConserving  # compiles kernels; not everybody has numba
 
-        return FusedConserving(self, layout)
+        return FusedConserving(self, layout, halo)
 
     def intra_features(
         self, positions: Tensor, link_shift: Tensor, graph: Graph, walls: bool

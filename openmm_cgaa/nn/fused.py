@@ -5,7 +5,7 @@ and in the cache. First derivatives only, one frame. Atoms are in network order,
 numbers are those of torch, to rounding (tests/nn/test_fused.py): whoever changes a step there changes it here.
 """
 
-from typing import List
+from typing import List, Optional
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 from ..mapping.layout import Layout
 from .algebra import Algebra
 from .fused_messages import FusedMessages
+from .halo import Halo
 from .kernels import atom_kernels, wall_kernels
 from .kernels.dense_kernels import linear_kernel
 from .kernels.gathered import Gathering, InsideGrains, Table
@@ -34,10 +35,13 @@ class FusedConserving:
         On the CPU.
     layout : Layout
         Of the grains' topology.
+    halo : Halo, optional
+        Where a part of these grains belongs to other processes. Energies are those of the own grains then, forces and
+        virial what this process adds to those of all.
     """
 
-    def __init__(self, network: Algebra, layout: Layout):
-        self.network = network
+    def __init__(self, network: Algebra, layout: Layout, halo: Optional[Halo] = None):
+        self.network, self.halo = network, halo
         self.counts = counts = layout.counts
         with torch.no_grad():
             atoms = network.by_class(counts, layout.atom_grain, sum(counts))
@@ -45,7 +49,8 @@ class FusedConserving:
             radial = network.radial_functions()
             self.first, self.second = Table.of(knots, radial.first), Table.of(knots, radial.second)
             self.send = held(torch.cat(radial.send, 1))
-            self.reference = float((network.type_energy * network.type_energy.new_tensor(counts)).sum())
+            own_counts = counts if halo is None else own_of(counts, halo.own_grains)
+            self.reference = float((network.type_energy * network.type_energy.new_tensor(own_counts)).sum())
             self.inside = InsideGrains(network, layout)
             self._take_weights(network)
             self.bias = held(network.atom_in.bias + atoms.bias)
@@ -55,7 +60,10 @@ class FusedConserving:
         self.start = np.append(0, np.cumsum(flat(atoms.sizes).astype(int))).astype(INDEX)
         self.owner = layout.atom_grain.numpy()
         self.atom_rows = RowsWithin(network.atom_cutoff, atoms.kind.numpy().astype(INDEX))
-        self.messages = FusedMessages(network, sum(counts))
+        self.messages = FusedMessages(network, sum(counts), halo)
+        self.counted = None if halo is None else halo.own_atoms
+        number = self.receive.dtype
+        self.weight = np.ones(len(self.owner), number) if halo is None else halo.own_atoms.astype(number)
 
     def _take_weights(self, network: Algebra) -> None:
         """Of linear maps, cut where their inputs are not side by side."""
@@ -122,7 +130,7 @@ class FusedConserving:
         self._by_slot(x, hidden, width, self.hidden, 0)
         h = silu(hidden, self.hidden)
         last = self.intra_hidden(h, copies_of(self.intra_bias, n), adds=True)
-        energy = self.intra_last(last)
+        energy = self.intra_last(last, self.counted)
         silu_back(hidden, self.intra_hidden.back(last, h), self.hidden)
         self._by_slot(h, x, self.hidden, width, 1)
         atom_kernels.squares_back_kernel(*sizes)(0, n, (v, t, x, *grad_own))
@@ -147,9 +155,8 @@ class FusedConserving:
         wall_kernels.inside(rows.start, rows.group, rows.distance, height, low, high, energy)
         if energy.any():
             entries = rows.start, rows.sender, rows.image, rows.group, rows.unit, rows.distance
-            ones = np.ones_like(energy)
-            wall_kernels.inside_gradient(*entries, height, low, high, ones, grad_x, grad_shifts)
-        return float(energy.sum(dtype=np.float64))
+            wall_kernels.inside_gradient(*entries, height, low, high, self.weight, grad_x, grad_shifts)
+        return float((energy * self.weight).sum(dtype=np.float64))
 
     def _walls(self, rows: Rows, grad_x: np.ndarray, grad_shifts: np.ndarray) -> float:
         energy = np.zeros(len(self.owner), grad_x.dtype)
@@ -157,8 +164,8 @@ class FusedConserving:
         wall_kernels.wall(rows.start, rows.sender, rows.distance, *wall, energy)
         if energy.any():
             entries = rows.start, rows.sender, rows.image, rows.unit, rows.distance
-            wall_kernels.wall_gradient(*entries, *wall, np.ones_like(energy), grad_x, grad_shifts)
-        return float(energy.sum(dtype=np.float64))
+            wall_kernels.wall_gradient(*entries, *wall, self.weight, grad_x, grad_shifts)
+        return float((energy * self.weight).sum(dtype=np.float64))
 
     def _environment(
         self,
@@ -216,6 +223,8 @@ class FusedConserving:
 
         # second gathering, and the energies
         emitted = self.emit(h_after, copies_of(self.emit_bias, n), adds=True)
+        if self.halo is not None:
+            self.halo.atoms.fill(emitted)
         by_atom = Gathering(rows, self.second, rows.sender, emitted, moving=True)
         s_second, v_second, _ = second = by_atom.densities()
         square, product, of_pairs = empty(pairs), empty(pairs), rest[2 * vectors :]
@@ -224,7 +233,7 @@ class FusedConserving:
         inputs = h_after, s_second, square, product
         for layer, given in zip(self.atom_out, inputs):
             layer(given, last, adds=True)
-        energy = self.last(last) + messages.energy + self._walls(rows, grad_x, grad_shifts)
+        energy = self.last(last, self.counted) + messages.energy + self._walls(rows, grad_x, grad_shifts)
 
         # the way back
         grad_h, grad_s, grad_square, grad_product = (
@@ -235,6 +244,8 @@ class FusedConserving:
             0, n, (v_second, of_pairs, grad_square, grad_product, grad_second[1], grad_rest[2 * vectors :])
         )
         grad_emitted = by_atom.spread(grad_second, grad_x, grad_shifts)
+        if self.halo is not None:
+            self.halo.atoms.give_back(grad_emitted)
         self.emit.back(grad_emitted, grad_h, adds=True)
         grad_down_in = silu_back(h_down, grad_h, hidden)
         grad_h, grad_dots, grad_ways = (
@@ -270,3 +281,8 @@ class FusedConserving:
         grad_centers = grad_centers.reshape(-1, 3) - np.add.reduceat(grad_relative, self.start[:-1], axis=0)
         grad_x += (grad_relative + (grad_centers / self.sizes[:, None])[self.owner]).ravel()
         return energy
+
+
+def own_of(counts: List[int], own: np.ndarray) -> List[int]:
+    """How many of the grains of each type, sorted by it, are among the own ones, bool [grains]."""
+    return [int(part.sum()) for part in np.split(own, np.cumsum(counts)[:-1])]

@@ -1,9 +1,12 @@
 """What grains do among themselves, by kernels, with the way back: `GrainMessages`, and energies of grains."""
 
+from typing import Optional
+
 import numpy as np
 from torch import Tensor
 
 from .algebra import Algebra
+from .halo import Halo
 from .kernels import atom_kernels
 from .kernels.exchange_kernels import exchange_kernels
 from .kernels.layers import LastLayer, Linear, copies_of, held, silu, silu_back
@@ -85,10 +88,12 @@ class FusedMessages:
     ----------
     network : Algebra
     grains : int
+    halo : Halo, optional
     """
 
-    def __init__(self, network: Algebra, grains: int):
+    def __init__(self, network: Algebra, grains: int, halo: Optional[Halo] = None):
         self.grains, self.near = grains, network.grain_cutoff > 0.0
+        self.halo, self.counted = halo, None if halo is None else halo.own_grains
         self.rows = BesselRows(network.grain_basis, grains)
         self.layers = [FusedLayer(layer) for layer in network.messages]
         self.pool, self.pool_bias = Linear(network.pool.weight), held(network.pool.bias)
@@ -121,10 +126,13 @@ class Exchanged:
         if own.near:
             rows, basis, slope = own.rows(centers, neighbors.shifts, neighbors.grains)
             for layer in own.layers:
+                if own.halo is not None:
+                    own.halo.grains.fill(s)
+                    own.halo.grains.fill(v)
                 s, v, known = layer(s, v, (tuple(rows), basis, slope))
                 self.known.append(known)
         self.hidden = own.out(s, copies_of(own.out_bias, own.grains), adds=True)
-        self.energy = own.last(self.hidden)  # which leaves its gradient there
+        self.energy = own.last(self.hidden, own.counted)  # which leaves its gradient there
         self.down, self.vectors = own.lower(s, np.empty(own.grains * own.lower.outputs, s.dtype)), v
 
     def back(self, grad_down: np.ndarray, grad_v: np.ndarray, grad_shifts: np.ndarray) -> tuple:
@@ -133,4 +141,7 @@ class Exchanged:
         grad_s = own.lower.back(grad_down, own.out.back(self.hidden, np.empty_like(self.hidden)), adds=True)
         for layer, known in zip(own.layers[::-1], self.known[::-1]):
             grad_s, grad_v = layer.back(known, grad_s, grad_v, grad_centers, grad_shifts)
+            if own.halo is not None:
+                own.halo.grains.give_back(grad_s)
+                own.halo.grains.give_back(grad_v)
         return own.pool.back(grad_s, np.empty(own.grains * own.pool.inputs, grad_s.dtype)), grad_v, grad_centers

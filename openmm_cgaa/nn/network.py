@@ -2,7 +2,7 @@
 
 from contextlib import nullcontext
 from enum import IntEnum
-from typing import ContextManager, List, Tuple
+from typing import ContextManager, List, Optional, Tuple
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from ..errors import CGAAError
 from ..mapping.grains import GrainType
 from ..mapping.layout import Layout
 from .graph import Graph, frame_sum
+from .halo import Halo
 
 
 def irreps(scalars: int, vectors: int, tensors: int = 0) -> str:
@@ -134,12 +135,14 @@ class Network(nn.Module):
         """Within the `with` block grains have no walls inside: a bond that breaks is not hidden by one."""
         return nullcontext()
 
-    def fused(self, layout: Layout):
+    def fused(self, layout: Layout, halo: Optional[Halo] = None):
         """The network bound to one frame's grains, for fast inference on a CPU; None where there is no such form.
 
         Parameters
         ----------
         layout : Layout
+        halo : Halo, optional
+            Where a part of these grains belongs to other processes.
 
         Raises
         ------

@@ -46,11 +46,14 @@ class LastLayer:
     def __init__(self, layer: torch.nn.Linear):
         self.weights, self.bias = held(layer.weight), held(layer.bias)
 
-    def __call__(self, hidden: np.ndarray) -> float:
-        """Their sum, eV; the gradients by the hidden features take the place of these."""
+    def __call__(self, hidden: np.ndarray, counted: np.ndarray | None = None) -> float:
+        """Their sum, eV; the gradients by the hidden features take the place of these. `counted` [rows] weighs them."""
         width = len(self.weights)
         energy = np.empty(len(hidden) // width, hidden.dtype)
         atom_kernels.energy_kernel(width)(0, len(energy), (hidden, self.weights, self.bias, energy))
+        if counted is not None:
+            energy *= counted
+            hidden.reshape(len(energy), width)[:] *= counted[:, None]
         return float(energy.sum(dtype=np.float64))
 
 
