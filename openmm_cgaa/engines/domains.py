@@ -17,7 +17,7 @@ from ..nn.halo import Halo
 from ..structures import geometry, lattice
 from ..units import ANGSTROM_PER_NM
 from ..wording import counted
-from .ranks import Features, Ranks, Transfer
+from .ranks import Features, Ranks, Delivery
 from .shells import Frame, seen_by
 
 
@@ -107,7 +107,7 @@ class Domains:
             holder, place = self.holder[self.wanted], np.full(self.grain_map.num_atoms, -1)
             place[atoms] = np.arange(len(atoms))
             at = [np.flatnonzero(holder == rank) for rank in range(self.ranks.size)]
-            self.plan = Transfer(self.ranks, [self.wanted[rows] for rows in at], at, place)
+            self.plan = Delivery(self.ranks, [self.wanted[rows] for rows in at], at, place)
         here = np.empty((self.known, 3))
         self.plan.fetch(positions, here)
         near = self.reference[self.wanted]
@@ -204,7 +204,7 @@ class Domains:
         place[numbers] = np.arange(len(numbers))
         others = [rank if rank != self.ranks.rank else -1 for rank in range(self.ranks.size)]
         at = [np.flatnonzero(owner == rank) for rank in others]
-        return Features(Transfer(self.ranks, [numbers[rows] for rows in at], at, place), len(numbers))
+        return Features(Delivery(self.ranks, [numbers[rows] for rows in at], at, place), len(numbers))
 
 
 def molecule_of_grain(grain_map: GrainMap) -> np.ndarray:

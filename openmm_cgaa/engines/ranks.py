@@ -91,7 +91,7 @@ class OneRank:
         """Nobody is there."""
 
 
-class Transfer:
+class Delivery:
     """Rows that a process wants of the others, and theirs that it holds: a way there, and back.
 
     Made by all processes at once.
@@ -133,9 +133,9 @@ class Transfer:
 
 
 class Features:
-    """Features of a frame's rows, of which some belong to others: the `nn.halo.Exchange` by `Transfer`."""
+    """Features of a frame's rows, of which some belong to others: the `nn.halo.Exchange` by `Delivery`."""
 
-    def __init__(self, rows: Transfer, count: int):
+    def __init__(self, rows: Delivery, count: int):
         self.rows, self.count = rows, count
 
     def fill(self, values: np.ndarray) -> None:
