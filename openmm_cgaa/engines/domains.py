@@ -17,7 +17,7 @@ from ..nn.halo import Halo
 from ..structures import geometry, lattice
 from ..units import ANGSTROM_PER_NM
 from ..wording import counted
-from .ranks import Features, Ranks, Delivery
+from .ranks import Delivery, Features, Ranks
 from .shells import Frame, seen_by
 
 
