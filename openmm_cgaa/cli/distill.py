@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--names", nargs="+", metavar="NAME", help="residue names of these molecules")
     parser.add_argument("--out", help="folder of everything")
-    parser.add_argument("--quick", action="store_true", help="a first model, in some 90 minutes on two cores")
+    parser.add_argument("--quick", action="store_true", help="a first model, in about an hour on two cores")
     parser.add_argument("--form", choices=["good", "fast"], help="of the network; fast is no choice for polar liquids")
     parser.add_argument("--from", dest="warm_start", metavar="MODEL", help="a known model, whose weights are a start")
     add_teacher(parser, None, "that of the plan, or else SevenNet-0 with D3")
