@@ -14,6 +14,8 @@ from pathlib import Path
 
 import torch
 
+from .teamwork import allowed
+
 forked = False  # a forked child lacks OpenMP's threads, and more than one of torch's would wait for them for ever
 
 
@@ -52,7 +54,7 @@ def calling(device: torch.device, single: bool = False) -> Iterator[None]:
         if torch.is_autocast_enabled(device.type):
             stack.enter_context(torch.autocast(device.type, enabled=False))
         if single or forked:
-            stack.enter_context(threads(1))
+            stack.enter_context(_of_torch(1))
         yield
 
 
@@ -90,7 +92,14 @@ def building(seed: int | None = None) -> Iterator[None]:
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Threads of torch on this thread alone: others that start meanwhile get the process's number.
+    """Threads of torch on this thread, and of the process's models by kernels (`teamwork`)."""
+    with _of_torch(count), allowed(count):
+        yield
+
+
+@contextmanager
+def _of_torch(count: int) -> Iterator[None]:
+    """On this thread alone: others that start meanwhile get the process's number.
 
     `torch.set_num_threads` would be seen by them, and for good.
     """

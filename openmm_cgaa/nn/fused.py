@@ -3,25 +3,37 @@
 torch writes every array of pairs and of atoms to memory, many times, forward and backward. Here they stay in registers
 and in the cache. First derivatives only, one frame. Atoms are in network order, those of a grain side by side. The
 numbers are those of torch, to rounding (tests/nn/test_fused.py): whoever changes a step there changes it here.
+
+The steps are written on a tape once. Threads take spans of grains with their atoms; where the tape has a meeting, all
+must have come as far before one goes on.
 """
 
+from collections.abc import Generator
 from typing import List, Optional
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..host import teamwork
 from ..mapping.layout import Layout
 from .algebra import Algebra
-from .fused_messages import FusedMessages
+from .fused_messages import FusedMessages, meet, own_rows
 from .halo import Halo
-from .kernels import atom_kernels, wall_kernels
-from .kernels.dense_kernels import linear_kernel
-from .kernels.gathered import Gathering, InsideGrains, Table
-from .kernels.layers import LastLayer, Linear, copies_of, held, silu, silu_back
-from .kernels.neighbor_rows import INDEX, Neighbors, Rows, RowsWithin, flat
+from .kernels import atom_steps, pull_kernels
+from .kernels.dense_steps import FRESH, ONE_ROW, clear, linear_by_slot, silu, silu_back
+from .kernels.gathered import Gathering, InsideGrains, Table, rows_of
+from .kernels.layers import LastLayer, Linear, held
+from .kernels.neighbor_rows import INDEX, Neighbors, RowsWithin, flat
+from .kernels.phases import ATOMS, GRAINS
 from .kernels.radial_tables import Knots
+from .kernels.spans import Span, spans_of
+from .kernels.tape import Bound, Tape
 from .network import Part
+
+ATOM_IN_NEIGHBORS = 60  # as many candidates for neighbours take as long as what an atom does by itself
+LEAST = 100  # atoms, that are worth a thread
+MOST_SPANS = 64  # that are kept from call to call
 
 
 class FusedConserving:
@@ -41,32 +53,122 @@ class FusedConserving:
     """
 
     def __init__(self, network: Algebra, layout: Layout, halo: Optional[Halo] = None):
-        self.network, self.halo = network, halo
-        self.counts = counts = layout.counts
+        self.network = network
+        self.weights = Weights(network, layout, halo)
+        self.atom_rows = RowsWithin(network.atom_cutoff, self.weights.kind)
+        self.grain_rows = RowsWithin(network.grain_cutoff, np.zeros(sum(layout.counts), INDEX))
+        self.inside = InsideGrains(network, layout)
+        self.written: dict[int, Written] = {}  # by the part that is asked for
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"written": {}}
+
+    def __call__(self, positions: Tensor, neighbors: Neighbors, part: int = 0, num_threads: int | None = None) -> tuple:
+        """As `ConservingNetwork.forward`: energy [] eV (float64), forces [atoms, 3] eV/Å, virial [3, 3] eV.
+
+        Parameters
+        ----------
+        positions : Tensor, [atoms, 3], Å
+            In network order; every grain is whole.
+        neighbors : Neighbors
+        part : int
+        num_threads : int, optional
+            By default as many as `host.teamwork` has for a system of this size. Forces are the same to the bit.
+        """
+        x, shifts, start = flat(positions), flat(neighbors.shifts), self.weights.start
+        if part not in self.written:
+            self.written[part] = Written(self, part)
+        written = self.written[part]
+        written.x[:] = x
+        self.inside.begin(len(neighbors.shifts), neighbors.links)
+        if part != Part.INTRA:
+            self.atom_rows.room(neighbors.atoms, x.dtype)
+            self.grain_rows.room(neighbors.grains, x.dtype)
+        # as much work each, which is neighbours and atoms
+        work = neighbors.atoms.start[start] + ATOM_IN_NEIGHBORS * start
+        spans = spans_of(start, work, num_threads or teamwork.usual(len(x) // 3 // LEAST))
+        jobs = [self._work(written, written.bound(span), shifts, neighbors) for span in spans]
+        energies, virials = zip(*teamwork.team.run(jobs))
+        energy = sum(energies) + (self.weights.reference if part != Part.REST else 0.0)
+        return (
+            positions.new_tensor(energy, dtype=torch.float64),
+            torch.from_numpy(-written.gradient).view(-1, 3),
+            torch.from_numpy(sum(virials)).to(positions.dtype),
+        )
+
+    def _work(
+        self, written: "Written", bound: Bound, shifts: np.ndarray, neighbors: Neighbors
+    ) -> Generator[None, None, tuple]:
+        """All steps for a span: its energy and its part of the virial [3, 3]; sets the gradient of its atoms."""
+        span, x, part = bound.span, written.x, written.part
+        atoms, grains = (span.first, span.last), (span.first_grain, span.last_grain)
+        self.inside.fill(*atoms, x, shifts)
+        if part != Part.INTRA:
+            self.atom_rows.fill(*atoms, x, shifts, neighbors.atoms)
+        messages = part != Part.INTRA and len(self.weights.messages.layers) > 0
+        for phase, deliveries in enumerate(written.tape.deliveries):
+            if phase > 0:
+                yield
+            if deliveries:
+                for deliver in deliveries if span.first_grain == 0 else ():
+                    deliver()
+                yield
+            if phase == 1 and messages:
+                self.grain_rows.fill(*grains, written.centers, shifts, neighbors.grains)
+            bound.run(phase)
+        walls, energies = self.network.walls, written.wall_energies
+        by_shift, middle, gradient = np.zeros(len(shifts), np.float64), len(shifts) // 6, written.gradient
+        if part != Part.REST:
+            ranges = walls.inside_height, self.inside.low, self.inside.high
+            pull_kernels.inside(*atoms, tuple(self.inside.rows), *ranges, self.weights.counted, energies[0])
+        if part != Part.INTRA:
+            heights = walls.height, self.weights.shortest, self.weights.element
+            pull_kernels.wall(*atoms, tuple(self.atom_rows.rows), *heights, self.weights.counted, energies[1])
+        yield
+        pull_kernels.collect(*atoms, tuple(self.inside.rows), middle, gradient, by_shift)
+        if part != Part.INTRA:
+            self.atom_rows.settle(*atoms, neighbors.atoms)
+            pull_kernels.collect(*atoms, tuple(self.atom_rows.rows), middle, gradient, by_shift)
+        if messages:
+            self.grain_rows.settle(*grains, neighbors.grains)
+            by_center = span.grains(written.by_center, 3)
+            by_center[:] = 0.0
+            pull_kernels.collect(*grains, tuple(self.grain_rows.rows), middle, written.by_center, by_shift)
+            each = by_center.reshape(-1, 3) / span.grains(self.weights.sizes)[:, None]  # a center moves with each atom
+            span.atoms(gradient, 3)[:] += each[span.atoms(self.weights.owner) - span.first_grain].ravel()
+        energy = sum(float(rows.sum(dtype=np.float64)) for rows in written.energies(span))
+        own = (span.atoms(x, 3), span.atoms(gradient, 3)), (shifts, by_shift)
+        return energy, -sum(np.einsum("ni,nj->ij", *(each.reshape(-1, 3).astype(float) for each in two)) for two in own)
+
+
+class Weights:
+    """Of the network, as the steps take them; linear maps are cut where their inputs are not side by side."""
+
+    def __init__(self, network: Algebra, layout: Layout, halo: Optional[Halo]):
+        counts, self.halo = layout.counts, halo
+        self.counted = own_rows(len(layout.atom_grain), None if halo is None else halo.own_atoms, network)
+        own_counts = counts if halo is None else own_of(counts, halo.own_grains)
         with torch.no_grad():
             atoms = network.by_class(counts, layout.atom_grain, sum(counts))
             knots = Knots.of(network.atom_basis, network.norm, network.receive.dtype)
             radial = network.radial_functions()
             self.first, self.second = Table.of(knots, radial.first), Table.of(knots, radial.second)
             self.send = held(torch.cat(radial.send, 1))
-            own_counts = counts if halo is None else own_of(counts, halo.own_grains)
             self.reference = float((network.type_energy * network.type_energy.new_tensor(own_counts)).sum())
-            self.inside = InsideGrains(network, layout)
-            self._take_weights(network)
             self.bias = held(network.atom_in.bias + atoms.bias)
         self.receive, self.pool_weight = flat(atoms.receive), flat(atoms.pool)
-        self.element, self.share, self.sizes = atoms.element.numpy(), flat(atoms.share), flat(atoms.sizes)
+        self.kind, self.element = atoms.kind.numpy().astype(INDEX), atoms.element.numpy()
+        self.share, self.sizes = flat(atoms.share), flat(atoms.sizes)
         self.shortest = network.walls.shortest.numpy().copy()
-        self.start = np.append(0, np.cumsum(flat(atoms.sizes).astype(int))).astype(INDEX)
+        self.start = np.append(0, np.cumsum(self.sizes.astype(int))).astype(INDEX)
         self.owner = layout.atom_grain.numpy()
-        self.atom_rows = RowsWithin(network.atom_cutoff, atoms.kind.numpy().astype(INDEX))
-        self.messages = FusedMessages(network, sum(counts), halo)
-        self.counted = None if halo is None else halo.own_atoms
-        number = self.receive.dtype
-        self.weight = np.ones(len(self.owner), number) if halo is None else halo.own_atoms.astype(number)
+        slots, counted = np.array(network.slots), np.array(layout.counts)
+        before = [np.cumsum(each) - each for each in (slots, counted, counted * slots)]
+        # (first slot, slots, first grain, grains, first atom) of each class of grains
+        self.places = np.stack([before[0], slots, before[1], counted, before[2]], 1).astype(INDEX).ravel()
+        self._take_layers(network)
 
-    def _take_weights(self, network: Algebra) -> None:
-        """Of linear maps, cut where their inputs are not side by side."""
+    def _take_layers(self, network: Algebra) -> None:
         self.grain_vectors, self.pair_vectors = network.pool_vectors.out_features, network.second_mix.out_features
         mix, density = [network.mix.weight], network.tensor_density
         self.mix_tensors: List[Linear] = []
@@ -77,210 +179,195 @@ class FusedConserving:
         self.mix, self.rest = ([Linear(part) for part in torch.cat(own).chunk(2, 1)] for own in (mix, rest))
         self.atom_in, self.atom_hidden = Linear(network.atom_in.weight), Linear(network.atom_hidden.weight)
         self.dipole = Linear(network.pool_dipole.weight)
-        hidden, pairs = network.atom_in.out_features, network.pair_split
-        widths = [hidden, self.grain_vectors, self.grain_vectors]
+        self.hidden, pairs = network.atom_in.out_features, network.pair_split
+        widths = [self.hidden, self.grain_vectors, self.grain_vectors]
         self.down_in = [Linear(part) for part in network.down_in.weight.split(widths, 1)]
         self.emit = Linear(network.emit.weight)
-        widths = [hidden, pairs[0], pairs[1], pairs[1]]
+        widths = [self.hidden, pairs[0], pairs[1], pairs[1]]
         self.atom_out = [Linear(part) for part in network.atom_out[0].weight.split(widths, 1)]
         self.atom_bias, self.hidden_bias = held(network.atom_out[0].bias), held(network.atom_hidden.bias)
         self.down_bias, self.emit_bias = held(network.down_in.bias), held(network.emit.bias)
         self.last = LastLayer(network.atom_out[2])
-        self.by_slot = [
-            (held(one), held(one.t()), held(its))
-            for weight, bias in network.by_slot()
-            for one, its in zip(weight, bias)
-        ]
+        weights, biases = (torch.cat(list(each)) for each in zip(*network.by_slot()))
+        self.by_slot = held(weights), held(weights.transpose(1, 2)), held(biases)
         self.intra_hidden, self.intra_bias = Linear(network.intra_out[0].weight), held(network.intra_out[0].bias)
         self.intra_last = LastLayer(network.intra_out[2])
-        self.hidden = hidden
+        self.messages = FusedMessages(network, len(self.sizes), self.halo)
 
-    def __call__(self, positions: Tensor, neighbors: Neighbors, part: int = 0) -> tuple:
-        """As `ConservingNetwork.forward`: energy [] eV (float64), forces [atoms, 3] eV/Å, virial [3, 3] eV.
 
-        Parameters
-        ----------
-        positions : Tensor, [atoms, 3], Å
-            In network order; every grain is whole.
-        neighbors : Neighbors
-        part : int
-        """
-        x, shifts = flat(positions), flat(neighbors.shifts)
-        grad_x, grad_shifts = np.zeros_like(x), np.zeros_like(shifts)
-        inside = self.inside(x, shifts, neighbors.links)
-        own = inside.densities()
-        grad_own = tuple(map(np.zeros_like, own))
-        energy = 0.0
-        if part != Part.INTRA:
-            energy += self._environment(positions, neighbors, own, grad_own, grad_x, grad_shifts)
+class Written:
+    """The tape of a network for what part of the energy is asked for, and the arrays that calls look at.
+
+    Parameters
+    ----------
+    network : FusedConserving
+    part : int
+    """
+
+    def __init__(self, network: FusedConserving, part: int):
+        weights = self.weights = network.weights
+        self.network, self.part, dtype = network, part, weights.receive.dtype
+        n, grains = int(weights.start[-1]), len(weights.start) - 1
+        self.tape = tape = Tape(weights.start, dtype)
+        self.x, self.gradient = (np.zeros(3 * n, dtype) for _ in range(2))
+        self.centers, self.by_center = (np.zeros(3 * grains, dtype) for _ in range(2))
+        self.wall_energies = np.zeros((2, n), dtype)
+        self.of_atoms, self.of_grains = list(self.wall_energies), list[np.ndarray]()
+        self.known: dict[Span, tuple] = {}
+        sizes = weights.first.sizes
+        inside = Gathering(tape, "inside", network.inside.table)
+        own, grad_own = inside.densities(), tuple(tape.atoms(k * size) for k, size in zip((1, 3, 6), sizes))
+        for array, k, size in zip(grad_own, (1, 3, 6), sizes):
+            tape.add(clear, ATOMS, [array], k * size)
+        tape.add(clear, ATOMS, [tape.fixed(self.gradient, ATOMS)], 3)
         if part != Part.REST:
-            energy += self._intra(own, grad_own)
-            energy += self._walls_inside(inside.rows, grad_x, grad_shifts) + self.reference
-        inside.spread(grad_own, grad_x, grad_shifts)
-        gradient, by_shift = (torch.from_numpy(each).view(-1, 3) for each in (grad_x, grad_shifts))
-        virial = -(positions.T @ gradient) - neighbors.shifts.T @ by_shift
-        return positions.new_tensor(energy, dtype=torch.float64), -gradient, virial
+            self._write_intra(own, grad_own)
+        if part != Part.INTRA:
+            self._write_environment(own, grad_own)
+        inside.write_back(grad_own)
 
-    def _intra(self, own: tuple, grad_own: tuple) -> float:
+    def energies(self, span: Span) -> list[np.ndarray]:
+        """Rows of energies, eV, of a span."""
+        return [*(span.atoms(each) for each in self.of_atoms), *(span.grains(each) for each in self.of_grains)]
+
+    def bound(self, span: Span) -> Bound:
+        """The tape on the arrays of a span; those of the last call, if it had the same."""
+        inside, atoms, grains = self.network.inside.rows, self.network.atom_rows.rows, self.network.grain_rows.rows
+        rows = {"inside": inside, "atoms": atoms, "grains": grains}
+        if span not in self.known or self.known[span][0] is not atoms or self.known[span][1] is not grains:
+            if len(self.known) >= MOST_SPANS:
+                self.known.clear()
+            given = {
+                f"{name}.{field}": array
+                for name, own in rows.items()
+                if own is not None
+                for field, array in own._asdict().items()
+            }
+            self.known[span] = atoms, grains, Bound(self.tape, span, given)
+        return self.known[span][2]
+
+    def _write_intra(self, own: tuple, grad_own: tuple) -> None:
         """Intra energies; adds to the gradients of an atom's densities of its own grain."""
-        s, v, t = own
-        sizes, width, n = self.first.sizes, sum(self.first.sizes), len(self.owner)
-        x, hidden = np.empty(n * width, s.dtype), np.empty(n * self.hidden, s.dtype)
-        atom_kernels.squares_kernel(*sizes)(0, n, (s, v, t, x))
-        self._by_slot(x, hidden, width, self.hidden, 0)
-        h = silu(hidden, self.hidden)
-        last = self.intra_hidden(h, copies_of(self.intra_bias, n), adds=True)
-        energy = self.intra_last(last, self.counted)
-        silu_back(hidden, self.intra_hidden.back(last, h), self.hidden)
-        self._by_slot(h, x, self.hidden, width, 1)
-        atom_kernels.squares_back_kernel(*sizes)(0, n, (v, t, x, *grad_own))
-        return energy
+        tape, weights = self.tape, self.weights
+        (s, v, t), sizes, hidden = own, weights.first.sizes, weights.hidden
+        width, classes = sum(sizes), len(weights.places) // 5
+        forward, backward, biases, places = (tape.fixed(each) for each in (*weights.by_slot, weights.places))
+        x, before, h, last = (tape.atoms(size) for size in (width, hidden, hidden, weights.intra_hidden.outputs))
+        tape.add(atom_steps.squares, ATOMS, [s, v, t, x], *sizes)
+        given = [x, forward, before, biases, places]
+        tape.add(linear_by_slot, GRAINS, given, width, hidden, classes, ONE_ROW)
+        tape.add(silu, ATOMS, [before, h], hidden)
+        weights.intra_hidden.write(tape, h, last, bias=tape.fixed(weights.intra_bias))
+        self.of_atoms.append(weights.intra_last.write(tape, last, weights.counted))
+        weights.intra_hidden.write_back(tape, last, h)
+        tape.add(silu_back, ATOMS, [before, h], hidden)
+        tape.add(linear_by_slot, GRAINS, [h, backward, x, places], hidden, width, classes, FRESH)
+        tape.add(atom_steps.squares_back, ATOMS, [v, t, x, *grad_own], *sizes)
 
-    def _by_slot(self, x: np.ndarray, out: np.ndarray, inputs: int, outputs: int, way: int) -> None:
-        """The linear map of the intra energy, which each slot has of its own, or its way back."""
-        kernel = linear_kernel(inputs, outputs, out.itemsize, 1 - way)
-        first = slot = 0
-        for count, size in zip(self.counts, self.network.slots):
-            for k in range(size):
-                weight, transposed, bias = self.by_slot[slot + k]
-                if way == 0:
-                    out.reshape(-1, outputs)[first + k : first + count * size : size] = bias
-                places = (first + k) * inputs, size * inputs, (first + k) * outputs, size * outputs
-                kernel(0, count, x, places[0], places[1], (weight, transposed)[way], 0, out, places[2], places[3])
-            first, slot = first + count * size, slot + size
-
-    def _walls_inside(self, rows: Rows, grad_x: np.ndarray, grad_shifts: np.ndarray) -> float:
-        height, low, high = self.network.walls.inside_height, self.inside.low, self.inside.high
-        energy = np.zeros(len(self.owner), grad_x.dtype)
-        wall_kernels.inside(rows.start, rows.group, rows.distance, height, low, high, energy)
-        if energy.any():
-            entries = rows.start, rows.sender, rows.image, rows.group, rows.unit, rows.distance
-            wall_kernels.inside_gradient(*entries, height, low, high, self.weight, grad_x, grad_shifts)
-        return float((energy * self.weight).sum(dtype=np.float64))
-
-    def _walls(self, rows: Rows, grad_x: np.ndarray, grad_shifts: np.ndarray) -> float:
-        energy = np.zeros(len(self.owner), grad_x.dtype)
-        wall = self.network.walls.height, self.shortest, self.element
-        wall_kernels.wall(rows.start, rows.sender, rows.distance, *wall, energy)
-        if energy.any():
-            entries = rows.start, rows.sender, rows.image, rows.unit, rows.distance
-            wall_kernels.wall_gradient(*entries, *wall, self.weight, grad_x, grad_shifts)
-        return float((energy * self.weight).sum(dtype=np.float64))
-
-    def _environment(
-        self,
-        positions: Tensor,
-        neighbors: Neighbors,
-        own: tuple,
-        grad_own: tuple,
-        grad_x: np.ndarray,
-        grad_shifts: np.ndarray,
-    ) -> float:
+    def _write_environment(self, own: tuple, grad_own: tuple) -> None:
         """What is left when the intra energies are taken off; adds to all gradients. The steps are `Algebra`'s."""
-        n, grains, hidden = len(self.owner), len(self.share), self.hidden
-        vectors, pairs = self.grain_vectors, self.pair_vectors
-        stride, sizes = 2 * vectors + pairs, self.first.sizes
-        (s_in, v_in, t_in), number = own, grad_x.dtype
-        x = flat(positions)
-        rows = self.atom_rows(positions, neighbors.shifts, neighbors.atoms)
-        by_class = Gathering(rows, self.first, rows.group, self.send)
+        tape, weights = self.tape, self.weights
+        hidden, vectors, pairs = weights.hidden, weights.grain_vectors, weights.pair_vectors
+        (s_in, v_in, t_in), sizes, stride = own, weights.first.sizes, 2 * vectors + pairs
+        start, share = tape.fixed(weights.start), tape.fixed(weights.share, GRAINS)
+        receive, pool_weight = tape.fixed(weights.receive, ATOMS), tape.fixed(weights.pool_weight, ATOMS)
+        by_class = Gathering(tape, "atoms", weights.first, "group", tape.fixed(weights.send), adds=True)
         s_out, v_out, t_out = by_class.densities()
 
-        def empty(width: int, count: int = n) -> np.ndarray:
-            return np.empty(count * width, number)
-
         # what an atom makes of both densities
-        mixed = self.mix[1](v_out, self.mix[0](v_in, empty(3 * self.mix[0].outputs)), adds=True)
-        rest = self.rest[1](v_out, self.rest[0](v_in, empty(3 * stride)), adds=True)
-        tensors = empty(0)
-        if self.mix_tensors:
-            tensors = self.mix_tensors[1](t_out, self.mix_tensors[0](t_in, empty(6 * 4 * sizes[2])), adds=True)
-        widths, found = (sizes[0], 2 * sizes[1], 2 * sizes[2]), np.empty_like(self.receive)
-        given = s_in, s_out, mixed, tensors, self.receive, found
-        atom_kernels.invariants_kernel(*widths)(0, n, given)
-        h_in = self.atom_in(found, self.bias.copy(), adds=True)
-        h_mid = self.atom_hidden(silu(h_in, hidden), copies_of(self.hidden_bias, n), adds=True)
-        h = silu(h_mid, hidden)
+        mixed, rest, tensors = (tape.atoms(k) for k in (3 * weights.mix[0].outputs, 3 * stride, 24 * sizes[2]))
+        for out, layers, times, density in (
+            (mixed, weights.mix, 3, (v_in, v_out)),
+            (rest, weights.rest, 3, (v_in, v_out)),
+            (tensors, weights.mix_tensors, 6, (t_in, t_out)),
+        ):
+            for k, (layer, x) in enumerate(zip(layers, density)):
+                layer.write(tape, x, out, adds=k > 0, times=times)
+        widths, found = (sizes[0], 2 * sizes[1], 2 * sizes[2]), tape.atoms(weights.atom_in.inputs)
+        tape.add(atom_steps.invariants, ATOMS, [s_in, s_out, mixed, tensors, receive, found], *widths)
+        h_in, h_mid, h_first, h = (tape.atoms(hidden) for _ in range(4))
+        weights.atom_in.write(tape, found, h_in, bias=tape.fixed(weights.bias, ATOMS))
+        tape.add(silu, ATOMS, [h_in, h_first], hidden)
+        weights.atom_hidden.write(tape, h_first, h_mid, bias=tape.fixed(weights.hidden_bias))
+        tape.add(silu, ATOMS, [h_mid, h], hidden)
 
         # up into the grains, messages, and down again
-        centers = np.add.reduceat(x.reshape(-1, 3), self.start[:-1], axis=0) / self.sizes[:, None]
-        relative = (x.reshape(-1, 3) - centers[self.owner]).ravel()
-        dipole = self.dipole(h, empty(vectors))
-        pooled, pooled_vectors = empty(hidden, grains), empty(3 * vectors, grains)
-        atom_kernels.pooled_kernel(hidden, vectors, stride)(
-            0, grains, (self.start, h, self.pool_weight, rest, dipole, relative, self.share, pooled, pooled_vectors)
-        )
-        messages = self.messages.among(pooled, pooled_vectors, torch.from_numpy(centers), neighbors)
-        down, grain_vectors = messages.down, messages.vectors
-        h_down, dots, ways = copies_of(self.down_bias, n), empty(vectors), empty(vectors)
-        of_down = rest[vectors:]
-        atom_kernels.lowered_kernel(hidden, vectors, stride)(
-            0, grains, (self.start, down, grain_vectors, of_down, relative, h_down, dots, ways)
-        )
-        for layer, given in zip(self.down_in, (h, dots, ways)):
-            layer(given, h_down, adds=True)
-        h_after = silu(h_down, hidden)
+        relative, dipole = tape.atoms(3), tape.atoms(vectors)
+        x, centers = tape.fixed(self.x, ATOMS), tape.fixed(self.centers, GRAINS)
+        tape.add(atom_steps.centered, GRAINS, [start, share, x, centers, relative])
+        weights.dipole.write(tape, h, dipole)
+        pooled, pooled_vectors = tape.grains(hidden), tape.grains(3 * vectors)
+        given = [start, h, pool_weight, rest, dipole, relative, share, pooled, pooled_vectors]
+        tape.add(atom_steps.into_grains, GRAINS, given, hidden, vectors, stride)
+        messages = weights.messages.write(tape, pooled, pooled_vectors, rows_of(tape, "grains"))
+        self.of_grains.append(messages.energies)
+        h_down, dots, ways, h_after = (tape.atoms(size) for size in (hidden, vectors, vectors, hidden))
+        weights.down_in[0].write(tape, h, h_down, bias=tape.fixed(weights.down_bias))
+        of_down = rest.after(vectors)
+        given = [start, messages.down, messages.vectors, of_down, relative, h_down, dots, ways]
+        tape.add(atom_steps.into_atoms, GRAINS, given, hidden, vectors, stride)
+        for layer, taken in zip(weights.down_in[1:], (dots, ways)):
+            layer.write(tape, taken, h_down, adds=True)
+        tape.add(silu, ATOMS, [h_down, h_after], hidden)
 
         # second gathering, and the energies
-        emitted = self.emit(h_after, copies_of(self.emit_bias, n), adds=True)
-        if self.halo is not None:
-            self.halo.atoms.fill(emitted)
-        by_atom = Gathering(rows, self.second, rows.sender, emitted, moving=True)
-        s_second, v_second, _ = second = by_atom.densities()
-        square, product, of_pairs = empty(pairs), empty(pairs), rest[2 * vectors :]
-        atom_kernels.products_kernel(pairs, stride)(0, n, (v_second, of_pairs, square, product))
-        last = copies_of(self.atom_bias, n)
-        inputs = h_after, s_second, square, product
-        for layer, given in zip(self.atom_out, inputs):
-            layer(given, last, adds=True)
-        energy = self.last(last, self.counted) + messages.energy + self._walls(rows, grad_x, grad_shifts)
+        emitted = tape.shared(ATOMS, weights.emit.outputs)
+        weights.emit.write(tape, h_after, emitted, bias=tape.fixed(weights.emit_bias))
+        meet(tape, None if weights.halo is None else weights.halo.atoms.fill, emitted)
+        by_atom = Gathering(tape, "atoms", weights.second, "sender", emitted, moving=True)
+        s_second, v_second, _ = by_atom.densities()
+        square, product, of_pairs = tape.atoms(pairs), tape.atoms(pairs), rest.after(2 * vectors)
+        tape.add(atom_steps.products, ATOMS, [v_second, of_pairs, square, product], pairs, stride)
+        last, inputs = tape.atoms(weights.atom_out[0].outputs), (h_after, s_second, square, product)
+        for k, (layer, taken) in enumerate(zip(weights.atom_out, inputs)):
+            more = {"adds": True} if k else {"bias": tape.fixed(weights.atom_bias)}
+            layer.write(tape, taken, last, **more)
+        self.of_atoms.append(weights.last.write(tape, last, weights.counted))
 
         # the way back
-        grad_h, grad_s, grad_square, grad_product = (
-            layer.back(last, np.empty_like(given)) for layer, given in zip(self.atom_out, inputs)
-        )
-        grad_rest, grad_second = empty(3 * stride), (grad_s, *map(np.empty_like, second[1:]))
-        atom_kernels.products_back_kernel(pairs, stride)(
-            0, n, (v_second, of_pairs, grad_square, grad_product, grad_second[1], grad_rest[2 * vectors :])
-        )
-        grad_emitted = by_atom.spread(grad_second, grad_x, grad_shifts)
-        if self.halo is not None:
-            self.halo.atoms.give_back(grad_emitted)
-        self.emit.back(grad_emitted, grad_h, adds=True)
-        grad_down_in = silu_back(h_down, grad_h, hidden)
-        grad_h, grad_dots, grad_ways = (
-            layer.back(grad_down_in, np.empty_like(given)) for layer, given in zip(self.down_in, (h, dots, ways))
-        )
-        grad_down, grad_vectors, grad_relative = empty(hidden, grains), empty(3 * vectors, grains), empty(3)
-        given = self.start, grain_vectors, of_down, relative, grad_down_in, grad_dots, grad_ways
-        atom_kernels.lowered_back_kernel(hidden, vectors, stride)(
-            0, grains, (*given, grad_down, grad_vectors, grad_rest[vectors:], grad_relative)
-        )
-        grad_pooled, grad_pooled_vectors, grad_centers = messages.back(grad_down, grad_vectors, grad_shifts)
-        grad_dipole = np.empty_like(dipole)
-        given = self.start, self.pool_weight, dipole, relative, self.share, grad_pooled, grad_pooled_vectors
-        atom_kernels.pooled_back_kernel(hidden, vectors, stride)(
-            0, grains, (*given, grad_h, grad_rest, grad_dipole, grad_relative)
-        )
-        self.dipole.back(grad_dipole, grad_h, adds=True)
-        grad_mid = self.atom_hidden.back(silu_back(h_mid, grad_h, hidden), np.empty_like(h))
-        grad_found = self.atom_in.back(silu_back(h_in, grad_mid, hidden), np.empty_like(found))
-        grad_mixed, grad_tensors = np.empty_like(mixed), np.empty_like(tensors)
-        grad_s_in, grad_out = np.empty_like(s_in), by_class.like()
-        given = mixed, tensors, self.receive, grad_found, grad_s_in, grad_out[0], grad_mixed, grad_tensors
-        atom_kernels.invariants_back_kernel(*widths)(0, n, given)
-        np.add(grad_own[0], grad_s_in, out=grad_own[0])
-        for layers, gradient in ((self.mix, grad_mixed), (self.rest, grad_rest)):
-            layers[0].back(gradient, grad_own[1], adds=True)
-            layers[1].back(gradient, grad_out[1], adds=layers is self.rest)
-        if self.mix_tensors:
-            self.mix_tensors[0].back(grad_tensors, grad_own[2], adds=True)
-            self.mix_tensors[1].back(grad_tensors, grad_out[2])
-        by_class.spread(grad_out, grad_x, grad_shifts)
-        grad_relative = grad_relative.reshape(-1, 3)
-        grad_centers = grad_centers.reshape(-1, 3) - np.add.reduceat(grad_relative, self.start[:-1], axis=0)
-        grad_x += (grad_relative + (grad_centers / self.sizes[:, None])[self.owner]).ravel()
-        return energy
+        grad_second = tuple(tape.shared(ATOMS, k * size) for k, size in zip((1, 3, 6), weights.second.sizes))
+        grad_h, grad_square, grad_product = (tape.atoms(size) for size in (hidden, pairs, pairs))
+        for layer, out in zip(weights.atom_out, (grad_h, grad_second[0], grad_square, grad_product)):
+            layer.write_back(tape, last, out)
+        grad_rest = tape.atoms(3 * stride)
+        given = [v_second, of_pairs, grad_square, grad_product, grad_second[1], grad_rest.after(2 * vectors)]
+        tape.add(atom_steps.products_back, ATOMS, given, pairs, stride)
+        tape.meet()
+        grad_emitted = by_atom.write_back(grad_second)
+        if weights.halo is not None:
+            meet(tape, weights.halo.atoms.give_back, grad_emitted)
+        weights.emit.write_back(tape, grad_emitted, grad_h, adds=True)
+        tape.add(silu_back, ATOMS, [h_down, grad_h], hidden)
+        grad_before, grad_dots, grad_ways = (tape.atoms(size) for size in (hidden, vectors, vectors))
+        for layer, out in zip(weights.down_in, (grad_before, grad_dots, grad_ways)):
+            layer.write_back(tape, grad_h, out)
+        grad_down, grad_vectors, grad_relative = tape.grains(hidden), tape.grains(3 * vectors), tape.atoms(3)
+        given = [start, messages.vectors, of_down, relative, grad_h, grad_dots, grad_ways]
+        given += [grad_down, grad_vectors, grad_rest.after(vectors), grad_relative]
+        tape.add(atom_steps.into_atoms_back, GRAINS, given, hidden, vectors, stride)
+        grad_pooled, grad_dipole = messages.write_back(grad_down, grad_vectors), tape.atoms(vectors)
+        given = [start, pool_weight, dipole, relative, share, grad_pooled, grad_vectors]
+        given += [grad_before, grad_rest, grad_dipole, grad_relative]
+        tape.add(atom_steps.into_grains_back, GRAINS, given, hidden, vectors, stride)
+        weights.dipole.write_back(tape, grad_dipole, grad_before, adds=True)
+        tape.add(silu_back, ATOMS, [h_mid, grad_before], hidden)
+        grad_mid, grad_found = tape.atoms(hidden), tape.atoms(weights.atom_in.inputs)
+        weights.atom_hidden.write_back(tape, grad_before, grad_mid)
+        tape.add(silu_back, ATOMS, [h_in, grad_mid], hidden)
+        weights.atom_in.write_back(tape, grad_mid, grad_found)
+        grad_mixed, grad_tensors = tape.atoms(3 * weights.mix[0].outputs), tape.atoms(24 * sizes[2])
+        grad_out = tuple(tape.atoms(k * size) for k, size in zip((1, 3, 6), sizes))
+        given = [mixed, tensors, receive, grad_found, grad_own[0], grad_out[0], grad_mixed, grad_tensors]
+        tape.add(atom_steps.invariants_back, ATOMS, given, *widths)
+        for layers, gradient, k, times, adds in (
+            (weights.mix, grad_mixed, 1, 3, False),
+            (weights.rest, grad_rest, 1, 3, True),
+            (weights.mix_tensors, grad_tensors, 2, 6, False),
+        ):
+            for layer, out, more in zip(layers, (grad_own[k], grad_out[k]), (True, adds)):
+                layer.write_back(tape, gradient, out, adds=more, times=times)
+        by_class.write_back(grad_out)
+        tape.add(atom_steps.centered_back, GRAINS, [start, share, grad_relative, tape.fixed(self.gradient, ATOMS)])
 
 
 def own_of(counts: List[int], own: np.ndarray) -> List[int]:

@@ -22,11 +22,11 @@ from openmm_cgaa.mapping.grains import GrainMap
 from openmm_cgaa.mapping.layout import layout_of
 from openmm_cgaa.model.evaluator import Evaluator
 from openmm_cgaa.neighbors.verlet import VerletList, forget_neighbors
-from openmm_cgaa.nn import build_network
+from openmm_cgaa.nn import Part, build_network
 from openmm_cgaa.nn.fused import FusedConserving
-from openmm_cgaa.nn.kernels.dense_kernels import silu_kernels
-from openmm_cgaa.nn.kernels.gather_kernels import collect
 from openmm_cgaa.nn.kernels.jit import SOURCES
+from openmm_cgaa.nn.kernels.phases import phase_kernel
+from openmm_cgaa.nn.kernels.pull_kernels import collect
 
 TENSORS = dict(TINY_CONSERVING, tensors=3)
 CONFIGS = {
@@ -192,6 +192,22 @@ def test_one_switch(tiny_conserving_path, tiny_published_path, solvent):
         assert pickle.loads(pickle.dumps(saved.Callback(state))).state["fused"] is p.fused
 
 
+@pytest.mark.parametrize("name", CONFIGS)
+def test_threads_change_nothing(frame, name):
+    """Forces are the same to the bit, by few threads and by more than there are cores or grains."""
+    grain_map, positions, box = frame
+    for dtype in (torch.float64, torch.float32):
+        fused = evaluators(grain_map, CONFIGS[name], True, dtype=dtype)[0].fused
+        given = fused.neighbors(positions, box)
+        for part in Part:
+            alone = fused.network(*given, part, num_threads=1)
+            for count in (2, 3, 1000):
+                energy, forces, virial = fused.network(*given, part, num_threads=count)
+                assert torch.equal(forces, alone[1])
+                assert abs(energy - alone[0]) < 1e-9
+                torch.testing.assert_close(virial, alone[2], rtol=1e-6, atol=1e-4 if dtype == torch.float32 else 1e-9)
+
+
 def test_copies_stand_by_themselves(frame):
     grain_map, positions, box = frame
     fused, _ = evaluators(grain_map, TENSORS, True)
@@ -265,4 +281,4 @@ def test_weights_are_those_at_the_time_of_binding(frame):
 
 def test_machine_code_is_kept_under_the_sources_of_all_kernels():
     """numba looks at a kernel's own file alone, and what a kernel calls stands in others."""
-    assert all(SOURCES[:8] in kernel.py_func.__qualname__ for kernel in (collect, silu_kernels(8)[0]))
+    assert all(SOURCES[:8] in kernel.py_func.__qualname__ for kernel in (collect, phase_kernel("{}")))

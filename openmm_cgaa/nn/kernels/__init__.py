@@ -1,5 +1,5 @@
-"""What the fused networks do on a CPU, by numba: rows of neighbours, sums over them, linear maps, and the ways back.
+"""What the fused networks do on a CPU: rows of neighbours, sums over them, linear maps, and the ways back.
 
-Arrays are flat, and the numbers of channels are constants of a kernel. Each kernel has its way back beside it, written
-by hand. Not here: which step follows which, and weights of a network.
+Arrays are flat, and the numbers of channels are constants of the machine code, which numba makes. Each step has its way
+back beside it, written by hand. Not here: which step follows which, and weights of a network.
 """

@@ -1,4 +1,4 @@
-"""Sums over neighbours and the ways back: kernels with what they need, bound to the rows of one call."""
+"""Sums over neighbours and the ways back, on a tape; and the rows inside grains."""
 
 from typing import Any, NamedTuple
 
@@ -6,16 +6,18 @@ import numpy as np
 import torch
 
 from ...mapping.layout import Layout
-from .gather_kernels import ATOMS, FIXED, collect, gather_kernels
+from .gather_steps import ATOMS_OWN, FIXED, gather, gather_back
 from .geometry_rows import inner_rows
-from .neighbor_rows import INDEX, Rows, empty_rows, flat
+from .neighbor_rows import INDEX, Rows, flat
+from .phases import ATOMS
 from .radial_tables import Knots, gaussian_table
+from .tape import Ref, Tape
 
 
 class Table(NamedTuple):
     """Radial functions of a gathering: what they are told from, their weights, and the channels of each kind.
 
-    `radial` and `num_basis` are as `gather_kernels.Radial` takes them.
+    `radial`, arrays, and `num_basis` are as `radial_functions.Radial` takes them.
     """
 
     radial: tuple
@@ -26,56 +28,60 @@ class Table(NamedTuple):
     @classmethod
     def of(cls, knots: Knots, parts: list) -> "Table":
         sizes = [*(each.size(1) for each in parts), 0, 0][:3]
-        return cls(knots.radial, knots.table(torch.cat(parts, 1)), 0, tuple(sizes))
+        return cls((knots.radial,), knots.table(torch.cat(parts, 1)), 0, tuple(sizes))
+
+
+def rows_of(tape: Tape, name: str) -> list[Ref]:
+    """Of rows that are named so when the tape is bound: what a gathering and an exchange take first."""
+    return [tape.given(f"{name}.{field}") for field in ("start", "end", "sender", "unit", "distance", "pull")]
 
 
 class Gathering:
-    """Densities that atoms gather over rows, and the way back.
+    """Densities that atoms gather over rows, and the way back, on a tape.
 
     Parameters
     ----------
-    rows : Rows
+    tape : Tape
+    rows : str
+        Their name.
     table : Table
-    source : int array, [entries], optional
-        Row of `features` that each entry is multiplied with.
-    features : array, optional
-        Flat, [rows, channels].
+    source : str, optional
+        Field of the rows that says which row of `features` an entry is multiplied with.
+    features : Ref, optional
+        [rows, channels].
     moving : bool
         Features are those of atoms, and have gradients.
+    adds : bool
+        The way back adds to what entries pull, which another one has set.
     """
 
     def __init__(
         self,
-        rows: Rows,
+        tape: Tape,
+        rows: str,
         table: Table,
-        source: np.ndarray | None = None,
-        features: np.ndarray | None = None,
+        source: str = "sender",
+        features: Ref | None = None,
         moving: bool = False,
+        adds: bool = False,
     ):
-        self.rows, self.sizes, self.moving = rows, table.sizes, moving
-        featured = 0 if features is None else ATOMS if moving else FIXED
-        self.forward, self.backward = gather_kernels(table.num_basis, *table.sizes, featured)
-        none = np.empty(0, rows.unit.dtype)
-        source, features = (rows.sender, none) if features is None else (source, features)
-        self.given = tuple(rows), table.radial, table.weights, source, features
+        self.tape, self.widths, self.moving, self.adds = tape, table.sizes, moving, adds
+        featured = 0 if features is None else ATOMS_OWN if moving else FIXED
+        given = tape.given(f"{rows}.{source}"), tape.fixed(table.weights) if features is None else features
+        radial = [tape.fixed(each) for each in table.radial]
+        self.given = [*rows_of(tape, rows), *radial, tape.fixed(table.weights), *given]
+        self.sizes = table.num_basis, *table.sizes, featured
 
-    def densities(self) -> tuple[np.ndarray, ...]:
-        """Flat scalars [n, c], vectors [n, 3, c] and tensors [n, 6, c]."""
-        out = self.like()
-        self.forward(*self.given, out)
+    def densities(self) -> tuple[Ref, ...]:
+        """Scalars [n, c], vectors [n, 3, c] and tensors [n, 6, c]."""
+        out = tuple(self.tape.atoms(count * size) for size, count in zip(self.widths, (1, 3, 6)))
+        self.tape.add(gather, ATOMS, [*self.given, *out], *self.sizes)
         return out
 
-    def like(self) -> tuple[np.ndarray, ...]:
-        """Empty arrays of densities, or of their gradients."""
-        n, dtype = len(self.rows.start) - 1, self.rows.unit.dtype
-        return tuple(np.empty(n * count * size, dtype) for size, count in zip(self.sizes, (1, 3, 6)))
-
-    def spread(self, gradients: tuple, positions: np.ndarray, shifts: np.ndarray) -> np.ndarray:
-        """Add to the gradients of positions and shifts; gives that of the features, where they have one."""
-        n, rows = len(self.rows.start) - 1, self.rows
-        pull, features = np.empty_like(rows.unit), np.empty(n * sum(self.sizes) if self.moving else 0, rows.unit.dtype)
-        self.backward(*self.given, gradients, pull, features)
-        collect(rows.start, rows.partner, rows.image, pull, positions, shifts)
+    def write_back(self, gradients: tuple) -> Ref:
+        """The way back, into what entries pull; gives the gradient of the features, where they have one."""
+        features = self.tape.shared(ATOMS, sum(self.widths) if self.moving else 0)
+        self.tape.add(gather_back, ATOMS, [*self.given, *gradients, features], *self.sizes, int(self.adds))
         return features
 
 
@@ -120,21 +126,28 @@ class InsideGrains:
         self.which = order[self.linked] - inside
         self.decay, num_basis = density.basis.decay, len(density.basis.centers)
         own = flat(torch.cat(weights)).copy()
-        self.rows = rows = empty_rows(atom, len(i), own.dtype)
-        rows.start[:] = np.searchsorted(i[order], np.arange(atom + 1))
+        self.rows = rows = Rows.empty(atom, len(i), own.dtype)
+        rows.start[:], rows.end[:] = (np.searchsorted(i[order], np.arange(atom), side) for side in ("left", "right"))
         rows.sender[:], rows.group[:] = j[order], np.concatenate(group)[order]
         rows.partner[:] = np.lexsort((i[order], j[order]))
         once = np.minimum(rows.partner, np.arange(len(i), dtype=INDEX))
-        radial = num_basis * rows.group, once, *(np.empty(num_basis * len(i), own.dtype) for _ in range(2))
+        once[self.linked] = self.linked  # of links each end has its own: they may be in two threads' hands
+        radial = (
+            (num_basis * rows.group).astype(INDEX),
+            once,
+            *(np.empty(num_basis * len(i), own.dtype) for _ in range(2)),
+        )
         sizes = density.scalar_weight.size(2), density.vector_weight.size(2), density.tensors
         self.table = Table(radial, own, num_basis, sizes)
         self.intervals, self.gaussians = gaussian_table(density.basis, density.scalar_weight.dtype)
 
-    def __call__(self, positions: np.ndarray, shifts: np.ndarray, links: np.ndarray) -> Gathering:
-        """The gathering at these positions."""
-        rows = self.rows
-        rows.image[:] = len(shifts) // 6  # inside a whole grain no lattice vector is met
-        rows.image[self.linked] = links[self.which]
+    def begin(self, images: int, links: np.ndarray) -> None:
+        """Before a call: how many lattice vectors there are, and those across links."""
+        self.rows.image[:] = images // 2  # inside a whole grain no lattice vector is met
+        self.rows.image[self.linked] = links[self.which]
+
+    def fill(self, first: int, last: int, positions: np.ndarray, shifts: np.ndarray) -> None:
+        """The rows of some atoms at these positions."""
         settings = self.decay, self.intervals, self.gaussians
-        inner_rows(self.table.num_basis)(positions, shifts, tuple(rows), *settings, *self.table.radial[1:])
-        return Gathering(rows, self.table)
+        fill = inner_rows(self.table.num_basis)
+        fill(first, last, positions, shifts, tuple(self.rows), *settings, *self.table.radial[1:])

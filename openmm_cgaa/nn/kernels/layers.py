@@ -1,12 +1,13 @@
-"""Linear maps and activations on flat arrays, forward and back (`dense_kernels`)."""
+"""Linear maps and what comes after them, on a tape, forward and back (`dense_steps`)."""
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from . import atom_kernels
-from .dense_kernels import linear_kernel, silu_kernels
+from . import atom_steps
+from .dense_steps import ADDS, FRESH, ONE_ROW, ROWS, linear
 from .neighbor_rows import flat
+from .tape import Ref, Tape
 
 
 class Linear:
@@ -21,16 +22,20 @@ class Linear:
         self.outputs, self.inputs = weight.shape
         self.weights = held(weight.t()), held(weight)
 
-    def __call__(self, x: np.ndarray, out: np.ndarray, adds: bool = False) -> np.ndarray:
-        return self._apply(0, self.inputs, self.outputs, x, out, adds)
+    def write(self, tape: Tape, x: Ref, out: Ref, adds: bool = False, bias: Ref | None = None, times: int = 1) -> Ref:
+        """From x to `out`, which it gives; `times` rows of each atom or grain.
 
-    def back(self, gradient: np.ndarray, out: np.ndarray, adds: bool = False) -> np.ndarray:
-        return self._apply(1, self.outputs, self.inputs, gradient, out, adds)
+        A bias is of all rows, or has rows itself; with it nothing else is added.
+        """
+        begins = ADDS if adds else FRESH if bias is None else ONE_ROW if bias.per is None else ROWS
+        refs = [x, tape.fixed(self.weights[0]), out, *([] if bias is None else [bias])]
+        tape.add(linear, out.per, refs, self.inputs, self.outputs, times, begins)
+        return out
 
-    def _apply(self, way: int, inputs: int, outputs: int, x: np.ndarray, out: np.ndarray, adds: bool) -> np.ndarray:
-        rows = len(out) // outputs if outputs else 0
-        kernel = linear_kernel(inputs, outputs, out.itemsize, int(adds))
-        kernel(0, rows, x, 0, inputs, self.weights[way], 0, out, 0, outputs)
+    def write_back(self, tape: Tape, gradient: Ref, out: Ref, adds: bool = False, times: int = 1) -> Ref:
+        """From the gradient by what came out to that by what came in."""
+        refs = [gradient, tape.fixed(self.weights[1]), out]
+        tape.add(linear, out.per, refs, self.outputs, self.inputs, times, ADDS if adds else FRESH)
         return out
 
 
@@ -46,35 +51,18 @@ class LastLayer:
     def __init__(self, layer: torch.nn.Linear):
         self.weights, self.bias = held(layer.weight), held(layer.bias)
 
-    def __call__(self, hidden: np.ndarray, counted: np.ndarray | None = None) -> float:
-        """Their sum, eV; the gradients by the hidden features take the place of these. `counted` [rows] weighs them."""
-        width = len(self.weights)
-        energy = np.empty(len(hidden) // width, hidden.dtype)
-        atom_kernels.energy_kernel(width)(0, len(energy), (hidden, self.weights, self.bias, energy))
-        if counted is not None:
-            energy *= counted
-            hidden.reshape(len(energy), width)[:] *= counted[:, None]
-        return float(energy.sum(dtype=np.float64))
+    def write(self, tape: Tape, hidden: Ref, counted: np.ndarray) -> np.ndarray:
+        """The energies, eV, one a row; the gradients by the hidden features take the place of these.
+
+        `counted` [rows] weighs them.
+        """
+        energies = tape.shared(hidden.per, 1)
+        given = (self.weights, None), (self.bias, None), (counted, hidden.per)
+        refs = [hidden, *(tape.fixed(*each) for each in given), energies]
+        tape.add(atom_steps.energy, hidden.per, refs, len(self.weights))
+        return tape.array(energies)
 
 
 def held(weight: Tensor) -> np.ndarray:
     """A flat copy, which stays as it is where the network changes."""
     return flat(weight.detach().contiguous()).copy()
-
-
-def silu(x: np.ndarray, width: int) -> np.ndarray:
-    """Of rows of so many numbers."""
-    out = np.empty_like(x)
-    silu_kernels(width)[0](0, len(x) // width, x, out)
-    return out
-
-
-def silu_back(x: np.ndarray, gradient: np.ndarray, width: int) -> np.ndarray:
-    """The gradient by x, in place."""
-    silu_kernels(width)[1](0, len(x) // width, x, gradient)
-    return gradient
-
-
-def copies_of(row: np.ndarray, count: int) -> np.ndarray:
-    """So many copies of a row, flat."""
-    return np.tile(row, count)

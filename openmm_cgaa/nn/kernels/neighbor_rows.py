@@ -1,6 +1,6 @@
 """Neighbours as the kernels take them: candidates that hold for many steps, and rows with geometry and radial basis."""
 
-from typing import Any, NamedTuple, Optional
+from typing import NamedTuple, Optional
 
 import numpy as np
 import torch
@@ -92,24 +92,30 @@ class Neighbors(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Neighbours with their geometry, as the kernels take them; `partner` is the entry of the way back."""
+    """Neighbours with their geometry, as the kernels take them.
+
+    Entries of receiver i are those from ``start[i]`` to ``end[i]``; `partner` is the entry of the way back, and `pull`
+    what an entry adds to the gradient by its sender's position.
+    """
 
     start: np.ndarray
+    end: np.ndarray
     sender: np.ndarray
     image: np.ndarray
     group: np.ndarray
     partner: np.ndarray
     unit: np.ndarray
     distance: np.ndarray
+    pull: np.ndarray
+
+    @classmethod
+    def empty(cls, receivers: int, entries: int, dtype: np.dtype) -> "Rows":
+        index = [np.empty(size, INDEX) for size in (receivers, receivers, entries, entries, entries, entries)]
+        return cls(*index, *(np.empty(size * entries, dtype) for size in (3, 1, 3)))
 
 
 def flat(tensor: Tensor) -> np.ndarray:
     return tensor.detach().numpy().reshape(-1)
-
-
-def empty_rows(receivers: int, entries: int, dtype: np.dtype) -> Rows:
-    index = [np.empty(size, INDEX) for size in (receivers + 1, entries, entries, entries, entries)]
-    return Rows(*index, np.empty(3 * entries, dtype), np.empty(entries, dtype))
 
 
 class RowsWithin:
@@ -118,28 +124,18 @@ class RowsWithin:
     def __init__(self, cutoff: float, kind: np.ndarray):
         self.cutoff, self.kind, self.rows = cutoff, kind, None
 
-    def __call__(self, positions: Tensor, shifts: Tensor, near: Candidates) -> Rows:
-        x = flat(positions)
-        if self.rows is None or len(near.start) != len(self.rows.start) or len(near.sender) > len(self.rows.sender):
+    def room(self, near: Candidates, dtype: np.dtype) -> None:
+        """Make room for the rows of these candidates; what was in them is lost."""
+        if self.rows is None or len(near.start) != len(self.rows.start) + 1 or len(near.sender) > len(self.rows.sender):
             entries = len(near.sender) + len(near.sender) // 10
-            self.rows = empty_rows(len(near.start) - 1, entries, x.dtype)
+            self.rows = Rows.empty(len(near.start) - 1, entries, dtype)
             self.known = np.empty(entries, INDEX)
-        geometry_rows.rows_within(x, flat(shifts), self.kind, self.cutoff, tuple(near), self.known, *self.rows)
-        return self.rows
 
+    def fill(self, first: int, last: int, positions: np.ndarray, shifts: np.ndarray, near: Candidates) -> None:
+        """The rows of some receivers; their partners are not named yet."""
+        given = positions, shifts, self.kind, self.cutoff, tuple(near), self.known
+        geometry_rows.rows_within(first, last, *given, tuple(self.rows))
 
-class BesselRows(RowsWithin):
-    """The same with a `BesselBasis` and its slope at each entry; all senders are of one kind."""
-
-    def __init__(self, basis: Any, senders: int):
-        super().__init__(float(basis.cutoff), np.zeros(senders, INDEX))
-        self.frequencies = basis.frequencies.double().numpy()
-
-    def __call__(self, positions: Tensor, shifts: Tensor, near: Candidates) -> tuple:
-        known, rows = self.rows, super().__call__(positions, shifts, near)
-        if rows is not known:
-            self.basis, self.slope = (
-                np.empty(len(rows.sender) * len(self.frequencies), x) for x in 2 * [rows.unit.dtype]
-            )
-        geometry_rows.bessel_rows(rows.distance, rows.start[-1], self.frequencies, self.cutoff, self.basis, self.slope)
-        return rows, self.basis, self.slope
+    def settle(self, first: int, last: int, near: Candidates) -> None:
+        """Name their partners, when the rows of all receivers are filled."""
+        geometry_rows.settle(first, last, near.partner, self.known, tuple(self.rows))

@@ -3,8 +3,7 @@
 from numba import types
 from numba.extending import intrinsic
 
-from .simd import constants
-from .vectors import Array, Channels, Code, Index, Number
+from .vectors import Array, Channels, Code, Index, Number, constants
 
 POWERS = 6  # coefficients of each polynomial
 
@@ -35,7 +34,7 @@ def tell_row(typing, table, interval, t, factor, size, entry, out, out_change):
     def generate(context, builder, signature, args):
         code = Code(context, builder, table.dtype)
         width = signature.args[4].literal_value
-        given, values, changes = (Array(code, signature.args[k], args[k]) for k in (0, 6, 7))
+        given, values, changes = (code.array(signature.args[k], args[k]) for k in (0, 6, 7))
         first = code.index(signature.args[1], args[1]) * (POWERS * width)
         place = code.index(signature.args[5], args[5]) * width
         value, change = with_derivative(given, first, code.given(signature.args[2], args[2]), width, width)

@@ -22,13 +22,13 @@ class Knots(NamedTuple):
 
     Attributes
     ----------
-    radial : (float, float)
-        First distance, Å, and intervals per Å, as the kernels take them.
+    radial : array, [2]
+        First distance, Å, and intervals per Å.
     powers : Tensor of float64, [intervals, 6, num_basis]
         Coefficients of each basis function.
     """
 
-    radial: tuple
+    radial: np.ndarray
     powers: Tensor
 
     @classmethod
@@ -38,7 +38,7 @@ class Knots(NamedTuple):
         intervals = INTERVALS[dtype] * max(LEAST, len(basis.frequencies))
         exact, numbers = copy.deepcopy(basis).double(), np.float32 if dtype == torch.float32 else np.float64
         powers = polynomials(lambda r: exact(r) * scale, LOW, cutoff, intervals)
-        return cls((numbers(LOW), numbers(intervals / (cutoff - LOW))), powers)
+        return cls(np.array([LOW, intervals / (cutoff - LOW)], numbers), powers)
 
     def table(self, weight: Tensor) -> np.ndarray:
         """Of radial functions with a weight [num_basis, channels]: flat [intervals + 1, 6, channels]."""

@@ -12,9 +12,9 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from .simd import FAST, VECTOR_BYTES, reduce_add, splat
-
 WORD = ir.IntType(64)
+VECTOR_BYTES = 64
+FAST = ("contract", "reassoc", "nsz")  # what is not a number stays so
 
 
 class Channels:
@@ -78,8 +78,28 @@ class Index:
     def __add__(self, other: "Index | int") -> "Index":
         return Index(self.code, self.code.builder.add(self.value, self._of(other)))
 
+    def __sub__(self, other: "Index | int") -> "Index":
+        return Index(self.code, self.code.builder.sub(self.value, self._of(other)))
+
     def __mul__(self, other: "Index | int") -> "Index":
         return Index(self.code, self.code.builder.mul(self.value, self._of(other)))
+
+    def __floordiv__(self, other: int) -> "Index":
+        return Index(self.code, self.code.builder.sdiv(self.value, self._of(other)))
+
+    def over(self, other: "Index") -> "Index":
+        """How often another one fits, also partly: for what is not negative."""
+        add, subtract = self.code.builder.add, self.code.builder.sub
+        most = subtract(add(self.value, other.value), ir.Constant(WORD, 1))
+        return Index(self.code, self.code.builder.sdiv(most, other.value))
+
+    def at_most(self, other: "Index") -> "Index":
+        less = self.code.builder.icmp_signed("<", self.value, other.value)
+        return Index(self.code, self.code.builder.select(less, self.value, other.value))
+
+    def at_least(self, other: "Index") -> "Index":
+        less = self.code.builder.icmp_signed("<", self.value, other.value)
+        return Index(self.code, self.code.builder.select(less, other.value, self.value))
 
 
 class Sum:
@@ -102,18 +122,18 @@ class Sum:
 
 
 class Array:
-    """A flat array that an intrinsic is given."""
+    """A flat array of numbers, or of indices, at some address."""
 
-    def __init__(self, code: "Code", kind: Any, value: Any):
-        self.code, self.kind = code, kind
-        self.data = code.context.make_array(kind)(code.context, code.builder, value).data
-        self.bytes = kind.dtype.bitwidth // 8
+    def __init__(self, code: "Code", data: Any):
+        self.code, self.data = code, data
 
     def _place(self, at: Index) -> Any:
         return self.code.builder.gep(self.data, [at.value], inbounds=True)
 
     def index(self, at: Index) -> Index:
-        return Index(self.code, self.code.builder.sext(self.code.builder.load(self._place(at)), WORD))
+        builder = self.code.builder
+        indices = builder.bitcast(self.data, ir.IntType(32).as_pointer())
+        return Index(self.code, builder.sext(builder.load(builder.gep(indices, [at.value], inbounds=True)), WORD))
 
     def number(self, at: Index) -> Number:
         return Number(self.code, self.code.builder.load(self._place(at)))
@@ -126,13 +146,13 @@ class Array:
         places = [
             builder.bitcast(self._place(at + first), vector.as_pointer()) for first, vector in self.code.pieces(size)
         ]
-        return Channels(self.code, [builder.load(place, align=self.bytes) for place in places])
+        return Channels(self.code, [builder.load(place, align=self.code.bytes) for place in places])
 
     def set_row(self, at: Index, row: Channels) -> None:
         builder, first = self.code.builder, 0
         for value in row.values:
             place = builder.bitcast(self._place(at + first), value.type.as_pointer())
-            builder.store(value, place, align=self.bytes)
+            builder.store(value, place, align=self.code.bytes)
             first += value.type.count
 
     def add_row(self, at: Index, row: Channels) -> None:
@@ -150,10 +170,13 @@ class Code:
         self.context, self.builder, self.kind = context, builder, kind
         self.element, self.bytes = context.get_value_type(kind), kind.bitwidth // 8
 
-    def member(self, kind: Any, value: Any, k: int) -> "Array | Number":
-        """Of a tuple of arrays and numbers."""
-        own = self.builder.extract_value(value, k)
-        return Array(self, kind[k], own) if hasattr(kind[k], "ndim") else Number(self, own)
+    def array(self, kind: Any, value: Any) -> Array:
+        """Of an argument that is an array of numba."""
+        return Array(self, self.context.make_array(kind)(self.context, self.builder, value).data)
+
+    def memory(self, address: Index) -> Array:
+        """What lies there."""
+        return Array(self, self.builder.inttoptr(address.value, self.element.as_pointer()))
 
     def pieces(self, size: int) -> list:
         """(first channel, vector type) of the registers that hold a row."""
@@ -164,9 +187,8 @@ class Code:
         """Of an integer argument."""
         return Index(self, self.context.cast(self.builder, value, kind, types.int64))
 
-    def nowhere(self) -> Index:
-        """The beginning of an array."""
-        return Index(self, ir.Constant(WORD, 0))
+    def whole(self, number: int) -> Index:
+        return Index(self, ir.Constant(WORD, number))
 
     def given(self, kind: Any, value: Any) -> Number:
         """Of an argument that is a number, in this precision."""
@@ -191,9 +213,9 @@ class Code:
         return Number(self, self.builder.sitofp(index.value, self.element))
 
     @contextmanager
-    def loop(self, first: Index, last: Index) -> Iterator[Index]:
+    def loop(self, first: Index, last: Index, by: int = 1) -> Iterator[Index]:
         """From one index to before another."""
-        with cgutils.for_range_slice(self.builder, first.value, last.value, ir.Constant(WORD, 1)) as (index, _):
+        with cgutils.for_range_slice(self.builder, first.value, last.value, ir.Constant(WORD, by)) as (index, _):
             yield Index(self, index)
 
     def total(self, *rows: Channels) -> Number:
@@ -222,3 +244,24 @@ class Code:
             ir.Constant(ir.VectorType(ir.IntType(32), half), list(range(k * half, (k + 1) * half))) for k in (0, 1)
         ]
         return [self.builder.shuffle_vector(value, undefined, mask) for mask in masks]
+
+
+def splat(builder, scalar, vector):
+    """A vector of one number."""
+    undefined = ir.Constant(vector, ir.Undefined)
+    single = builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), [0] * vector.count)
+    return builder.shuffle_vector(single, undefined, mask)
+
+
+def constants(*values):
+    """Whether all of these are known when the kernel is compiled; numba asks again if they are not yet."""
+    return all(isinstance(value, types.IntegerLiteral) for value in values)
+
+
+def reduce_add(builder, value):
+    """Sum of a vector's elements."""
+    name = f"llvm.vector.reduce.fadd.v{value.type.count}{'f32' if value.type.element == ir.FloatType() else 'f64'}"
+    kind = ir.FunctionType(value.type.element, [value.type.element, value.type])
+    function = cgutils.get_or_insert_function(builder.module, kind, name)
+    return builder.call(function, [ir.Constant(value.type.element, 0.0), value], fastmath=FAST)

@@ -1,17 +1,16 @@
-"""Kernels of what atoms make of their own densities and give to their grains, and the ways back (`jit`).
+"""Steps of what atoms make of their own densities and give to their grains, and the ways back (`phases`)."""
 
-Each works on atoms or grains `first` to `last`, and its body on one of them. All arrays are flat.
-"""
-
-import functools
-
-from .dense_kernels import activated, per_atom, sigmoid
-from .jit import FACTOR, FIRST, SECOND, compiled
+from .dense_steps import activated, sigmoid
+from .phases import each
 from .vectors import Channels, Sum
 
+# components of a symmetric tensor as in `outer`: f (a_first b_second + a_second b_first) contracts it with two vectors
+FIRST, SECOND = (0, 1, 2, 0, 0, 1), (0, 1, 2, 1, 2, 2)
+FACTOR = (0.5, 0.5, 0.5, 0.5**0.5, 0.5**0.5, 0.5**0.5)
 
-@per_atom
-def squares_row(code, i, arrays, scalars, vectors, tensors):
+
+@each
+def squares(code, i, arrays, scalars, vectors, tensors):
     """s | v . v | t . t."""
     s, v, t, out = arrays
     at = i * (scalars + vectors + tensors)
@@ -21,8 +20,8 @@ def squares_row(code, i, arrays, scalars, vectors, tensors):
         out.set_row(at + place, total_of([row * row for row in rows]))
 
 
-@per_atom
-def squares_back_row(code, i, arrays, scalars, vectors, tensors):
+@each
+def squares_back(code, i, arrays, scalars, vectors, tensors):
     """Adds to the gradients of s, v and t."""
     v, t, gradient, grad_s, grad_v, grad_t = arrays
     at = i * (scalars + vectors + tensors)
@@ -38,8 +37,8 @@ def squares_back_row(code, i, arrays, scalars, vectors, tensors):
             out.add_row(here, array.row(here, size) * outer)
 
 
-@per_atom
-def invariants_row(code, i, arrays, scalars, vectors, tensors):
+@each
+def invariants(code, i, arrays, scalars, vectors, tensors):
     """s_in | s_out | left . right | one . other | left . one . right of the last vectors, times `receive`.
 
     Mixed vectors are [3, left | right | left of tensors | right of tensors], mixed tensors [6, one | other].
@@ -61,8 +60,9 @@ def invariants_row(code, i, arrays, scalars, vectors, tensors):
         at = at + size
 
 
-@per_atom
-def invariants_back_row(code, i, arrays, scalars, vectors, tensors):
+@each
+def invariants_back(code, i, arrays, scalars, vectors, tensors):
+    """Adds to the gradient of s_in, and sets those of the others."""
     v, t, receive, gradient, grad_s_in, grad_s_out, grad_v, grad_t = arrays
     left, right, before, after = of_vectors(v, i, vectors, tensors)
     one, other = of_tensors(t, i, tensors)
@@ -70,7 +70,7 @@ def invariants_back_row(code, i, arrays, scalars, vectors, tensors):
     for size in (scalars, scalars, vectors, tensors, tensors):
         wanted.append(gradient.row(at, size) * receive.row(at, size))
         at = at + size
-    grad_s_in.set_row(i * scalars, wanted[0])
+    grad_s_in.add_row(i * scalars, wanted[0])
     grad_s_out.set_row(i * scalars, wanted[1])
     by_square = [row * wanted[4] for row in one]
     grad_before, grad_after = [code.zeros(tensors)] * 3, [code.zeros(tensors)] * 3
@@ -111,8 +111,33 @@ def squares_of(code, before, after):
     return found
 
 
-@per_atom
-def pooled_row(code, g, arrays, hidden, vectors, stride):
+@each
+def centered(code, g, arrays):
+    """The center of grain g, and the way from there to each of its atoms."""
+    start, share, x, centers, relative = arrays
+    total, (first, last) = Sum(code, 3), (start.index(g), start.index(g + 1))
+    with code.loop(first, last) as i:
+        total.add(x.row(i * 3, 3))
+    center = total.get() * (share.number(g) * share.number(g))
+    centers.set_row(g * 3, center)
+    with code.loop(first, last) as i:
+        relative.set_row(i * 3, x.row(i * 3, 3) - center)
+
+
+@each
+def centered_back(code, g, arrays):
+    """The gradient by where atoms are, from that by the way from the center."""
+    start, share, grad_relative, gradient = arrays
+    total, (first, last) = Sum(code, 3), (start.index(g), start.index(g + 1))
+    with code.loop(first, last) as i:
+        total.add(grad_relative.row(i * 3, 3))
+    mean = total.get() * (share.number(g) * share.number(g))
+    with code.loop(first, last) as i:
+        gradient.set_row(i * 3, grad_relative.row(i * 3, 3) - mean)
+
+
+@each
+def into_grains(code, g, arrays, hidden, vectors, stride):
     """Of grain g: h times the pool's weights, and vectors with what h gives along the way from the center, [3, c]."""
     start, h, weights, v, dipole, relative, share, out, out_vectors = arrays
     sums, ways = Sum(code, hidden), [Sum(code, vectors) for _ in range(3)]
@@ -127,8 +152,8 @@ def pooled_row(code, g, arrays, hidden, vectors, stride):
         out_vectors.set_row((g * 3 + q) * vectors, way.get() * part)
 
 
-@per_atom
-def pooled_back_row(code, g, arrays, hidden, vectors, stride):
+@each
+def into_grains_back(code, g, arrays, hidden, vectors, stride):
     """To the atoms of grain g: gradients by h (added), by v and dipole (set), by the way from the center (added)."""
     start, weights, dipole, relative, share, grad, grad_vectors, grad_h, grad_v, grad_dipole, grad_relative = arrays
     part = share.number(g)
@@ -143,8 +168,8 @@ def pooled_back_row(code, g, arrays, hidden, vectors, stride):
         grad_dipole.set_row(i * vectors, total_of([way * relative.number(i * 3 + q) for q, way in enumerate(ways)]))
 
 
-@per_atom
-def lowered_row(code, g, arrays, hidden, vectors, stride):
+@each
+def into_atoms(code, g, arrays, hidden, vectors, stride):
     """From grain g to its atoms: what it adds to their hidden features, and its vectors times theirs and the way."""
     start, down, vectors_g, v, relative, out, dots, ways = arrays
     of_grain = [vectors_g.row((g * 3 + q) * vectors, vectors) for q in range(3)]
@@ -157,8 +182,8 @@ def lowered_row(code, g, arrays, hidden, vectors, stride):
         ways.set_row(i * vectors, total_of(along))
 
 
-@per_atom
-def lowered_back_row(code, g, arrays, hidden, vectors, stride):
+@each
+def into_atoms_back(code, g, arrays, hidden, vectors, stride):
     """Gradients by what grain g gives (set), by its atoms' vectors (set) and by the way from the center (set)."""
     (start, vectors_g, v, relative, grad, grad_dots, grad_ways, grad_down, grad_vectors_g, grad_v, grad_relative) = (
         arrays
@@ -178,8 +203,8 @@ def lowered_back_row(code, g, arrays, hidden, vectors, stride):
         grad_vectors_g.set_row((g * 3 + q) * vectors, sums[q].get())
 
 
-@per_atom
-def products_row(code, i, arrays, vectors, stride, unused):
+@each
+def products(code, i, arrays, vectors, stride):
     """v . v and v . w of the second gathering's vectors v and of mixed ones w."""
     v, w, square, product = arrays
     own = [v.row((i * 3 + q) * vectors, vectors) for q in range(3)]
@@ -188,8 +213,8 @@ def products_row(code, i, arrays, vectors, stride, unused):
     product.set_row(i * vectors, total_of([a * b for a, b in zip(own, other)]))
 
 
-@per_atom
-def products_back_row(code, i, arrays, vectors, stride, unused):
+@each
+def products_back(code, i, arrays, vectors, stride):
     v, w, grad_square, grad_product, grad_v, grad_w = arrays
     double, by_product = (
         grad_square.row(i * vectors, vectors) * code.number(2.0),
@@ -202,8 +227,8 @@ def products_back_row(code, i, arrays, vectors, stride, unused):
         grad_w.set_row(there, row * by_product)
 
 
-@per_atom
-def gated_row(code, i, arrays, vectors, b, c):
+@each
+def gated(code, i, arrays, vectors):
     """v and, times the sigmoid of the gate, what is added to it."""
     v, added, gate, out = arrays
     part = sigmoid(gate.row(i * vectors, vectors))
@@ -212,8 +237,8 @@ def gated_row(code, i, arrays, vectors, b, c):
         out.set_row(here, v.row(here, vectors) + added.row(here, vectors) * part)
 
 
-@per_atom
-def gated_back_row(code, i, arrays, vectors, b, c):
+@each
+def gated_back(code, i, arrays, vectors):
     added, gate, gradient, grad_added, grad_gate = arrays
     part = sigmoid(gate.row(i * vectors, vectors))
     products = []
@@ -225,14 +250,14 @@ def gated_back_row(code, i, arrays, vectors, b, c):
     grad_gate.set_row(i * vectors, total_of(products) * part * (code.ones(part) - part))
 
 
-@per_atom
-def energy_row(code, i, arrays, hidden, b, c):
+@each
+def energy(code, i, arrays, hidden):
     """The energy of an atom: activations times weights; the gradient by what is activated takes its place."""
-    x, weights, bias, energy = arrays
-    row, weight = x.row(i * hidden, hidden), weights.row(code.nowhere(), hidden)
+    x, weights, bias, counted, energy = arrays
+    row, weight, part = x.row(i * hidden, hidden), weights.row(code.whole(0), hidden), counted.number(i)
     value, slope = activated(row)
-    energy.set_number(i, code.total(value * weight) + bias.number(code.nowhere()))
-    x.set_row(i * hidden, slope * weight)
+    energy.set_number(i, (code.total(value * weight) + bias.number(code.whole(0))) * part)
+    x.set_row(i * hidden, slope * weight * part)
 
 
 def total_of(rows: list[Channels]) -> Channels:
@@ -242,131 +267,8 @@ def total_of(rows: list[Channels]) -> Channels:
     return total
 
 
-@functools.lru_cache(None)
-def squares_kernel(a: int, b: int = 0, c: int = 0):
-    @compiled
-    def squares(first, last, arrays):
-        for i in range(first, last):
-            squares_row(i, arrays, a, b, c)
-
-    return squares
-
-
-@functools.lru_cache(None)
-def squares_back_kernel(a: int, b: int = 0, c: int = 0):
-    @compiled
-    def squares_back(first, last, arrays):
-        for i in range(first, last):
-            squares_back_row(i, arrays, a, b, c)
-
-    return squares_back
-
-
-@functools.lru_cache(None)
-def pooled_kernel(a: int, b: int = 0, c: int = 0):
-    @compiled
-    def pooled(first, last, arrays):
-        for i in range(first, last):
-            pooled_row(i, arrays, a, b, c)
-
-    return pooled
-
-
-@functools.lru_cache(None)
-def pooled_back_kernel(a: int, b: int = 0, c: int = 0):
-    @compiled
-    def pooled_back(first, last, arrays):
-        for i in range(first, last):
-            pooled_back_row(i, arrays, a, b, c)
-
-    return pooled_back
-
-
-@functools.lru_cache(None)
-def lowered_kernel(a: int, b: int = 0, c: int = 0):
-    @compiled
-    def lowered(first, last, arrays):
-        for i in range(first, last):
-            lowered_row(i, arrays, a, b, c)
-
-    return lowered
-
-
-@functools.lru_cache(None)
-def lowered_back_kernel(a: int, b: int = 0, c: int = 0):
-    @compiled
-    def lowered_back(first, last, arrays):
-        for i in range(first, last):
-            lowered_back_row(i, arrays, a, b, c)
-
-    return lowered_back
-
-
-@functools.lru_cache(None)
-def products_kernel(a: int, b: int = 0, c: int = 0):
-    @compiled
-    def products(first, last, arrays):
-        for i in range(first, last):
-            products_row(i, arrays, a, b, c)
-
-    return products
-
-
-@functools.lru_cache(None)
-def products_back_kernel(a: int, b: int = 0, c: int = 0):
-    @compiled
-    def products_back(first, last, arrays):
-        for i in range(first, last):
-            products_back_row(i, arrays, a, b, c)
-
-    return products_back
-
-
-@functools.lru_cache(None)
-def energy_kernel(a: int, b: int = 0, c: int = 0):
-    @compiled
-    def energy(first, last, arrays):
-        for i in range(first, last):
-            energy_row(i, arrays, a, b, c)
-
-    return energy
-
-
-@functools.lru_cache(None)
-def gated_kernel(a: int, b: int = 0, c: int = 0):
-    @compiled
-    def gated(first, last, arrays):
-        for i in range(first, last):
-            gated_row(i, arrays, a, b, c)
-
-    return gated
-
-
-@functools.lru_cache(None)
-def gated_back_kernel(a: int, b: int = 0, c: int = 0):
-    @compiled
-    def gated_back(first, last, arrays):
-        for i in range(first, last):
-            gated_back_row(i, arrays, a, b, c)
-
-    return gated_back
-
-
-@functools.lru_cache(None)
-def invariants_kernel(a: int, b: int = 0, c: int = 0):
-    @compiled
-    def invariants(first, last, arrays):
-        for i in range(first, last):
-            invariants_row(i, arrays, a, b, c)
-
-    return invariants
-
-
-@functools.lru_cache(None)
-def invariants_back_kernel(a: int, b: int = 0, c: int = 0):
-    @compiled
-    def invariants_back(first, last, arrays):
-        for i in range(first, last):
-            invariants_back_row(i, arrays, a, b, c)
-
-    return invariants_back
+@each
+def added(code, i, arrays, size):
+    """A row, to another one."""
+    x, out = arrays
+    out.add_row(i * size, x.row(i * size, size))
