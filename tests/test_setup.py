@@ -54,7 +54,7 @@ def test_wheel_carries_modules_and_bundled_models(tmp_path):
     package = ROOT / "openmm_cgaa"
     wanted = {
         path.relative_to(ROOT).as_posix()
-        for pattern in ("*.py", "*.cpp", "*.jinja", "models/*.*")
+        for pattern in ("*.py", "*.cpp", "*.cu", "*.cuh", "*.jinja", "models/*.*")
         for path in package.rglob(pattern)
     }
     assert "openmm_cgaa/models/ec-emc.safetensors" in files
