@@ -11,7 +11,8 @@ from ..mapping.layout import Layout
 from ..mapping.whole import grain_means, near_origin
 from ..nn.kernels.neighbor_rows import INDEX, Neighbors
 from ..nn.kernels.pair_kernels import near_atoms
-from .build import grains_in_reach, graph_near_origin, not_linked
+from .build import not_linked, shifts_of_links
+from .cells import pairs_from_cells
 from .memory import check_memory
 
 SKIN = 1.0  # Å; hydrogens at 300 K wear it off in some 14 fs
@@ -65,7 +66,7 @@ class VerletList:
         own: Optional[np.ndarray] = None,
     ) -> None:
         self.layout = layout
-        self.own = None if own is None else torch.from_numpy(own)
+        self.own = own
         grain_reach, atom_reach = (cutoff + skin if cutoff > 0.0 else 0.0 for cutoff in (grain_cutoff, atom_cutoff))
         self.reaches = grain_reach, atom_reach
         self.dtype = dtype
@@ -74,6 +75,7 @@ class VerletList:
         self.builds = 0
         sizes = (layout.grain_atoms >= 0).sum(1).numpy()
         self.start = np.append(0, np.cumsum(sizes)).astype(INDEX)
+        self.owner = layout.atom_grain.numpy()
         self.room = 64 * int(self.start[-1])  # for pairs of atoms
         self.origin: Optional[Tensor] = None
         self.box: Optional[Tensor] = None
@@ -107,38 +109,55 @@ class VerletList:
         return bool((ordered - self.origin).square().sum(1).max() < self.far * self.far)
 
     def listed(self, near: Tensor, origin: Tensor, box: Optional[Tensor]) -> Neighbors:
-        """The neighbours that `graph_near_origin` finds; it looks at pairs of grains, and a kernel at their atoms."""
+        """The neighbours that `graph_near_origin` finds; kernels look at pairs of grains, and at their atoms."""
+        if not bool(torch.isfinite(near).all()):
+            raise ValueError(
+                "positions or box are not finite, or the box has no volume; go back to the last good frame"
+            )
         grain_reach, atom_reach = self.reaches
-        graph = graph_near_origin(near, origin, box, self.layout, grain_reach, 0.0, self.dtype)
-        pairs, owner, shift = graph.pair_index.numpy(), np.zeros(0, INDEX), graph.pair_shift
-        if atom_reach > 0.0:
-            centers = grain_means(near, self.layout) + origin
-            j, k, shift, local, radius = grains_in_reach(graph.positions, centers, origin, box, self.layout, atom_reach)
-            if self.own is not None:
-                seen = self.own[j] | self.own[k]
-                j, k, shift = j[seen], k[seen], shift[seen]
-            given = tuple(each.numpy() for each in (graph.positions, local, radius, j, k, shift))
+        means = grain_means(near, self.layout)
+        centers, cell = (means + origin).numpy(), None if box is None else box.numpy()
+        edges = self._grains(centers, origin, cell, np.full(len(centers), 0.5 * grain_reach), grain_reach)
+        positions, local = near.to(self.dtype).numpy(), means.to(self.dtype).numpy()
+        radius = np.sqrt(np.maximum.reduceat(np.square(positions - local[self.owner]).sum(1), self.start[:-1]))
+        reach = radius.astype(float) + 0.5 * atom_reach
+        j, k, shift = self._grains(centers, origin, cell, reach, atom_reach)
+        pairs, owner = self._atoms((positions, local, radius, j, k, shift.numpy()), atom_reach)
+        link_shift = shifts_of_links(near, origin, box, self.layout).to(self.dtype)
+        if link_shift.size(0) > 0:
+            index, own = torch.from_numpy(pairs.astype(np.int64)), shift[torch.from_numpy(owner.astype(np.int64))]
+            apart = not_linked(index, own, self.layout.link_index, link_shift, len(near)).numpy()
+            pairs, owner = pairs[:, apart], owner[apart]
+        return Neighbors.of(
+            len(near), (pairs, owner, shift), (np.stack(edges[:2]), edges[2]), link_shift, len(origin), box
+        )
+
+    def _grains(
+        self, centers: np.ndarray, origin: Tensor, box: Optional[np.ndarray], reach: np.ndarray, cutoff: float
+    ) -> tuple[np.ndarray, np.ndarray, Tensor]:
+        """Pairs of grains, each once, and the shift between them as they are near the origin; none without a cutoff."""
+        if cutoff == 0.0:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64), torch.zeros(0, 3, dtype=self.dtype)
+        j, k, shift = pairs_from_cells(centers, box, reach)
+        if self.own is not None:
+            seen = self.own[j] | self.own[k]
+            j, k, shift = j[seen], k[seen], shift[seen]
+        moved = origin.numpy()
+        return j, k, torch.from_numpy(shift + moved[k] - moved[j]).to(self.dtype)
+
+    def _atoms(self, given: tuple, reach: float) -> tuple[np.ndarray, np.ndarray]:
+        """Pairs of atoms closer than the reach, [2, pairs], and which pair of grains each is of."""
+        if reach == 0.0:
+            return np.zeros((2, 0), INDEX), np.zeros(0, INDEX)
+        while True:
             filled = [np.empty(self.room, INDEX) for _ in range(3)]
-            found = near_atoms(self.start, *given, atom_reach, *filled)
-            check_memory(float(found), atom_reach)
+            found = near_atoms(self.start, *given, reach, *filled)
+            check_memory(float(found), reach)
             if 2 * found >= 2**31:  # entries of both ways are counted by 32 bits
                 raise GeometryError(
-                    f"neighbours within {atom_reach:.4g} Å: {found:.3g} pairs are more than a list can hold; give a "
+                    f"neighbours within {reach:.4g} Å: {found:.3g} pairs are more than a list can hold; give a "
                     "smaller system, or a model with a shorter cutoff"
                 )
-            if found > self.room:
-                self.room = found + found // 10
-                filled = [np.empty(self.room, INDEX) for _ in range(3)]
-                near_atoms(self.start, *given, atom_reach, *filled)
-            pairs, owner = np.stack([each[:found] for each in filled[:2]]), filled[2][:found]
-        if graph.link_shift.size(0) > 0:
-            index, own = torch.from_numpy(pairs.astype(np.int64)), shift[torch.from_numpy(owner.astype(np.int64))]
-            apart = not_linked(index, own, graph.link_index, graph.link_shift, len(near)).numpy()
-            pairs, owner = pairs[:, apart], owner[apart]
-        edges = graph.edge_index, graph.edge_shift
-        if self.own is not None:
-            seen = self.own[edges[0]].any(0)
-            edges = edges[0][:, seen], edges[1][seen]
-        return Neighbors.of(
-            len(near), (pairs, owner, shift), (edges[0].numpy(), edges[1]), graph.link_shift, len(origin), box
-        )
+            if found <= self.room:
+                return np.stack([each[:found] for each in filled[:2]]), filled[2][:found]
+            self.room = found + found // 10

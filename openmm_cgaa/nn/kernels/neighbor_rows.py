@@ -66,7 +66,7 @@ class Neighbors(NamedTuple):
         pairs : (int array [2, pairs], int array [pairs], Tensor [shifts, 3])
             Atoms, each pair once; which of the shifts is theirs; the shifts, Å.
         edges : (int array [2, edges], Tensor [edges, 3])
-            Grains, both ways, and their shifts.
+            Grains, each pair once, and their shifts.
         link_shift : Tensor, [links, 3]
         box : Tensor, [3, 3], Å, or None
         """
@@ -82,10 +82,9 @@ class Neighbors(NamedTuple):
         shifts[image] = shift.numpy()
         of_shifts, of_edges, of_links, _ = np.split(image, np.cumsum([len(each) for each in known[:3]]))
         of_pairs, index = of_shifts[pairs[1]], pairs[0]
-        once = (edges[0][0] < edges[0][1]) | ((edges[0][0] == edges[0][1]) & (of_edges > width**3 // 2))
         return cls(
             Candidates.of_pairs(atoms, index, of_pairs, opposite),
-            Candidates.of_pairs(grains, edges[0][:, once], of_edges[once], opposite),
+            Candidates.of_pairs(grains, edges[0], of_edges, opposite),
             torch.from_numpy(shifts).to(link_shift.dtype),
             of_links,
         )
