@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time each name is imp
     from .data.frames import Frames as Frames
     from .data.frames import Trajectory as Trajectory
     from .engines.ase import CGAACalculator as CGAACalculator
+    from .engines.lammps import CGAALammps as CGAALammps
     from .engines.saved import load_system as load_system
     from .errors import CGAADomainWarning as CGAADomainWarning
     from .errors import CGAAError as CGAAError
@@ -40,6 +41,7 @@ _HOMES = {
     "CGAACalculator": "engines.ase",
     "CGAADomainWarning": "errors",
     "CGAAError": "errors",
+    "CGAALammps": "engines.lammps",
     "CGAAPotential": "potential",
     "Dataset": "data.dataset",
     "Frames": "data.frames",

@@ -14,4 +14,4 @@ def counted(number: int | str, thing: str) -> str:
         return f"{number} {thing}"
     if thing.endswith(("ry", "gy")):
         return f"{number} {thing[:-1]}ies"
-    return f"{number} {thing}{'es' if thing.endswith('x') else 's'}"
+    return f"{number} {thing}{'es' if thing.endswith(('x', 'ss')) else 's'}"

@@ -8,11 +8,13 @@ and an atom stands once in each frame: images are met where neighbours are liste
 import numpy as np
 
 from ..errors import EngineError, SimulationError
+from ..host.torchstate import building, calling
 from ..mapping.grains import GrainMap
 from ..mapping.layout import layout_of
-from ..model.evaluator import Evaluator
-from ..model.loaded import LoadedModel
+from ..model.evaluator import FusedEvaluation, GeometryCheck, fused_evaluation
+from ..model.loaded import DTYPES, LoadedModel
 from ..neighbors.verlet import SKIN
+from ..nn import Part
 from ..nn.halo import Halo
 from ..structures import geometry, lattice
 from ..units import ANGSTROM_PER_NM
@@ -57,7 +59,8 @@ class Domains:
         self.start = np.append(0, np.cumsum([len(grain_map.slots[g]) for g in self.order]))
         self.atoms = self.layout.atom_index.numpy()
         self.molecule = molecule_of_grain(grain_map)[self.order]
-        self.evaluator: Evaluator | None = None
+        self.evaluation: FusedEvaluation | None = None
+        self.check: GeometryCheck | None = None
         none = np.empty(0, dtype=int)
         self.held = self.shared = none  # atoms held here; grains known here, and their owners
         self.box = np.full((3, 3), np.nan)
@@ -81,9 +84,9 @@ class Domains:
         """
         here = self._known_positions(atoms, positions, box)
         sums, forces = np.zeros(10), np.zeros((self.known, 3))
-        if self.evaluator is not None:
-            tensor = self.model.tensor
-            energy, by_model, virial = self.evaluator.compute(tensor(here), tensor(box))
+        if self.evaluation is not None:
+            with calling(self.model.device, single=True):
+                energy, by_model, virial = self.evaluation(self.model.tensor(here), self.model.tensor(box), Part.TOTAL)
             sums[0], sums[1:], forces[:] = float(energy), virial.double().flatten(), by_model.double()
         held = np.zeros((len(atoms), 3))
         self.plan.give_back(forces, held)
@@ -98,7 +101,8 @@ class Domains:
     def _known_positions(self, atoms: np.ndarray, positions: np.ndarray, box: np.ndarray) -> np.ndarray:
         """Positions of the own grains and of the shell, [known, 3]; each atom goes on from where it was."""
         others = not np.array_equal(atoms, self.held)
-        flags = np.array([others, self._moved(atoms, positions, box)], dtype=float)
+        unknown = others and atoms.max(initial=-1) >= self.grain_map.num_atoms  # which is told below
+        flags = np.array([others, unknown or self._moved(atoms, positions, box)], dtype=float)
         others, moved = self.ranks.total(flags) > 0.0
         if others or moved:
             numbers = self._look_who_holds(atoms)
@@ -145,58 +149,69 @@ class Domains:
         geometry.check_positions(self.reference / ANGSTROM_PER_NM, self.grain_map.num_atoms)
         owner = self.holder[self.atoms[self.start[:-1]]]
         own = owner == self.ranks.rank
-        chosen = own.copy()
+        computed, seen = self._whole_molecules(own), np.zeros_like(own)
         if own.any() and not own.all():
             cutoffs = self.model.network.grain_cutoff, self.model.network.atom_cutoff
             reaches = [cutoff + SKIN if cutoff > 0.0 else 0.0 for cutoff in cutoffs]
             frame = Frame.of(self.model.tensor(self.reference), self.model.tensor(box), self.layout)
-            chosen |= seen_by(own | self._whole_molecules(own), frame, *reaches)
-        grains = np.flatnonzero(self._whole_molecules(chosen))
-        shared = np.stack([grains, owner[grains]])
+            seen = seen_by(own, frame, *reaches) & ~computed
+        grains = np.append(np.flatnonzero(computed), np.flatnonzero(seen))
+        shared = np.stack([grains, owner[grains], computed[grains]])
         if self.ranks.total(np.array([float(not np.array_equal(shared, self.shared))])) > 0.0:
-            self._bind(grains, owner[grains])
+            self._bind(grains, owner[grains], int(computed.sum()))
         self.shared = shared
 
     def _whole_molecules(self, grains: np.ndarray) -> np.ndarray:
         """Grains with all that are linked to them, bool [grains]."""
         return np.isin(self.molecule, self.molecule[grains]) if len(self.grain_map.links) else grains
 
-    def _bind(self, grains: np.ndarray, owner: np.ndarray) -> None:
-        """Make the evaluator of the grains known here."""
-        ranks, sizes = self.ranks, np.diff(self.start)[grains]
-        ends = np.cumsum(sizes)
-        known = int(sizes.sum())
+    def _bind(self, grains: np.ndarray, owner: np.ndarray, computed: int) -> None:
+        """Make the evaluation of the grains known here, of which the first so many are computed."""
+        sizes, own = np.diff(self.start)[grains], owner == self.ranks.rank
+        ends, known = np.cumsum(sizes), int(sizes.sum())
         self.wanted = self.atoms[np.repeat(self.start[grains] - ends + sizes, sizes) + np.arange(known)]
-        atom_owner, own = np.repeat(owner, sizes), owner == ranks.rank
-        self.own, self.known = int(sizes[own].sum()), known
-        halo = None
-        if ranks.size > 1:
-            ways = [
+        atom_owner, computed_atoms = np.repeat(owner, sizes), int(sizes[:computed].sum())
+        self.own, self.known, halo = int(sizes[own].sum()), known, None
+        here = self._part(grains[:computed])
+        if self.ranks.size > 1:
+            halo = Halo(
+                np.repeat(own, sizes)[:computed_atoms],
+                own[:computed],
+                layout_of(self._part(grains[computed:])),
                 self._features(self.wanted, atom_owner, self.grain_map.num_atoms),
                 self._features(grains, owner, self.grain_map.num_grains),
-            ]
-            halo = Halo(atom_owner == ranks.rank, own, *ways)
+            )
         if not self.own:
-            self.evaluator = None
+            self.evaluation = None
             return
-        before, names = self.evaluator, self.order[grains]
+        network, check = self.model.network, GeometryCheck(self._part(grains))
+        if self.check is not None:
+            check.seen, check.warned = self.check.seen, self.check.warned
+        given = layout_of(here), (network.grain_cutoff, network.atom_cutoff), DTYPES[self.model.precision], check, halo
+        with building():
+            self.check, self.evaluation = check, fused_evaluation(network, *given) if self.model.fused else None
+        if self.evaluation is None:
+            raise EngineError(
+                f"model {self.model.source}: it has no fused kernels here, by which processes share a box; install "
+                "numba, and take a model on the CPU, without fused=False"
+            )
+
+    def _part(self, grains: np.ndarray) -> GrainMap:
+        """Some grains, and the links that are inside; atoms are numbered anew, grain after grain."""
+        names, sizes = self.order[grains], np.diff(self.start)[grains]
+        slots = np.split(np.arange(sizes.sum()), np.cumsum(sizes)[:-1]) if len(grains) else []
         place = np.full(self.grain_map.num_atoms, -1)
-        place[self.wanted] = np.arange(known)
+        for own, g in zip(slots, names) if len(self.grain_map.links) else ():
+            place[self.grain_map.slots[g]] = own
         links = place[self.grain_map.links]
-        part = GrainMap(
+        return GrainMap(
             self.grain_map.types,
             self.grain_map.type_index[names],
-            np.split(np.arange(known), ends[:-1]),
+            slots,
             [self.grain_map.labels[g] for g in names],
-            known,
+            int(sizes.sum()),
             links[(links >= 0).all(1)],
         )
-        evaluator = Evaluator(self.model.network, part, True, fused=self.model.fused, halo=halo)
-        if halo is not None and evaluator.fused is None:
-            raise EngineError("several processes need the fused kernels of a model on a CPU: pip install numba")
-        if before is not None:
-            evaluator.check.seen, evaluator.check.warned = before.check.seen, before.check.warned
-        self.evaluator = evaluator
 
     def _features(self, numbers: np.ndarray, owner: np.ndarray, count: int) -> Features:
         """The way of rows of features, each known by its number, from their owners."""

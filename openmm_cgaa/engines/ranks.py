@@ -72,6 +72,10 @@ class MPIRanks:
         waiting += [self.world.Isend(array, dest=rank) for rank, array in out.items()]
         self.wait(waiting)
 
+    def abort(self) -> None:
+        """End all processes, which may wait for this one."""
+        self.world.Abort(2)
+
 
 class OneRank:
     """A process that is alone."""
@@ -133,7 +137,7 @@ class Delivery:
 
 
 class Features:
-    """Features of a frame's rows, of which some belong to others: the `nn.halo.Exchange` by `Delivery`."""
+    """The `nn.halo.Exchange` by a `Delivery`, of so many rows."""
 
     def __init__(self, rows: Delivery, count: int):
         self.rows, self.count = rows, count

@@ -71,3 +71,21 @@ def layout_of(grain_map: "GrainMap") -> Layout:
         torch.from_numpy(place[index]),
         torch.from_numpy(kind),
     )
+
+
+def joined(first: Layout, then: Layout) -> Layout:
+    """Two layouts one after the other, each sorted by type; links are those of the first."""
+    atoms, grains = len(first.parent), len(first.grain_atoms)
+    width = max(first.grain_atoms.size(1), then.grain_atoms.size(1))
+    rows = torch.full((grains + len(then.grain_atoms), width), -1)
+    rows[:grains, : first.grain_atoms.size(1)] = first.grain_atoms
+    rows[grains:, : then.grain_atoms.size(1)] = torch.where(then.grain_atoms < 0, -1, then.grain_atoms + atoms)
+    return Layout(
+        torch.cat([first.atom_index, then.atom_index + atoms]),
+        torch.cat([first.parent, then.parent + atoms]),
+        torch.cat([first.atom_grain, then.atom_grain + grains]),
+        rows,
+        [a + b for a, b in zip(first.counts, then.counts)],
+        first.link_index,
+        first.link_kind,
+    )

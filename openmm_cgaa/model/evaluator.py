@@ -6,13 +6,14 @@ import warnings
 from collections.abc import Callable
 from typing import Optional, Tuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..errors import CGAADomainWarning, GeometryError
 from ..host.torchstate import building, calling
 from ..mapping.grains import GrainMap
-from ..mapping.layout import Layout, layout_of
+from ..mapping.layout import Layout, joined, layout_of
 from ..neighbors.build import build_graph
 from ..nn import Graph, Network, Part
 from ..nn.halo import Halo
@@ -36,8 +37,6 @@ class Evaluator(nn.Module):
     part : Part or int
     fused : bool
         Let Python calls go through the fused kernels where there are some (`fused_evaluation`); TorchScript never does.
-    halo : Halo, optional
-        Where a part of these grains belongs to other processes: for the fused kernels alone.
     """
 
     atom_index: Tensor
@@ -50,13 +49,7 @@ class Evaluator(nn.Module):
 
     @building()
     def __init__(
-        self,
-        network: Network,
-        grain_map: GrainMap,
-        periodic: bool,
-        part: int = Part.TOTAL,
-        fused: bool = False,
-        halo: Optional[Halo] = None,
+        self, network: Network, grain_map: GrainMap, periodic: bool, part: int = Part.TOTAL, fused: bool = False
     ):
         super().__init__()
         self.network = network.eval()
@@ -79,8 +72,7 @@ class Evaluator(nn.Module):
         self.register_buffer("link_kind", layout.link_kind)
         cutoffs = self.grain_cutoff, self.atom_cutoff
         self.check = GeometryCheck(grain_map)
-        given = layout, cutoffs, self.dtype, self.check, halo
-        self.fused = fused_evaluation(self.network, *given) if fused else None
+        self.fused = fused_evaluation(self.network, layout, cutoffs, self.dtype, self.check) if fused else None
 
     def forward(self, positions: Tensor, box: Optional[Tensor] = None) -> Tuple[Tensor, Tensor]:
         """Energy (float64, kJ/mol) and forces [atoms, 3] (kJ/mol/nm) in the topology's order.
@@ -223,6 +215,8 @@ def fused_evaluation(
     dtype : torch.dtype
     check : GeometryCheck
     halo : Halo, optional
+        Where other processes compute a part of the frame; `layout` is of the grains that are computed here, and those
+        of the shell follow them.
     """
     devices = {p.device.type for p in network.parameters()}
     if devices != {"cpu"}:
@@ -235,5 +229,7 @@ def fused_evaluation(
     except ImportError as error:
         log.warning("evaluation without fused kernels, about three times slower: numba does not import (%s)", error)
         return None
-    own = None if halo is None else halo.own_grains
+    own = None
+    if halo is not None:
+        layout, own = joined(layout, halo.shell), np.append(halo.own_grains, np.zeros(sum(halo.shell.counts), bool))
     return FusedEvaluation(fused, VerletList(layout, *cutoffs, dtype, check=check, own=own))

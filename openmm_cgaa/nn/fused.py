@@ -19,6 +19,7 @@ from ..host import teamwork
 from ..mapping.layout import Layout
 from .algebra import Algebra
 from .fused_messages import FusedMessages, meet, own_rows
+from .graph import of_slots
 from .halo import Halo
 from .kernels import atom_steps, pull_kernels
 from .kernels.dense_steps import FRESH, ONE_ROW, clear, linear_by_slot, silu, silu_back
@@ -48,15 +49,15 @@ class FusedConserving:
     layout : Layout
         Of the grains' topology.
     halo : Halo, optional
-        Where a part of these grains belongs to other processes. Energies are those of the own grains then, forces and
-        virial what this process adds to those of all.
+        Where other processes compute a part of the frame. Positions and forces are those of its shell as well then,
+        which follows; energies are those of the own grains, forces and virial what this process adds to those of all.
     """
 
     def __init__(self, network: Algebra, layout: Layout, halo: Optional[Halo] = None):
         self.network = network
         self.weights = Weights(network, layout, halo)
         self.atom_rows = RowsWithin(network.atom_cutoff, self.weights.kind)
-        self.grain_rows = RowsWithin(network.grain_cutoff, np.zeros(sum(layout.counts), INDEX))
+        self.grain_rows = RowsWithin(network.grain_cutoff, np.zeros(len(self.weights.sizes), INDEX))
         self.inside = InsideGrains(network, layout)
         self.written: dict[int, Written] = {}  # by the part that is asked for
 
@@ -75,19 +76,23 @@ class FusedConserving:
         num_threads : int, optional
             By default as many as `host.teamwork` has for a system of this size. Forces are the same to the bit.
         """
-        x, shifts, start = flat(positions), flat(neighbors.shifts), self.weights.start
+        x, shifts = flat(positions), flat(neighbors.shifts)
         if part not in self.written:
             self.written[part] = Written(self, part)
         written = self.written[part]
-        written.x[:] = x
+        written.begin(x)
         self.inside.begin(len(neighbors.shifts), neighbors.links)
         if part != Part.INTRA:
             self.atom_rows.room(neighbors.atoms, x.dtype)
             self.grain_rows.room(neighbors.grains, x.dtype)
         # as much work each, which is neighbours and atoms
+        start, shell = self.weights.start[: self.weights.computed + 1], self.weights.shell
         work = neighbors.atoms.start[start] + ATOM_IN_NEIGHBORS * start
-        spans = spans_of(start, work, num_threads or teamwork.usual(len(x) // 3 // LEAST))
-        jobs = [self._work(written, written.bound(span), shifts, neighbors) for span in spans]
+        spans = spans_of(start, work, num_threads or teamwork.usual(int(start[-1]) // LEAST))
+        bounds = [[written.bound(span)] for span in spans]
+        if shell.num_grains:
+            bounds[-1].append(written.bound(shell))
+        jobs = [self._work(written, shifts, neighbors, *bound) for bound in bounds]
         energies, virials = zip(*teamwork.team.run(jobs))
         energy = sum(energies) + (self.weights.reference if part != Part.REST else 0.0)
         return (
@@ -97,14 +102,17 @@ class FusedConserving:
         )
 
     def _work(
-        self, written: "Written", bound: Bound, shifts: np.ndarray, neighbors: Neighbors
+        self, written: "Written", shifts: np.ndarray, neighbors: Neighbors, bound: Bound, *beside: Bound
     ) -> Generator[None, None, tuple]:
-        """All steps for a span: its energy and its part of the virial [3, 3]; sets the gradient of its atoms."""
+        """All steps for a span: its energy and its part of the virial [3, 3]; sets the gradient of its atoms.
+
+        One of all has the shell `beside` it: of its grains there are rows, and what these pull and send back.
+        """
         span, x, part = bound.span, written.x, written.part
-        atoms, grains = (span.first, span.last), (span.first_grain, span.last_grain)
+        atoms, spans = (span.first, span.last), [span, *(each.span for each in beside)]
         self.inside.fill(*atoms, x, shifts)
-        if part != Part.INTRA:
-            self.atom_rows.fill(*atoms, x, shifts, neighbors.atoms)
+        for own in spans if part != Part.INTRA else ():
+            self.atom_rows.fill(own.first, own.last, x, shifts, neighbors.atoms)
         messages = part != Part.INTRA and len(self.weights.messages.layers) > 0
         for phase, deliveries in enumerate(written.tape.deliveries):
             if phase > 0:
@@ -113,9 +121,11 @@ class FusedConserving:
                 for deliver in deliveries if span.first_grain == 0 else ():
                     deliver()
                 yield
-            if phase == 1 and messages:
-                self.grain_rows.fill(*grains, written.centers, shifts, neighbors.grains)
+            for own in spans if phase == 1 and messages else ():
+                self.grain_rows.fill(own.first_grain, own.last_grain, written.centers, shifts, neighbors.grains)
             bound.run(phase)
+            for each in beside if phase in written.tape.of_shell else ():
+                each.run(phase)
         walls, energies = self.network.walls, written.wall_energies
         by_shift, middle, gradient = np.zeros(len(shifts), np.float64), len(shifts) // 6, written.gradient
         if part != Part.REST:
@@ -126,23 +136,31 @@ class FusedConserving:
             pull_kernels.wall(*atoms, tuple(self.atom_rows.rows), *heights, self.weights.counted, energies[1])
         yield
         pull_kernels.collect(*atoms, tuple(self.inside.rows), middle, gradient, by_shift)
-        if part != Part.INTRA:
-            self.atom_rows.settle(*atoms, neighbors.atoms)
-            pull_kernels.collect(*atoms, tuple(self.atom_rows.rows), middle, gradient, by_shift)
-        if messages:
+        for own in spans if part != Part.INTRA else ():
+            self.atom_rows.settle(own.first, own.last, neighbors.atoms)
+            pull_kernels.collect(own.first, own.last, tuple(self.atom_rows.rows), middle, gradient, by_shift)
+        for own in spans if messages else ():
+            grains, by_center = (own.first_grain, own.last_grain), own.grains(written.by_center, 3)
             self.grain_rows.settle(*grains, neighbors.grains)
-            by_center = span.grains(written.by_center, 3)
             by_center[:] = 0.0
             pull_kernels.collect(*grains, tuple(self.grain_rows.rows), middle, written.by_center, by_shift)
-            each = by_center.reshape(-1, 3) / span.grains(self.weights.sizes)[:, None]  # a center moves with each atom
-            span.atoms(gradient, 3)[:] += each[span.atoms(self.weights.owner) - span.first_grain].ravel()
+            moved = by_center.reshape(-1, 3) / own.grains(self.weights.sizes)[:, None]  # a center moves with each atom
+            own.atoms(gradient, 3)[:] += moved[own.atoms(self.weights.owner) - own.first_grain].ravel()
         energy = sum(float(rows.sum(dtype=np.float64)) for rows in written.energies(span))
-        own = (span.atoms(x, 3), span.atoms(gradient, 3)), (shifts, by_shift)
-        return energy, -sum(np.einsum("ni,nj->ij", *(each.reshape(-1, 3).astype(float) for each in two)) for two in own)
+        pairs = [*((own.atoms(x, 3), own.atoms(gradient, 3)) for own in spans), (shifts, by_shift)]
+        return energy, -sum(np.einsum("ni,nj->ij", *(one.reshape(-1, 3).astype(float) for one in two)) for two in pairs)
 
 
 class Weights:
-    """Of the network, as the steps take them; linear maps are cut where their inputs are not side by side."""
+    """Of the network, as the steps take them; linear maps are cut where their inputs are not side by side.
+
+    Attributes
+    ----------
+    computed : int
+        Grains that are computed here.
+    shell : Span
+        Those behind them, of which kinds, elements and sizes are known.
+    """
 
     def __init__(self, network: Algebra, layout: Layout, halo: Optional[Halo]):
         counts, self.halo = layout.counts, halo
@@ -160,13 +178,24 @@ class Weights:
         self.kind, self.element = atoms.kind.numpy().astype(INDEX), atoms.element.numpy()
         self.share, self.sizes = flat(atoms.share), flat(atoms.sizes)
         self.shortest = network.walls.shortest.numpy().copy()
+        self.owner, self.computed = layout.atom_grain.numpy(), len(self.sizes)
+        if halo is not None:
+            self._add_shell(network, halo.shell)
         self.start = np.append(0, np.cumsum(self.sizes.astype(int))).astype(INDEX)
-        self.owner = layout.atom_grain.numpy()
+        self.shell = Span(self.computed, len(self.sizes), int(self.start[self.computed]), int(self.start[-1]))
         slots, counted = np.array(network.slots), np.array(layout.counts)
         before = [np.cumsum(each) - each for each in (slots, counted, counted * slots)]
         # (first slot, slots, first grain, grains, first atom) of each class of grains
         self.places = np.stack([before[0], slots, before[1], counted, before[2]], 1).astype(INDEX).ravel()
         self._take_layers(network)
+
+    def _add_shell(self, network: Algebra, shell: Layout) -> None:
+        slots, counts = network.slots, shell.counts
+        classes = of_slots(network.slot_class, slots, counts).numpy()
+        self.kind = np.append(self.kind, classes).astype(INDEX)
+        self.element = np.append(self.element, of_slots(network.walls.slot_element, slots, counts).numpy())
+        self.sizes = np.append(self.sizes, np.repeat(slots, counts)).astype(self.sizes.dtype)
+        self.owner = np.append(self.owner, shell.atom_grain.numpy() + self.computed)
 
     def _take_layers(self, network: Algebra) -> None:
         self.grain_vectors, self.pair_vectors = network.pool_vectors.out_features, network.second_mix.out_features
@@ -192,7 +221,7 @@ class Weights:
         self.by_slot = held(weights), held(weights.transpose(1, 2)), held(biases)
         self.intra_hidden, self.intra_bias = Linear(network.intra_out[0].weight), held(network.intra_out[0].bias)
         self.intra_last = LastLayer(network.intra_out[2])
-        self.messages = FusedMessages(network, len(self.sizes), self.halo)
+        self.messages = FusedMessages(network, self.computed, self.halo)
 
 
 class Written:
@@ -225,6 +254,16 @@ class Written:
         if part != Part.INTRA:
             self._write_environment(own, grad_own)
         inside.write_back(grad_own)
+
+    def begin(self, x: np.ndarray) -> None:
+        """A call at positions; of the shell, which has no steps of its own, centers and gradients are set here."""
+        shell, self.x[:] = self.weights.shell, x
+        if shell.num_grains:
+            sums = np.add.reduceat(
+                shell.atoms(x, 3).reshape(-1, 3), self.weights.start[shell.first_grain : -1] - shell.first
+            )
+            shell.grains(self.centers, 3)[:] = (sums / shell.grains(self.weights.sizes)[:, None]).ravel()
+            shell.atoms(self.gradient, 3)[:] = 0.0
 
     def energies(self, span: Span) -> list[np.ndarray]:
         """Rows of energies, eV, of a span."""
@@ -333,6 +372,7 @@ class Written:
         given = [v_second, of_pairs, grad_square, grad_product, grad_second[1], grad_rest.after(2 * vectors)]
         tape.add(atom_steps.products_back, ATOMS, given, pairs, stride)
         tape.meet()
+        tape.for_shell()
         grad_emitted = by_atom.write_back(grad_second)
         if weights.halo is not None:
             meet(tape, weights.halo.atoms.give_back, grad_emitted)

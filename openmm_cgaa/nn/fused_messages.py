@@ -94,6 +94,7 @@ class Exchanged:
         own.mix[0].write_back(tape, grad_mixed, grad_v, adds=True, times=3)
         own.mix[1].write_back(tape, grad_mixed, by_v, adds=True, times=3)
         tape.meet()
+        tape.for_shell()
         by_sent, by_carried, by_dotted = (tape.shared(GRAINS, size) for size in (got, 3 * width, 3 * width))
         given = [*self.edges, by_s, by_v, by_sent, by_carried, by_dotted]
         tape.add(exchange_back, GRAINS, given, own.scalars, width, int(adds))

@@ -5,7 +5,7 @@ folders of them, are its inputs. Words that begin with ``new`` are its outputs. 
 Its YAML file, if it has one, joins by a line in `BLOCKS` and one in `FILES`.
 
 The commands without a file of their own are here: `active`, `analyze`, `benchmark`, `build`, `evaluate`, `label`,
-`sample`, `train` and `validate`. What they call is tested in the room that does it.
+`lammps`, `sample`, `train` and `validate`. What they call is tested in the room that does it.
 """
 
 import copy
@@ -60,6 +60,7 @@ COMMANDS = {
     "evaluate": "evaluate model.safetensors labelled.h5 --json new.json --figure new.png",
     "simulate": f"simulate box.cif --model model.safetensors --out newfolder {SHORT}",
     "resume": f"simulate box.cif --model model.safetensors --out run {SHORT.replace('4e-5', '6e-5')} --resume",
+    "lammps": "lammps model.safetensors box.cif --out newfolder",
     "analyze": "analyze run --out newfolder --teacher-frames 0 --pairs element==O element==H",
     "validate": "validate system.yaml jacobian --short --out newfolder",
     "benchmark": "benchmark box.cif --model model.safetensors --forcefield forcefield.xml --json new.json "

@@ -193,5 +193,5 @@ def test_what_cannot_be_shared_is_refused(frame, liquid, tmp_path, tiny_publishe
         with pytest.raises(GeometryError, match=words):
             domains(every, broken, box)
     slow = LoadedModel(tmp_path / "m.safetensors", fused=False)
-    with pytest.raises(EngineError, match="numba"):
+    with pytest.raises(EngineError, match="no fused kernels"):
         shared(slow, grain_map, positions, box, by_place(positions, box, 2))

@@ -55,6 +55,8 @@ class Tape:
         Steps (name, whose rows, arrays, sizes) until the next meeting.
     deliveries : list of tuple
         Functions that one of all calls before each phase.
+    of_shell : set of int
+        Phases that are run on grains which other processes compute, too.
     """
 
     def __init__(self, start: np.ndarray, dtype: np.dtype):
@@ -63,6 +65,7 @@ class Tape:
         self.known: dict[int, Ref] = {}
         self.phases: list[list] = [[]]
         self.deliveries: list[tuple] = [()]
+        self.of_shell: set[int] = set()
         self.fixed(start)  # every phase takes it
 
     def _source(self, source: "Local | np.ndarray | str", per: str | None = None) -> Ref:
@@ -86,9 +89,9 @@ class Tape:
         return self.known[id(array)]
 
     def shared(self, per: str, width: int) -> Ref:
-        """So many numbers a row, which other spans look at after the next meeting."""
+        """So many numbers a row, which other spans look at after the next meeting; zero where no span sets them."""
         rows = len(self.start) - 1 if per == GRAINS else int(self.start[-1])
-        return self.fixed(np.empty(rows * width, self.dtype), per)
+        return self.fixed(np.zeros(rows * width, self.dtype), per)
 
     def given(self, name: str) -> Ref:
         """An array that is named when the tape is bound."""
@@ -104,6 +107,10 @@ class Tape:
         """What follows looks at what other spans have done up to here, and what was delivered then."""
         self.phases.append([])
         self.deliveries.append(deliveries)
+
+    def for_shell(self) -> None:
+        """Run the phase that has begun on grains which other processes compute, too."""
+        self.of_shell.add(len(self.phases) - 1)
 
     def array(self, ref: Ref) -> np.ndarray:
         """A fixed or shared one."""
