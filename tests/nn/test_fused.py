@@ -1,6 +1,6 @@
 """The fused kernels give the numbers of the network they stand for, and the list of neighbours never misses one.
 
-So of `fused_messages` and of all in `kernels`.
+So of `fused_weights`, of `fused_messages` and of all in `kernels`.
 """
 
 import copy
