@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time each name is imp
     from .data.frames import Trajectory as Trajectory
     from .engines.ase import CGAACalculator as CGAACalculator
     from .engines.lammps import CGAALammps as CGAALammps
+    from .engines.retaken import CheckedSteps as CheckedSteps
     from .engines.saved import load_system as load_system
     from .errors import CGAADomainWarning as CGAADomainWarning
     from .errors import CGAAError as CGAAError
@@ -43,6 +44,7 @@ _HOMES = {
     "CGAAError": "errors",
     "CGAALammps": "engines.lammps",
     "CGAAPotential": "potential",
+    "CheckedSteps": "engines.retaken",
     "Dataset": "data.dataset",
     "Frames": "data.frames",
     "GrainMap": "mapping.grains",

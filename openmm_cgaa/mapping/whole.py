@@ -73,6 +73,14 @@ def whole_frames(grain_map: "GrainMap", positions: np.ndarray, boxes: np.ndarray
     return np.stack([whole_frame(grain_map, frame, box) for frame, box in zip(positions, each)])
 
 
+def inverse(box: Tensor) -> Tensor:
+    """The inverse of a box [3, 3] by cross products: a library of linear algebra could make a GPU wait."""
+    a, b, c = box[0], box[1], box[2]
+    across = torch.linalg.cross(b, c)
+    columns = [across, torch.linalg.cross(c, a), torch.linalg.cross(a, b)]
+    return torch.stack(columns, 1) / (a * across).sum()
+
+
 def make_whole(positions: Tensor, box: Tensor, parent: Tensor, max_size: int) -> Tensor:
     """Move the atoms of each grain by lattice vectors until every bond is as short as possible.
 
@@ -86,7 +94,7 @@ def make_whole(positions: Tensor, box: Tensor, parent: Tensor, max_size: int) ->
         Atoms of the largest grain, an upper bound to the length of a path along bonds.
     """
     bonds = positions - positions[parent]
-    steps = -torch.round(bonds @ torch.linalg.inv_ex(box)[0])  # lattice steps of one bond
+    steps = -torch.round(bonds @ inverse(box))  # lattice steps of one bond
     # sum the steps over the path to the first atom, doubling the length of the path each time
     above = parent
     length = 1
@@ -101,7 +109,7 @@ def wrap_grains(positions: Tensor, box: Tensor, atom_grain: Tensor, num_grains: 
     centers = torch.zeros(num_grains, 4, dtype=positions.dtype, device=positions.device).index_add(
         0, atom_grain, torch.cat([positions, torch.ones_like(positions[:, :1])], 1)
     )
-    cells = torch.floor((centers[:, :3] / centers[:, 3:]) @ torch.linalg.inv_ex(box)[0])
+    cells = torch.floor((centers[:, :3] / centers[:, 3:]) @ inverse(box))
     return positions - (cells @ box)[atom_grain]
 
 
@@ -165,7 +173,7 @@ def near_origin(positions: Tensor, box: Optional[Tensor], layout: Layout, grid: 
     centers = grain_means(whole, layout)
     steps = grid_steps(box, centers, grid)
     middle = 0.5 * steps.sum(0) if box is not None else centers.mean(0)
-    origin = torch.round((centers - middle) @ torch.linalg.inv_ex(steps)[0]) @ steps
+    origin = torch.round((centers - middle) @ inverse(steps)) @ steps
     if box is None:
         origin = origin + middle
     return whole - origin[layout.atom_grain], origin

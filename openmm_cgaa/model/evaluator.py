@@ -1,4 +1,4 @@
-"""One topology bound to one network: positions in, energy and forces out, in OpenMM's units. It scripts."""
+"""One topology bound to one network: positions in, energy and forces out, in OpenMM's units."""
 
 import logging
 import threading
@@ -36,7 +36,7 @@ class Evaluator(nn.Module):
         A periodic evaluator wants a box at each call, the other one ignores it.
     part : Part or int
     fused : bool
-        Let Python calls go through the fused kernels where there are some (`fused_evaluation`); TorchScript never does.
+        Go through the fused kernels where there are some (`fused_evaluation`).
     """
 
     atom_index: Tensor
@@ -54,13 +54,11 @@ class Evaluator(nn.Module):
         super().__init__()
         self.network = network.eval()
         self.periodic = periodic
-        self.part = int(part)  # TorchScript would take an enum for a type of its own
+        self.part = int(part)
         self.grain_cutoff = float(network.grain_cutoff) if part != Part.INTRA else 0.0
         self.atom_cutoff = float(network.atom_cutoff) if part != Part.INTRA else 0.0
         dtypes = {p.dtype for p in network.parameters()}
         self.dtype: torch.dtype = torch.float64 if torch.float64 in dtypes else torch.float32
-        # attributes, because TorchScript sees no globals
-        self.angstrom, self.kjmol, self.kjmol_per_nm = ANGSTROM_PER_NM, KJMOL_PER_EV, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
         layout = layout_of(grain_map)
         self.counts = layout.counts
         self.register_buffer("atom_index", layout.atom_index)
@@ -86,9 +84,9 @@ class Evaluator(nn.Module):
         cell: Optional[Tensor] = None
         if self.periodic:
             assert box is not None, "this model was bound to a periodic topology: a box is needed at each call"
-            cell = box.double() * self.angstrom
-        energy, forces, _ = self.compute(positions.double() * self.angstrom, cell)
-        return energy * self.kjmol, forces * self.kjmol_per_nm
+            cell = box.double() * ANGSTROM_PER_NM
+        energy, forces, _ = self.compute(positions.double() * ANGSTROM_PER_NM, cell)
+        return energy * KJMOL_PER_EV, forces * KJMOL_PER_NM_PER_EV_PER_ANGSTROM
 
     def compute(self, positions: Tensor, cell: Optional[Tensor]) -> Tuple[Tensor, Tensor, Tensor]:
         """Energy [], forces [atoms, 3] in the topology's order and virial [3, 3]; eV and Å in and out, float64 in.
@@ -97,37 +95,21 @@ class Evaluator(nn.Module):
         ------
         GeometryError
             Positions or box cannot be used, see `GeometryCheck`. They are looked at whenever neighbours are listed; by
-            torch alone whenever the box changes. TorchScript raises a ValueError for what is not finite.
+            torch alone whenever the box changes.
         """
-        if not torch.jit.is_scripting():
-            with calling(self.atom_index.device, single=self.fused is not None):
-                if self.fused is not None:
-                    energy, forces, virial = self.fused(positions, cell, self.part)
-                    return energy, forces.index_select(0, self.back), virial
-                self.check.once(positions, cell)
-                return self.of_network(self.graph_of(positions, cell))
-        # TorchScript can set gradient mode alone
-        if positions.is_inference():
-            raise ValueError("a TorchForce cannot run in torch.inference_mode(): step outside of it")
-        one = torch.ones(1, 1, dtype=self.dtype, device=positions.device)
-        if torch.mm(one, one).dtype != self.dtype:  # torch.is_autocast_enabled() in a script ends the process
-            raise ValueError("a TorchForce cannot run in torch.autocast(): step outside of it")
-        graph = self.graph_of(positions, cell)  # what refuses positions comes before the switch, which has no `finally`
-        recorded = torch.is_grad_enabled()
-        torch.set_grad_enabled(True)
-        result = self.of_network(graph)
-        torch.set_grad_enabled(recorded)
-        return result
+        with calling(self.atom_index.device, single=self.fused is not None):
+            if self.fused is not None:
+                energy, forces, virial = self.fused(positions, cell, self.part)
+                return energy, forces.index_select(0, self.back), virial
+            self.check.once(positions, cell)
+            energies, forces, virials = self.network(self.graph_of(positions, cell), self.part)
+            return energies[0], forces[self.back], virials[0]
 
     def graph_of(self, positions: Tensor, cell: Optional[Tensor]) -> Graph:
         links = self.link_index, self.link_kind
         layout = Layout(self.atom_index, self.parent, self.atom_grain, self.grain_atoms, self.counts, *links)
         with torch.no_grad():
             return build_graph(positions, cell, layout, self.grain_cutoff, self.atom_cutoff, self.dtype)
-
-    def of_network(self, graph: Graph) -> Tuple[Tensor, Tensor, Tensor]:
-        energies, forces, virials = self.network(graph, self.part)
-        return energies[0], forces[self.back], virials[0]
 
 
 class GeometryCheck:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..mapping.layout import Layout
-from ..mapping.whole import grain_means, near_origin
+from ..mapping.whole import grain_means, inverse, near_origin
 from ..nn.graph import Graph
 from .memory import check_memory
 
@@ -21,24 +21,22 @@ BINS_ALONG_AXIS = 2**20  # at most; their product fits int64
 
 def image_steps(box: Tensor, reach: float) -> Tensor:
     """How many lattice vectors on either side can join two points of the cell closer than `reach`, [3]."""
-    heights = 1.0 / torch.linalg.norm(torch.linalg.inv_ex(box)[0], dim=0)
+    heights = 1.0 / torch.linalg.norm(inverse(box), dim=0)
     return torch.floor(reach / heights + 1.0)
 
 
-def lattice_steps(most: Tensor) -> Tensor:
+def lattice_steps(most: List[int], device: torch.device) -> Tensor:
     """All triples of integers up to `most` [3] on either side, [triples, 3]."""
-    steps: List[Tensor] = []
-    for axis in range(3):
-        end = int(most[axis].item())
-        steps.append(torch.arange(-end, end + 1, device=most.device))
-    return torch.cartesian_prod(steps[0], steps[1], steps[2])
+    x, y, z = [torch.arange(-end, end + 1, device=device) for end in most]
+    return torch.cartesian_prod(x, y, z)
 
 
 def all_pairs(centers: Tensor, box: Optional[Tensor], reach: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
     """(J, K, shift) of all center pairs with |R_K + shift - R_J| < reach[J] + reach[K], both directions."""
     shifts = torch.zeros(1, 3, dtype=centers.dtype, device=centers.device)
     if box is not None:
-        steps = lattice_steps(image_steps(box, 2.0 * float(reach.max().item())))
+        most = image_steps(box, 2.0 * float(reach.max()))
+        steps = lattice_steps(most.long().tolist(), centers.device)
         first = steps.abs().sum(1).argsort(stable=True)
         shifts = steps[first].to(box.dtype) @ box
     distance2 = torch.zeros(1, dtype=centers.dtype, device=centers.device)
@@ -62,13 +60,13 @@ def binned_pairs(
         most = torch.ones_like(bins)
         place = torch.remainder(torch.floor(centers / longest).long(), bins)
     else:
-        inverse = torch.linalg.inv_ex(box)[0]
-        heights = 1.0 / torch.linalg.norm(inverse, dim=0)
+        to_cell = inverse(box)
+        heights = 1.0 / torch.linalg.norm(to_cell, dim=0)
         bins = torch.floor(heights / longest).clamp(1, most_bins).long()
         most = torch.ceil(longest * bins / heights)
-        place = torch.minimum(torch.floor(centers @ inverse * bins).long().clamp(min=0), bins - 1)
+        place = torch.minimum(torch.floor(centers @ to_cell * bins).long().clamp(min=0), bins - 1)
     check_memory(centers.size(0) * float((2.0 * most + 1.0).prod().item()), longest)
-    offsets = lattice_steps(most)
+    offsets = lattice_steps(most.long().tolist(), centers.device)
     strides = torch.stack([bins[1] * bins[2], bins[2], torch.ones_like(bins[2])])
     filled, order = torch.sort((place * strides).sum(1), stable=True)
 
@@ -188,7 +186,7 @@ def shifts_of_links(positions: Tensor, origin: Tensor, box: Optional[Tensor], la
     if box is None:
         return shift
     apart = positions[j] + shift - positions[i]
-    return shift - torch.round(apart @ torch.linalg.inv_ex(box)[0]) @ box
+    return shift - torch.round(apart @ inverse(box)) @ box
 
 
 def not_linked(index: Tensor, shift: Tensor, link_index: Tensor, link_shift: Tensor, atoms: int) -> Tensor:

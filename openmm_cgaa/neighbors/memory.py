@@ -12,21 +12,12 @@ BYTES = 100  # that a candidate for a pair takes on its way through `neighbors`
 
 
 def check_memory(candidates: float, cutoff: float) -> None:
-    """Refuse to look at more candidates for pairs of neighbours than fit into memory; it scripts.
+    """Refuse to look at more candidates for pairs of neighbours than fit into memory.
 
     Raises
     ------
     GeometryError
-        TorchScript, which cannot ask the machine, raises a ValueError above 2^31.
     """
-    if torch.jit.is_scripting():
-        if candidates > 2147483648.0:
-            raise ValueError("more than 2^31 candidates for neighbours: give a smaller system, or a shorter cutoff")
-    else:
-        _ask_machine(candidates, cutoff)
-
-
-def _ask_machine(candidates: float, cutoff: float) -> None:
     if candidates * BYTES > memory():
         raise GeometryError(
             f"neighbours within {cutoff:.4g} Å: {candidates:.3g} pairs have to be looked at, which takes some "
@@ -47,3 +38,8 @@ def memory() -> float:
         except (OSError, ValueError):  # not there, or "max"
             pass
     return min(limits)
+
+
+def memory_of(device: torch.device) -> float:
+    """Bytes of a device: a GPU's own, or those of `memory`."""
+    return float(torch.cuda.mem_get_info(device)[1]) if device.type == "cuda" else memory()

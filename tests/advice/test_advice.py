@@ -53,7 +53,9 @@ ELSEWHERE = {
     "grains: take network: conserving, or leave molecules whole": "nn/test_linked.py test_the_published_network",
     "so that its weights serve no other ones; begin from": "nn/test_warmstart.py test_ordered_slots_serve_no",
     "leave the data block of one crystal in it": "structures/test_cif.py test_one_block_of_several",
-    "candidates for neighbours: give a smaller system": "neighbors/test_build.py test_memory_is_told",
+    "candidates for neighbours: give a smaller system": "model/test_scripted.py test_memory_is_told",
+    "in so many steps (take fewer at a time), or atoms ov": "engines/test_retaken.py test_what_more_room_does_not_mend",
+    "more than memory holds: use backend='python', or giv": "engines/test_torchforce.py test_too_many_grains",
 }
 NOT_HERE = {
     "pip install 'openmm-cgaa[ ]'": "a network; test_public.py has one that is missing",

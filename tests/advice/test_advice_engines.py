@@ -13,6 +13,7 @@ from openmm_cgaa import CGAAPotential
 from openmm_cgaa.engines.backends import missing_torchforce
 from openmm_cgaa.model.evaluator import Evaluator
 from openmm_cgaa.model.file import bundled_models
+from openmm_cgaa.model.scripted import ScriptedEvaluator
 from openmm_cgaa.structures import lattice
 
 ROWS = {}
@@ -82,8 +83,8 @@ def evaluator_without_its_box(w):
 
 @row("positions or box are not finite, or the box has no volume; go back to the last good frame")
 def torchscript_of_a_bad_frame(w):
-    evaluator = torch.jit.script(w.potential.evaluator(w.topology, True))
-    tensor = w.potential.tensor
+    grain_map, tensor = w.potential.grain_map(w.topology), w.potential.tensor
+    evaluator = torch.jit.script(ScriptedEvaluator(w.potential.network, grain_map, True).to(w.potential.device))
     yield lambda: evaluator(tensor(w.positions * np.nan), tensor(w.box))
     assert float(evaluator(tensor(w.positions), tensor(w.box))[0]) == pytest.approx(w.evaluate())
 

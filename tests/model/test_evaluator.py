@@ -5,7 +5,6 @@ import warnings
 import numpy as np
 import openmm
 import pytest
-import torch
 from openmm import unit
 
 from openmm_cgaa import CGAAPotential
@@ -87,31 +86,6 @@ def test_a_molecule_that_grew_is_seen_with_the_next_list(tiny_conserving_path, s
     context.setPositions(positions * unit.nanometer)
     with pytest.warns(CGAADomainWarning, match="spans .* but the box is only"):
         context.getState(energy=True)
-
-
-def test_scripted_it_says_what_is_wrong(tiny_conserving_path, device, solvent):
-    topology, positions, box = solvent
-    potential = CGAAPotential(tiny_conserving_path, device=device)
-    scripted = torch.jit.script(potential.evaluator(topology, True))
-    positions, box = potential.tensor(positions), potential.tensor(box)
-    with pytest.raises(torch.jit.Error, match="not finite"):
-        scripted(positions * float("nan"), box)
-    with pytest.raises(torch.jit.Error, match="no volume"):
-        scripted(positions, 0.0 * box)
-
-
-def test_scripted_a_refusal_leaves_gradient_mode_as_it_was(tiny_conserving_path, solvent):
-    topology, positions, box = solvent
-    potential = CGAAPotential(tiny_conserving_path, device="cpu")
-    scripted = torch.jit.script(potential.evaluator(topology, True))
-    positions, box = potential.tensor(positions), potential.tensor(box)
-    for enabled in (True, False):
-        with torch.set_grad_enabled(enabled):
-            with pytest.raises(torch.jit.Error, match="not finite"):
-                scripted(positions * float("nan"), box)
-            assert torch.is_grad_enabled() == enabled
-            scripted(positions, box)
-            assert torch.is_grad_enabled() == enabled
 
 
 def test_a_list_is_checked_once(tiny_conserving_path, solvent, monkeypatch):

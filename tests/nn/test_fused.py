@@ -218,14 +218,6 @@ def test_copies_stand_by_themselves(frame):
     assert (again.compute(positions, box)[1] - forces).abs().max() < 1e-9
 
 
-def test_scripting_leaves_the_kernels_out(tiny_conserving_path, solvent):
-    topology, positions, box = solvent
-    evaluator = CGAAPotential(tiny_conserving_path, "double", "cpu").evaluator(topology, True)
-    x, cell = torch.tensor(positions), torch.tensor(box)
-    scripted = torch.jit.script(evaluator)(x, cell)
-    assert all((a - b).abs().max() < 1e-5 for a, b in zip(scripted, evaluator(x, cell)))
-
-
 def test_from_several_threads(frame):
     grain_map, positions, box = frame
     fused, plain = evaluators(grain_map, TENSORS, True)

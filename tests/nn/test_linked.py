@@ -69,13 +69,6 @@ def test_backends_agree_on_every_part(halves, network):
             torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-8)
 
 
-def test_a_script_gives_the_same(halves, network):
-    grain_map, positions, box = halves
-    evaluator = Evaluator(network, grain_map, True)
-    for one, other in zip(torch.jit.script(evaluator)(positions / 10, box / 10), evaluator(positions / 10, box / 10)):
-        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-8)
-
-
 def test_linked_atoms_are_no_pairs_and_their_images_are(halves):
     grain_map, positions, box = halves
     graph = graph_of(grain_map, positions, box)
