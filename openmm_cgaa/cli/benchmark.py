@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     words = "not timed; without a name: the one that the model learned from"
     add_teacher(parser, None, words, nargs="?", const=True)
     add_number(parser, "--threads", Range(int, *THREADS), 2, "for all of them")
-    add_number(parser, "--steps", Range(int, 1, 10**7), 50, "steps of the model to time")
+    add_number(parser, "--steps", Range(int, 1, 10**7), 150, "steps of the model to time")
     add_number(parser, "--teacher-calls", Range(int, 1, 10**5), 3, "teacher calls to time")
     parser.add_argument("--json", help="also write the numbers to this file")
 

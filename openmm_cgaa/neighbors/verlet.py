@@ -128,9 +128,9 @@ class VerletList:
             index, own = torch.from_numpy(pairs.astype(np.int64)), shift[torch.from_numpy(owner.astype(np.int64))]
             apart = not_linked(index, own, self.layout.link_index, link_shift, len(near)).numpy()
             pairs, owner = pairs[:, apart], owner[apart]
-        return Neighbors.of(
-            len(near), (pairs, owner, shift), (np.stack(edges[:2]), edges[2]), link_shift, len(origin), box
-        )
+        own_atoms = None if self.own is None else self.own[self.owner]
+        edges_of = np.stack(edges[:2]), edges[2]
+        return Neighbors.of(len(near), (pairs, owner, shift), edges_of, link_shift, len(origin), box, own_atoms)
 
     def _grains(
         self, centers: np.ndarray, origin: Tensor, box: Optional[np.ndarray], reach: np.ndarray, cutoff: float

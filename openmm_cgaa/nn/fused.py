@@ -24,7 +24,7 @@ from .halo import Halo
 from .kernels import atom_steps, pull_kernels
 from .kernels.dense_steps import FRESH, ONE_ROW, clear, linear_by_slot, silu, silu_back
 from .kernels.gathered import Gathering, InsideGrains, rows_of
-from .kernels.neighbor_rows import INDEX, Neighbors, RowsWithin, flat
+from .kernels.neighbor_rows import Neighbors, RowsWithin, flat
 from .kernels.phases import ATOMS, GRAINS
 from .kernels.spans import Span, spans_of
 from .kernels.tape import Bound, Tape
@@ -54,13 +54,14 @@ class FusedConserving:
     def __init__(self, network: Algebra, layout: Layout, halo: Optional[Halo] = None):
         self.network = network
         self.weights = Weights(network, layout, halo)
-        self.atom_rows = RowsWithin(network.atom_cutoff, self.weights.kind)
-        self.grain_rows = RowsWithin(network.grain_cutoff, np.zeros(len(self.weights.sizes), INDEX))
+        self.atom_rows = RowsWithin(network.atom_cutoff)
+        self.grain_rows = RowsWithin(network.grain_cutoff)
         self.inside = InsideGrains(network, layout)
         self.written: dict[int, Written] = {}  # by the part that is asked for
+        self.listed: Optional[Neighbors] = None  # of the last call
 
     def __getstate__(self) -> dict:
-        return self.__dict__ | {"written": {}}
+        return self.__dict__ | {"written": {}, "listed": None}
 
     def __call__(self, positions: Tensor, neighbors: Neighbors, part: int = 0, num_threads: int | None = None) -> tuple:
         """As `ConservingNetwork.forward`: energy [] eV (float64), forces [atoms, 3] eV/Å, virial [3, 3] eV.
@@ -79,17 +80,15 @@ class FusedConserving:
             self.written[part] = Written(self, part)
         written = self.written[part]
         written.begin(x)
-        self.inside.begin(len(neighbors.shifts), neighbors.links)
+        if neighbors is not self.listed:
+            self.listed, self.spans = neighbors, dict[int, list[Span]]()
+            self.inside.begin(len(neighbors.shifts), neighbors.links)
         if part != Part.INTRA:
             self.atom_rows.room(neighbors.atoms, x.dtype)
             self.grain_rows.room(neighbors.grains, x.dtype)
-        # as much work each, which is neighbours and atoms
-        start, shell = self.weights.start[: self.weights.computed + 1], self.weights.shell
-        work = neighbors.atoms.start[start] + ATOM_IN_NEIGHBORS * start
-        spans = spans_of(start, work, num_threads or teamwork.usual(int(start[-1]) // LEAST))
-        bounds = [[written.bound(span)] for span in spans]
-        if shell.num_grains:
-            bounds[-1].append(written.bound(shell))
+        bounds = [[written.bound(span)] for span in self._spans(neighbors, num_threads)]
+        if self.weights.shell.num_grains:
+            bounds[-1].append(written.bound(self.weights.shell))
         jobs = [self._work(written, shifts, neighbors, *bound) for bound in bounds]
         energies, virials = zip(*teamwork.team.run(jobs))
         energy = sum(energies) + (self.weights.reference if part != Part.REST else 0.0)
@@ -98,6 +97,14 @@ class FusedConserving:
             torch.from_numpy(-written.gradient).view(-1, 3),
             torch.from_numpy(sum(virials)).to(positions.dtype),
         )
+
+    def _spans(self, neighbors: Neighbors, num_threads: int | None) -> list[Span]:
+        """For as many threads, with as much work each, which is neighbours and atoms."""
+        start = self.weights.start[: self.weights.computed + 1]
+        count = num_threads or teamwork.usual(int(start[-1]) // LEAST)
+        if count not in self.spans:
+            self.spans[count] = spans_of(start, neighbors.atoms.start[start] + ATOM_IN_NEIGHBORS * start, count)
+        return self.spans[count]
 
     def _work(
         self, written: "Written", shifts: np.ndarray, neighbors: Neighbors, bound: Bound, *beside: Bound
@@ -125,28 +132,31 @@ class FusedConserving:
             for each in beside if phase in written.tape.of_shell else ():
                 each.run(phase)
         walls, energies = self.network.walls, written.wall_energies
-        by_shift, middle, gradient = np.zeros(len(shifts), np.float64), len(shifts) // 6, written.gradient
+        by_shift, none, gradient = np.zeros(len(shifts), np.float64), len(shifts) // 6, written.gradient
         if part != Part.REST:
             ranges = walls.inside_height, self.inside.low, self.inside.high
-            pull_kernels.inside(*atoms, tuple(self.inside.rows), *ranges, self.weights.counted, energies[0])
+            rows, group = tuple(self.inside.rows), self.inside.group
+            pull_kernels.inside(*atoms, rows, group, *ranges, self.weights.counted, energies[0])
         if part != Part.INTRA:
             heights = walls.height, self.weights.shortest, self.weights.element
             pull_kernels.wall(*atoms, tuple(self.atom_rows.rows), *heights, self.weights.counted, energies[1])
         yield
-        pull_kernels.collect(*atoms, tuple(self.inside.rows), middle, gradient, by_shift)
+        pull_kernels.collect(*atoms, tuple(self.inside.rows), False, none, gradient, by_shift)
         for own in spans if part != Part.INTRA else ():
-            self.atom_rows.settle(own.first, own.last, neighbors.atoms)
-            pull_kernels.collect(own.first, own.last, tuple(self.atom_rows.rows), middle, gradient, by_shift)
+            self.atom_rows.settle(own.first, own.last, neighbors.atoms, True)
+            pull_kernels.collect(own.first, own.last, tuple(self.atom_rows.rows), True, none, gradient, by_shift)
         for own in spans if messages else ():
             grains, by_center = (own.first_grain, own.last_grain), own.grains(written.by_center, 3)
-            self.grain_rows.settle(*grains, neighbors.grains)
+            self.grain_rows.settle(*grains, neighbors.grains, False)
             by_center[:] = 0.0
-            pull_kernels.collect(*grains, tuple(self.grain_rows.rows), middle, written.by_center, by_shift)
+            pull_kernels.collect(*grains, tuple(self.grain_rows.rows), False, none, written.by_center, by_shift)
             moved = by_center.reshape(-1, 3) / own.grains(self.weights.sizes)[:, None]  # a center moves with each atom
             own.atoms(gradient, 3)[:] += moved[own.atoms(self.weights.owner) - own.first_grain].ravel()
-        energy = sum(float(rows.sum(dtype=np.float64)) for rows in written.energies(span))
-        pairs = [*((own.atoms(x, 3), own.atoms(gradient, 3)) for own in spans), (shifts, by_shift)]
-        return energy, -sum(np.einsum("ni,nj->ij", *(one.reshape(-1, 3).astype(float) for one in two)) for two in pairs)
+        energy, virial = sum(float(rows.sum(dtype=np.float64)) for rows in written.energies(span)), np.zeros((3, 3))
+        for own in spans:
+            pull_kernels.add_virial(own.first, own.last, x, gradient, virial)
+        pull_kernels.add_virial(0, len(shifts) // 3, shifts, by_shift, virial)
+        return energy, virial
 
 
 class Written:
@@ -235,7 +245,7 @@ class Written:
         (s_in, v_in, t_in), sizes, stride = own, weights.first.sizes, 2 * vectors + pairs
         start, share = tape.fixed(weights.start), tape.fixed(weights.share, GRAINS)
         receive, pool_weight = tape.fixed(weights.receive, ATOMS), tape.fixed(weights.pool_weight, ATOMS)
-        by_class = Gathering(tape, "atoms", weights.first, "group", tape.fixed(weights.send), adds=True)
+        by_class = Gathering(tape, "atoms", weights.first, tape.fixed(weights.send), weights.kind, adds=True)
         s_out, v_out, t_out = by_class.densities()
 
         # what an atom makes of both densities
@@ -278,7 +288,7 @@ class Written:
         emitted = tape.shared(ATOMS, weights.emit.outputs)
         weights.emit.write(tape, h_after, emitted, bias=tape.fixed(weights.emit_bias))
         meet(tape, None if weights.halo is None else weights.halo.atoms.fill, emitted)
-        by_atom = Gathering(tape, "atoms", weights.second, "sender", emitted, moving=True)
+        by_atom = Gathering(tape, "atoms", weights.second, emitted)
         s_second, v_second, _ = by_atom.densities()
         square, product, of_pairs = tape.atoms(pairs), tape.atoms(pairs), rest.after(2 * vectors)
         tape.add(atom_steps.products, ATOMS, [v_second, of_pairs, square, product], pairs, stride)
@@ -321,7 +331,7 @@ class Written:
         tape.add(silu_back, ATOMS, [h_in, grad_mid], hidden)
         weights.atom_in.write_back(tape, grad_mid, grad_found)
         grad_mixed, grad_tensors = tape.atoms(3 * weights.mix[0].outputs), tape.atoms(24 * sizes[2])
-        grad_out = tuple(tape.atoms(k * size) for k, size in zip((1, 3, 6), sizes))
+        grad_out = tuple(tape.shared(ATOMS, k * size) for k, size in zip((1, 3, 6), sizes))
         given = [mixed, tensors, receive, grad_found, grad_own[0], grad_out[0], grad_mixed, grad_tensors]
         tape.add(atom_steps.invariants_back, ATOMS, given, *widths)
         for layers, gradient, k, times, adds in (
@@ -331,5 +341,6 @@ class Written:
         ):
             for layer, out, more in zip(layers, (grad_own[k], grad_out[k]), (True, adds)):
                 layer.write_back(tape, gradient, out, adds=more, times=times)
-        by_class.write_back(grad_out)
         tape.add(atom_steps.centered_back, GRAINS, [start, share, grad_relative, tape.fixed(self.gradient, ATOMS)])
+        tape.meet()
+        by_class.write_back(grad_out)

@@ -62,6 +62,7 @@ class Weights:
         self.element = np.append(self.element, of_slots(network.walls.slot_element, slots, counts).numpy())
         self.sizes = np.append(self.sizes, np.repeat(slots, counts)).astype(self.sizes.dtype)
         self.owner = np.append(self.owner, shell.atom_grain.numpy() + self.computed)
+        self.counted = np.append(self.counted, np.zeros(len(classes), self.counted.dtype))
 
     def _take_layers(self, network: Algebra) -> None:
         self.grain_vectors, self.pair_vectors = network.pool_vectors.out_features, network.second_mix.out_features

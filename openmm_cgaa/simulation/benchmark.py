@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..potential import CGAAPotential
 
 STEP = 0.0005  # ps
+CHUNK = 30  # steps
 
 
 class Timing(NamedTuple):
@@ -58,16 +59,16 @@ def time_openmm(
 ) -> tuple[float, int]:
     """Median milliseconds of a Langevin step of 0.5 fs, and how many were timed.
 
-    The median is over chunks of five steps, each ended by a read of the positions, so that an accelerator has
-    finished; a tenth of the steps, at least five, goes before as warm-up.
+    The median is over chunks of up to 30 steps, in which neighbours are listed once or twice. Each is ended by a read
+    of the positions, so that an accelerator has finished. A tenth of the steps, at least five, goes before as warm-up.
     """
-    chunk = 5
+    chunk = min(CHUNK, max(5, steps // 5))
     integrator = openmm.LangevinMiddleIntegrator(300.0, 1.0, STEP)
     properties = {"Threads": str(threads)} if where == "CPU" else {}
     simulation = app.Simulation(topology, system, integrator, openmm.Platform.getPlatformByName(where), properties)
     simulation.context.setPositions(positions)
     simulation.context.setVelocitiesToTemperature(300.0, 1)
-    integrator.step(max(chunk, steps // 10))
+    integrator.step(max(5, steps // 10))
     times = []
     for _ in range(max(1, steps // chunk)):
         start = time.perf_counter()

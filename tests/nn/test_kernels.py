@@ -146,13 +146,12 @@ def test_rows_hold_both_ways_of_what_is_within_the_cutoff():
     pairs = np.stack([np.repeat(i, 27), np.repeat(j, 27)])
     image, opposite = np.tile(np.arange(27), len(i)), np.arange(27)[::-1].copy()
     near = Candidates.of_pairs(20, pairs, image, opposite)
-    kind = rng.integers(0, 3, 20).astype(INDEX)
-    within = RowsWithin(4.0, kind)
+    within = RowsWithin(4.0)
     within.room(near, x.dtype)
     for first, last in ((12, 20), (0, 12)):  # in any order, as threads do
         within.fill(first, last, x.ravel(), lattice.ravel(), near)
     for first, last in ((12, 20), (0, 12)):
-        within.settle(first, last, near)
+        within.settle(first, last, near, False)
     rows = within.rows
     there = np.concatenate([np.arange(a, b) for a, b in zip(rows.start, rows.end)])
     n = len(there)
@@ -166,7 +165,9 @@ def test_rows_hold_both_ways_of_what_is_within_the_cutoff():
     vectors = x[rows.sender[there]] + lattice[rows.image[there]] - x[receiver[there]]
     np.testing.assert_allclose(unit[there] * r[:, None], vectors, atol=1e-12)
     assert (unit[back] == -unit[there]).all()
-    assert (rows.group[there] == kind[rows.sender[there]]).all()
+    own = np.concatenate([np.arange(a, b) for a, b in zip(rows.start, rows.middle)])
+    assert len(own) == n // 2 and not np.isin(rows.partner[own], own).any()  # one way of each pair
+    assert (rows.middle - rows.start > 0.2 * (rows.end - rows.start)).all()
 
 
 def test_spans_have_about_as_much_work():

@@ -15,15 +15,15 @@ from .vectors import Array, Channels, Code, Index, Number, Sum
 class Edges:
     """What both steps are given of the edges and of the grains that send.
 
-    Arrays are start, end, sender, unit, distance and pull of rows, radial functions (`Radial`), weights, and what
-    grains send.
+    Arrays are start, middle, end, sender, unit, distance and pull of rows, radial functions (`Radial`), weights, and
+    what grains send.
     """
 
     def __init__(self, code: Code, arrays: Sequence[Array], scalars: int, vectors: int):
         self.code, self.scalars, self.vectors = code, scalars, vectors
-        self.start, self.end, self.sender, self.unit, self.distance, self.pull = arrays[:6]
-        self.radial, self.weights, self.sent, self.carried, self.dotted = arrays[6:7], *arrays[7:11]
-        self.rest = arrays[11:]
+        self.start, _, self.end, self.sender, self.unit, self.distance, self.pull = arrays[:7]
+        self.radial, self.weights, self.sent, self.carried, self.dotted = arrays[7:8], *arrays[8:12]
+        self.rest = arrays[12:]
 
     def entries(self, i: Index) -> tuple[Index, Index]:
         return self.start.index(i), self.end.index(i)

@@ -1,6 +1,6 @@
 """Steps of the sum over neighbours of radial functions times directions (`phases`)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from .phases import each
@@ -30,37 +30,59 @@ class Widths(NamedTuple):
 
 
 class Entries:
-    """What both steps have: rows, radial functions, weights, features and constants.
+    """What all steps have: rows, radial functions, weights, features and constants.
 
-    Arrays are start, end, sender, unit, distance and pull of rows, two or four of radial functions (`Radial`), weights,
-    the row of features of each entry, and features.
+    Arrays are start, middle, end, sender, unit, distance and pull of rows, one or four of radial functions (`Radial`),
+    weights, and if there are features which row of them an atom sends and they themselves.
     """
 
     def __init__(self, code: Code, arrays: Sequence[Array], sizes: Sequence[int]):
         self.code = code
         self.num_basis, scalars, vectors, tensors, self.featured = sizes[:5]
-        self.start, self.end, self.sender, self.unit, self.distance, self.pull = arrays[:6]
-        count = 4 if self.num_basis else 1
-        self.radial = arrays[6 : 6 + count]
-        self.weights, self.source, self.features = arrays[6 + count : 9 + count]
-        self.rest = arrays[9 + count :]
+        self.start, self.middle, self.end, self.sender, self.unit, self.distance, self.pull = arrays[:7]
+        first = 7 + (4 if self.num_basis else 1)
+        self.radial, self.weights, rest = arrays[7:first], arrays[first], arrays[first + 1 :]
+        if self.featured:
+            self.kind, self.features, *rest = rest
+        self.rest = rest
         self.widths = Widths(scalars, vectors, tensors)
 
     def functions(self, e: Index) -> Radial:
         return Radial(self.code, self.radial, self.weights, self.widths.all, self.num_basis, self.distance, e)
 
-    def entries(self, i: Index) -> tuple[Index, Index]:
-        return self.start.index(i), self.end.index(i)
-
     def direction(self, e: Index) -> list[Number]:
         return [self.unit.number(e * 3 + q) for q in range(3)]
 
-    def sent(self, e: Index) -> list[Channels] | None:
-        """Features that the entry is multiplied with, part by part."""
-        if not self.featured:
-            return None
-        at = self.source.index(e) * self.widths.all
+    def sent(self, j: Index) -> list[Channels]:
+        """Features of atom j that radial functions are multiplied with, part by part."""
+        at = (self.kind.index(j) if self.featured == FIXED else j) * self.widths.all
         return [self.features.row(at + first, size) for first, size in self.widths.parts()]
+
+    def of_atom(self, densities: Sequence[Array], i: Index) -> "Wanted":
+        """The gradient by the densities of an atom."""
+        counts = zip(densities, self.widths, (1, 3, 6))
+        return Wanted(self.code, *([one.row((i * n + q) * k, k) for q in range(n)] for one, k, n in counts))
+
+
+class Wanted:
+    """The gradient by the densities of an atom: of scalars, vectors and tensors."""
+
+    def __init__(self, code: Code, scalars: list[Channels], vectors: list[Channels], tensors: list[Channels]):
+        self.scalars, self.vectors, self.tensors = scalars[0], vectors, tensors
+        self.trace = (tensors[0] + tensors[1] + tensors[2]) * code.number(-1.0 / 3.0)
+
+    def turned(self, unit: Sequence[Number]) -> list[Channels]:
+        """Half of the derivative of the contraction with `outer` of u by u: the tensor's matrix times u."""
+        found = []
+        for p in range(3):
+            parts = ((self.tensors[PLACE[min(p, q), max(p, q)]], 1.0 if p == q else 1.0 / ROOT) for q in range(3))
+            terms = [row * (u * factor) for (row, factor), u in zip(parts, unit)]
+            found.append(terms[0] + terms[1] + terms[2])
+        return found
+
+    def along(self, unit: Sequence[Number], turned: Sequence[Channels]) -> list[Channels]:
+        """By what comes from the direction u, part by part."""
+        return [self.scalars, dotted(self.vectors, unit), dotted(turned, unit) + self.trace]
 
 
 def square_of(unit: Sequence[Number]) -> list[Number]:
@@ -70,28 +92,20 @@ def square_of(unit: Sequence[Number]) -> list[Number]:
     return [x * x - third, y * y - third, z * z - third, x * y * ROOT, x * z * ROOT, y * z * ROOT]
 
 
-def along(tensor: Sequence[Channels], unit: Sequence[Number]) -> list[Channels]:
-    """Half of the derivative of the contraction with `outer` of u by u: the tensor's matrix times u."""
-    found = []
-    for p in range(3):
-        terms = [tensor[PLACE[min(p, q), max(p, q)]] * (unit[q] * (1.0 if p == q else 1.0 / ROOT)) for q in range(3)]
-        found.append(terms[0] + terms[1] + terms[2])
-    return found
-
-
 @each
 def gather(code, i, arrays, *sizes):
     """Densities of receiver i, into the last three arrays.
 
     Radial functions have channels of scalars, vectors and tensors, in this order. If `featured`, they are multiplied
-    with a row of features [channels], which each entry names: `FIXED` ones, or those of atoms, which have gradients.
-    With ``num_basis = 0`` they come from a table, see `Radial`.
+    with features [channels] that the sender has: `FIXED` ones by its kind, or those of `ATOMS_OWN`, which have
+    gradients. With ``num_basis = 0`` they come from a table, see `Radial`.
     """
     given = Entries(code, arrays, sizes)
     widths = given.widths
     sums = [[Sum(code, size) for _ in range(count)] for size, count in zip(widths, (1, 3, 6))]
-    with code.loop(*given.entries(i)) as e:
-        unit, functions, sent = given.direction(e), given.functions(e), given.sent(e)
+    with code.loop(given.start.index(i), given.end.index(i)) as e:
+        unit, functions = given.direction(e), given.functions(e)
+        sent = given.sent(given.sender.index(e)) if given.featured else None
         factors = [None], unit, square_of(unit)
         for k, part in enumerate(widths.parts()):
             row = functions.values(part)
@@ -105,43 +119,65 @@ def gather(code, i, arrays, *sizes):
 
 @each
 def gather_back(code, i, arrays, *sizes):
-    """The way back of `gather`, whose arrays are followed by the gradients of densities and of the atoms' features.
+    """The way back of `gather` without features: of each entry the gradient by where its sender is, to its `pull`.
 
-    Of each entry the gradient by where its sender is, set or added to its `pull`. Of features of atoms also the
-    gradient by those of i, which as a sender meets the same entries from the other side.
+    The last three arrays are the gradients of densities.
+    """
+    given = Entries(code, arrays, sizes)
+    own = given.of_atom(given.rest, i)
+    with code.loop(given.start.index(i), given.end.index(i)) as e:
+        unit, functions = given.direction(e), given.functions(e)
+        values, slopes = zip(*(functions.with_slopes(part) for part in given.widths.parts()))
+        turned = own.turned(unit)
+        size = code.total(*(a * b for a, b in zip(slopes, own.along(unit, turned))))
+        double = values[2] + values[2]
+        sideways = [code.total(values[1] * own.vectors[q], double * turned[q]) for q in range(3)]
+        for q, number in enumerate(pull_of(code, size, sideways, unit, given.distance.number(e))):
+            given.pull.set_number(e * 3 + q, number)
+
+
+@each
+def pairs_back(code, i, arrays, *sizes):
+    """The way back of `gather` with features, both ways of a pair at once.
+
+    The entries of i up to `middle` stand for their pairs: what those pull is set, or added. `ATOMS_OWN` get the
+    gradient by the features of i, of all its entries. The last four arrays are the gradients of densities, those of
+    others among them, and of features.
     """
     given, adds = Entries(code, arrays, sizes), sizes[5]
-    widths, (*grads, outgoing) = given.widths, given.rest
+    widths, (*densities, outgoing) = given.widths, given.rest
     set_pull = given.pull.add_number if adds else given.pull.set_number
-
-    def of_atom(atom: Index) -> list[list[Channels]]:
-        """dE by the densities of an atom."""
-        counts = zip(grads, widths, (1, 3, 6))
-        return [[one.row((atom * n + q) * size, size) for q in range(n)] for one, size, n in counts]
-
-    (gs,), gv, gt = of_atom(i)
-    trace = (gt[0] + gt[1] + gt[2]) * code.number(-1.0 / 3.0)
-    own = [Sum(code, size) for size in widths]
-    with code.loop(*given.entries(i)) as e:
-        unit, functions, sent = given.direction(e), given.functions(e), given.sent(e)
-        slopes, values = [], []
-        back = reversed_wanted(given, of_atom, e, unit) if given.featured == ATOMS_OWN else None
-        for k, part in enumerate(widths.parts()):
-            value, slope = functions.with_slopes(part)
-            if back is not None:
-                own[k].add(value * back[k])
-            slopes.append(slope if sent is None else slope * sent[k])
-            values.append(value if sent is None else value * sent[k])
-        turned = along(gt, unit)
-        wanted = [gs, dotted(gv, unit), dotted(turned, unit) + trace]
-        size = code.total(*(a * b for a, b in zip(slopes, wanted)))
+    moving = given.featured == ATOMS_OWN
+    own, sums, mine = given.of_atom(densities, i), [Sum(code, size) for size in widths], given.sent(i)
+    minus = code.number(-1.0)
+    start, middle, end = (each.index(i) for each in (given.start, given.middle, given.end))
+    with code.loop(start, middle) as e:
+        j, unit, functions = given.sender.index(e), given.direction(e), given.functions(e)
+        back = [u * minus for u in unit]
+        other, theirs = given.of_atom(densities, j), given.sent(j)
+        values, slopes = zip(*(functions.with_slopes(part) for part in widths.parts()))
+        turned, turned_back = own.turned(unit), other.turned(back)
+        wanted, wanted_back = own.along(unit, turned), other.along(back, turned_back)
+        size = code.total(*(a * (b * s + c * t) for a, b, s, c, t in zip(slopes, wanted, theirs, wanted_back, mine)))
         double = values[2] + values[2]
-        sideways = [code.total(values[1] * gv[q], double * turned[q]) for q in range(3)]
+        sideways = []
+        for q in range(3):
+            vector = theirs[1] * own.vectors[q] - mine[1] * other.vectors[q]
+            tensor = theirs[2] * turned[q] - mine[2] * turned_back[q]
+            sideways.append(code.total(values[1] * vector, double * tensor))
         for q, number in enumerate(pull_of(code, size, sideways, unit, given.distance.number(e))):
             set_pull(e * 3 + q, number)
-    if given.featured == ATOMS_OWN:
-        for (place, _), total in zip(widths.parts(), own):
-            outgoing.set_row(i * widths.all + place, total.get())
+        for total, value, row in zip(sums, values, wanted_back):
+            total.add(value * row)
+    if not moving:
+        return
+    with code.loop(middle, end) as e:
+        back = [u * minus for u in given.direction(e)]
+        other, functions = given.of_atom(densities, given.sender.index(e)), given.functions(e)
+        for total, part, row in zip(sums, widths.parts(), other.along(back, other.turned(back))):
+            total.add(functions.values(part) * row)
+    for (place, _), total in zip(widths.parts(), sums):
+        outgoing.set_row(i * widths.all + place, total.get())
 
 
 def pull_of(code: Code, along: Number, sideways: Sequence[Number], unit: Sequence[Number], r: Number) -> list[Number]:
@@ -151,17 +187,6 @@ def pull_of(code: Code, along: Number, sideways: Sequence[Number], unit: Sequenc
     inverse = code.number(1.0) / r
     size = along - inward * inverse
     return [unit[q] * size + sideways[q] * inverse for q in range(3)]
-
-
-def reversed_wanted(given: Entries, of_atom: Callable, e: Index, unit: Sequence[Number]) -> list[Channels]:
-    """dE by what the sender of an entry gets from i: the direction is the other way."""
-    (gs,), gv, gt = of_atom(given.sender.index(e))
-    third = gs.code.number(-1.0 / 3.0)
-    return [
-        gs,
-        dotted(gv, unit) * gs.code.number(-1.0),
-        dotted(along(gt, unit), unit) + (gt[0] + gt[1] + gt[2]) * third,
-    ]
 
 
 def dotted(rows: Sequence[Channels], unit: Sequence[Number]) -> Channels:

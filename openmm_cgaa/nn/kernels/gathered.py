@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from ...mapping.layout import Layout
-from .gather_steps import ATOMS_OWN, FIXED, gather, gather_back
+from .gather_steps import ATOMS_OWN, FIXED, gather, gather_back, pairs_back
 from .geometry_rows import inner_rows
 from .neighbor_rows import INDEX, Rows, flat
 from .phases import ATOMS
@@ -31,9 +31,12 @@ class Table(NamedTuple):
         return cls((knots.radial,), knots.table(torch.cat(parts, 1)), 0, tuple(sizes))
 
 
+ROW_FIELDS = "start", "middle", "end", "sender", "unit", "distance", "pull"
+
+
 def rows_of(tape: Tape, name: str) -> list[Ref]:
     """Of rows that are named so when the tape is bound: what a gathering and an exchange take first."""
-    return [tape.given(f"{name}.{field}") for field in ("start", "end", "sender", "unit", "distance", "pull")]
+    return [tape.given(f"{name}.{field}") for field in ROW_FIELDS]
 
 
 class Gathering:
@@ -45,12 +48,10 @@ class Gathering:
     rows : str
         Their name.
     table : Table
-    source : str, optional
-        Field of the rows that says which row of `features` an entry is multiplied with.
+    kind : array, [atoms], optional
+        Which row of `features` an atom sends; else there are rows of atoms, which have gradients.
     features : Ref, optional
         [rows, channels].
-    moving : bool
-        Features are those of atoms, and have gradients.
     adds : bool
         The way back adds to what entries pull, which another one has set.
     """
@@ -60,17 +61,16 @@ class Gathering:
         tape: Tape,
         rows: str,
         table: Table,
-        source: str = "sender",
         features: Ref | None = None,
-        moving: bool = False,
+        kind: np.ndarray | None = None,
         adds: bool = False,
     ):
-        self.tape, self.widths, self.moving, self.adds = tape, table.sizes, moving, adds
-        featured = 0 if features is None else ATOMS_OWN if moving else FIXED
-        given = tape.given(f"{rows}.{source}"), tape.fixed(table.weights) if features is None else features
+        self.tape, self.widths, self.adds = tape, table.sizes, adds
+        self.featured = 0 if features is None else FIXED if kind is not None else ATOMS_OWN
         radial = [tape.fixed(each) for each in table.radial]
+        given = [] if features is None else [features if kind is None else tape.fixed(kind), features]
         self.given = [*rows_of(tape, rows), *radial, tape.fixed(table.weights), *given]
-        self.sizes = table.num_basis, *table.sizes, featured
+        self.sizes = table.num_basis, *table.sizes, self.featured
 
     def densities(self) -> tuple[Ref, ...]:
         """Scalars [n, c], vectors [n, 3, c] and tensors [n, 6, c]."""
@@ -78,10 +78,16 @@ class Gathering:
         self.tape.add(gather, ATOMS, [*self.given, *out], *self.sizes)
         return out
 
-    def write_back(self, gradients: tuple) -> Ref:
-        """The way back, into what entries pull; gives the gradient of the features, where they have one."""
-        features = self.tape.shared(ATOMS, sum(self.widths) if self.moving else 0)
-        self.tape.add(gather_back, ATOMS, [*self.given, *gradients, features], *self.sizes, int(self.adds))
+    def write_back(self, gradients: tuple) -> Ref | None:
+        """The way back, into what entries pull; gives the gradient of the features, where they have one.
+
+        With features gradients must be shared, and there must have been a meeting.
+        """
+        if not self.featured:
+            self.tape.add(gather_back, ATOMS, [*self.given, *gradients], *self.sizes)
+            return None
+        features = self.tape.shared(ATOMS, sum(self.widths) if self.featured == ATOMS_OWN else 0)
+        self.tape.add(pairs_back, ATOMS, [*self.given, *gradients, features], *self.sizes, int(self.adds))
         return features
 
 
@@ -128,12 +134,14 @@ class InsideGrains:
         own = flat(torch.cat(weights)).copy()
         self.rows = rows = Rows.empty(atom, len(i), own.dtype)
         rows.start[:], rows.end[:] = (np.searchsorted(i[order], np.arange(atom), side) for side in ("left", "right"))
-        rows.sender[:], rows.group[:] = j[order], np.concatenate(group)[order]
+        rows.middle[:] = rows.end  # the way back of a pair has other radial functions
+        rows.sender[:] = j[order]
+        self.group = np.concatenate(group)[order].astype(INDEX)  # class of each pair
         rows.partner[:] = np.lexsort((i[order], j[order]))
         once = np.minimum(rows.partner, np.arange(len(i), dtype=INDEX))
         once[self.linked] = self.linked  # of links each end has its own: they may be in two threads' hands
         radial = (
-            (num_basis * rows.group).astype(INDEX),
+            num_basis * self.group,
             once,
             *(np.empty(num_basis * len(i), own.dtype) for _ in range(2)),
         )

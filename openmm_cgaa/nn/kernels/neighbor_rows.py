@@ -15,20 +15,29 @@ INDEX = np.int32
 class Candidates(NamedTuple):
     """Who may see whom, row after row: entries ``start[i]`` to ``start[i + 1]`` are the senders that i may see.
 
-    `image` counts the lattice vectors to them; `partner` is the entry of the way back.
+    Of both ways of a pair one lies before ``middle[i]`` of its row, the other one after it; each row has half of its
+    own, more or less. `image` counts the lattice vectors to senders; `partner` is the entry of the way back.
     """
 
     start: np.ndarray
+    middle: np.ndarray
     sender: np.ndarray
     image: np.ndarray
     partner: np.ndarray
 
     @classmethod
-    def of_pairs(cls, receivers: int, pairs: np.ndarray, image: np.ndarray, opposite: np.ndarray) -> "Candidates":
-        """Both directions of pairs [2, pairs] that are listed once."""
-        own = cls(np.empty(receivers + 1, INDEX), *(np.empty(2 * pairs.shape[1], INDEX) for _ in range(3)))
-        geometry_rows.both_directions(pairs[0], pairs[1], image, opposite, *own)
-        return own
+    def of_pairs(
+        cls, receivers: int, pairs: np.ndarray, image: np.ndarray, opposite: np.ndarray, own: np.ndarray | None = None
+    ) -> "Candidates":
+        """Both directions of pairs [2, pairs] that are listed once.
+
+        `own` [receivers] says who may have a pair before the middle of its row; by default all.
+        """
+        sizes = receivers + 1, receivers, *(3 * [2 * pairs.shape[1]])
+        found = cls(*(np.empty(size, INDEX) for size in sizes))
+        may = np.ones(receivers, bool) if own is None else own
+        geometry_rows.both_directions(pairs[0], pairs[1], image, opposite, may, *found)
+        return found
 
 
 class Neighbors(NamedTuple):
@@ -57,6 +66,7 @@ class Neighbors(NamedTuple):
         link_shift: Tensor,
         grains: int,
         box: Optional[Tensor],
+        own: np.ndarray | None = None,
     ) -> "Neighbors":
         """From shifts, which are steps of the grid of `near_origin`.
 
@@ -69,6 +79,8 @@ class Neighbors(NamedTuple):
             Grains, each pair once, and their shifts.
         link_shift : Tensor, [links, 3]
         box : Tensor, [3, 3], Å, or None
+        own : bool array, [atoms], optional
+            As of `Candidates.of_pairs`.
         """
         known = pairs[2], edges[1], link_shift, link_shift.new_zeros(1, 3)
         shift = torch.cat([each.double() for each in known])
@@ -83,7 +95,7 @@ class Neighbors(NamedTuple):
         of_shifts, of_edges, of_links, _ = np.split(image, np.cumsum([len(each) for each in known[:3]]))
         of_pairs, index = of_shifts[pairs[1]], pairs[0]
         return cls(
-            Candidates.of_pairs(atoms, index, of_pairs, opposite),
+            Candidates.of_pairs(atoms, index, of_pairs, opposite, own),
             Candidates.of_pairs(grains, edges[0], of_edges, opposite),
             torch.from_numpy(shifts).to(link_shift.dtype),
             of_links,
@@ -93,15 +105,15 @@ class Neighbors(NamedTuple):
 class Rows(NamedTuple):
     """Neighbours with their geometry, as the kernels take them.
 
-    Entries of receiver i are those from ``start[i]`` to ``end[i]``; `partner` is the entry of the way back, and `pull`
-    what an entry adds to the gradient by its sender's position.
+    Entries of receiver i are those from ``start[i]`` to ``end[i]``; those before ``middle[i]`` are as of `Candidates`.
+    `partner` is the entry of the way back, and `pull` what an entry adds to the gradient by its sender's position.
     """
 
     start: np.ndarray
+    middle: np.ndarray
     end: np.ndarray
     sender: np.ndarray
     image: np.ndarray
-    group: np.ndarray
     partner: np.ndarray
     unit: np.ndarray
     distance: np.ndarray
@@ -109,7 +121,7 @@ class Rows(NamedTuple):
 
     @classmethod
     def empty(cls, receivers: int, entries: int, dtype: np.dtype) -> "Rows":
-        index = [np.empty(size, INDEX) for size in (receivers, receivers, entries, entries, entries, entries)]
+        index = [np.empty(size, INDEX) for size in (receivers, receivers, receivers, entries, entries, entries)]
         return cls(*index, *(np.empty(size * entries, dtype) for size in (3, 1, 3)))
 
 
@@ -118,10 +130,10 @@ def flat(tensor: Tensor) -> np.ndarray:
 
 
 class RowsWithin:
-    """Rows of neighbours within a cutoff (Å), each sender's `kind` as group. The next call takes the same memory."""
+    """Rows of neighbours within a cutoff (Å). The next call takes the same memory."""
 
-    def __init__(self, cutoff: float, kind: np.ndarray):
-        self.cutoff, self.kind, self.rows = cutoff, kind, None
+    def __init__(self, cutoff: float):
+        self.cutoff, self.rows = cutoff, None
 
     def room(self, near: Candidates, dtype: np.dtype) -> None:
         """Make room for the rows of these candidates; what was in them is lost."""
@@ -132,9 +144,9 @@ class RowsWithin:
 
     def fill(self, first: int, last: int, positions: np.ndarray, shifts: np.ndarray, near: Candidates) -> None:
         """The rows of some receivers; their partners are not named yet."""
-        given = positions, shifts, self.kind, self.cutoff, tuple(near), self.known
+        given = positions, shifts, self.cutoff, tuple(near), self.known
         geometry_rows.rows_within(first, last, *given, tuple(self.rows))
 
-    def settle(self, first: int, last: int, near: Candidates) -> None:
-        """Name their partners, when the rows of all receivers are filled."""
-        geometry_rows.settle(first, last, near.partner, self.known, tuple(self.rows))
+    def settle(self, first: int, last: int, near: Candidates, halves: bool) -> None:
+        """Name partners, when the rows of all receivers are filled: `halves` of those that do not pull themselves."""
+        geometry_rows.settle(first, last, near.partner, self.known, tuple(self.rows), halves)

@@ -39,11 +39,11 @@ def each(body: Callable) -> Callable:
 
 
 @intrinsic
-def perform(typing, text, first, last, table):
+def perform(typing, text, first, last, addresses):
     """The steps of a text on grains `first` to `last`.
 
-    `table` has the addresses of arrays, of their rows 0 as counted in the whole system. The first is where each grain's
-    atoms begin.
+    `addresses` are those of arrays, of their rows 0 as counted in the whole system, or of the first row of each
+    block. The first array is where each grain's atoms begin.
     """
     if not isinstance(text, types.StringLiteral):
         return None
@@ -51,20 +51,23 @@ def perform(typing, text, first, last, table):
     def generate(context, builder, signature, args):
         told = json.loads(text.literal_value)
         code = Code(context, builder, getattr(types, told["number"]))
-        addresses = code.array(signature.args[3], args[3]).data
-        arrays = []
+        places = code.array(signature.args[3], args[3]).data
+        table = []
         for k in range(told["arrays"]):
-            place = builder.gep(addresses, [code.whole(k).value], inbounds=True)
-            arrays.append(code.memory(Index(code, builder.load(place))))
+            place = builder.gep(places, [code.whole(k).value], inbounds=True)
+            table.append(Index(code, builder.load(place)))
+        arrays = [code.memory(address) for address in table]
         begin, end = (code.index(signature.args[k], args[k]) for k in (1, 2))
         with code.loop(begin, end, told["block"]) as grain:
             rows = {GRAINS: (grain, (grain + told["block"]).at_most(end))}
             rows[ATOMS] = tuple(arrays[0].index(each) for each in rows[GRAINS])
+            for k, per, width in told["moving"]:
+                arrays[k] = code.memory(table[k] - rows[per][0] * (width * code.bytes))
             for name, per, numbers, sizes in told["steps"]:
                 STEPS[name](code, *rows[per], [arrays[k] for k in numbers], *sizes)
         return context.get_dummy_value()
 
-    return types.void(text, types.int64, types.int64, table), generate
+    return types.void(text, types.int64, types.int64, addresses), generate
 
 
 @functools.lru_cache(None)

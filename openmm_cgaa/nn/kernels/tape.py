@@ -112,6 +112,14 @@ class Tape:
         """Run the phase that has begun on grains which other processes compute, too."""
         self.of_shell.add(len(self.phases) - 1)
 
+    def passing(self) -> set[int]:
+        """Numbers of the arrays of spans that one phase alone takes: a block needs no more of them than its rows."""
+        taken: dict[int, set] = {}
+        for k, steps in enumerate(self.phases):
+            for ref in (ref for step in steps for ref in step[2]):
+                taken.setdefault(ref.source, set()).add(k)
+        return {n for n, phases in taken.items() if len(phases) == 1 and isinstance(self.sources[n], Local)}
+
     def array(self, ref: Ref) -> np.ndarray:
         """A fixed or shared one."""
         found = self.sources[ref.source]
@@ -132,30 +140,32 @@ class Bound:
 
     def __init__(self, tape: Tape, span: Span, given: Mapping[str, np.ndarray]):
         self.span = span
+        mean = tape.start[-1] / (len(tape.start) - 1)
+        block = 2 ** max(0, round(np.log2(BLOCK / mean)))
+        ends = np.minimum(np.arange(len(tape.start) - 1) + block, len(tape.start) - 1)
+        longest = {ATOMS: int((tape.start[ends] - tape.start[:-1]).max()), GRAINS: block}
         rows = {ATOMS: (span.first, span.num_atoms), GRAINS: (span.first_grain, span.num_grains)}
+        passing = tape.passing()
         self.arrays, before = [], []
-        for source in tape.sources:
+        for number, source in enumerate(tape.sources):
             first = 0
             if isinstance(source, Local):
-                first, count = rows[source.per]
+                first, count = (0, longest[source.per]) if number in passing else rows[source.per]
                 first *= source.width
                 source = np.empty(count * source.width, tape.dtype)
             self.arrays.append(given[source] if isinstance(source, str) else source)
             before.append(first)
-        mean = tape.start[-1] / (len(tape.start) - 1)
-        block = 2 ** max(0, round(np.log2(BLOCK / mean)))
-        start = tape.fixed(tape.start)
         self.phases = []
         for steps in tape.phases:
-            refs = list(dict.fromkeys([start, *(ref._replace(per=None) for step in steps for ref in step[2])]))
+            refs = list(dict.fromkeys([tape.fixed(tape.start), *(ref for step in steps for ref in step[2])]))
             number = {ref: k for k, ref in enumerate(refs)}
-            told = [
-                [name, per, [number[ref._replace(per=None)] for ref in own], sizes] for name, per, own, sizes in steps
-            ]
-            text = {"number": tape.dtype.name, "block": block, "arrays": len(refs), "steps": told}
+            told = [[name, per, [number[ref] for ref in own], sizes] for name, per, own, sizes in steps]
+            moving = [[number[ref], *tape.sources[ref.source]] for ref in refs if ref.source in passing]
+            text = {"number": tape.dtype.name, "block": block, "arrays": len(refs), "moving": moving, "steps": told}
             addresses = [
-                self.arrays[source].ctypes.data + (offset - before[source]) * self.arrays[source].itemsize
-                for source, _, offset in refs
+                self.arrays[ref.source].ctypes.data
+                + (ref.offset - before[ref.source]) * self.arrays[ref.source].itemsize
+                for ref in refs
             ]
             self.phases.append((phase_kernel(json.dumps(text)), np.array(addresses, np.int64)))
 
