@@ -10,18 +10,22 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import CGAADomainWarning, GeometryError
+from ..errors import CGAADomainWarning, EngineError, GeometryError
 from ..host.torchstate import building, calling
 from ..mapping.grains import GrainMap
 from ..mapping.layout import Layout, joined, layout_of
 from ..neighbors.build import build_graph
-from ..nn import Graph, Network, Part
+from ..neighbors.forgetting import times_forgotten
+from ..nn import ConservingNetwork, Graph, Network, Part
+from ..nn.cuda.cuda_conserving import CudaConserving
 from ..nn.halo import Halo
 from ..structures import geometry
 from ..units import ANGSTROM_PER_NM, KJMOL_PER_EV, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
 from . import checks
 
 log = logging.getLogger("openmm_cgaa")
+# where the kernels for CUDA are used: nowhere, for they have not run on a GPU yet (records/benchmarks/gpu_first_run.py)
+ON_DEVICES: Tuple[set, ...] = ()
 
 
 class Evaluator(nn.Module):
@@ -71,6 +75,7 @@ class Evaluator(nn.Module):
         cutoffs = self.grain_cutoff, self.atom_cutoff
         self.check = GeometryCheck(grain_map)
         self.fused = fused_evaluation(self.network, layout, cutoffs, self.dtype, self.check) if fused else None
+        self.on_device = device_evaluation(self.network, layout, self.check) if fused else None
 
     def forward(self, positions: Tensor, box: Optional[Tensor] = None) -> Tuple[Tensor, Tensor]:
         """Energy (float64, kJ/mol) and forces [atoms, 3] (kJ/mol/nm) in the topology's order.
@@ -98,6 +103,8 @@ class Evaluator(nn.Module):
             torch alone whenever the box changes.
         """
         with calling(self.atom_index.device, single=self.fused is not None):
+            if self.on_device is not None:
+                return self.on_device(positions, cell, self.part)
             if self.fused is not None:
                 energy, forces, virial = self.fused(positions, cell, self.part)
                 return energy, forces.index_select(0, self.back), virial
@@ -175,6 +182,33 @@ class FusedEvaluation:
     def __call__(self, positions: Tensor, cell: Optional[Tensor], part: int) -> tuple:
         with self.lock:
             return self.network(*self.neighbors(positions, cell), part)
+
+
+class DeviceEvaluation:
+    """A network that lists neighbours by itself on a device; one call at a time. Results are on the CPU."""
+
+    def __init__(self, network: CudaConserving):
+        self.network = network
+        self.forgotten = times_forgotten()
+        self.lock = OwnLock()
+
+    def __call__(self, positions: Tensor, cell: Optional[Tensor], part: int) -> Tuple[Tensor, Tensor, Tensor]:
+        with self.lock:
+            if self.forgotten != times_forgotten():
+                self.forgotten = times_forgotten()
+                self.network.forget()
+            return self.network(positions, cell, part)
+
+
+def device_evaluation(network: Network, layout: Layout, check: GeometryCheck) -> Optional[DeviceEvaluation]:
+    """A network by the kernels for CUDA, or None where it or its device has none: the one place that decides."""
+    if {p.device.type for p in network.parameters()} not in ON_DEVICES or not isinstance(network, ConservingNetwork):
+        return None
+    try:
+        return DeviceEvaluation(CudaConserving(network, layout, check=check))
+    except EngineError as error:
+        log.warning("evaluation by torch, without the kernels for its device: %s", error)
+        return None
 
 
 def fused_evaluation(

@@ -13,22 +13,10 @@ from ..nn.kernels.neighbor_rows import INDEX, Neighbors
 from ..nn.kernels.pair_kernels import near_atoms
 from .build import not_linked, shifts_of_links
 from .cells import pairs_from_cells
+from .forgetting import times_forgotten
 from .memory import check_memory
 
 SKIN = 1.0  # Å; hydrogens at 300 K wear it off in some 14 fs
-
-_times_forgotten = 0
-
-
-def forget_neighbors() -> None:
-    """Let every `VerletList` of this process list its neighbours anew at its next call.
-
-    The order in which forces are summed follows from the positions at which neighbours were listed. A run that forgets
-    when it writes a checkpoint goes on as the one that starts from the checkpoint: equal to the bit. The lists inside a
-    PythonForce cannot be reached one by one.
-    """
-    global _times_forgotten
-    _times_forgotten += 1
 
 
 class VerletList:
@@ -96,13 +84,13 @@ class VerletList:
             near, origin = near_origin(positions, box, self.layout)
             self.neighbors = self.listed(near, origin, box)
             self.origin, self.box, self.moved = ordered, box, near - ordered
-            self.times_forgotten = _times_forgotten
+            self.times_forgotten = times_forgotten()
             self.builds += 1
         return (ordered + self.moved).to(self.dtype), self.neighbors
 
     def holds(self, ordered: Tensor, box: Optional[Tensor]) -> bool:
         """Whether the box is the same and no atom has come far; false where a position is not a number."""
-        if self.origin is None or self.times_forgotten != _times_forgotten:
+        if self.origin is None or self.times_forgotten != times_forgotten():
             return False
         if box is not None and (self.box is None or not torch.equal(box, self.box)):
             return False

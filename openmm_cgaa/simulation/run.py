@@ -21,7 +21,7 @@ from ..mapping.grains import GrainMap
 from ..mapping.whole import whole_frame
 from ..model import checks
 from ..model.domain import SAME_TEMPERATURE, beyond
-from ..neighbors.verlet import forget_neighbors
+from ..neighbors.forgetting import forget_neighbors
 from ..structures import geometry
 from ..structures.structure import holds, write_structure
 from .barostats import ISOTROPIC, SHAPES, add_barostat

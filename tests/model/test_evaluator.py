@@ -10,7 +10,7 @@ from openmm import unit
 from openmm_cgaa import CGAAPotential
 from openmm_cgaa.engines.ase import CGAACalculator
 from openmm_cgaa.errors import CGAADomainWarning, GeometryError
-from openmm_cgaa.neighbors.verlet import forget_neighbors
+from openmm_cgaa.neighbors.forgetting import forget_neighbors
 
 
 @pytest.fixture(params=["fused", "eager", "published"])

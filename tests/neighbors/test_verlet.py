@@ -1,11 +1,15 @@
-"""Lists with a skin: when they hold, and when neighbours are listed anew. That they miss none: nn/test_fused.py."""
+"""Lists with a skin: when they hold, and when neighbours are listed anew (`forgetting`).
+
+That they miss none: nn/test_fused.py.
+"""
 
 import pytest
 import torch
 
 from openmm_cgaa.mapping.layout import layout_of
 from openmm_cgaa.mapping.whole import network_positions
-from openmm_cgaa.neighbors.verlet import SKIN, VerletList, forget_neighbors
+from openmm_cgaa.neighbors.forgetting import forget_neighbors
+from openmm_cgaa.neighbors.verlet import SKIN, VerletList
 
 
 @pytest.fixture

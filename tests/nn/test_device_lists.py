@@ -13,7 +13,7 @@ from openmm_cgaa.errors import EngineError, GeometryError
 from openmm_cgaa.mapping.layout import layout_of
 from openmm_cgaa.model.evaluator import Evaluator, GeometryCheck
 from openmm_cgaa.neighbors.build import build_graph
-from openmm_cgaa.nn.cuda import cuda_conserving, device_lists
+from openmm_cgaa.nn.cuda import cuda_conserving, device_lists, recorded_step
 from openmm_cgaa.nn.cuda.device_lists import Room
 
 pytestmark = needs_compiler
@@ -174,6 +174,18 @@ def test_boxes_that_cannot_be_used(frame, wrong):
     box[2] = wrong
     with pytest.raises(GeometryError, match="no volume"):
         ours(positions, box)
+
+
+def test_other_units_are_told_before_anything_is_listed(frame, monkeypatch):
+    grain_map, positions, box = frame
+    with pytest.raises(GeometryError, match="The network would|bonds are .* long"):
+        on_device(grain_map, check=GeometryCheck(grain_map))(positions / 10.0, box / 10.0)
+    with pytest.raises(GeometryError, match="too little for neighbours up to 6.5 Å: is it in Å"):
+        on_device(grain_map)(positions / 20.0, box / 20.0)
+    monkeypatch.setattr(recorded_step, "MOST_NEIGHBORS", 100)
+    monkeypatch.setattr(Room, "guessed", lambda *given: Room(20, 300))
+    with pytest.raises(GeometryError, match="more than 100 neighbours: are positions and box in Å"):
+        on_device(grain_map)(positions / 10.0, box)
 
 
 def test_an_atom_that_leaves_in_one_step(frame):

@@ -21,7 +21,8 @@ from openmm_cgaa.errors import GeometryError
 from openmm_cgaa.mapping.grains import GrainMap
 from openmm_cgaa.mapping.layout import layout_of
 from openmm_cgaa.model.evaluator import Evaluator
-from openmm_cgaa.neighbors.verlet import VerletList, forget_neighbors
+from openmm_cgaa.neighbors.forgetting import forget_neighbors
+from openmm_cgaa.neighbors.verlet import VerletList
 from openmm_cgaa.nn import Part, build_network
 from openmm_cgaa.nn.fused import FusedConserving
 from openmm_cgaa.nn.kernels.jit import SOURCES

@@ -21,6 +21,7 @@ from .step_graph import StepGraph
 
 SKIN = 0.5  # Å; entries in the skin cost little, and lists are soon made
 TRIES = 6  # of a step, each with more room
+LOOKED = 50  # lists from one look at the whole geometry to the next, which takes the host as long as many steps
 
 
 class CudaConserving:
@@ -37,7 +38,8 @@ class CudaConserving:
     kernels : callable of (device, sizes, dtype), optional
         What makes the `Kernels`.
     check : callable of (positions, box), optional
-        Called whenever neighbours were listed, to refuse what cannot be used.
+        Called at first, where room is missing, and at every 50th list, to refuse what cannot be used. The device itself
+        finds at each step what is no number or far away.
     graphs : callable of (run, device), optional
         What runs a step and waits for it; a `StepGraph` on a CUDA device.
 
@@ -62,7 +64,7 @@ class CudaConserving:
         self.layout = DeviceLayout(network, layout, self.device)
         self.weights = DeviceWeights(network)
         self.kernels = kernels(self.device, self.weights.sizes, network.receive.dtype)
-        self.reference = float((network.type_energy.cpu() * torch.tensor(layout.counts)).sum())
+        self.reference = float((network.type_energy.cpu() * torch.tensor(layout.counts, device="cpu")).sum())
         self.graphs = StepGraph if graphs is None and self.device.type != "cpu" else graphs
         self.recorded: RecordedStep | None = None
         self.builds = 0
@@ -88,6 +90,7 @@ class CudaConserving:
         if cell is not None and not (np.isfinite(cell).all() and np.linalg.det(cell)):
             self.refuse(positions, box)
         if self.recorded is None or not self.recorded.fits(part, cell):
+            self.look(positions, box)
             self.record(part, cell)
         for _ in range(TRIES):
             said = self.recorded(positions, cell)
@@ -96,14 +99,15 @@ class CudaConserving:
                 self.refuse(positions, box)
             if not said.trouble:
                 break
+            self.look(positions, box)
             self.record(part, cell, self.recorded.room_for(said))
         else:
             self.recorded = None
             raise EngineError(
                 f"neighbours did not fit on the device in {TRIES} tries: is the density of the system what you expect?"
             )
-        if said.builds != self.builds and self.check is not None:
-            self.check(positions, box)
+        if said.builds != self.builds and said.builds % LOOKED == 0:
+            self.look(positions, box)
         self.builds = said.builds
         here = self.recorded.here
         return here.total[0].clone(), here.forces.clone(), here.total[1:].reshape(3, 3).clone()
@@ -117,10 +121,19 @@ class CudaConserving:
         self.recorded, self.builds = None, 0
         self.recorded = RecordedStep(self, part, box, room)
 
-    def refuse(self, positions: Tensor, box: Tensor | None) -> None:
-        """Say what is wrong with positions or box."""
+    def forget(self) -> None:
+        """List neighbours anew at the next call."""
+        if self.recorded is not None:
+            self.recorded.forget()
+
+    def look(self, positions: Tensor, box: Tensor | None) -> None:
+        """At the geometry, from the host."""
         if self.check is not None:
             self.check(positions, box)
+
+    def refuse(self, positions: Tensor, box: Tensor | None) -> None:
+        """Say what is wrong with positions or box."""
+        self.look(positions, box)
         raise GeometryError(
             "positions or box are not finite, an atom is too far away, or the box has no volume; go back to the last "
             "good frame"

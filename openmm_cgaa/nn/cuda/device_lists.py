@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...errors import GeometryError
 from .device_layout import DeviceLayout
 from .program import Program
 
@@ -15,6 +16,8 @@ STATE = 8  # numbers
 BOX_NUMBERS = 27  # the box, its inverse, and the inverse that tells cells
 FURTHEST = 1e7  # Å; beyond it a position is of no use
 GROWTH = 0.97  # cells are as much wider than they must be, so that a box may shrink a little
+MOST_NEIGHBORS = 4096  # of an atom or a grain; ten times what the densest liquids have
+MOST_BESIDE = 8  # cells on either side
 REPEATED = 16  # cells along an axis without a box, where they repeat
 MARGIN = 1.25  # of room over what was needed
 
@@ -74,7 +77,7 @@ class Room(NamedTuple):
             return cls(min(points, 64) + 4, min(points, 64) + 4)
         density = points / abs(np.linalg.det(box))
         row = MARGIN * density * 4.0 / 3.0 * math.pi * reach**3
-        return cls(int(row) + 12, int(2.0 * points / cells.prod()) + 12)
+        return cls(min(int(row) + 12, MOST_NEIGHBORS), int(2.0 * points / cells.prod()) + 12)
 
 
 class Cells:
@@ -97,6 +100,10 @@ class Cells:
         self.along = np.maximum(np.floor(GROWTH * heights / reach), 1).astype(int)
         self.beside = np.ceil(reach * self.along / (GROWTH * heights)).astype(int)
         self.least = reach * self.along / self.beside
+        if self.beside.max() > MOST_BESIDE:
+            raise GeometryError(
+                f"the box is {heights.min():.3g} Å high, too little for neighbours up to {reach:.3g} Å: is it in Å?"
+            )
 
 
 class DeviceRows:

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...errors import EngineError
+from ...errors import EngineError, GeometryError
 from ..network import Part
 from .device_densities import Inside, Outside, Own, intra_energies, none
-from .device_lists import BOX_NUMBERS, STATE, Cells, DeviceFrame, Room, Said, box_numbers
+from .device_lists import BOX_NUMBERS, MOST_NEIGHBORS, STATE, Cells, DeviceFrame, Room, Said, box_numbers
 from .device_messages import DeviceMessages
 from .program import Program
 from .surroundings import Surroundings
@@ -91,7 +91,7 @@ class RecordedStep:
         device, dtype, atoms = self.kernels.device, self.kernels.dtype, self.layout.atoms
         pinned, numbers = device.type != "cpu", BOX_NUMBERS + 3 * atoms
         self.given = torch.zeros(numbers, dtype=torch.float64, device=device)
-        self.given_here = torch.zeros(numbers, dtype=torch.float64, pin_memory=pinned)
+        self.given_here = torch.zeros(numbers, dtype=torch.float64, device="cpu", pin_memory=pinned)
         self.result = Result.empty(atoms, dtype, device)
         self.here = Result.empty(atoms, dtype, torch.device("cpu"), pinned)
         self.program = program = Program(self.kernels)
@@ -150,6 +150,12 @@ class RecordedStep:
         self.launched()
         return Said(*self.here.state.tolist())
 
+    def forget(self) -> None:
+        """Let the device find that all atoms have come too far."""
+        self.frame.origin.fill_(float("nan"))
+        if self.kernels.device.type != "cpu":
+            torch.cuda.synchronize(self.kernels.device)  # a step runs on a stream of its own
+
     def run(self) -> None:
         """What the device does, without a wait: one copy goes there, one comes back."""
         self.given.copy_(self.given_here, non_blocking=True)
@@ -157,10 +163,18 @@ class RecordedStep:
         self.here.memory.copy_(self.result.memory, non_blocking=True)
 
     def room_for(self, said: Said) -> tuple | None:
-        """More of what was too little; for another box all is guessed anew."""
+        """More of what was too little; for another box all is guessed anew.
+
+        Raises
+        ------
+        GeometryError
+            No system has so many neighbours.
+        """
         if said.narrow:
             return None
         if not said.crowded:
             raise EngineError("lists of neighbours on the device contradict each other: this is a fault of the package")
+        if max(said.row, said.grain_row) > MOST_NEIGHBORS:
+            raise GeometryError(f"an atom has more than {MOST_NEIGHBORS} neighbours: are positions and box in Å?")
         needed = (said.row, said.cell), (said.grain_row, said.grain_cell)
         return tuple(own.enlarged(most) for own, most in zip(self.room, needed))

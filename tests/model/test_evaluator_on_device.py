@@ -1,0 +1,97 @@
+"""An evaluator whose network goes through the kernels for CUDA, by their twin: in OpenMM, copied, and refused."""
+
+import copy
+import logging
+import pickle
+import re
+
+import numpy as np
+import openmm
+import pytest
+import torch
+from linked import chain
+from openmm import unit
+from twins import TENSORS, needs_compiler, random_network
+
+from openmm_cgaa import CGAAPotential
+from openmm_cgaa.errors import GeometryError
+from openmm_cgaa.mapping.grains import GrainMap
+from openmm_cgaa.mapping.layout import layout_of
+from openmm_cgaa.model import evaluator
+from openmm_cgaa.model.evaluator import DeviceEvaluation, Evaluator, GeometryCheck, device_evaluation
+from openmm_cgaa.neighbors.forgetting import forget_neighbors
+
+pytestmark = needs_compiler
+
+
+@pytest.fixture
+def on_twin(monkeypatch):
+    """Networks on the CPU go through the twin, as those on a GPU through the kernels."""
+    monkeypatch.setattr(evaluator, "ON_DEVICES", ({"cpu"},))
+
+
+@pytest.fixture
+def frame(liquid):
+    return liquid.grain_map(), torch.tensor(liquid.positions[0]).double(), torch.tensor(liquid.cell[0])
+
+
+def run(path, solvent, steps, fused):
+    topology, positions, box = solvent
+    system = CGAAPotential(path, "single", "cpu", fused).createSystem(topology, positions=positions)
+    integrator = openmm.LangevinMiddleIntegrator(300.0, 1.0, 0.0005)
+    integrator.setRandomNumberSeed(4)
+    context = openmm.Context(system, integrator, openmm.Platform.getPlatformByName("Reference"))
+    context.setPositions(positions)
+    context.setVelocitiesToTemperature(300.0, 2)
+    integrator.step(steps)
+    state = context.getState(positions=True, energy=True)
+    return state.getPositions(asNumpy=True).value_in_unit(unit.nanometer), state.getPotentialEnergy()._value
+
+
+def test_a_run_in_openmm_is_that_of_torch(solvent, on_twin, monkeypatch):
+    """60 Langevin steps on a PythonForce, in single precision on either side."""
+    ours = run("ec-emc-lipf6-fast", solvent, 60, True)
+    monkeypatch.undo()
+    theirs = run("ec-emc-lipf6-fast", solvent, 60, False)
+    assert np.abs(ours[0] - solvent[1]).max() > 0.02
+    assert np.abs(ours[0] - theirs[0]).max() < 2e-5
+    assert ours[1] == pytest.approx(theirs[1], abs=0.1)
+
+
+def test_lists_are_forgotten_and_copies_have_their_own(frame, on_twin):
+    grain_map, positions, box = frame
+    bound = Evaluator(random_network(TENSORS, grain_map.types), grain_map, True, fused=True)
+    assert isinstance(bound.on_device, DeviceEvaluation)
+    right = bound.compute(positions, box)
+    assert (bound.compute(positions, box)[0], bound.on_device.network.builds) == (right[0], 1)
+    forget_neighbors()
+    assert (bound.compute(positions, box)[0], bound.on_device.network.builds) == (right[0], 2)
+    for other in (copy.deepcopy(bound.on_device), pickle.loads(pickle.dumps(bound.on_device))):
+        assert other.network.recorded is None
+        assert all(map(torch.equal, other(positions, box, 0), right))
+
+
+def test_a_geometry_that_cannot_be_used_is_told_as_elsewhere(frame, on_twin):
+    grain_map, positions, box = frame
+    bound = Evaluator(random_network(TENSORS, grain_map.types), grain_map, True, fused=True)
+    bad = positions.clone()
+    bad[8, 2] = np.nan
+    with pytest.raises(GeometryError, match="not finite|nan"):
+        bound.compute(bad, box)
+    with pytest.raises(GeometryError, match="bonds are .* long"):
+        bound.compute(positions / 10.0, box / 10.0)
+
+
+def test_no_device_is_used_before_it_was_seen(frame):
+    """The kernels have not run on a GPU: models there are evaluated by torch."""
+    assert evaluator.ON_DEVICES == ()
+    bound = Evaluator(random_network(TENSORS, frame[0].types), frame[0], True, fused=True)
+    assert bound.on_device is None
+
+
+def test_what_the_kernels_cannot_do_goes_to_torch_and_is_told(caplog, on_twin):
+    grains = GrainMap.from_arrays(*chain(4))
+    with caplog.at_level(logging.WARNING):
+        found = device_evaluation(random_network(TENSORS, grains.types), layout_of(grains), GeometryCheck(grains))
+    assert found is None and re.search("by torch, without the kernels for its device: .* links", caplog.text)
+    assert device_evaluation(torch.nn.Linear(2, 2), layout_of(grains), GeometryCheck(grains)) is None
