@@ -241,6 +241,35 @@ def test_lammps_moves_atoms_as_openmm_does_on_one_and_on_two_processes(folder, b
     assert np.abs(frames[1][1, :, 1:4] - first[:, 1:4]).max() > 0.01
 
 
+CHANGING = """\
+minimize 0.0 1.0e-3 5 20
+velocity all create 300.0 1
+fix integrate all npt temp 300.0 300.0 0.05 tri 1.0 50000.0 0.2
+timestep 0.0005
+thermo_style custom step pe lx ly lz xy xz yz pxx pyz
+thermo_modify format float %.12g
+thermo 10
+dump start all custom 15 frames.txt id x y z
+dump_modify start sort id format float %.12f
+reset_timestep 0
+run 15
+print "ended $(step)"
+"""
+
+
+def test_a_box_that_changes_its_shape(folder, box, tiny_conserving_path):
+    """Under a barostat, after a minimisation, on two processes: energy and box are those of one frame."""
+    topology, positions, vectors = box
+    status, told, errors = run_of_lammps(folder, 2 if shutil.which("mpiexec") else 1, CHANGING)
+    assert status == 0 and "ended 15" in told, errors
+    _, energy, x, y, z, xy, xz, yz, *_ = table(told, 10)[-1]
+    found = np.array([[x, 0.0, 0.0], [xy, y, 0.0], [xz, yz, z]])
+    assert 1e-3 < np.abs(found - vectors).max() < 3.0 and np.abs(np.tril(found, -1)).max() > 1e-5
+    frame = table((folder / "frames.txt").read_text(), 4)[-240:, 1:]
+    expected = CGAAPotential(tiny_conserving_path, "double", "cpu").evaluate(topology, frame / 10.0, found / 10.0)[0]
+    assert energy == pytest.approx(expected / KJMOL_PER_EV, abs=1e-6)
+
+
 @pytest.mark.parametrize("processes", [1, 2])
 def test_an_error_ends_all_processes(folder, processes):
     if processes > 1 and not shutil.which("mpiexec"):
