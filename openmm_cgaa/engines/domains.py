@@ -128,9 +128,10 @@ class Domains:
         """Atoms of all processes, one process after the other."""
         ranks, expected = self.ranks, self.grain_map.num_atoms
         numbers, counts = ranks.gathered(atoms), ranks.gathered(np.array([len(atoms)]))
-        missing = np.setdiff1d(np.arange(expected), numbers)
-        if len(missing) or len(numbers) != expected:
-            first = f"; atom {missing[0]} is missing" if len(missing) else ""
+        seen = np.zeros(max(expected, numbers.max(initial=-1) + 1), dtype=bool)
+        seen[numbers] = True
+        if len(numbers) != expected or not seen[:expected].all():
+            first = f"; atom {seen[:expected].argmin()} is missing" if not seen[:expected].all() else ""
             raise SimulationError(
                 f"the processes hold {counted(len(numbers), 'atom')}, but the topology has {expected}{first}. Atoms "
                 "are lost where they fly apart: relax the start, or use a shorter time step"

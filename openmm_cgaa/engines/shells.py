@@ -7,7 +7,7 @@ import torch
 
 from ..mapping.layout import Layout
 from ..mapping.whole import grain_means, near_origin
-from ..neighbors.build import near_pairs
+from ..neighbors.cells import pairs_from_cells
 from ..nn.kernels.pair_kernels import near_atoms
 
 
@@ -47,25 +47,27 @@ def seen_by(own: np.ndarray, frame: Frame, grain_reach: float, atom_reach: float
     reach = max(grain_reach, atom_reach + 2.0 * float(frame.radius.max()))
     around = np.flatnonzero(near_block(own, frame, reach))
     found = np.zeros(len(own), dtype=bool)
-    centers = frame.centers[around]
-    j, k, shift = near_pairs(centers, frame.box, torch.full_like(centers[:, 0], 0.5 * reach))
-    of_pair = torch.from_numpy(around)[torch.stack([j, k])]
-    border = torch.from_numpy(own)[of_pair]
-    border = border[0] & ~border[1]
-    (j, k), shift = of_pair[:, border], shift[border]
-    distance = torch.linalg.norm(frame.centers[k] + shift - frame.centers[j], dim=1)
+    centers, origin, radius = frame.centers.numpy(), frame.origin.numpy(), frame.radius.numpy()
+    j, k, shift = pairs_from_cells(centers[around], frame.box.numpy(), np.full(len(around), 0.5 * reach))
+    j, k = around[j], around[k]
+    border, back = own[j] != own[k], own[k]  # from an own grain to another one
+    j, k, shift = (
+        np.where(back, k, j)[border],
+        np.where(back, j, k)[border],
+        np.where(back[:, None], -shift, shift)[border],
+    )
+    distance = np.linalg.norm(centers[k] + shift - centers[j], axis=1)
     by_center = distance < grain_reach
-    found[k[by_center].numpy()] = True
-    left = ~by_center & (distance < frame.radius[j] + frame.radius[k] + atom_reach)
-    j, k, shift = j[left], k[left], shift[left] + frame.origin[k[left]] - frame.origin[j[left]]
-    local = (frame.centers - frame.origin).numpy()
-    given = frame.start, frame.positions.numpy(), local, frame.radius.numpy(), j.numpy(), k.numpy(), shift.numpy()
+    found[k[by_center]] = True
+    left = ~by_center & (distance < radius[j] + radius[k] + atom_reach)
+    j, k, shift = j[left], k[left], shift[left] + origin[k[left]] - origin[j[left]]
+    given = frame.start, frame.positions.numpy(), centers - origin, radius, j, k, shift
     room, number = 0, 16 * len(j)
     while number > room:
         room = number
         filled = [np.empty(room, np.int64) for _ in range(3)]
         number = near_atoms(*given, atom_reach, *filled)
-    found[k.numpy()[filled[2][:number]] if room else []] = True
+    found[k[filled[2][:number]] if room else []] = True
     return found & ~own
 
 

@@ -37,7 +37,8 @@ class Knots(NamedTuple):
         cutoff = float(basis.cutoff)
         intervals = INTERVALS[dtype] * max(LEAST, len(basis.frequencies))
         exact, numbers = copy.deepcopy(basis).double(), np.float32 if dtype == torch.float32 else np.float64
-        powers = polynomials(lambda r: exact(r) * scale, LOW, cutoff, intervals)
+        told = exact.frequencies.numpy().tobytes(), scale
+        powers = remembered(told, lambda r: exact(r) * scale, LOW, cutoff, intervals)
         return cls(np.array([LOW, intervals / (cutoff - LOW)], numbers), powers)
 
     def table(self, weight: Tensor) -> np.ndarray:
@@ -52,7 +53,21 @@ def gaussian_table(basis: Any, dtype: torch.dtype) -> tuple[int, np.ndarray]:
     def functions(u: Tensor) -> Tensor:
         return torch.exp(-0.5 * ((u.unsqueeze(1) - exact.centers) * exact.inverse_width).square())
 
-    return intervals, flat_table(polynomials(functions, 0.0, 1.0, intervals), dtype)
+    told = tuple(torch.as_tensor(each).numpy().tobytes() for each in (exact.centers, exact.inverse_width))
+    return intervals, flat_table(remembered(told, functions, 0.0, 1.0, intervals), dtype)
+
+
+_remembered: dict[tuple, Tensor] = {}
+
+
+def remembered(told: tuple, functions: Callable[[Tensor], Tensor], low: float, high: float, intervals: int) -> Tensor:
+    """The `polynomials` of functions that `told` tells, made once: a network is bound to one shell after the other."""
+    key = *told, low, high, intervals
+    if key not in _remembered:
+        if len(_remembered) >= 16:
+            _remembered.clear()
+        _remembered[key] = polynomials(functions, low, high, intervals)
+    return _remembered[key]
 
 
 def polynomials(functions: Callable[[Tensor], Tensor], low: float, high: float, intervals: int) -> Tensor:
