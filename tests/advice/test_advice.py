@@ -56,6 +56,16 @@ ELSEWHERE = {
     "candidates for neighbours: give a smaller system": "model/test_scripted.py test_memory_is_told",
     "in so many steps (take fewer at a time), or atoms ov": "engines/test_retaken.py test_what_more_room_does_not_mend",
     "more than memory holds: use backend='python', or giv": "engines/test_torchforce.py test_too_many_grains",
+    "Atoms are lost where they fly apart: relax the st": "engines/test_domains.py test_what_cannot_be_shared",
+    "and take a model on the CPU, without fused=False": "engines/test_domains.py test_one_process_needs_no_other",
+    "has no box yet: let it read one (read_data)": "engines/test_lammps.py test_lammps_is_given_energy",
+    "; give the topology of this box": "engines/test_lammps.py test_lammps_is_given_energy",
+    "already; move them away, or name another folder": "engines/test_lammpsfiles.py test_nothing_is_replaced",
+    "LAMMPS's domains are cut from; give one with a unit": "engines/test_lammpsfiles.py test_what_cannot_be_is_refused",
+    "or the box has no volume; go back to the last good frame": "nn/test_device_lists.py test_positions_that_cannot",
+    "CUDA device: give device='cpu', or": "nn/test_runner.py test_what_is_missing_is_told",
+    "twin on a CPU needs g++, which is not here: install": "nn/test_runner.py test_errors_of_the_host_compiler",
+    "must begin at a multiple of": "nn/test_runner.py test_launches_are_checked",
 }
 NOT_HERE = {
     "pip install 'openmm-cgaa[ ]'": "a network; test_public.py has one that is missing",
@@ -65,6 +75,12 @@ NOT_HERE = {
     "get Parameters": "a name, no message",
     "direct, read out of 1o": "a contract, no message",
     "; update it": "a version that is not there yet",
+    "which cannot be imported ( ): pip install mpi4py": "a network",
+    "the GPU has no memory left; give a smaller system": "a GPU; a stand-in for the driver says it in test_runner.py",
+    "(libcuda.so.1) does not load:  ; use device='cpu'": "a GPU",
+    "and later: use an older build of torch, or": "a GPU that is too old",
+    "are more than 32 bits count; give a smaller system": "two thousand million threads",
+    "atoms do not fit on  : give a smaller system, or": "a GPU",
 }
 
 
