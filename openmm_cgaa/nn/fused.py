@@ -32,7 +32,6 @@ from .network import Part
 
 ATOM_IN_NEIGHBORS = 60  # as many candidates for neighbours take as long as what an atom does by itself
 LEAST = 100  # atoms, that are worth a thread
-MOST_SPANS = 64  # that are kept from call to call
 
 
 class FusedConserving:
@@ -59,6 +58,7 @@ class FusedConserving:
         self.inside = InsideGrains(network, layout)
         self.written: dict[int, Written] = {}  # by the part that is asked for
         self.listed: Optional[Neighbors] = None  # of the last call
+        self.spans: dict[int, list[Span]] = {}  # by the number of threads
 
     def __getstate__(self) -> dict:
         return self.__dict__ | {"written": {}, "listed": None}
@@ -81,7 +81,7 @@ class FusedConserving:
         written = self.written[part]
         written.begin(x)
         if neighbors is not self.listed:
-            self.listed, self.spans = neighbors, dict[int, list[Span]]()
+            self.listed = neighbors
             self.inside.begin(len(neighbors.shifts), neighbors.links)
         if part != Part.INTRA:
             self.atom_rows.room(neighbors.atoms, x.dtype)
@@ -99,7 +99,7 @@ class FusedConserving:
         )
 
     def _spans(self, neighbors: Neighbors, num_threads: int | None) -> list[Span]:
-        """For as many threads, with as much work each, which is neighbours and atoms."""
+        """For as many threads, with as much work each as at the first call, which is neighbours and atoms."""
         start = self.weights.start[: self.weights.computed + 1]
         count = num_threads or teamwork.usual(int(start[-1]) // LEAST)
         if count not in self.spans:
@@ -209,8 +209,6 @@ class Written:
         inside, atoms, grains = self.network.inside.rows, self.network.atom_rows.rows, self.network.grain_rows.rows
         rows = {"inside": inside, "atoms": atoms, "grains": grains}
         if span not in self.known or self.known[span][0] is not atoms or self.known[span][1] is not grains:
-            if len(self.known) >= MOST_SPANS:
-                self.known.clear()
             given = {
                 f"{name}.{field}": array
                 for name, own in rows.items()
