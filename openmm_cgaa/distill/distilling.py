@@ -218,8 +218,9 @@ class Distiller:
                     errors = evaluate(student, part, "test")
                     found |= {f"own_{ensemble}_{key}": value for key, value in of_evaluation(errors).items()}
                     part.unlink()
-            npt = dataset.select(trajectories=[f"own{number}-test-npt-b1", f"own{number}-test-npt-b2"])
-            found["density"] = mean_density(npt) if len(npt) else None
+            boxes = {f"own{number}-test-npt-b{box}" for box in (1, 2)}  # one in which no step held has left no frames
+            there = [t.name for t in dataset.trajectories if t.name in boxes]
+            found["density"] = mean_density(dataset.select(trajectories=there)) if there else None
             write_bytes(path, (json.dumps(found, indent=1) + "\n").encode())
 
         title = f"student{number} is judged there"

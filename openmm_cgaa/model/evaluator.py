@@ -4,7 +4,7 @@ import logging
 import threading
 import warnings
 from collections.abc import Callable
-from typing import Optional, Tuple
+from typing import Any, Optional, Tuple
 
 import numpy as np
 import torch
@@ -16,8 +16,7 @@ from ..mapping.grains import GrainMap
 from ..mapping.layout import Layout, joined, layout_of
 from ..neighbors.build import build_graph
 from ..neighbors.forgetting import times_forgotten
-from ..nn import ConservingNetwork, Graph, Network, Part
-from ..nn.cuda.cuda_conserving import CudaConserving
+from ..nn import Graph, Network, Part
 from ..nn.halo import Halo
 from ..structures import geometry
 from ..units import ANGSTROM_PER_NM, KJMOL_PER_EV, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
@@ -187,7 +186,7 @@ class FusedEvaluation:
 class DeviceEvaluation:
     """A network that lists neighbours by itself on a device; one call at a time. Results are on the CPU."""
 
-    def __init__(self, network: CudaConserving):
+    def __init__(self, network: Any):  # which `Network.on_device` gives
         self.network = network
         self.forgotten = times_forgotten()
         self.lock = OwnLock()
@@ -202,10 +201,11 @@ class DeviceEvaluation:
 
 def device_evaluation(network: Network, layout: Layout, check: GeometryCheck) -> Optional[DeviceEvaluation]:
     """A network by the kernels for CUDA, or None where it or its device has none: the one place that decides."""
-    if {p.device.type for p in network.parameters()} not in ON_DEVICES or not isinstance(network, ConservingNetwork):
+    if {p.device.type for p in network.parameters()} not in ON_DEVICES:
         return None
     try:
-        return DeviceEvaluation(CudaConserving(network, layout, check=check))
+        found = network.on_device(layout, check)
+        return None if found is None else DeviceEvaluation(found)
     except EngineError as error:
         log.warning("evaluation by torch, without the kernels for its device: %s", error)
         return None

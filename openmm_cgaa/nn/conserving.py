@@ -1,6 +1,6 @@
 """The energy-conserving grain network: one energy, one backward pass, forces that are exactly -grad E."""
 
-from typing import ContextManager, List, Optional, Tuple
+from typing import Callable, ContextManager, List, Optional, Tuple
 
 import torch
 from torch import Tensor
@@ -37,6 +37,11 @@ class ConservingNetwork(Algebra):
         from .fused import FusedConserving  # compiles kernels; not everybody has numba
 
         return FusedConserving(self, layout, halo)
+
+    def on_device(self, layout: Layout, check: Callable):
+        from .cuda.cuda_conserving import CudaConserving  # compiles kernels, too
+
+        return CudaConserving(self, layout, check=check)
 
     def intra_features(
         self, positions: Tensor, link_shift: Tensor, graph: Graph, walls: bool

@@ -2,7 +2,7 @@
 
 from contextlib import nullcontext
 from enum import IntEnum
-from typing import ContextManager, List, Optional, Tuple
+from typing import Callable, ContextManager, List, Optional, Tuple
 
 import torch
 from torch import Tensor, nn
@@ -148,6 +148,22 @@ class Network(nn.Module):
         ------
         ImportError
             What this form is compiled with is not installed.
+        """
+        return None
+
+    def on_device(self, layout: Layout, check: Callable):
+        """The same by kernels for the device that the network is on, neighbours included; None if there are none.
+
+        Parameters
+        ----------
+        layout : Layout
+        check : callable of (positions, box)
+            Refuses what cannot be used.
+
+        Raises
+        ------
+        EngineError
+            The device has not what these kernels need.
         """
         return None
 

@@ -9,6 +9,7 @@ import numpy as np
 import openmm
 import pytest
 import torch
+from conftest import TINY_PUBLISHED
 from linked import chain
 from openmm import unit
 from twins import TENSORS, needs_compiler, random_network
@@ -20,6 +21,7 @@ from openmm_cgaa.mapping.layout import layout_of
 from openmm_cgaa.model import evaluator
 from openmm_cgaa.model.evaluator import DeviceEvaluation, Evaluator, GeometryCheck, device_evaluation
 from openmm_cgaa.neighbors.forgetting import forget_neighbors
+from openmm_cgaa.nn import build_network
 
 pytestmark = needs_compiler
 
@@ -89,9 +91,10 @@ def test_no_device_is_used_before_it_was_seen(frame):
     assert bound.on_device is None
 
 
-def test_what_the_kernels_cannot_do_goes_to_torch_and_is_told(caplog, on_twin):
+def test_what_the_kernels_cannot_do_goes_to_torch_and_is_told(frame, caplog, on_twin):
     grains = GrainMap.from_arrays(*chain(4))
     with caplog.at_level(logging.WARNING):
         found = device_evaluation(random_network(TENSORS, grains.types), layout_of(grains), GeometryCheck(grains))
     assert found is None and re.search("by torch, without the kernels for its device: .* links", caplog.text)
-    assert device_evaluation(torch.nn.Linear(2, 2), layout_of(grains), GeometryCheck(grains)) is None
+    published = build_network(TINY_PUBLISHED, frame[0].types)
+    assert device_evaluation(published, layout_of(frame[0]), GeometryCheck(frame[0])) is None
