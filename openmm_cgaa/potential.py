@@ -23,7 +23,7 @@ class CGAAPotential(LoadedModel):
     device : str or torch.device, optional
         Where the network runs; by default CUDA where torch has it, else the CPU.
     fused : bool
-        On a CPU, evaluate a conserving model by fused kernels, which give the same numbers in an eighth of the time.
+        On a CPU, evaluate a conserving model by fused kernels, which give the same numbers in a tenth of the time.
         False: by torch alone, for comparison. A TorchForce runs torch alone in any case.
 
     Attributes

@@ -243,7 +243,7 @@ def fused_evaluation(
             return None
         from ..neighbors.verlet import VerletList
     except ImportError as error:
-        log.warning("evaluation without fused kernels, about eight times slower: numba does not import (%s)", error)
+        log.warning("evaluation without fused kernels, about ten times slower: numba does not import (%s)", error)
         return None
     own = None
     if halo is not None:

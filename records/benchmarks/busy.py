@@ -1,20 +1,17 @@
 """Time of a step beside a busy process: ``python records/benchmarks/busy.py [TOPOLOGY] [--model NAME] [--threads N]``.
 
-Steps are timed on the machine as it is, and beside a process that does nothing but count. Both are timed as the package
-does it, with one thread in fused calls, and with all of torch's threads there. Let nothing else run.
+Steps are timed on the machine as it is, and beside a process that does nothing but count; by one thread, and by as many
+as there are. Let nothing else run.
 """
 
 import argparse
 import multiprocessing
 import time
-from contextlib import contextmanager, nullcontext
-from unittest import mock
-
-import torch
+from contextlib import contextmanager
 
 from openmm_cgaa import CGAAPotential
 from openmm_cgaa.cli.benchmark import read_box
-from openmm_cgaa.host import torchstate
+from openmm_cgaa.host.torchstate import threads
 from openmm_cgaa.simulation import benchmark
 
 
@@ -41,22 +38,20 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("topology", nargs="?", help="PDB or mmCIF with a box (default: 24 EC + 49 EMC)")
     parser.add_argument("--model", default="ec-emc", help="(default: %(default)s)")
-    parser.add_argument("--threads", type=int, default=2, help="of torch and of OpenMM (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=50, help="steps to time (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=2, help="of the model and of OpenMM (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=300, help="steps to time (default: %(default)s)")
     parser.add_argument("--busy", type=int, default=1, help="busy processes (default: %(default)s)")
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
     potential = CGAAPotential(args.model, device="cpu")
     topology, positions = read_box(args.topology, potential)
-    print(f"{topology.getNumAtoms()} atoms, {args.model}, {args.threads} threads of torch, median ms per step:")
-    as_before = mock.patch.object(torchstate, "threads", lambda number: nullcontext())
-    for name, patch in ("one thread", nullcontext()), ("all threads", as_before):
+    print(f"{topology.getNumAtoms()} atoms, {args.model}, median ms per step:")
+    for number in (1, args.threads):
         for processes in (0, args.busy):
-            with patch, busy(processes):
+            with threads(number), busy(processes):
                 (timing,) = benchmark.time_model(
-                    potential, args.model, topology, positions, args.threads, args.steps, ["python"]
+                    potential, args.model, topology, positions, number, args.steps, ["python"]
                 )
-            print(f"{name} in fused calls, {processes} busy processes: {timing.ms:.1f}", flush=True)
+            print(f"threads: {number}, busy processes: {processes}, {timing.ms:.1f}", flush=True)
 
 
 if __name__ == "__main__":

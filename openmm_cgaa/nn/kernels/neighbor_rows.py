@@ -1,4 +1,4 @@
-"""Neighbours as the kernels take them: candidates that hold for many steps, and rows with geometry and radial basis."""
+"""Neighbours as the kernels take them: candidates that hold for many steps, and rows with geometry."""
 
 from typing import NamedTuple, Optional
 
