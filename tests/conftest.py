@@ -13,7 +13,14 @@ from openmm_cgaa.mapping.grains import GrainMap
 from openmm_cgaa.model.file import save_model
 from openmm_cgaa.nn import build_network
 
-pytest_plugins = ["classical_run", "followed", "sampled_kinds", "training_sets"]  # fixtures of several rooms
+# fixtures of several rooms
+pytest_plugins = [
+    "classical_run",
+    "followed",
+    "one_process",
+    "sampled_kinds",
+    "training_sets",
+]
 EC_EMC = Path(__file__).parents[1] / "systems/ec_emc"
 LIQUID = Path(__file__).parent / "files/liquid.h5"
 TINY_CONSERVING = {

@@ -21,7 +21,7 @@ FLOORS = [
     {"labelling"},
     {"building"},
     {"simulation"},
-    {"sampling", "analysis"},
+    {"sampling", "analysis", "benchmark"},
     {"training"},
     {"pipeline"},
     {"validation"},

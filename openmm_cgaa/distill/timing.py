@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from openmm import unit
 
+from ..benchmark.timers import time_classical, time_model, time_teacher
 from ..building.boxes import build
 from ..errors import CGAAError
 from ..host.torchstate import threads, working
@@ -22,7 +23,6 @@ from ..neighbors.build import build_graph
 from ..nn import Network, build_network, complete_config
 from ..potential import CGAAPotential
 from ..sampling.sampler import Sampler
-from ..simulation.benchmark import time_classical, time_model, time_teacher
 from ..structures.structure import read_structure
 from ..units import ANGSTROM_PER_NM
 from .configs import build_config, network_of, write_config

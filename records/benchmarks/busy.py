@@ -10,9 +10,9 @@ import time
 from contextlib import contextmanager
 
 from openmm_cgaa import CGAAPotential
+from openmm_cgaa.benchmark import timers
 from openmm_cgaa.cli.benchmark import read_box
 from openmm_cgaa.host.torchstate import threads
-from openmm_cgaa.simulation import benchmark
 
 
 def count():
@@ -48,7 +48,7 @@ def main():
     for number in (1, args.threads):
         for processes in (0, args.busy):
             with threads(number), busy(processes):
-                (timing,) = benchmark.time_model(
+                (timing,) = timers.time_model(
                     potential, args.model, topology, positions, number, args.steps, ["python"]
                 )
             print(f"threads: {number}, busy processes: {processes}, {timing.ms:.1f}", flush=True)

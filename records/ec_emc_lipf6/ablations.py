@@ -263,18 +263,18 @@ def time_rows(threads):
     from openmm import app
 
     from openmm_cgaa import CGAAPotential
+    from openmm_cgaa.benchmark import timers
     from openmm_cgaa.building.boxes import build, relax
-    from openmm_cgaa.simulation import benchmark
     from openmm_cgaa.structures.structure import read_structure
 
     torch.set_num_threads(threads)
     peer = app.ForceField(str(SYSTEM.parent / "ec_emc" / "forcefield.xml"), str(SYSTEM / "ions.xml"))
     topology, packed = read_structure(build(SYSTEM / "build.yaml"))
     positions = relax(topology, packed, peer, threads=threads)
-    timings = {CLASSICAL: benchmark.time_classical(peer, topology, positions, threads).ms}
+    timings = {CLASSICAL: timers.time_classical(peer, topology, positions, threads).ms}
 
     def time_one(potential, *box):
-        return benchmark.time_model(potential, "", *box, threads, backends=["python"])[0].ms
+        return timers.time_model(potential, "", *box, threads, backends=["python"])[0].ms
 
     for point in front():
         if point["kind"] == "bundled":

@@ -17,12 +17,12 @@ import yaml
 from conftest import TINY_CONSERVING
 from openmm import unit
 
+from openmm_cgaa.benchmark.cases import Cost
 from openmm_cgaa.cli import COMMANDS, main, parser_of
 from openmm_cgaa.cli.options import Description
 from openmm_cgaa.data.dataset import Dataset, Trajectory
 from openmm_cgaa.data.extxyz import export_xyz
 from openmm_cgaa.host.files import owned
-from openmm_cgaa.simulation.benchmark import Timing
 from openmm_cgaa.structures.structure import read_structure, write_structure
 
 EC_EMC = Path(__file__).parents[2] / "systems/ec_emc"
@@ -36,6 +36,7 @@ OUTPUTS = {
     "evaluate --json": "evaluate model.safetensors set.h5 --json OUT",
     "evaluate --figure": "evaluate model.safetensors set.h5 --figure OUT",
     "benchmark": "benchmark box.cif --model model.safetensors --forcefield forcefield.xml --json OUT",
+    "benchmark --figure": "benchmark box.cif --model model.safetensors --forcefield forcefield.xml --figure OUT",
     "label": "label set.h5 OUT --teacher springs:Springs",
     "sample": "sample sample.yaml --output OUT",
     "build": "build build.yaml --output OUT",
@@ -180,10 +181,10 @@ def test_a_figure_that_cannot_be_drawn_is_told_before_the_work(place, command, c
 
 
 def untimed(monkeypatch):
-    monkeypatch.setattr("openmm_cgaa.simulation.benchmark.time_model", lambda *_: [Timing("model", "CPU", 1.0, 1)])
-    monkeypatch.setattr(
-        "openmm_cgaa.simulation.benchmark.time_classical", lambda *_: Timing("classical", "CPU", 1.0, 1)
-    )
+    def taken(_, atoms, ended):
+        ended(Cost("model", "CPU", atoms, 1, 1, 1.0, 1.0, 1.0))
+
+    monkeypatch.setattr("openmm_cgaa.benchmark.cases.take", taken)
 
 
 @pytest.mark.parametrize("command", OUTPUTS)

@@ -23,11 +23,11 @@ from export import DATA, FILES, SYSTEM
 from openmm import unit
 
 from openmm_cgaa.analysis.deviations import bootstrap_intervals, energy_errors, force_sums, pooled
+from openmm_cgaa.benchmark.timers import time_calculator
 from openmm_cgaa.data import SPLITS, Dataset
 from openmm_cgaa.errors import CGAAError, DatasetError, EngineError
 from openmm_cgaa.host import torchstate
 from openmm_cgaa.host.files import write_bytes
-from openmm_cgaa.simulation.benchmark import time_calculator
 from openmm_cgaa.units import ANGSTROM_PER_NM, GPA_PER_EV_PER_ANGSTROM3
 
 CLASSICAL = "classical"
