@@ -97,7 +97,7 @@ class Classical:
 
     def time(self, topology: app.Topology, positions: unit.Quantity, amount: Amount) -> tuple[Timing, int | None]:
         system = self.system(topology)
-        return timers.time_classical(system, topology, positions, amount.threads, 4 * amount.steps), None
+        return timers.time_classical(system, topology, positions, amount.threads, amount.steps), None
 
     def system(self, topology: app.Topology) -> openmm.System:
         """Of these atoms.

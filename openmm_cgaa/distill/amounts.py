@@ -42,7 +42,7 @@ class ClassicalFrames(Checked):
     validation: int = bounded(2, 1, 100)
     test: int = bounded(3, 1, 100)
     turned: int = bounded(150, *COUNTS)
-    strained: int = bounded(150, *COUNTS)
+    strained: int = bounded(1000, *COUNTS)
     pairs: int = bounded(120, *COUNTS)
 
 

@@ -64,7 +64,8 @@ def classical_config(
         turned = {"name": "turned", "species": able, "turned": True, "spacing": 0.1, "frames": wanted.turned}
         runs.append({**alone, **turned})
     if wanted.strained:
-        runs.append({**alone, "name": "strained", "strain": STRAIN, "frames": wanted.strained})
+        strained = {"name": "strained", "strain": STRAIN, "spacing": 0.1, "frames": wanted.strained}
+        runs.append({**alone, **strained})
     if wanted.pairs:
         orientations = max(1, wanted.pairs // 4)
         pair = {"orientations": orientations, "distances": 4, "contact": CONTACT, "temperatures": t, "split": "train"}

@@ -240,13 +240,15 @@ class Distiller:
     def proof(self, student: Path, density: float | None, labels: list[Path]) -> dict:
         """Runs of the last student, held against the teacher, and other students beside it."""
         wanted, workers = self.plan.proof, self.plan.workers
+        # the first box was packed before anyone knew how dense the liquid is
+        liquid = None if density is None else self.box("liquid", density, self.plan.classical.atoms)
         if self.plan.crystal:
             small, large = self.folder / "crystal.cif", self.crystal("crystal-large", wanted.large)
         else:
-            assert density is not None
-            small, large = self.folder / "box.cif", self.box("large", density, wanted.large)
+            assert liquid is not None and density is not None
+            small, large, liquid = liquid, self.box("large", density, wanted.large), None
         stages, analyses = self.others(labels) if wanted.committee else [], []
-        for name, (start, settings) in runs_of(self.plan, small, large).items():
+        for name, (start, settings) in runs_of(self.plan, small, large, liquid).items():
             folder = self.folder / f"run-{name}"
             made = [folder, folder / ENDED]
             work: Callable[[], None] = partial(

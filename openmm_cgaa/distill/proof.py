@@ -24,7 +24,9 @@ FOUND = "found.json"  # there, too
 SETTLED = 10.0  # ps at most, that a run has to forget its beginning
 
 
-def runs_of(plan: DistillPlan, small: Path, large: Path) -> dict[str, tuple[Path, SimulationSettings]]:
+def runs_of(
+    plan: DistillPlan, small: Path, large: Path, liquid: Path | None = None
+) -> dict[str, tuple[Path, SimulationSettings]]:
     """What each run begins with, and how it is made.
 
     Parameters
@@ -32,6 +34,8 @@ def runs_of(plan: DistillPlan, small: Path, large: Path) -> dict[str, tuple[Path
     plan : DistillPlan
     small, large : Path
         Structures: of the size that was labelled, and of ``proof.large`` atoms.
+    liquid : Path, optional
+        The liquid beside a crystal, of the size that was labelled.
     """
     wanted, t = plan.proof, plan.temperature
     constant: dict[str, Any] = {"pressure": plan.pressure}
@@ -44,8 +48,8 @@ def runs_of(plan: DistillPlan, small: Path, large: Path) -> dict[str, tuple[Path
         "hot": (small, replace(settings, picoseconds=wanted.hot, temperature=wanted.hottest * t)),
         "nve": (large, replace(settings, timestep=0.5, picoseconds=1.0, nve_picoseconds=wanted.nve)),
     }
-    if len(plan.phases) > 1:
-        runs["liquid"] = small.with_name("box.cif"), replace(settings, picoseconds=wanted.nvt)
+    if liquid is not None:
+        runs["liquid"] = liquid, replace(settings, picoseconds=wanted.nvt)
     return runs
 
 
