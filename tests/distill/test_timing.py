@@ -35,7 +35,9 @@ def test_labels_are_counted(plan):
     labels = [row.labels for row in expected(plan, RATES) if row.what == "the teacher labels"]
     wanted = plan.classical
     boxes = 9 + 2 + wanted.validation + wanted.test
-    assert labels[0] == pytest.approx(boxes * wanted.frames + (300 * 16 + wanted.pairs * 32) / 240, abs=1)
+    assert labels[0] == pytest.approx(
+        boxes * wanted.frames + ((wanted.turned + wanted.strained) * 16 + wanted.pairs * 32) / 240, abs=1
+    )
     assert len(labels) == 1 + plan.own.rounds + 1
 
 
