@@ -46,7 +46,7 @@ from .measures import labelled_densities, mean_density, of_evaluation, of_runs
 from .others import compared, half_of
 from .proof import ENDED, FOUND, SETTLED, analyse_run, run_student, runs_of
 from .reportpage import write_report
-from .timing import Clock, Rates, expected, measure
+from .timing import Clock, Rates, boxes_of_own, expected, measure
 from .verdict import judge, right_on_own
 
 PLAN = "plan.yaml"
@@ -218,6 +218,8 @@ class Distiller:
                     errors = evaluate(student, part, "test")
                     found |= {f"own_{ensemble}_{key}": value for key, value in of_evaluation(errors).items()}
                     part.unlink()
+            asked = sum(boxes_of_own(self.plan)) * self.plan.own.frames
+            found["own_lost"] = max(0.0, 1.0 - len(dataset) / asked)
             boxes = {f"own{number}-test-npt-b{box}" for box in (1, 2)}  # one in which no step held has left no frames
             there = [t.name for t in dataset.trajectories if t.name in boxes]
             found["density"] = mean_density(dataset.select(trajectories=there)) if there else None

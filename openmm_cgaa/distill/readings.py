@@ -147,6 +147,19 @@ def stability(measured: Measured) -> list[Reading]:
     return [Reading(stable, None, max(1.0 - stable / wanted, 0.0), None)]
 
 
+def other_runs(measured: Measured) -> list[Reading]:
+    """Runs beside the hottest one that did not come to their end."""
+    ended = measured.get("blown_up")
+    if ended is None:
+        return []
+    broken = [
+        Reading(None, None, math.inf, None, of=name, says=f"The run {name} did not hold: {said}")
+        for name, said in ended.items()
+        if name != "hot"
+    ]
+    return broken or [Reading(None, None, 0.0, None)]
+
+
 def labelled_density(measured: Measured) -> list[Reading]:
     """How far outside of the labelled densities; that one frame has left them decides."""
     value, error = measured_number(measured, "density"), error_of(measured, "density")

@@ -175,7 +175,7 @@ def expected(plan: DistillPlan, rates: Rates) -> list[Expected]:
 
     atoms_of = {one.name: one.load()[0].getNumAtoms() for one in plan.species}
     liquid = LIQUID in plan.phases
-    solid, own_solid, own_solid_npt = boxes_of(plan)
+    solid, *_ = boxes_of(plan)
     boxes = len(classical.temperatures) * len(classical.densities) + len(classical.npt)
     boxes = solid + liquid * (boxes + classical.validation + classical.test)
     length = classical.equilibration + classical.frames * classical.spacing
@@ -188,10 +188,7 @@ def expected(plan: DistillPlan, rates: Rates) -> list[Expected]:
     few += kinds * (kinds + 1) / 2 * classical.pairs * 2 * sum(atoms_of.values()) / kinds
     rows.append(labelled("classical", boxes * classical.frames + few / rates.atoms))
     rows.append(learned("student1", "fast", steps.first, rates.learn_fast))
-    own_boxes = (
-        liquid * (len(own.temperatures) * len(own.densities) + 2) + own_solid,
-        liquid * (len(own.npt) + 2) + own_solid_npt,
-    )
+    own_boxes = boxes_of_own(plan)
     spacing = own.frames * own.spacing
     for number in range(1, own.rounds + 2):
         moved = rates.fast if number == 1 else rates.form
@@ -220,6 +217,15 @@ def expected(plan: DistillPlan, rates: Rates) -> list[Expected]:
         minutes = size * frames * rates.teacher / 60.0
         held.append(Expected(f"found-{name}", "held against the teacher", minutes, frames))
     return rows + _side_by_side(made, plan.workers) + _side_by_side(held, plan.workers)
+
+
+def boxes_of_own(plan: DistillPlan) -> tuple[int, int]:
+    """Boxes of a student's own, of each round: at constant volume, and at constant pressure."""
+    own, liquid, (_, solid, solid_npt) = plan.own, LIQUID in plan.phases, boxes_of(plan)
+    return (
+        liquid * (len(own.temperatures) * len(own.densities) + 2) + solid,
+        liquid * (len(own.npt) + 2) + solid_npt,
+    )
 
 
 def _side_by_side(rows: list[Expected], workers: int) -> list[Expected]:

@@ -130,10 +130,12 @@ def judge(measured: Measured) -> Verdict:
 def right_on_own(measured: Measured) -> bool:
     """Whether a model's best guesses meet the bars in its own liquid, at constant volume and at constant pressure.
 
-    Pressures count where they were measured: not every teacher has a stress.
+    Pressures count where they were measured: not every teacher has a stress. So do frames that were lost.
     """
-    own = [c for c in CRITERIA if c.name.startswith(("own_nvt_", "own_npt_"))]
-    found = {c: c.readings(measured) for c in own if not c.name.endswith("_pressure") or c.readings(measured)}
+    own = [c for c in CRITERIA if c.name.startswith(("own_nvt_", "own_npt_", "own_lost"))]
+    found = {
+        c: c.readings(measured) for c in own if not c.name.endswith(("_pressure", "_lost")) or c.readings(measured)
+    }
     return all(readings and readings[0].size <= criterion.bar for criterion, readings in found.items())
 
 

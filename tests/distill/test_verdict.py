@@ -75,6 +75,12 @@ NO = {
         "own_over_test",
         "Raise classical.turned",
     ),
+    "another run that breaks": (
+        {"blown_up": {"nvt": "NVT stopped near step 6000"}},
+        "runs:nvt",
+        "Raise classical.strained",
+    ),
+    "boxes that fly apart": ({"own_lost": 0.1}, "own_lost", "Raise classical.strained"),
     "a run that breaks": ({"stable_ps": 3.2}, "stability", "Raise classical.strained"),
     "a student that cannot sample": ({"own_blown_up": "all boxes flew apart"}, "own_liquid", "Raise training.first"),
     "a frame that left the labels": ({"npt_inside": False}, "density", "Widen own.densities"),
