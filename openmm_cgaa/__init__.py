@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time each name is imp
     from .data.extxyz import export_xyz as export_xyz
     from .data.extxyz import import_xyz as import_xyz
     from .data.frames import Frames as Frames
-    from .data.frames import Trajectory as Trajectory
+    from .data.trajectory import Trajectory as Trajectory
     from .engines.ase import CGAACalculator as CGAACalculator
     from .engines.lammps import CGAALammps as CGAALammps
     from .engines.retaken import CheckedSteps as CheckedSteps
@@ -50,7 +50,7 @@ _HOMES = {
     "GrainMap": "mapping.grains",
     "GrainType": "mapping.grains",
     "SimulationSettings": "simulation.run",
-    "Trajectory": "data.frames",
+    "Trajectory": "data.trajectory",
     "add_bonds": "structures.topologies",
     "analyze": "analysis.report",
     "build": "building.boxes",

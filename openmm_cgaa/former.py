@@ -27,7 +27,10 @@ MOVED = {
     "analysis.temperature": "simulation.temperature",
     "training.run": "training.train",
 }
-NAMES = {"matching": {"unwrap": "mapping.whole"}}  # what has left the rest of its module
+NAMES = {  # what has left the rest of its module
+    "matching": {"unwrap": "mapping.whole"},
+    "reference.frames": {"SPLITS": "data.trajectory", "Trajectory": "data.trajectory"},
+}
 PACKAGE = __package__
 
 

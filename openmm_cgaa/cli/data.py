@@ -135,6 +135,8 @@ def _info(args: argparse.Namespace) -> None:
     if periodic:
         stressed = sum(len(frames) for frames in periodic if frames.stress is not None)
         console.print(f"with stress: {stressed} of {sum(map(len, periodic))} labelled periodic frames")
+    if known := sum(len(frames) for frames in dataset.sets if frames.grain_energies is not None):
+        console.print(f"with energies of grains: {known} of {counted(len(dataset), 'frame')}")
     refused, twins = refusals.check_labels(dataset), summary.duplicates(dataset)
     _print_list(console, "outliers, which the checks refuse", refused)
     _print_list(console, "frames that are there twice", [_twin_text(twin) for twin in twins])

@@ -61,6 +61,8 @@ def run(args: argparse.Namespace) -> None:
         print(f"refused, with the reasons: {counted(facts['refused'], 'frame')} in {Path(args.output).stem}.refused.h5")
     if facts["without_stress"]:
         print(f"without stress, which the teacher does not give: {counted(facts['without_stress'], 'periodic frame')}")
+    if facts["with_grain_energies"]:
+        print(f"with energies of grains: {counted(facts['with_grain_energies'], 'frame')}")
     if facts["unfinished"]:
         print(f"not labelled yet: {counted(facts['unfinished'], 'frame')}")
     else:

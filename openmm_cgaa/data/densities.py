@@ -7,9 +7,9 @@ from typing import Self
 import numpy as np
 
 from .dataset import Dataset
-from .frames import Trajectory
 from .kinds import EQUILIBRIUM
 from .summary import composition
+from .trajectory import Trajectory
 
 STRAYED = 0.85  # of the density that NPT begins at, or that its first frame has
 EVAPORATED = 0.5  # of the density that it begins at

@@ -1,9 +1,9 @@
-"""Frames of one topology, labelled or not, and the trajectories that they belong to."""
+"""Frames of one topology, labelled or not."""
 
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,12 +17,10 @@ from ..mapping.grains import GrainMap
 from ..structures.density import density, mass
 from ..structures.topologies import symbol
 from ..wording import counted
-from .kinds import KINDS
 
 if TYPE_CHECKING:
     import ase
 
-SPLITS = ("train", "validation", "test")  # "": not assigned
 # of each array its type and its shape after the frames
 ARRAYS = {
     "positions": (np.float64, ("atoms", 3)),
@@ -35,52 +33,10 @@ LABELS = {
     "energy": (np.float64, ()),
     "forces": (np.float32, ("atoms", 3)),
     "stress": (np.float32, (3, 3)),
+    "grain_energies": (np.float32, ("grains",)),
 }
+UNSHARED = 1e-4  # eV an atom of the energy that energies of its parts may leave; rounding in float32 leaves 1e-6
 MAY_BE_NAN = ("temperature", *LABELS)  # labels that are not finite are for the checks to refuse, with their reasons
-
-
-@dataclass(frozen=True)
-class Trajectory:
-    """One independent run or box: the unit of every split.
-
-    Attributes
-    ----------
-    name : str
-        Unique within a data set.
-    kind : str
-        One of `KINDS`.
-    split : str
-        One of `SPLITS`, or "" where none is assigned.
-    details : dict
-        JSON: ensemble, temperature (K), pressure, density (g/cm3; NPT begins there), mean_density (that of the frames),
-        seed, sampler and whatever else tells where the frames are from. ``parent`` is the name of the trajectory that
-        this one was cut from, whose split it shares.
-
-    Raises
-    ------
-    DatasetError
-        No name, an unknown kind or split.
-    """
-
-    name: str
-    kind: str
-    split: str = ""
-    details: dict = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name:
-            raise DatasetError(f"trajectory {self.name!r}: its name must be a string that is not empty")
-        if self.kind not in KINDS:
-            raise DatasetError(f"trajectory {self.name}: kind {self.kind!r}, expected one of {', '.join(KINDS)}")
-        if self.split not in ("", *SPLITS):
-            raise DatasetError(
-                f"trajectory {self.name}: split {self.split!r}, expected one of {', '.join(SPLITS)}, or an empty string"
-            )
-        parent = self.details.get("parent") if isinstance(self.details, dict) else self.details
-        if not isinstance(parent, str | None) or not isinstance(self.details, dict):
-            raise DatasetError(
-                f"trajectory {self.name}: details {self.details!r}, expected a dict; its parent is a trajectory's name"
-            )
 
 
 def real_numbers(name: str, values: ArrayLike, dtype: DTypeLike) -> np.ndarray:
@@ -157,12 +113,14 @@ class Frames:
     forces : float32 array, [frames, atoms, 3], eV/Å, or None
     stress : float32 array, [frames, 3, 3], eV/Å^3, or None
         ASE's sign: positive where the box pulls inwards (tension).
+    grain_energies : float32 array, [frames, residues], eV, or None
+        The teacher's energies of atoms, summed over each residue: parts of the energy, where the teacher tells them.
 
     Raises
     ------
     DatasetError
         An array is missing, has another shape than the rest, or holds a number that is not finite. Labels alone may be
-        not finite: `check_labels` refuses them, with the reason.
+        not finite: `check_labels` refuses them, with the reason. Energies of grains that do not sum to the energy.
     """
 
     positions: np.ndarray
@@ -178,6 +136,7 @@ class Frames:
     energy: np.ndarray | None = None
     forces: np.ndarray | None = None
     stress: np.ndarray | None = None
+    grain_energies: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         for name in ("elements", "residue_names"):
@@ -194,6 +153,7 @@ class Frames:
     def _check_frames(self) -> None:
         positions = real_numbers("positions", self.positions, float)
         count = len(positions) if positions.ndim else 0
+        sizes = {"atoms": len(self.elements), "grains": len(self.residue_names)}
         defaults = {
             "trajectory": np.zeros(count, int),
             "time": np.arange(count, dtype=float),
@@ -207,10 +167,11 @@ class Frames:
             if values is None:
                 raise DatasetError(f"{name}: missing; every frame needs positions and a cell (zeros: not periodic)")
             values = real_numbers(name, values, dtype)
-            expected = tuple(len(self.elements) if size == "atoms" else size for size in shape)
+            expected = tuple(sizes[size] if isinstance(size, str) else size for size in shape)
             if values.ndim == 0 or values.shape[1:] != expected:
+                listed = "residues" if "grains" in shape else "atoms"
                 raise DatasetError(
-                    f"{name}: shape {values.shape}, expected {('frames', *expected)} by the atoms listed"
+                    f"{name}: shape {values.shape}, expected {('frames', *expected)} by the {listed} listed"
                 )
             if len(values) != count:
                 raise DatasetError(f"{name}: {counted(len(values), 'frame')}, but positions have {count}")
@@ -225,8 +186,18 @@ class Frames:
         if (self.energy is None) != (self.forces is None):
             missing = "energy" if self.energy is None else "forces"
             raise DatasetError(f"{missing}: missing; labelled frames have both energy and forces, others neither")
-        if self.stress is not None and self.energy is None:
-            raise DatasetError("stress: given without energy and forces")
+        for name in ("stress", "grain_energies"):
+            if getattr(self, name) is not None and self.energy is None:
+                raise DatasetError(f"{name}: given without energy and forces")
+
+        if self.energy is not None and self.grain_energies is not None:
+            left = np.abs(self.grain_energies.sum(axis=1, dtype=float) - self.energy) / self.num_atoms
+            if len(bad := np.flatnonzero(left > UNSHARED)):
+                raise DatasetError(
+                    f"grain_energies: {left[bad[0]]:.3g} eV an atom off the energy in frame {bad[0]} "
+                    f"({counted(len(bad), 'such frame')}); they are the teacher's energies of atoms, which sum to it: "
+                    "label the frames anew, or leave them away (grain_energies=None)"
+                )
 
     def _check_cells(self) -> None:
         empty = ~self.cell.any(axis=(1, 2))
@@ -302,12 +273,16 @@ class Frames:
         return GrainMap.from_arrays(self.elements, self.bonds, self.residues, names=self.residue_names)
 
     def cut(self, cuts: Sequence[GrainCut]) -> "Frames":
-        """The same frames with molecules cut into grains, which are residues; the atoms keep their order."""
+        """The same frames with molecules cut into grains, which are residues; the atoms keep their order.
+
+        Energies of grains are lost, for they are of other grains.
+        """
         grain_map = self.grain_map()
         made = cut_map(grain_map, cuts)
         if made is grain_map:
             return self
-        return replace(self, residues=made.atom_grain, residue_names=[made.types[t].name for t in made.type_index])
+        names = [made.types[t].name for t in made.type_index]
+        return replace(self, residues=made.atom_grain, residue_names=names, grain_energies=None)
 
     @property
     def atom_names(self) -> list[str]:
@@ -359,13 +334,13 @@ class Frames:
         return replace(self, **taken)
 
     def atoms(self, index: int) -> "ase.Atoms":
-        """One frame as ase.Atoms, with its labels on a SinglePointCalculator (needs ASE)."""
+        """One frame as ase.Atoms, with its labels on a SinglePointCalculator, but for grains' energies (needs ASE)."""
         from ase import Atoms
         from ase.calculators.singlepoint import SinglePointCalculator
 
         cell = self.cell[index] if self.periodic else None
         atoms = Atoms(self.elements, positions=self.positions[index], cell=cell, pbc=self.periodic)
-        labels = {name: getattr(self, name) for name in LABELS}
+        labels = {name: getattr(self, name) for name in LABELS if name != "grain_energies"}  # ASE knows no grains
         labels = {name: np.asarray(values[index], dtype=float) for name, values in labels.items() if values is not None}
         if labels:
             labels["energy"] = float(labels["energy"])

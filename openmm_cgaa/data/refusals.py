@@ -63,7 +63,7 @@ def check_labels(dataset: Dataset) -> list[Refusal]:
 def not_finite(frames: Frames) -> dict[int, str]:
     """Reasons by frame: labels that are not numbers."""
     reasons: dict[int, str] = {}
-    for name in ("energy", "forces", "stress"):
+    for name in ("energy", "forces", "stress", "grain_energies"):
         values = getattr(frames, name)
         if values is None:
             continue

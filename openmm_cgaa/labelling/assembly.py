@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from ..data.dataset import Dataset, Frames
+from ..data.frames import LABELS
 from ..data.refusals import check_labels
 from ..errors import DatasetError
+from ..mapping.sums import grain_sums
 from .parts import Label
 
 
@@ -61,6 +63,7 @@ def write_output(
         "refused": len(reasons),
         "unfinished": unfinished,
         "without_stress": sum(len(s) for s in made.sets if s.labelled and s.periodic and s.stress is None),
+        "with_grain_energies": sum(len(s) for s in made.sets if s.grain_energies is not None),
         "teacher_seconds": round(sum(label.seconds for label in labels.values()), 3),
         "versions": {"openmm-cgaa": version("openmm-cgaa"), **(teacher.get("versions") or {})},
     }
@@ -84,24 +87,28 @@ def write_output(
 
 def _chosen(frames: Frames, keys: list[str], names: Container[str]) -> Frames | None:
     chosen = [i for i, key in enumerate(keys) if key in names]
-    return replace(frames, energy=None, forces=None, stress=None).take(chosen) if chosen else None
+    nothing: dict = dict.fromkeys(LABELS)
+    return replace(frames, **nothing).take(chosen) if chosen else None
 
 
 def _labelled(frames: Frames, keys: list[str], labels: dict[str, Label]) -> list[Frames]:
-    """The frames that have labels, with them: a set of those with a stress, and a set of those without."""
-    with_stress = {key for key in keys if key in labels and labels[key].stress is not None}
+    """The frames that have labels, with them: a set of those with a stress, one of those without; energies alike."""
+    kinds: dict[tuple[bool, bool], set[str]] = {}
+    for key in filter(labels.__contains__, keys):
+        kinds.setdefault((labels[key].stress is None, labels[key].energies is None), set()).add(key)
     sets = []
-    for names in (with_stress, set(keys) & labels.keys() - with_stress):
+    for (no_stress, no_energies), names in sorted(kinds.items()):
         chosen = _chosen(frames, keys, names)
-        if chosen is None:
-            continue
+        assert chosen is not None  # there are names
         found = [labels[key] for key in keys if key in names]
+        energies = [label.energies for label in found if label.energies is not None]
         sets.append(
             replace(
                 chosen,
                 energy=np.array([label.energy for label in found]),
                 forces=np.array([label.forces for label in found]),
-                stress=np.array([label.stress for label in found]) if names is with_stress else None,
+                stress=None if no_stress else np.array([label.stress for label in found]),
+                grain_energies=None if no_energies else grain_sums(energies, frames.residues),
             )
         )
     return sets

@@ -5,15 +5,19 @@ import sys
 import time
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ..data.dataset import same_teacher
+from ..data.frames import UNSHARED
 from ..errors import EngineError
 from ..host import signals
 from .parts import Label
 from .teachers import Teacher, load_teacher
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 Topology = tuple[np.ndarray, bool, str]  # atomic numbers, whether periodic, a name for messages
 
@@ -43,9 +47,20 @@ def attempt(teacher: Teacher, job: Job) -> Label | str:
     if periodic and teacher.gives_stress:
         with suppress(Exception):  # some classes list a stress that their weights or settings do not give
             stress = np.asarray(atoms.get_stress(voigt=False), np.float32)
+    energies = _energies(atoms, energy) if teacher.gives_energies else None
     if forces.shape != (len(atoms), 3):
         return f"the teacher failed: its forces have the shape {forces.shape}, expected ({len(atoms)}, 3)"
-    return Label(energy, forces, stress, time.perf_counter() - start)
+    return Label(energy, forces, stress, time.perf_counter() - start, energies)
+
+
+def _energies(atoms: "Atoms", energy: float) -> np.ndarray | None:
+    """The teacher's energy of each atom; None where they do not sum to its energy, for some classes list more than
+    their settings give."""
+    with suppress(Exception):
+        energies = np.asarray(atoms.get_potential_energies(), float)
+        if energies.shape == (len(atoms),) and abs(energies.sum() - energy) <= UNSHARED * len(atoms):
+            return energies.astype(np.float32)
+    return None
 
 
 def introduce(spec: str, settings: str, topologies: list[Topology]) -> dict:

@@ -27,12 +27,15 @@ class Label(NamedTuple):
         Positive under tension.
     seconds : float
         That it took.
+    energies : float32 array, [atoms], eV, or None
+        Of atoms; their sum is the energy.
     """
 
     energy: float
     forces: np.ndarray
     stress: np.ndarray | None
     seconds: float
+    energies: np.ndarray | None = None
 
 
 class LabelFolder:
@@ -100,12 +103,14 @@ class LabelFolder:
                 if not set(file.files) <= {*Label._fields, "key"} or str(file.get("key", key)) != key:
                     return None  # of another frame, or its directory is damaged
                 forces = np.asarray(file["forces"], np.float32)
-                stress = np.asarray(file["stress"], np.float32) if "stress" in file else None
-                label = Label(float(file["energy"]), forces, stress, float(file["seconds"]))
+                stress, energies = (
+                    np.asarray(file[name], np.float32) if name in file else None for name in ("stress", "energies")
+                )
+                label = Label(float(file["energy"]), forces, stress, float(file["seconds"]), energies)
         except Exception:  # whatever numpy, zipfile and zlib stumble on
             return None
-        fits = forces.shape == (num_atoms, 3) and (stress is None or stress.shape == (3, 3))
-        return label if fits else None
+        shapes = ((forces, (num_atoms, 3)), (stress, (3, 3)), (energies, (num_atoms,)))
+        return label if all(values is None or values.shape == shape for values, shape in shapes) else None
 
     def write(self, key: str, label: Label) -> None:
         """Keep the label of a frame."""

@@ -48,7 +48,7 @@ def sevennet_d3(
     Returns
     -------
     ase.calculators.calculator.BaseCalculator
-        Energy in eV (total), forces in eV/Å, stress in eV/Å^3.
+        Energy in eV (total) and of atoms, forces in eV/Å, stress in eV/Å^3.
 
     Raises
     ------
@@ -60,8 +60,9 @@ def sevennet_d3(
             warnings.filterwarnings("ignore", message=".*tensor product accelerator.*")
             warnings.filterwarnings("ignore", category=FutureWarning)
             from ase.calculators.mixing import SumCalculator
-            from dftd3.ase import DFTD3
             from sevenn.calculator import SevenNetCalculator
+
+            from .dispersion import AtomicD3
 
             network = SevenNetCalculator(str(_checkpoint(weights)), device=device, modal=task)
     except ImportError as error:
@@ -73,7 +74,7 @@ def sevennet_d3(
         from .sevennet_cpu import speed_up
 
         speed_up(network.model)
-    return SumCalculator([network, DFTD3(method=functional, damping="d3bj")]) if dispersion else network
+    return SumCalculator([network, AtomicD3(functional)]) if dispersion else network
 
 
 def facts(weights: str, calculator: "BaseCalculator", settings: dict) -> dict:

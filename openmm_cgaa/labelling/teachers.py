@@ -59,6 +59,11 @@ class Teacher:
     def gives_stress(self) -> bool:
         return "stress" in getattr(self.calculator, "implemented_properties", ())
 
+    @property
+    def gives_energies(self) -> bool:
+        """Whether it tells the energy of each atom."""
+        return "energies" in getattr(self.calculator, "implemented_properties", ())
+
     def check(self, numbers: ArrayLike, periodic: bool, where: str = "the frames") -> None:
         """Whether atoms of one topology can be labelled, found out before anything is computed.
 

@@ -18,6 +18,8 @@ from .warmstart import take_over
 class ConservingNetwork(Algebra):
     """The `Algebra` on graphs of one or several frames, by torch; its parameters are those of the algebra."""
 
+    tells_grains = True
+
     def set_contacts(self, graph: Graph, keep: bool = False) -> None:
         self.walls.set_contacts(graph, self.atom_cutoff, keep)
 
@@ -112,6 +114,11 @@ class ConservingNetwork(Algebra):
 
     def forward(self, graph: Graph, part: int = 0, walls: bool = True) -> Tuple[Tensor, Tensor, Tensor]:
         """As `Network.forward`."""
+        energy, forces, virial, _ = self.with_grains(graph, part, walls)
+        return energy, forces, virial
+
+    def with_grains(self, graph: Graph, part: int = 0, walls: bool = True) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
+        """As `Network.with_grains`."""
         positions = graph.positions.detach().requires_grad_(True)
         pair_shift = graph.pair_shift.detach().requires_grad_(True)
         edge_shift = graph.edge_shift.detach().requires_grad_(True)
@@ -138,8 +145,8 @@ class ConservingNetwork(Algebra):
         if part != Part.REST.value:
             energy = energy + self.reference(graph)
         if not self.training:
-            energy, gradient, virial = energy.detach(), gradient.detach(), virial.detach()
-        return energy, -gradient, virial
+            energy, gradient, virial, grains = energy.detach(), gradient.detach(), virial.detach(), grains.detach()
+        return energy, -gradient, virial, grains
 
 
 def present(gradient: Optional[Tensor], like: Tensor) -> Tensor:

@@ -46,9 +46,12 @@ class Network(nn.Module):
     form : type
         The dataclass of its options (`forms`). The class of each network is called with a list of grain types and an
         object of it.
+    tells_grains : bool
+        Whether `with_grains` tells how much of the energy is each grain's.
     """
 
     form: type
+    tells_grains = False
     conserving: bool
     permutation_invariant: bool
 
@@ -81,6 +84,13 @@ class Network(nn.Module):
             A `Part`; all but the total are for networks that conserve energy.
         walls : bool
             False leaves out what stands where training never was. For a loss, in whose way the walls would be.
+        """
+        raise NotImplementedError
+
+    def with_grains(self, graph: Graph, part: int = 0, walls: bool = True) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
+        """As `forward`, and the energy of each grain less the reference of its type, [grains], eV.
+
+        For a network that `tells_grains`.
         """
         raise NotImplementedError
 

@@ -70,6 +70,7 @@ class CompiledStep:
     def __init__(self, network: Network, weights: dict, items: Sequence[Item], slots: list[int]) -> None:
         self.names, self.parameters = zip(*((n, p) for n, p in network.named_parameters() if p.requires_grad))
         example = collate(_with_two_of_everything(items, len(slots)), slots)
+        self.labels = [name for name, values in example[1]._asdict().items() if values is not None]
         inputs = _flat(*(on_device(part, self.parameters[0].device) for part in example[:2]))
         self.terms: list = []
         try:
@@ -92,16 +93,11 @@ class CompiledStep:
         self, network: Network, weights: dict, inputs: tuple[list[Tensor], list[int]]
     ) -> tuple[torch.fx.GraphModule, list]:
         """All operations of a step on a batch of any shape, and stand-ins for its inputs."""
+        module = _Loss(network, weights)
 
         def step(parameters: list[Tensor], tensors: Sequence[Tensor], numbers: Sequence[int]) -> list[Tensor]:
-            graph, labels = _unflat(tensors, numbers)
-            values = dict(zip(self.names, parameters))
-            loss, terms = weighted_loss(
-                lambda graph, walls: torch.func.functional_call(network, values, (graph,), {"walls": walls}),
-                weights,
-                graph,
-                labels,
-            )
+            values = {f"network.{name}": value for name, value in zip(self.names, parameters)}
+            loss, terms = torch.func.functional_call(module, values, _unflat(tensors, numbers, self.labels))
             self.terms = list(terms)
             gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
             gradients = [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, gradients)]
@@ -131,6 +127,17 @@ class CompiledStep:
         return _Known.apply(loss, gradients, *self.parameters), dict(zip(self.terms, terms))
 
 
+class _Loss(torch.nn.Module):
+    """The loss as a module, so that the weights of its network can be exchanged for others."""
+
+    def __init__(self, network: Network, weights: dict) -> None:
+        super().__init__()
+        self.network, self.weights = network, weights
+
+    def forward(self, graph: Graph, labels: Labels) -> tuple[Tensor, dict[str, Tensor]]:
+        return weighted_loss(self.network, self.weights, graph, labels)
+
+
 class _Known(torch.autograd.Function):
     """A number whose gradients are known."""
 
@@ -154,10 +161,10 @@ def _flat(graph: Graph, labels: Labels) -> tuple[list[Tensor], list[int]]:
     return [*tensors, *(each for each in labels if each is not None)], [*graph.counts, graph.num_frames]
 
 
-def _unflat(tensors: Sequence[Tensor], numbers: Sequence[int]) -> tuple[Graph, Labels]:
+def _unflat(tensors: Sequence[Tensor], numbers: Sequence[int], labels: list[str]) -> tuple[Graph, Labels]:
     own = dict(zip(GRAPH_TENSORS, tensors))
     graph = Graph(**own, counts=list(numbers[:-1]), num_frames=numbers[-1])
-    return graph, Labels(*tensors[len(own) :])
+    return graph, Labels(**dict(zip(labels, tensors[len(own) :])))
 
 
 def _stand_in(mode: FakeTensorMode, tensor: Tensor, changing: int | None, name: str) -> Tensor:

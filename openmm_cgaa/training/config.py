@@ -41,13 +41,17 @@ class DataConfig(Checked):
 
 @dataclass(frozen=True)
 class LossConfig(Checked):
-    """Weights of the loss terms; see `objectives` for their definitions. Energies and virials in eV, forces in eV/Å."""
+    """Weights of the loss terms; see `objectives` for their definitions. Energies and virials in eV, forces in eV/Å.
+
+    `grain_energy` needs labels with the teacher's energies of grains, and the conserving network.
+    """
 
     energy: float = bounded(1.0, 0.0, 1e12)
     forces: float = bounded(1.0, 0.0, 1e12)
     net_force: float = bounded(0.0, 0.0, 1e12)
     torque: float = bounded(0.0, 0.0, 1e12)
     stress: float = bounded(0.0, 0.0, 1e12)
+    grain_energy: float = bounded(0.0, 0.0, 1e12)
 
     def __post_init__(self) -> None:
         super().__post_init__()

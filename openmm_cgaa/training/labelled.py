@@ -106,6 +106,7 @@ class LabelledFrames(torch.utils.data.Dataset):
         self.slots = [t.num_slots for t in types]
         self.items = []
         linked = any(t.links for t in types)
+        shared = any(frames.grain_energies is not None for frames in dataset.sets)
         for frames in dataset.sets:
             if frames.energy is None or frames.forces is None:
                 name = dataset.trajectories[frames.trajectory[0]].name
@@ -122,6 +123,8 @@ class LabelledFrames(torch.utils.data.Dataset):
                 if linked:
                     molecule, arm = molecules_of(frames, frame, atoms.numpy())
                     labels = labels._replace(molecule=molecule, arm=arm)
+                if shared:
+                    labels = labels._replace(grains=energies_of_grains(frames, frame, graph, atoms.numpy()))
                 self.items.append((graph, labels))
 
     def __len__(self) -> int:
@@ -148,7 +151,19 @@ def collate(items: Sequence[Item], slots: List[int]) -> tuple[Graph, Labels, Ten
         place, first = torch.argsort(order), np.cumsum([0, *(len(each) for each in molecules)])
         own = place[torch.cat([each + start for each, start in zip(molecules, first.tolist())])]
         joined = joined._replace(molecule=own[order], arm=torch.cat(arms)[order])
+    shares = [labels.grains[each.atom_grain] for each, (_, labels) in zip(graphs, items) if labels.grains is not None]
+    if shares:
+        of_grains = torch.empty_like(graph.grain_frame, dtype=shares[0].dtype)
+        joined = joined._replace(grains=of_grains.index_copy(0, graph.atom_grain, torch.cat(shares)[order]))
     return graph, joined, order
+
+
+def energies_of_grains(frames: Frames, index: int, graph: Graph, atoms: np.ndarray) -> Tensor:
+    """``grains`` of `Labels`, of a frame, its graph and its atoms in network order."""
+    if frames.grain_energies is None:
+        return torch.full((frames.num_grains,), torch.nan)
+    first = np.unique(graph.atom_grain.numpy(), return_index=True)[1]
+    return torch.from_numpy(frames.grain_energies[index][frames.residues[atoms[first]]])
 
 
 def molecules_of(frames: Frames, index: int, atoms: np.ndarray) -> tuple[Tensor, Tensor]:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..nn import Network
 from ..nn.graph import Graph, frame_sum, grain_centers, grain_sizes, sum_by
 
 Answer = tuple[float, np.ndarray, np.ndarray]  # energy, eV; forces [atoms, 3], eV/Å; virial [3, 3], eV: of a frame
@@ -18,6 +19,7 @@ class Labels(NamedTuple):
     The virial is minus stress times volume (-dE/d(strain), as the networks give it); nan where it is not labelled.
     Where grains are linked, net force and torque are those of molecules. Then ``molecule`` is the first atom of the
     molecule of each atom, int64 [atoms], and ``arm`` its position from the molecule's center, [atoms, 3] Å.
+    ``grains`` is the energy of each grain, [grains] eV, nan where it is not labelled; None where none is.
     """
 
     energy: Tensor
@@ -25,6 +27,7 @@ class Labels(NamedTuple):
     virial: Tensor
     molecule: Tensor | None = None
     arm: Tensor | None = None
+    grains: Tensor | None = None
 
 
 def answer(network: Callable[[Graph], tuple[Tensor, Tensor, Tensor]], graph: Graph) -> tuple[Tensor, Tensor, Tensor]:
@@ -64,7 +67,30 @@ def known_virials(labels: Labels) -> Tensor:
     return torch.isfinite(labels.virial).all(2).all(1)
 
 
-def error_terms(energy: Tensor, forces: Tensor, virial: Tensor, labels: Labels, graph: Graph) -> dict:
+def spread_about_types(errors: Tensor, graph: Graph) -> Tensor:
+    """Variance of the errors of grains' energies about the mean of each type, for each atom, eV^2.
+
+    Only how the energy of a grain varies is defined, for the zero of its type is a matter of convention. The means are
+    those of the batch, so that a type of one grain says nothing there; the divisor makes up for them.
+
+    Parameters
+    ----------
+    errors : Tensor, [grains], eV
+        nan where a grain is not labelled.
+    graph : Graph
+    """
+    kind = torch.cat([torch.full_like(graph.grain_frame[:1], t).repeat(n) for t, n in enumerate(graph.counts)])
+    known = torch.isfinite(errors)
+    number = sum_by(known.to(errors.dtype), kind, len(graph.counts))
+    errors = errors.nan_to_num()
+    mean = sum_by(errors, kind, len(graph.counts)) / number.clamp(min=1.0)
+    away = torch.where(known, errors - mean.index_select(0, kind), 0.0).square() / grain_sizes(graph).to(errors.dtype)
+    return away.sum() / (number.sum() - (number > 0).sum()).clamp(min=1.0)
+
+
+def error_terms(
+    energy: Tensor, forces: Tensor, virial: Tensor, labels: Labels, graph: Graph, grains: Tensor | None = None
+) -> dict:
     """Mean squared errors of a batch.
 
     With e an atom's force error, N the atoms of a grain and r' its atoms about the center (linked grains are one):
@@ -74,6 +100,7 @@ def error_terms(energy: Tensor, forces: Tensor, virial: Tensor, labels: Labels, 
     - ``net_force``: mean over grains of |sum e|^2 / (3 N)
     - ``torque``: mean over grains of |sum r' x e|^2 / (2 sum r'^2), grains of one atom left out
     - ``stress``: the same of the virial, over its components and the frames whose stress is labelled
+    - ``grain_energy``: `spread_about_types` of the errors of `grains`, eV^2; only where these are given
 
     Errors that are independent, of one size s per component, give s^2 in each of the three of forces: the weights
     compare like with like. All three are in (eV/Å)^2. Atoms and grains count the same in whatever frame of the batch
@@ -88,17 +115,24 @@ def error_terms(energy: Tensor, forces: Tensor, virial: Tensor, labels: Labels, 
     torque = torque.square().sum(1) / torch.where(sizes > 1, spread, 1.0)
     known = known_virials(labels)
     wrong = torch.where(known[:, None, None], virial - labels.virial.nan_to_num(), 0.0).square().mean((1, 2))
-    return {
+    terms = {
         "energy": ((energy - labels.energy).square() / atoms).sum().div(atoms.sum()).to(forces.dtype),
         "forces": error.square().mean(),
         "net_force": (net.square().sum(1) / (3 * sizes.clamp(min=1.0))).sum() / (sizes > 0).sum(),
         "torque": (torque * extended).sum() / extended.sum().clamp(min=1.0),
         "stress": ((wrong / atoms).sum() / (known * atoms).sum().clamp(min=1.0)).to(forces.dtype),
     }
+    if grains is not None and labels.grains is not None:
+        errors = grains.double() - labels.grains
+        terms["grain_energy"] = spread_about_types(errors, graph).to(forces.dtype)
+    return terms
 
 
-def weighted_loss(network: Callable, weights: dict, graph: Graph, labels: Labels) -> tuple[Tensor, dict[str, Tensor]]:
+def weighted_loss(network: Network, weights: dict, graph: Graph, labels: Labels) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss of a batch, and its terms (`error_terms`) by name; walls would stand in the labels' way."""
-    energy, forces, virial = network(graph, walls=False)
-    terms = error_terms(energy, forces, virial, labels, graph)
+    if weights.get("grain_energy"):
+        energy, forces, virial, grains = network.with_grains(graph, walls=False)
+    else:
+        (energy, forces, virial), grains = network(graph, walls=False), None
+    terms = error_terms(energy, forces, virial, labels, graph, grains)
     return sum(weights[name] * term for name, term in terms.items() if weights[name]), terms

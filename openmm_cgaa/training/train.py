@@ -94,7 +94,7 @@ def _train(config: TrainingConfig, restart: bool) -> Path:
         LabelledFrames(chosen[split], types, network.grain_cutoff, network.atom_cutoff, config.data.align)
         for split in ("train", "validation")
     )
-    _check_stress(config, network, training)
+    _check_labels(config, network, training)
     _prepare(network, types, training.items, new=not config.init, warm=bool(config.warm_start))
     bound_grains(network, chosen["train"], training)  # before the first copy of it: what is validated is what is saved
     data = FrameData(training, validation, config.batch_grains, config.max_steps, config.seed)
@@ -240,12 +240,23 @@ def bound_grains(network: Network, dataset: Dataset, frames: LabelledFrames) -> 
     network.set_ranges([graph for (graph, _), off in zip(frames.items, strained) if not off])
 
 
-def _check_stress(config: TrainingConfig, network: Network, training: LabelledFrames) -> None:
+def _check_labels(config: TrainingConfig, network: Network, training: LabelledFrames) -> None:
     if config.loss.stress and not network.conserving:
         raise CGAAError("loss: stress has a weight, but this network has no virial; only conserving networks have one")
     if config.loss.stress and not any(known_virials(labels).item() for _, labels in training.items):
         raise CGAAError(
             "loss: stress has a weight, but no training frame has a stress; label them with one, or set it 0"
+        )
+    if config.loss.grain_energy and not network.tells_grains:
+        raise CGAAError(
+            "loss: grain_energy has a weight, but this network does not tell energies of grains; take network: "
+            "conserving, or set it 0"
+        )
+    if config.loss.grain_energy and training.items[0][1].grains is None:
+        raise CGAAError(
+            "loss: grain_energy has a weight, but no training frame has energies of grains. Frames that were labelled "
+            "before they were known, or are cut into grains, have none: label them anew (openmm-cgaa label) by a "
+            "teacher that tells energies of atoms, or set it 0"
         )
 
 

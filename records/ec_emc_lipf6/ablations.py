@@ -22,6 +22,7 @@ from ablation_report import plot, tables
 from cut_grains import cut
 from delta import less_classical
 from direct import pretrained
+from grain_energies import with_grain_energies
 
 from openmm_cgaa.analysis.deviations import force_sums, pooled
 from openmm_cgaa.data import Dataset, Frames, Trajectory
@@ -51,7 +52,12 @@ CLASSICAL = "classical force field"
 FORM, DATA, TRAINING, PAPER = "The form", "The data", "Loss and optimiser", "The network of paper 001"
 PATHS = yaml.safe_load((SYSTEM / CONSERVING).read_text())["data"]["paths"]
 # what may be done to the frames of a row before it trains on them
-CHANGED = {"cut-2": partial(cut, pieces=2), "cut-3": partial(cut, pieces=3), "delta": less_classical}
+CHANGED = {
+    "cut-2": partial(cut, pieces=2),
+    "cut-3": partial(cut, pieces=3),
+    "delta": less_classical,
+    "grain-energies": with_grain_energies,
+}
 
 
 class Row(NamedTuple):
@@ -120,6 +126,16 @@ ROWS = {
     "grains-10000": Row(DATA, "10,000 grains of liquids", ["data.max_grains.liquid=10000"]),
     "loss-forces": Row(TRAINING, "no weight on net force and torque", ["loss.net_force=0", "loss.torque=0"]),
     "energy-5000": Row(TRAINING, "ten times the energy's weight", ["loss.energy=5000"]),
+    "forces-10": Row(TRAINING, "ten times the forces' weight", ["loss.forces=10"]),
+    **{
+        f"grain-energy-{weight}": Row(
+            TRAINING,
+            f"energies of grains weigh {weight}",
+            [f"loss.grain_energy={weight}"],
+            frames="grain-energies",
+        )
+        for weight in (10, 100)
+    },
     "direct-first": Row(TRAINING, "9,000 steps with direct forces, then half the steps", share=0.5, direct=9000),
     # the average's memory grows with the run, (1 + n) / (10 + n): above 0.999 nothing would differ in so few steps
     "ema-0.99": Row(TRAINING, "weights averaged over some 100 steps", ["ema_decay=0.99"]),

@@ -133,6 +133,13 @@ def test_frames_without_labels(configured, small_set, tmp_path):
     assert train(configured(data={"paths": ["labels.h5"]}, loss={"stress": 1.0}))
 
 
+def test_frames_without_energies_of_grains(configured, small_set, tmp_path):
+    with refused("label them anew (openmm-cgaa label) by a teacher that tells energies of atoms, or set it 0"):
+        train(configured(loss={"grain_energy": 1.0}))
+    done("label", small_set, tmp_path / "labels.h5", "--teacher", "ase.calculators.lj:LennardJones")
+    assert train(configured(data={"paths": ["labels.h5"]}, loss={"grain_energy": 1.0}))
+
+
 def test_a_start_from_another_model(configured, model, small_set, tmp_path, capsys):
     wide = MODEL | {"hidden": 9}
     with refused("give the model block that it was trained with (openmm-cgaa info shows it), or leave init away"):

@@ -1,6 +1,6 @@
 """Data sets: what goes in comes out, what is wrong is named, and trajectories and teachers do not mix.
 
-Also `frames`.
+Also `frames` and `trajectory`.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ SETS = sorted(path.relative_to(SYSTEMS).as_posix() for path in SYSTEMS.glob("ec_
 
 
 def same(frames, other):
-    names = ("positions", "cell", "trajectory", "time", "temperature", "energy", "forces", "stress")
+    names = ("positions", "cell", "trajectory", "time", "temperature", "energy", "forces", "stress", "grain_energies")
     for name in (*names, "bonds", "residues", "elements", "residue_names"):
         np.testing.assert_array_equal(getattr(frames, name), getattr(other, name), err_msg=name)
 
@@ -52,6 +52,36 @@ def test_unlabelled_and_isolated_frames(tmp_path):
     same(again.sets[0], frames)
     assert again.teacher is None and not again.sets[0].labelled and not again.sets[0].periodic
     assert again.num_grains == 0
+
+
+def test_energies_of_grains_are_kept_with_their_frames(tmp_path):
+    without, path = waters(), tmp_path / "waters.h5"
+    halves = np.stack([without.energy / 4, 3 * without.energy / 4], 1)
+    frames = waters(grain_energies=halves)
+    both = Dataset.merge([runs("old"), Dataset([frames], runs().trajectories, TEACHER)])
+    assert [s.grain_energies is None for s in both.sets] == [True, False]
+    both.save(path)
+    with h5py.File(path) as file:
+        assert [*file["sets/0001"].keys() - file["sets/0000"].keys()] == ["grain_energies"]
+    old, again = Dataset.load(path).sets
+    same(old, without)
+    same(again.take([0, 1]), replace(frames, trajectory=frames.trajectory + 2).take([0, 1]))
+    assert again.grain_energies.dtype == np.float32 and again.atoms(0).get_potential_energy() == frames.energy[0]
+
+
+def test_energies_of_grains_that_are_not_parts_of_the_energy_are_refused():
+    whole = waters().energy
+    for wrong, message in (
+        (np.stack([whole, whole], 1), "grain_energies: .* eV an atom off the energy in frame 0 .4 such frames.*label"),
+        (
+            whole[:, None] * np.full((1, 6), 1 / 6),
+            r"grain_energies: shape \(4, 6\), expected .* by the residues listed",
+        ),
+    ):
+        with pytest.raises(DatasetError, match=message):
+            waters(grain_energies=wrong)
+    with pytest.raises(DatasetError, match="grain_energies: given without energy and forces"):
+        waters(energy=None, forces=None, stress=None, grain_energies=np.zeros((4, 2)))
 
 
 def test_single_precision_loses_nothing_that_was_sampled(tmp_path):

@@ -8,7 +8,8 @@ import pytest
 
 from openmm_cgaa.labelling.parts import Label, LabelFolder
 
-LABEL = Label(-3.5, np.arange(18, dtype=np.float32).reshape(6, 3), np.eye(3, dtype=np.float32), 0.1)
+FORCES, STRESS = np.arange(18, dtype=np.float32).reshape(6, 3), np.eye(3, dtype=np.float32)
+LABEL = Label(-3.5, FORCES, STRESS, 0.1, np.arange(6, dtype=np.float32))
 
 
 KEY = 24 * "a"
@@ -23,7 +24,7 @@ def parts(tmp_path):
 
 def equal(label):
     return label.energy == LABEL.energy and all(
-        np.array_equal(a, b) for a, b in zip(label[1:3], LABEL[1:3], strict=True)
+        np.array_equal(getattr(label, name), getattr(LABEL, name)) for name in ("forces", "stress", "energies")
     )
 
 
@@ -50,6 +51,7 @@ PART = {
     "text": {"energy": "many"},
     "objects": {"forces": np.array([[None] * 3] * 6, object)},
     "flat stress": {"stress": np.zeros(6)},
+    "energies of other atoms": {"energies": np.zeros(7)},
     "an array too many": {"virial": np.zeros((3, 3))},
 }
 

@@ -60,6 +60,8 @@ def test_sevennet_gives_its_numbers_and_stress_is_the_derivative(sevennet):
     atoms.calc = sevennet.calculator
     assert atoms.get_potential_energy() == pytest.approx(SEVENNET_ENERGY + D3_ENERGY, abs=1e-3)
     assert np.abs(atoms.get_forces()[:3] - FORCES_ON_FIRST_ATOMS).max() < 1e-3
+    assert sevennet.gives_energies
+    assert atoms.get_potential_energies().sum(dtype=float) == pytest.approx(atoms.get_potential_energy(), abs=1e-5)
 
     atoms.set_cell([6.0, 6.5, 7.0])
     atoms.pbc = True

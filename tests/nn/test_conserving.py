@@ -90,6 +90,18 @@ def test_forces_are_minus_the_gradient(case):
         close(-slope, forces[atom, x], 1e-6)
 
 
+def test_energies_of_grains_sum_to_the_energy(case):
+    model, positions, box = case
+    network, graph = model.network, model.graph(positions, box)
+    network.set_reference(torch.linspace(-5.0, -6.0, len(network.slots)))
+    for walls in (True, False):
+        energy, forces, virial, grains = network.with_grains(graph, walls=walls)
+        for ours, plain in zip((energy, forces, virial), network(graph, walls=walls)):
+            assert torch.equal(ours, plain)
+        assert grains.shape == graph.grain_frame.shape and not grains.requires_grad
+        close(grains.sum() + network.reference(graph), energy)
+
+
 def test_virial_is_minus_the_strain_derivative(case):
     model, positions, box = case
     virial = model(positions, box)[2]

@@ -6,6 +6,7 @@ import torch
 pytest.importorskip("lightning")
 
 from linked import cuts_of_emc
+from shared_energies import with_shares
 from training_sets import MODEL, PUBLISHED, weights
 
 from openmm_cgaa.data import Dataset
@@ -36,16 +37,19 @@ def assert_same_step(step, network, weights, items, slots):
         loss, terms = one(graph, labels)
         (2 * loss).backward()
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in network.parameters()]
-        answers.append([loss.detach(), *(terms[name].detach() for name in LOSS), *gradients])
+        answers.append([loss.detach(), *(terms[name].detach() for name in weights), *gradients])
     for ours, reference in zip(*answers):
         scale = float(reference.abs().max()) + 1e-6
         torch.testing.assert_close(ours, reference, rtol=2e-4, atol=2e-4 * scale)
 
 
-@pytest.mark.parametrize("cut", [False, True], ids=["molecules", "cut in two"])
-def test_a_compiled_step_is_the_step_whatever_the_batch(mixed_set, written_out, cut):
-    dataset = Dataset.load(mixed_set)
-    dataset = dataset.cut(cuts_of_emc(dataset.sets[0])) if cut else dataset
+@pytest.mark.parametrize("kind", ["molecules", "cut in two", "energies of some grains"])
+def test_a_compiled_step_is_the_step_whatever_the_batch(mixed_set, written_out, kind):
+    dataset, loss = Dataset.load(mixed_set), LOSS
+    if kind == "cut in two":
+        dataset = dataset.cut(cuts_of_emc(dataset.sets[0]))
+    if kind == "energies of some grains":
+        dataset, loss = with_shares(dataset, [0, 2, 3, 5]), LOSS | {"grain_energy": 4.0}
     types = common_types(dataset)
     torch.manual_seed(0)
     network = build_network(MODEL, types).train()
@@ -56,13 +60,13 @@ def test_a_compiled_step_is_the_step_whatever_the_batch(mixed_set, written_out, 
         [labels.energy.item() for _, labels in frames.items],
         [labels.forces.numpy() for _, labels in frames.items],
     )
-    step = compiled.CompiledStep(network, LOSS, frames.items, frames.slots)
+    step = compiled.CompiledStep(network, loss, frames.items, frames.slots)
     liquid, other, molecule, lithium, anion, pair, ions = (frames.items[i] for i in (0, 9, 16, 20, 22, 25, 28))
     for batch in ([liquid], [liquid, other], [molecule], [lithium, ions], [pair, anion, liquid], [ions]):
-        assert_same_step(step, network, LOSS, batch, frames.slots)
+        assert_same_step(step, network, loss, batch, frames.slots)
     for parameter in network.parameters():  # it takes the weights of the moment
         parameter.data.mul_(1.1)
-    assert_same_step(step, network, LOSS, [liquid, pair], frames.slots)
+    assert_same_step(step, network, loss, [liquid, pair], frames.slots)
 
 
 class Springs(Network):

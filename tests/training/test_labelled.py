@@ -8,10 +8,13 @@ import torch
 
 pytest.importorskip("lightning")
 
+from linked import cuts_of_emc
+from shared_energies import with_shares
 from training_sets import MODEL, PUBLISHED
 
 from openmm_cgaa.data import Dataset
 from openmm_cgaa.nn import build_network
+from openmm_cgaa.nn.graph import grain_sum
 from openmm_cgaa.training.evaluation import predict
 from openmm_cgaa.training.labelled import LabelledFrames, closest_pairs, collate, common_types
 from openmm_cgaa.training.module import set_statistics
@@ -43,6 +46,27 @@ def test_two_molecules_of_one_name_are_told_apart(mixed_set):
     renamed = [replace(frames, residue_names=["UNL"] * frames.num_grains) for frames in full.sets[2:5]]
     types = common_types(Dataset(renamed, full.trajectories, full.teacher))
     assert [t.name for t in types] == ["UNL", "UNL_2", "UNL_3"]
+
+
+def test_energies_of_grains_follow_their_grains_into_a_batch(mixed_set):
+    """Where they are the x of net forces, they are so in whatever order grains come; those of other frames are nan."""
+    full = with_shares(Dataset.load(mixed_set), [0, 3, 5])
+    frames = LabelledFrames(full, common_types(full), 0.0, 0.0)
+    graph, labels, _ = collate([frames.items[i] for i in (28, 25, 20, 1, 9, 26, 0)], frames.slots)
+    known = torch.isfinite(labels.grains)
+    assert known.sum() == 18 + 18 + 1 + 2 + 2 and len(known) == known.sum() + 18 + 2
+    torch.testing.assert_close(labels.grains[known], grain_sum(labels.forces[:, 0], graph)[known])
+    network = build_network(MODEL, common_types(full)).train()
+    energy, forces, virial, grains = network.with_grains(graph, walls=False)
+    error_terms(energy, forces, virial, labels, graph, grains)["grain_energy"].backward()
+    read = ("intra_out", "atom_out", "grain_out")
+    learns = {name: p.grad.abs().sum() > 0 for name, p in network.named_parameters() if p.grad is not None}
+    # the last bias moves all grains of a type alike, which does not count
+    assert all(learns[f"{name}.{layer}.weight"] for name in read for layer in (0, 2))
+    cut = full.cut(cuts_of_emc(full.sets[0]))
+    assert [s.grain_energies is not None for s in cut.sets] == [False, False, False, True, False, False, False]
+    bare = LabelledFrames(Dataset.load(mixed_set), common_types(full), 0.0, 0.0)
+    assert collate(bare.items, bare.slots)[1].grains is None
 
 
 def test_walls_need_only_the_closest_pairs(mixed_set):

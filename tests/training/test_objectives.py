@@ -13,9 +13,9 @@ from openmm_cgaa.data import Dataset, Trajectory
 from openmm_cgaa.engines.ase import CGAACalculator
 from openmm_cgaa.mapping.grains import GrainType
 from openmm_cgaa.model.file import load_model
-from openmm_cgaa.nn.graph import Graph, batch_graphs
+from openmm_cgaa.nn.graph import Graph, batch_graphs, grain_sum
 from openmm_cgaa.training.labelled import LabelledFrames, collate
-from openmm_cgaa.training.objectives import Labels, error_terms
+from openmm_cgaa.training.objectives import Labels, error_terms, spread_about_types
 
 
 def diatomics(positions):
@@ -49,6 +49,37 @@ def test_loss_terms_by_hand():
     assert terms["stress"] == pytest.approx((2 / 5) ** 2)
     unknown = labels._replace(virial=torch.full((1, 3, 3), torch.nan))
     assert error_terms(energy, forces, virial, unknown, diatomics(positions))["stress"] == 0.0
+
+
+def test_energies_of_grains_are_wrong_by_how_they_vary_within_a_type():
+    graph = diatomics(torch.randn(5, 3))._replace(counts=[2, 1])
+    zero = torch.zeros(1, dtype=torch.float64), torch.zeros(5, 3), torch.zeros(1, 3, 3)
+    labels = Labels(*zero, grains=torch.tensor([-100.0, -101.0, -7.0]))
+
+    def term(grains, labels=labels):
+        return error_terms(*zero, labels, graph, torch.tensor(grains))["grain_energy"]
+
+    # zeros of types do not count; of errors +1 and -1 about the mean of a type of two atoms, 2 / 2 is the variance
+    assert term([-100.0 + 5, -101.0 + 5, -7.0 - 3]) == pytest.approx(0.0, abs=1e-6)
+    assert term([-101.0, -100.0, -7.0]) == pytest.approx((0.5 + 0.5) / 1)
+    assert term([-101.0, -100.0, -7.0], labels._replace(grains=torch.tensor([torch.nan, -101.0, -7.0]))) == 0.0
+    assert "grain_energy" not in error_terms(*zero, labels._replace(grains=None), graph, torch.zeros(3))
+
+
+def test_independent_errors_weigh_the_same_in_energies_of_grains_of_any_type():
+    torch.manual_seed(0)
+    frames = 4000
+    one = diatomics(torch.zeros(5, 3))
+    graph = one._replace(
+        positions=torch.zeros(5 * frames, 3),
+        counts=[2 * frames, frames],
+        atom_grain=torch.cat([torch.arange(2 * frames).repeat_interleave(2), 2 * frames + torch.arange(frames)]),
+        grain_frame=torch.zeros(3 * frames, dtype=torch.int64),
+    )
+    errors = grain_sum(0.1 * torch.randn(5 * frames, dtype=torch.float64), graph)
+    assert spread_about_types(errors, graph) == pytest.approx(0.01, rel=0.05)
+    errors[::3] = torch.nan
+    assert spread_about_types(errors, graph) == pytest.approx(0.01, rel=0.05)
 
 
 def test_independent_errors_weigh_the_same_in_every_force_term():

@@ -15,6 +15,7 @@ import torch
 
 pytest.importorskip("lightning")
 
+from shared_energies import with_shares
 from training_sets import MODEL, PUBLISHED
 
 from openmm_cgaa.cli import main
@@ -111,6 +112,10 @@ def test_frames_that_cannot_train_are_named(write_config, tmp_path, small_set, m
     other = {"paths": [str(small_set), "other.h5"]}
     renamed = [replace(t, name=f"other {t.name}") for t in full.trajectories]
     refuses("labels of different teachers|labelled by", Dataset(full.sets, renamed, {"name": "another"}), data=other)
+    refuses("no training frame has energies of grains.*openmm-cgaa label", loss={"grain_energy": 1.0})
+    with_shares(Dataset.load(mixed_set)).save(tmp_path / "shared.h5")
+    told = {"data": {"paths": ["shared.h5"]}, "loss": {"grain_energy": 1.0}}
+    refuses("this network does not tell energies of grains; take network: conserving", model=PUBLISHED, **told)
     refuses("this network has no virial", model=PUBLISHED, data={"paths": [str(mixed_set)]}, loss={"stress": 1.0})
 
 
