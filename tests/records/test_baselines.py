@@ -1,8 +1,12 @@
 """The peers of the electrolyte's models: what they are trained on, and that all are held to one measure."""
 
+import json
+import os
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import openmm
@@ -10,11 +14,13 @@ import pytest
 import torch
 import yaml
 from ase.calculators.calculator import Calculator
+from ase.io import read
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from openmm_cgaa.data import Dataset, Frames, Trajectory
 from openmm_cgaa.data.extxyz import import_xyz
 from openmm_cgaa.errors import DatasetError, EngineError
+from openmm_cgaa.host.environment import environment
 from openmm_cgaa.training.evaluation import evaluate as evaluate_network
 from openmm_cgaa.units import GPA_PER_EV_PER_ANGSTROM3
 
@@ -22,6 +28,7 @@ SYSTEM = Path(__file__).parents[2] / "systems" / "ec_emc_lipf6"
 BASELINES = Path(__file__).parents[2] / "records" / "ec_emc_lipf6" / "baselines"
 sys.path.insert(0, str(BASELINES))
 import evaluate as script  # noqa: E402 - scripts of their folder, not of the package
+import peers  # noqa: E402
 from export import element_energies, export  # noqa: E402
 
 
@@ -71,6 +78,33 @@ def test_exported_liquids_are_the_liquids(liquids, tmp_path):
     assert all(frames.stress is not None for frames in found.sets)
 
 
+def test_other_trainers_get_the_same_frames(liquids, tmp_path):
+    expected = liquids.select("liquid", "validation")
+    export(["validation"], tmp_path)
+    ours = [(frames, index) for frames in expected.sets for index in range(len(frames))]
+    read_back = read(tmp_path / "nep" / "validation.xyz", ":")
+    assert len(read_back) == len(ours)
+    for atoms, (frames, index) in zip(read_back, ours):
+        assert atoms.get_chemical_symbols() == list(frames.elements)
+        np.testing.assert_allclose(atoms.positions, frames.positions[index], atol=1e-7)
+        np.testing.assert_allclose(atoms.get_forces(), frames.forces[index], atol=1e-7)
+        np.testing.assert_allclose(atoms.get_stress(voigt=False), frames.stress[index], rtol=1e-6)
+    first = iter(read_back)
+    for number, frames in enumerate(expected.sets):
+        system = tmp_path / "deepmd" / "validation" / f"{number:03d}"
+        names, types = (system / "type_map.raw").read_text().split(), np.loadtxt(system / "type.raw", int)
+        arrays = {path.stem: np.load(path) for path in (system / "set.000").glob("*.npy")}
+        for index in range(len(frames)):
+            atoms = next(first)
+            assert [names[kind] for kind in types] == atoms.get_chemical_symbols()
+            assert arrays["energy"][index] == pytest.approx(atoms.get_potential_energy(), rel=1e-12)
+            np.testing.assert_allclose(arrays["coord"][index].reshape(-1, 3), atoms.positions, atol=1e-7)
+            np.testing.assert_allclose(arrays["force"][index].reshape(-1, 3), atoms.get_forces(), atol=1e-7)
+            np.testing.assert_allclose(arrays["box"][index].reshape(3, 3), atoms.cell, rtol=1e-6)
+            virial = -atoms.get_volume() * atoms.get_stress(voigt=False)
+            np.testing.assert_allclose(arrays["virial"][index].reshape(3, 3), virial, rtol=1e-5, atol=1e-6)
+
+
 def test_energies_of_elements_add_up():
     energies = {"C": -7.0, "H": -3.5, "O": -6.0}
     sets = []
@@ -84,10 +118,18 @@ def test_energies_of_elements_add_up():
 
 
 def test_nequip_begins_with_the_energies_of_the_training_frames(liquids):
-    config = yaml.safe_load((BASELINES / "nequip.yaml").read_text())
+    config = yaml.safe_load((BASELINES / "liquids.yaml").read_text())
     shifts = config["training_module"]["model"]["per_type_energy_shifts"]
     assert config["elements"] == list(shifts)
     assert shifts == pytest.approx(element_energies(liquids.select("liquid", "train")), abs=1e-3)
+
+
+def test_peers_know_the_elements_of_the_liquids(liquids):
+    elements = sorted({symbol for frames in liquids.sets for symbol in frames.elements})
+    nep = [line.split() for line in (BASELINES / "nep.in").read_text().splitlines()]
+    assert next(line[2:] for line in nep if line[0] == "type") == elements
+    assert json.loads((BASELINES / "deepmd.json").read_text())["model"]["type_map"] == elements
+    assert yaml.safe_load((BASELINES / "liquids.yaml").read_text())["elements"] == elements
 
 
 def test_who_knows_the_labels_makes_no_error(some):
@@ -148,13 +190,62 @@ def test_frames_without_labels_are_refused(some):
         script.evaluate(bare, Labels)
 
 
-def test_what_is_missing_is_said(tmp_path, monkeypatch):
+MODELS = ["model.nequip.pt2", "model.nequip.pth", "model.pb", "nep_best.txt"]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_what_is_missing_is_said(model, tmp_path, monkeypatch):
     with pytest.raises(EngineError, match="no such file"):
-        script.calculators(str(tmp_path / "none.nequip.pt2"))
-    (tmp_path / "model.nequip.pt2").write_bytes(b"no model")
-    monkeypatch.setitem(sys.modules, "nequip", None)
-    with pytest.raises(EngineError, match="needs the package nequip"):
-        script.calculators(str(tmp_path / "model.nequip.pt2"))
+        script.calculators(str(tmp_path / model))
+    (tmp_path / model).write_bytes(b"no model")
+    package = next(peers.PEERS[ending][2] for ending in peers.PEERS if model.endswith(ending))
+    for module in ("nequip", "deepmd", "nep_adapters"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(EngineError, match=f"needs the package {package}"):
+        script.calculators(str(tmp_path / model))
+
+
+def test_who_is_no_peer_is_refused():
+    with pytest.raises(peers.PeerError, match=r"expected the model of a peer.*\.pb"):
+        peers.calculator("ec-emc-lipf6")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_peer_has_the_threads_that_were_asked_for(fails, tmp_path, monkeypatch):
+    seen = {}
+
+    def load(model):
+        seen["threads"] = [os.environ[f"DP_{where}_OP_PARALLELISM_THREADS"] for where in ("INTRA", "INTER")]
+        if fails:
+            raise RuntimeError("another version")
+        return model
+
+    module = ModuleType("deepmd.calculator")
+    module.DP = load
+    monkeypatch.setitem(sys.modules, "deepmd", ModuleType("deepmd"))
+    monkeypatch.setitem(sys.modules, "deepmd.calculator", module)
+    (tmp_path / "model.pb").write_bytes(b"")
+    with environment(OMP_NUM_THREADS="3", DP_INTRA_OP_PARALLELISM_THREADS="8"):
+        if fails:
+            with pytest.raises(peers.PeerError, match="DeePMD-kit cannot load it.*another version"):
+                peers.calculator(tmp_path / "model.pb")
+        else:
+            assert peers.calculator(tmp_path / "model.pb") == str(tmp_path / "model.pb")
+    assert seen["threads"] == ["3", "3"]
+
+
+def test_peers_need_nothing_of_the_package():
+    code = "import sys, peers; assert not {'openmm_cgaa', 'numpy', 'openmm', 'torch'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=BASELINES, check=True)
+
+
+def test_listed_peers_are_those_that_can_be_called():
+    listed = yaml.safe_load((BASELINES / "peers.yaml").read_text())["peers"]
+    assert {Path(peer["settings"]["model"]).parent.name for peer in listed} == {"nequip", "allegro", "deepmd", "nep"}
+    for peer in listed:
+        file, _, function = peer["calculator"].partition(":")
+        assert (BASELINES / file).is_file() and getattr(peers, function) is peers.calculator
+        assert peers.is_peer(peer["settings"]["model"])
 
 
 @pytest.mark.parametrize("model", ["no-such-model", "no.such.module:Calculator", "gone.nequip.pth"])

@@ -3,7 +3,8 @@
 MODEL is one of
 
 - ``classical``: the force field that sampled the frames;
-- a NequIP model that nequip-compile wrote (``.nequip.pt2``, ``.nequip.pth``);
+- a peer's model, by its ending (`peers`): NequIP or Allegro (``.nequip.pt2``, ``.nequip.pth``), DeePMD-kit (``.pb``),
+  NEP (``.txt``), in an environment that has that package beside this one;
 - a model of this package: a file, or the name of a bundled one;
 - ``package.module:Class``: any other ASE calculator.
 
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import openmm
+import peers
 from export import DATA, FILES, SYSTEM
 from openmm import unit
 
@@ -27,6 +29,7 @@ from openmm_cgaa.benchmark.timers import time_calculator
 from openmm_cgaa.data import SPLITS, Dataset
 from openmm_cgaa.errors import CGAAError, DatasetError, EngineError
 from openmm_cgaa.host import torchstate
+from openmm_cgaa.host.environment import environment
 from openmm_cgaa.host.files import write_bytes
 from openmm_cgaa.units import ANGSTROM_PER_NM, GPA_PER_EV_PER_ANGSTROM3
 
@@ -45,8 +48,11 @@ def calculators(model, threads=1):
     """
     if model == CLASSICAL:
         return partial(classical_calculator, threads=threads)
-    if model.endswith((".nequip.pt2", ".nequip.pth")):
-        calculator = nequip_calculator(model)
+    if peers.is_peer(model):
+        try:
+            calculator = peers.calculator(model)
+        except peers.PeerError as error:
+            raise EngineError(str(error)) from None
     elif ":" in model:
         from openmm_cgaa.labelling.teachers import load_teacher
 
@@ -58,20 +64,6 @@ def calculators(model, threads=1):
         potential = CGAAPotential(model)
         return lambda frames: CGAACalculator(potential, frames.grain_map())
     return lambda frames: calculator
-
-
-def nequip_calculator(path):
-    """A model that nequip-compile wrote, in ASE, on the CPU."""
-    if not Path(path).is_file():
-        raise EngineError(f"{path}: no such file; expected a NequIP model that nequip-compile wrote for ASE")
-    try:
-        from nequip.integrations.ase import NequIPCalculator
-    except ImportError as error:
-        raise EngineError(f"{path}: a NequIP model needs the package nequip, see README.md here ({error})") from None
-    try:
-        return NequIPCalculator.from_compiled_model(path, device="cpu")
-    except Exception as error:  # torch's readers raise all kinds
-        raise EngineError(f"{path}: NequIP cannot load it; was it compiled for a CPU and for ASE? {error}") from None
 
 
 def classical_calculator(frames, threads=1):
@@ -196,7 +188,8 @@ def main():
             f"--threads is {args.threads} and --calls {args.calls}; give at least 1 thread and no negative calls"
         )
     try:
-        with torchstate.threads(args.threads):
+        threads = str(args.threads)
+        with torchstate.threads(args.threads), environment(OMP_NUM_THREADS=threads, MKL_NUM_THREADS=threads):
             measure(args)
     except (CGAAError, OSError) as error:
         parser.exit(2, f"error: {error}\n")
