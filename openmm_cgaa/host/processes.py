@@ -14,8 +14,15 @@ from . import signals
 DIED = "a worker process died (out of memory?); fewer workers leave more to each"
 
 
+class Died(CGAAError):
+    """The process that made a call died over it without a word."""
+
+
 def side_by_side(
-    calls: Sequence[Callable[[], Any]], workers: int, ended: Callable[[int, Any, Exception | None], object]
+    calls: Sequence[Callable[[], Any]],
+    workers: int,
+    ended: Callable[[int, Any, Exception | None], object],
+    again: int = 0,
 ) -> None:
     """Call all, so many of them at a time.
 
@@ -30,10 +37,13 @@ def side_by_side(
         Processes. They are spawned, for OpenMM and torch do not survive a fork.
     ended : callable
         Called as soon as a call has ended, with its index, its result and its error; one of the two is None. Of a
-        process that died without a word the error is a `CGAAError`; the other calls go on.
+        process that died without a word the error is a `Died`; the other calls go on.
+    again : int
+        How often a call is begun anew, after all others, whose process died.
     """
     context = multiprocessing.get_context("spawn")
     waiting = list(range(len(calls)))[::-1]
+    deaths = [0] * len(calls)
     idle: list[tuple[Connection, BaseProcess]] = []
     busy: dict[Connection, tuple[int, BaseProcess]] = {}
     try:
@@ -56,7 +66,11 @@ def side_by_side(
                     result, error = connection.recv()
                 except (EOFError, OSError):
                     process.join()
-                    ended(n, None, CGAAError(DIED))
+                    deaths[n] += 1
+                    if deaths[n] <= again:
+                        waiting.insert(0, n)
+                    else:
+                        ended(n, None, Died(DIED))
                     continue
                 idle.append((connection, process))
                 ended(n, result, error)

@@ -19,6 +19,7 @@ NUMBERS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 WATCH = 0.5  # s between looks at the parent
 
 _current: "Stop | None" = None
+_aside = threading.local()  # in place of it, in a thread that Python gives no signals
 
 
 class Interrupted(KeyboardInterrupt):
@@ -82,8 +83,13 @@ def answered(last: Callable[[int], object] | None = None) -> Iterator[Stop]:
 
 @contextmanager
 def deferred() -> Iterator[Stop]:
-    """The first signal does nothing but make the `Stop` true that this gives, so that the state can be saved."""
-    with _installed(Stop(None) if _current is None else _current) as stop:
+    """The first signal does nothing but make the `Stop` true that this gives, so that the state can be saved.
+
+    Contexts inside of one another share it. In another thread than the main one, too, where `Stop.answer` is called by
+    whoever asks the thread to end.
+    """
+    outer = getattr(_aside, "stop", _current)
+    with _installed(Stop(None) if outer is None else outer) as stop:
         before, stop.deferred = stop.deferred, True
         try:
             yield stop
@@ -147,16 +153,21 @@ def follow(parent: int) -> None:
 def _installed(stop: Stop) -> Iterator[Stop]:
     """The handlers of `stop`, where Python has signals (in the main thread)."""
     global _current
-    before, handlers, aside = _current, {}, threading.current_thread() is not threading.main_thread()
-    if not aside:
-        _current = stop
-        for number in NUMBERS:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                handlers[number] = signal.signal(number, stop.answer)
+    if threading.current_thread() is not threading.main_thread():
+        outer, _aside.stop = getattr(_aside, "stop", _current), stop
+        try:
+            yield stop
+        finally:
+            _aside.stop = outer
+        return
+    before, handlers = _current, {}
+    _current = stop
+    for number in NUMBERS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            handlers[number] = signal.signal(number, stop.answer)
     try:
         yield stop
     finally:
         for number, handler in handlers.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        if not aside:
-            _current = before
+        _current = before

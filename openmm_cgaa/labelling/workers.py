@@ -1,14 +1,20 @@
 """Who labels: this process, processes of this machine, or those of a Dask scheduler."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import EngineError
-from .attempt import Job, Topology, attempt, introduce, torch_threads
+from ..host.processes import Died
+from .attempt import Job, Topology, attempt, attempt_as, introduce, torch_threads
 from .parts import Label
 from .teachers import Teacher, as_teacher
+
+if TYPE_CHECKING:
+    from dask.distributed import Client
 
 
 class Workers(NamedTuple):
@@ -51,7 +57,7 @@ def hired(
     if not isinstance(teacher, str):
         raise EngineError("several workers load the teacher by themselves; give its name, not the teacher itself")
     try:
-        from .cluster import connect, label_jobs
+        from ..host.cluster import connect
     except ImportError as error:
         raise EngineError(
             f"several workers need the package {error.name}, which is not installed; install it with: "
@@ -60,10 +66,23 @@ def hired(
     text = json.dumps(settings, sort_keys=True)
     with connect(workers, threads, scheduler) as client:
         identity = client.submit(introduce, teacher, text, topologies, pure=False).result()
-        yield Workers(identity, lambda jobs: label_jobs(client, teacher, text, threads, identity, jobs))
+        yield Workers(identity, lambda jobs: run_there(client, teacher, text, threads, identity, jobs))
 
 
 def run_here(teacher: Teacher, jobs: dict[str, Job]) -> Iterator[tuple[str, Label | str]]:
     """(Key, `Label` or reason of failure) of each job, in this process."""
     for key, job in jobs.items():
         yield key, attempt(teacher, job)
+
+
+def run_there(
+    client: "Client", spec: str, settings: str, threads: int, identity: dict, jobs: dict[str, Job]
+) -> Iterator[tuple[str, Label | str]]:
+    """The same by the workers of a Dask client, as labels come. A worker that dies loses none."""
+    from ..host.cluster import outcomes
+
+    teacher = hashlib.sha256(json.dumps([identity, settings], sort_keys=True).encode()).hexdigest()[:16]
+    names = {f"label-{teacher}-{key}": key for key in jobs}
+    calls = ((name, partial(attempt_as, identity, spec, settings, threads, jobs[key])) for name, key in names.items())
+    for name, label in outcomes(client, calls):
+        yield names[name], str(label) if isinstance(label, Died) else label

@@ -168,6 +168,23 @@ def test_another_thread_has_no_signals():
     assert seen == [(False, signal.getsignal(signal.SIGTERM))]
 
 
+def test_another_thread_can_be_asked_to_end():
+    """By whoever holds the `Stop` of its outermost context, which those inside share; the next one is new."""
+    seen = []
+
+    def inside():
+        with signals.deferred() as outer, signals.deferred() as inner:
+            outer.answer(signal.SIGTERM, None)
+            seen.append((inner is outer, inner.number))
+        with signals.deferred() as later:
+            seen.append(later.number)
+
+    thread = threading.Thread(target=inside)
+    thread.start()
+    thread.join()
+    assert seen == [(True, signal.SIGTERM), None]
+
+
 def test_a_signal_in_a_callback_of_openmm_is_known_as_such():
     """OpenMM turns what is raised in a PythonForce into an error of its own."""
     system, number = openmm.System(), signal.SIGTERM

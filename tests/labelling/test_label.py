@@ -1,6 +1,6 @@
 """Labelling survives whatever happens to it: nothing is lost, doubled, or mixed.
 
-Also `assembly`, `attempt`, `workers` and `cluster`.
+Also `assembly`, `attempt`, `workers` and `host.cluster`.
 """
 
 import io
@@ -207,7 +207,7 @@ def test_existing_scheduler(frames_path, output, log):
 
 
 def test_no_scheduler_and_no_dask(frames_path, output, monkeypatch):
-    cluster = pytest.importorskip("openmm_cgaa.labelling.cluster")
+    cluster = pytest.importorskip("openmm_cgaa.host.cluster")
     monkeypatch.setattr(cluster, "PATIENCE", 0.2)
     with pytest.raises(
         EngineError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9.*dask scheduler --port 9,"
@@ -219,7 +219,7 @@ def test_no_scheduler_and_no_dask(frames_path, output, monkeypatch):
         for name in ("workers", "threads"):
             with pytest.raises(EngineError, match=f"{name} is {absurd!r}, expected a whole number from 1 to 512"):
                 label(frames_path, output, SPRINGS, **{name: absurd})
-    monkeypatch.delitem(sys.modules, "openmm_cgaa.labelling.cluster")
+    monkeypatch.delitem(sys.modules, "openmm_cgaa.host.cluster")
     monkeypatch.setitem(sys.modules, "dask.distributed", None)
     with pytest.raises(EngineError, match=r"dask.*openmm-cgaa\[label\]"):
         label(frames_path, output, SPRINGS, workers=2)
@@ -243,7 +243,7 @@ def test_workers_listen_to_this_machine_alone_and_show_no_pages():
     from urllib.error import HTTPError
     from urllib.request import urlopen
 
-    from openmm_cgaa.labelling.cluster import _local_cluster
+    from openmm_cgaa.host.cluster import _local_cluster
 
     before = {connection.laddr for connection in psutil.Process().net_connections("tcp")}
     with _local_cluster(1, 1) as cluster, distributed.Client(cluster, set_as_default=False):

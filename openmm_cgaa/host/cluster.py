@@ -1,29 +1,30 @@
 """Workers by Dask: processes of this machine, or a cluster that is already there."""
 
-import hashlib
-import json
 import logging
 import os
 import platform
 import re
+import signal
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import islice
+from typing import Any
 
 import dask
-from dask.distributed import Client, KilledWorker, LocalCluster, as_completed
+from dask.distributed import Client, KilledWorker, LocalCluster, as_completed, get_worker
 from distributed.security import Security
 from distributed.utils import silence_logging_cmgr
 
 from ..errors import EngineError
-from ..host import signals
-from ..host.environment import environment
-from .attempt import Job, attempt_as
-from .parts import Label
+from . import signals
+from .environment import environment
+from .processes import Died
 
-FAILURES = 5  # workers that may die over one frame before it is given up; those die, too, that were killed by hand
-IN_FLIGHT = 512  # frames that the scheduler holds at a time
+FAILURES = 5  # workers that may die over one call before it is given up; those die, too, that were killed by hand
+IN_FLIGHT = 512  # calls that the scheduler holds at a time
+WATCH = 1.0  # s between looks whether a call is still wanted
 PATIENCE = 60  # seconds to wait for a scheduler and its first worker
 ADDRESS = re.compile(r"((tcp|tls|ws|wss)://)?(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):(\d{1,5})/?")
 # glibc gives every large block back to the kernel at once and faults it in again: a sixth of the time of a label
@@ -77,21 +78,33 @@ def _check_address(scheduler: str) -> None:
         )
 
 
-def label_jobs(
-    client: Client, spec: str, settings: str, threads: int, identity: dict, jobs: dict[str, Job]
-) -> Iterator[tuple[str, Label | str]]:
-    """Labels of all jobs as they come, as of `workers.Workers`. A worker that dies loses none: Dask starts its frames
-    anew elsewhere."""
-    teacher = hashlib.sha256(json.dumps([identity, settings], sort_keys=True).encode()).hexdigest()[:16]
-    waiting, keys = iter(jobs.items()), {}
+def outcomes(client: Client, calls: Iterable[tuple[str, Callable[[], Any]]]) -> Iterator[tuple[str, Any]]:
+    """Make calls on the workers; (name, result) of each as it comes. A worker that dies loses none: Dask begins its
+    calls anew elsewhere.
+
+    Parameters
+    ----------
+    client : dask.distributed.Client
+    calls : iterable of (str, callable)
+        Each by a name of its own, under which the scheduler knows it; each can be pickled.
+
+    Yields
+    ------
+    (str, object)
+        The result is a `Died` where too many workers died over the call. What it raised is raised here.
+
+    Raises
+    ------
+    EngineError
+        The scheduler was lost.
+    """
+    waiting = iter(calls)
     # fetches every result as soon as it is there: a worker that dies takes none along
     running = as_completed(loop=client.loop, with_results=True, raise_errors=False)
 
     def submit(count: int) -> None:
-        for key, job in islice(waiting, count):
-            name = f"label-{teacher}-{key}"  # the scheduler knows no two tasks of one name: nothing is done twice
-            keys[name] = key
-            running.add(client.submit(attempt_as, identity, spec, settings, threads, job, key=name))
+        for name, call in islice(waiting, count):  # no two tasks of one name: nothing is done twice
+            running.add(client.submit(call, key=name))
 
     submit(IN_FLIGHT)
     for future, result in running:
@@ -99,13 +112,39 @@ def label_jobs(
             _, error, _ = result
             if not isinstance(error, KilledWorker):
                 raise error
-            result = f"more than {FAILURES} workers died in its company; is there memory enough?"
+            result = Died(f"more than {FAILURES} workers died in its company; is there memory enough?")
         elif isinstance(result, BaseException):
             raise EngineError(
-                "the Dask scheduler was lost; all finished frames are kept, run the same command to go on"
+                "the Dask scheduler was lost; what is finished is kept, run the same command to go on"
             ) from result
         submit(1)
-        yield keys.pop(future.key), result
+        yield future.key, result
+
+
+def attended(call: Callable[[], Any]) -> Any:
+    """On a worker: a call that is asked to end, as by a signal, when nobody wants its result any more.
+
+    Dask ends no call that has begun, and an hour's work would go on after Ctrl-C. The call must look at
+    `signals.deferred`.
+    """
+    worker, done = get_worker(), threading.Event()
+    name = worker.get_current_task()
+    with signals.deferred() as stop:
+
+        def watch() -> None:
+            while not done.wait(WATCH):
+                task = worker.state.tasks.get(name)
+                if task is None or task.state == "cancelled":
+                    stop.answer(signal.SIGTERM, None)
+                    return
+
+        threading.Thread(target=watch, daemon=True).start()
+        try:
+            return call()
+        except signals.Interrupted:
+            return None
+        finally:
+            done.set()
 
 
 @contextmanager
