@@ -1,9 +1,11 @@
 """Self-diffusion from displacements that grow with time."""
 
+import mdtraj
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import SimulationError
+from ..mapping.grains import GrainMap
 from ..units import M2_PER_S_PER_NM2_PER_PS
 from ..wording import counted
 from .drift import Estimate
@@ -72,3 +74,21 @@ def diffusion(time: ArrayLike, positions: np.ndarray, begin: float, end: float, 
 
     parts = [fitted(positions[block * length : (block + 1) * length]) for block in range(blocks)]
     return Estimate(fitted(positions), float(np.std(parts, ddof=1) / np.sqrt(blocks)))
+
+
+def moving_centers(trajectory: mdtraj.Trajectory, grain_map: GrainMap) -> dict[str, np.ndarray]:
+    """Centers of mass of the grains of each type, [frames, grains, 3] in nm, without the motion of that of the system.
+
+    Parameters
+    ----------
+    trajectory : mdtraj.Trajectory
+        Never wrapped.
+    grain_map : GrainMap
+    """
+    masses = np.array([atom.element.mass for atom in trajectory.topology.atoms])
+    positions = trajectory.xyz.astype(float)
+    own = [(masses[s, None] * positions[:, s]).sum(axis=1) / masses[s].sum() for s in grain_map.slots]
+    centers, weights = np.stack(own, axis=1), np.array([masses[s].sum() for s in grain_map.slots])
+    centers = centers - (weights[:, None] * centers).sum(axis=1, keepdims=True) / weights.sum()
+    names = np.array([grain_map.types[t].name for t in grain_map.type_index])
+    return {str(name): centers[:, names == name] for name in dict.fromkeys(names)}

@@ -53,6 +53,7 @@ def run(args: argparse.Namespace) -> int | None:
 
     from ..distill.distillplan import QUICK, plan_of_files, plan_of_smiles, read_distill_plan
     from ..errors import CGAAError
+    from ..inputs.yamlfile import is_yaml
 
     keys = "form", "warm_start", "temperature", "density", "workers", "teacher"
     changes = {key: value for key in keys if (value := getattr(args, key)) is not None}
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace) -> int | None:
     if args.teacher is not None:  # settings of a plan are for the plan's own
         changes["teacher_settings"] = settings
     changes |= QUICK if args.quick else {}
-    planned = [file for file in args.files if Path(file).suffix.lower() in (".yaml", ".yml")]
+    planned = [file for file in args.files if is_yaml(file)]
     if planned and (len(args.files) > 1 or args.smiles):
         raise CGAAError(f"{planned[0]} is a plan, which says all; give it alone, or files and SMILES without it")
     if args.names and args.files:

@@ -1,15 +1,9 @@
 """``openmm-cgaa simulate TOPOLOGY --model NAME --out RUN``: NVT or NPT, then NVE dynamics with a model."""
 
 import argparse
-from typing import TYPE_CHECKING
 
 from ..host import signals
 from .options import add_settings, add_structure, given_smiles
-
-if TYPE_CHECKING:
-    from openmm import app, unit
-
-    from ..potential import CGAAPotential
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,49 +25,21 @@ def run(args: argparse.Namespace) -> None:
     from dataclasses import fields
     from pathlib import Path
 
-    import torch
-
-    from ..engines.guard import NOT_CONSERVING
-    from ..errors import EngineError
     from ..host.files import check_spared
-    from ..host.torchstate import threads
     from ..potential import CGAAPotential
     from ..simulation.folder import FILES
-    from ..simulation.integrators import INTRA_GROUP
-    from ..simulation.run import SimulationSettings, simulate
-    from ..structures.given import content_digest
-    from ..structures.structure import read_structure
+    from ..simulation.modelled import modelled_run
+    from ..simulation.run import SimulationSettings
 
     for name in () if args.resume else FILES:
         check_spared(Path(args.out, name), [*args.topology, *args.templates, args.model])
     settings = SimulationSettings(**{field.name: getattr(args, field.name) for field in fields(SimulationSettings)})
-    topology, positions = read_structure(args.topology, args.templates, given_smiles(args))
     potential = CGAAPotential(args.model, precision=args.precision)
-    if args.pressure is not None and not potential.conserving:
-        raise EngineError("--pressure: " + NOT_CONSERVING.format(what="a barostat"))
-    intra = INTRA_GROUP if args.inner_steps > 1 else None
-    system = potential.createSystem(topology, backend=args.backend, positions=positions, intraForceGroup=intra)
-    provenance = {
-        "topology": " ".join(args.topology),
-        "topology_sha256": content_digest(args.topology),
-        **potential.provenance(),
-        "precision": args.precision,
-        "backend": args.backend,
-        "outside": _outside(potential, topology, positions),
-    }
-    with threads(args.threads or torch.get_num_threads()), signals.deferred() as stop:
-        minimize = potential.conserving and not args.no_minimize
-        done = simulate(system, topology, positions, args.out, settings, args.resume, provenance, minimize=minimize)
+    given = args.topology, potential, settings, args.templates, given_smiles(args), args.backend, args.precision
+    made = modelled_run(*given, minimize=not args.no_minimize)
+    with signals.deferred() as stop:
+        done = made.simulate(args.out, args.resume)
     if not done and stop.number is not None:
         text = f"{args.out} holds a checkpoint; go on with the same command and --resume"
         raise signals.Interrupted(stop.number, text)
     print(f"done: {args.out}; look at it with: openmm-cgaa analyze {shlex.quote(args.out)}")
-
-
-def _outside(potential: "CGAAPotential", topology: "app.Topology", positions: "unit.Quantity") -> dict[str, str]:
-    """What createSystem has warned of, for the record of the run."""
-    from ..structures import geometry
-
-    grain_map, box = potential.grain_map(topology), geometry.check_box(topology.getPeriodicBoxVectors())
-    found = potential.outside(grain_map, box, geometry.check_positions(positions, grain_map.num_atoms))
-    return {f"{what} of the start": text for what, text in found.items()}

@@ -22,6 +22,11 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def is_yaml(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is YAML by its name."""
+    return os.path.splitext(path)[1].lower() in (".yaml", ".yml")
+
+
 def parse_yaml(text: str | bytes) -> object:
     """What a YAML text holds.
 

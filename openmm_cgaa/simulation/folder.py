@@ -6,6 +6,7 @@ import os
 import platform
 import struct
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -129,7 +130,34 @@ def check_run(out: Path, record: dict, resume: bool, kind: type[Dataclass]) -> N
     if not (out / "run.json").exists():
         raise SimulationError(f"{out} holds no run to go on with (no run.json); start it without resume")
     old = read_record(out)
-    free = {"threads", *(LENGTHS[1:] if (out / "nve.chk").exists() else LENGTHS)}
+    check_same(out, old, record, LENGTHS[1:] if (out / "nve.chk").exists() else LENGTHS, kind)
+    if not any(out.glob("*.chk")) and _beyond_a_checkpoint(out, old):
+        raise SimulationError(
+            f"{out}: its trajectory goes beyond the first checkpoint, but nvt.chk is missing; bring the file back from "
+            "a copy, or start the run anew in another folder"
+        )
+
+
+def check_same(out: Path, old: dict, record: dict, lengths: Sequence[str], kind: type[Dataclass]) -> None:
+    """Make sure that a record is of the run that another one is of.
+
+    Parameters
+    ----------
+    out : Path
+        For the message.
+    old, record : dict
+        What ``run.json`` says, and what is asked for.
+    lengths : sequence of str
+        Settings that may have changed, besides threads.
+    kind : type
+        The dataclass of the settings.
+
+    Raises
+    ------
+    SimulationError
+        Settings, atoms, versions or provenance are others.
+    """
+    free = {"threads", *lengths}
     free |= {key.removesuffix("_sha256") for key in old["provenance"] if key.endswith("_sha256")}  # names of files
     pairs = [("OpenMM", old["versions"]["openmm"], record["versions"]["openmm"])]
     parts = [(("atoms", "topology_sha256"), old, record)]
@@ -143,11 +171,6 @@ def check_run(out: Path, record: dict, resume: bool, kind: type[Dataclass]) -> N
                 f"the run in {out} has {name} {was}, but {now} is asked for; resume it as it began (only its lengths "
                 "and threads may change, the length of NVT not after NVE has begun), or start another one"
             )
-    if not any(out.glob("*.chk")) and _beyond_a_checkpoint(out, old):
-        raise SimulationError(
-            f"{out}: its trajectory goes beyond the first checkpoint, but nvt.chk is missing; bring the file back from "
-            "a copy, or start the run anew in another folder"
-        )
 
 
 def _beyond_a_checkpoint(out: Path, record: dict) -> bool:

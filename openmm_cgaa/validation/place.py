@@ -13,6 +13,7 @@ from ..building.boxes import build, classical_system, read_forcefield, relax
 from ..errors import CGAADomainWarning
 from ..host import signals
 from ..host.files import owned, write_bytes
+from ..inputs.yamlfile import is_yaml
 from ..labelling.teachers import known_teacher, load_teacher
 from ..pipeline.stages import Pipeline, Stage
 from ..potential import CGAAPotential
@@ -20,7 +21,7 @@ from ..simulation.integrators import INTRA_GROUP
 from ..simulation.read import read_run
 from ..simulation.run import SimulationSettings, simulate
 from ..structures.structure import read_structure, write_structure
-from .system import CLASSICAL, is_described
+from .system import CLASSICAL
 
 FREE = "threads", "picoseconds", "nve_picoseconds"  # settings of a run that do not make it another one
 SETTLING = 0.1  # of a run's length
@@ -82,7 +83,7 @@ class Workplace:
         with owned(self.folder, wait=True):  # another process may be packing it
             if not path.is_file():
                 source = self.system.path(self.system.boxes[box])
-                packed = build(source, self.folder / f"{box}-packed.cif") if is_described(source) else source
+                packed = build(source, self.folder / f"{box}-packed.cif") if is_yaml(source) else source
                 topology, positions = read_structure(packed)
                 if scale != 1.0:
                     topology.setPeriodicBoxVectors(scale * topology.getPeriodicBoxVectors())

@@ -8,7 +8,7 @@ from ..building.boxes import BoxConfig, read_molecules
 from ..errors import CGAAError
 from ..inputs.ranges import bounded
 from ..inputs.settings import Checked, from_mapping
-from ..inputs.yamlfile import read_yaml
+from ..inputs.yamlfile import is_yaml, read_yaml
 from ..simulation.run import SimulationSettings
 from .row import Row
 from .rows import ROW_KINDS
@@ -193,11 +193,6 @@ def read_system(path) -> ValidatedSystem:
     return system
 
 
-def is_described(box) -> bool:
-    """Whether a box is described by a YAML file, and not held by a structure file."""
-    return box.suffix.lower() in (".yaml", ".yml")
-
-
 def _word(where, name):
     """A name that becomes a folder's or a file's."""
     if not isinstance(name, str) or not name.strip() or {*name} & {*"/\\\0"} or name.startswith("."):
@@ -269,7 +264,7 @@ def _check_files(system, where):
         if not path.is_file():
             raise CGAAError(f"{where}{path}: no such file; paths are relative to the YAML file")
     for path in map(system.path, system.boxes.values()):
-        if is_described(path):
+        if is_yaml(path):
             _placed(
                 where, from_mapping, BoxConfig, _placed(where, read_yaml, path, "the description of a box"), str(path)
             )

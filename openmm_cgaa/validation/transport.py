@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..analysis.diffusion import diffusion, mean_square_displacement
+from ..analysis.diffusion import diffusion, mean_square_displacement, moving_centers
 from ..errors import CGAAError
 from ..inputs.ranges import bounded
 from ..inputs.settings import Checked
@@ -66,15 +66,12 @@ class Transport(Row):
         found = {}
         for name in self.runs:
             run = place.finished(name)
-            centers, masses = _unwrapped_centers(run)
-            centers = centers - (masses[:, None] * centers).sum(axis=1, keepdims=True) / masses.sum()
-            time, names = run.trajectory.time, np.array([run.grain_map.types[t].name for t in run.grain_map.type_index])
+            time = run.trajectory.time
             begin, end = np.array(self.lags) * (0.01 * (time[-1] - time[0]) if place.short else 1.0)
             lags = np.arange(len(time)) * (time[1] - time[0])
             inside = (lags >= begin) & (lags <= end) & (lags > 0.0)
             species = {}
-            for kind in dict.fromkeys(names):
-                own = centers[:, names == kind]
+            for kind, own in moving_centers(run.trajectory, run.grain_map).items():
                 growth = np.polyfit(np.log(lags[inside]), np.log(mean_square_displacement(own)[inside]), 1)[0]
                 species[kind] = estimate(diffusion(time, own, begin, end)) | {"exponent": float(growth)}
             found[name] = {
@@ -133,16 +130,6 @@ class Transport(Row):
             axes[-1].set(title=title, xlabel="friction (1/ps)", ylabel="D (1e-9 m²/s)", xscale="log")
             axes[-1].legend(frameon=False, fontsize="small", ncols=2)
         return figure
-
-
-def _unwrapped_centers(run) -> tuple:
-    """Centers of mass [frames, grains, 3] in nm of a trajectory that was never wrapped, and masses of the grains."""
-    masses = np.array([atom.element.mass for atom in run.trajectory.topology.atoms])
-    sums = [
-        (masses[s, None] * run.trajectory.xyz[:, s].astype(float)).sum(axis=1) / masses[s].sum()
-        for s in run.grain_map.slots
-    ]
-    return np.stack(sums, axis=1), np.array([masses[s].sum() for s in run.grain_map.slots])
 
 
 def _diffusion(rows, species) -> tuple:

@@ -1,4 +1,4 @@
-"""``openmm-cgaa simulate`` and scripts/simulate.py, on a tiny model."""
+"""``openmm-cgaa simulate`` (`simulation.modelled`) and scripts/simulate.py, on a tiny model."""
 
 import json
 import os
@@ -95,7 +95,7 @@ def test_threads_are_those_of_the_command_alone(box, tiny_conserving_path, tmp_p
     def simulated(*_, minimize):
         return seen.append(torch.get_num_threads()) or minimize
 
-    monkeypatch.setattr("openmm_cgaa.simulation.run.simulate", simulated)
+    monkeypatch.setattr("openmm_cgaa.simulation.modelled.simulate", simulated)
     assert simulate(box, tiny_conserving_path, tmp_path / "a", f"--threads {before + 2}") == 0
     assert seen == [before + 2] and torch.get_num_threads() == before
 
