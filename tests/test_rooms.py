@@ -24,7 +24,7 @@ FLOORS = [
     {"sampling", "analysis", "benchmark"},
     {"training"},
     {"pipeline"},
-    {"validation"},
+    {"validation", "ensemble"},
     {"distill"},
     {"cli"},
 ]

@@ -67,6 +67,44 @@ def rdf_figure(
     return _save(figure, path)
 
 
+def band_figure(bands: dict[str, dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]], path: FilePath) -> Path:
+    """Radial distributions of several points, a panel for each pair; bands are two standard errors to either side.
+
+    Parameters
+    ----------
+    bands : dict of pair to dict of point to (r, g, error), nm
+        The error is nan where it is not known.
+    """
+    figure, axes = _axes(len(bands))
+    for ax, (pair, points) in zip(axes, bands.items()):
+        ax.axhline(1.0, color="0.8", linewidth=0.8)
+        for number, (point, (r, g, error)) in enumerate(points.items()):
+            color = f"C{number % 10}"
+            ax.plot(r, g, color=color, linewidth=1.2, linestyle="-" if number < 10 else "--", label=point)
+            ax.fill_between(r, g - 2.0 * error, g + 2.0 * error, color=color, alpha=0.25, linewidth=0)
+        ax.set(title=pair, xlabel="r (nm)", ylabel="g(r)", xlim=(0.0, None), ylim=(0.0, None))
+    axes[0].legend(frameon=False, fontsize="small")
+    return _save(figure, path)
+
+
+def points_figure(numbers: dict[str, dict[str, Estimate]], path: FilePath) -> Path:
+    """A panel for each number, in which each point has its value and its standard error.
+
+    Parameters
+    ----------
+    numbers : dict of name to dict of point to Estimate
+    """
+    points = list(dict.fromkeys(point for own in numbers.values() for point in own))
+    figure, axes = _axes(len(numbers), height=1.2 + 0.25 * len(points))
+    for ax, (name, own) in zip(axes, numbers.items()):
+        places = [len(points) - points.index(point) for point in own]
+        values, errors = np.array(list(own.values())).T
+        ax.errorbar(values, places, xerr=errors, fmt="o", capsize=3, color="tab:blue")
+        ax.set_yticks(range(len(points), 0, -1), points, fontsize="small")
+        ax.set(title=name, ylim=(0.5, len(points) + 0.5))
+    return _save(figure, path)
+
+
 def drift_figure(time: np.ndarray, energy: np.ndarray, estimate: Estimate, num_atoms: int, path: FilePath) -> Path:
     """Total energy of the NVE run and its slope.
 

@@ -39,14 +39,20 @@ class Report:
         Takes a line of progress.
     inputs : iterable of path or None
         What no file may replace.
+    kind : str
+        Of ``summary.json``, as `files.HEADS` has it: what its first section is called.
     """
 
     def __init__(
-        self, out: FilePath, tell: Callable[[str], object] = print, inputs: Iterable[FilePath | None] = ()
+        self,
+        out: FilePath,
+        tell: Callable[[str], object] = print,
+        inputs: Iterable[FilePath | None] = (),
+        kind: str = SUMMARY,
     ) -> None:
         self.out, self.tell, self.inputs = Path(out), tell, [*inputs]
         check_folder(self.out, "summary.json", ["summary.txt"])
-        check_output(self.out / "summary.json", SUMMARY, self.inputs)
+        check_output(self.out / "summary.json", kind, self.inputs)
         check_spared(self.out / "summary.txt", self.inputs)
         self.out.mkdir(parents=True, exist_ok=True)
         self.summary: dict[str, dict] = {}
@@ -76,6 +82,13 @@ class Report:
 
             check_output(self.out / file, FIGURE, self.inputs)
             self.figures.append(str(getattr(figures, function)(*arguments, self.out / file, **options)))
+
+    def curves(self, file: str, r: np.ndarray, columns: dict[str, np.ndarray]) -> None:
+        """Write a table (CSV) of functions of the distance r [bins], nm; each column [bins] has a name."""
+        check_output(self.out / file, CURVES, self.inputs)
+        rows = [",".join(["r_nm", *columns])]
+        rows += [",".join(f"{x:.5f}" for x in row) for row in np.column_stack([r, *columns.values()])]
+        write_bytes(self.out / file, ("\n".join(rows) + "\n").encode())
 
     def write(self) -> dict:
         """Write ``summary.json`` and ``summary.txt``; returns the former's content."""
@@ -302,7 +315,7 @@ def _distributions(
                 lines[-1] += f", mean difference from the reference {difference:.2f}"
         label = None if reference is None else "/".join(Path(reference).parts[-2:])
         report.draw("rdf_figure", f"rdf_{kind}.png", curves, reference=context, reference_name=label)
-        _write_curves(report, f"rdf_{kind}.csv", curves)
+        report.curves(f"rdf_{kind}.csv", next(iter(curves.values())).r, {name: g for name, (_, g) in curves.items()})
     if numbers:
         report.add("rdf", numbers, *lines)
 
@@ -331,14 +344,6 @@ def _select(topology: mdtraj.Topology, selection: str) -> np.ndarray:
         some = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
         raise CGAAError(f"--pairs {selection!r}: selects no atom of this run, whose atoms are called {some}")
     return atoms
-
-
-def _write_curves(report: Report, file: str, curves: dict[str, RDF]) -> None:
-    check_output(report.out / file, CURVES, report.inputs)
-    r = next(iter(curves.values())).r
-    table = np.column_stack([r, *(curve.g for curve in curves.values())])
-    rows = [",".join(["r_nm", *curves]), *(",".join(f"{x:.5f}" for x in row) for row in table)]
-    write_bytes(report.out / file, ("\n".join(rows) + "\n").encode())
 
 
 def _teacher(run: RunOutput, report: Report, model: FilePath | None, teacher: Teacher | None, frames: int) -> None:

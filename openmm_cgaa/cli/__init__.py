@@ -19,6 +19,7 @@ COMMANDS = {
     "active": "one round of active learning: sample with a student, label where a committee disagrees, retrain",
     "evaluate": "error of a model on labelled frames",
     "simulate": "molecular dynamics with a model",
+    "ensemble": "replicas and sweeps of a run, here or on a cluster, and one report on all",
     "lammps": "files that run a model in LAMMPS, on many processes",
     "analyze": "radial distributions, drift, temperatures and errors of a run",
     "validate": "hold a model's simulations of a system against its teacher, row by row",

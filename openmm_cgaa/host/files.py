@@ -32,6 +32,7 @@ HEADS = {  # how a file of each kind begins
     "evaluation (JSON)": rb'\s*\{\s*"split"',
     "table of timings (JSON)": rb'\s*\{\s*"atoms"',
     "summary of a run (JSON)": rb'\s*\{\s*"run"',
+    "summary of an ensemble (JSON)": rb'\s*\{\s*"ensemble"',
     "extended XYZ file": rb"\s*\d+\s*\n",
     "PDBx/mmCIF file": rb"(\s|#.*\n)*data_",
     "force field (XML)": rb"(?s).*<ForceField",
@@ -42,7 +43,22 @@ HEADS = {  # how a file of each kind begins
     "report of openmm-cgaa distill (HTML)": rb"<!doctype html>\s*<!-- openmm-cgaa distill ",
     "report of openmm-cgaa distill (JSON)": rb'\s*\{\s*"report"',
 }
-DATA_SET, FIGURE, EVALUATION, TIMINGS, SUMMARY, XYZ, STRUCTURE, FORCEFIELD, MODEL, CURVES, RESULTS, PAGE, *_ = HEADS
+(
+    DATA_SET,
+    FIGURE,
+    EVALUATION,
+    TIMINGS,
+    SUMMARY,
+    ENSEMBLE,
+    XYZ,
+    STRUCTURE,
+    FORCEFIELD,
+    MODEL,
+    CURVES,
+    RESULTS,
+    PAGE,
+    *_,
+) = HEADS
 *_, DISTILL_PAGE, DISTILL_REPORT = HEADS
 SEAL = b"sha256:"
 

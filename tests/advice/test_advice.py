@@ -29,7 +29,8 @@ VERBS = (
 ADVICE = re.compile(rf"(?:^|[;:,.?(] |\bor |\band )(?:{'|'.join(VERBS)}) [\w'(]", re.IGNORECASE)
 # what runs, commands, data and training say is followed in the tests of those
 OTHER_ROOMS = re.compile(
-    r"openmm_cgaa/(?:(?:analysis|benchmark|cli|data|distill|host|labelling|pipeline|sampling|simulation|training|validation)/|"
+    r"openmm_cgaa/(?:(?:analysis|benchmark|cli|data|distill|ensemble|host|labelling|pipeline|sampling|simulation|training|"
+    r"validation)/|"
     r"(?:building/forcefield|inputs/settings|inputs/yamlfile)\.py)"
 )
 # followed by tests of their own

@@ -4,8 +4,8 @@ A new command joins by a line in `COMMANDS`: a command line that is right. Words
 folders of them, are its inputs. Words that begin with ``new`` are its outputs. Its options are those of its parser.
 Its YAML file, if it has one, joins by a line in `BLOCKS` and one in `FILES`.
 
-The commands without a file of their own are here: `active`, `analyze`, `benchmark`, `build`, `evaluate`, `label`,
-`lammps`, `sample`, `train` and `validate`. What they call is tested in the room that does it.
+The commands without a file of their own are here: `active`, `analyze`, `benchmark`, `build`, `ensemble`, `evaluate`,
+`label`, `lammps`, `sample`, `train` and `validate`. What they call is tested in the room that does it.
 """
 
 import copy
@@ -28,6 +28,7 @@ from openmm_cgaa.building.boxes import BoxConfig  # noqa: E402
 from openmm_cgaa.building.molecules import Molecule  # noqa: E402
 from openmm_cgaa.data import Dataset, Trajectory  # noqa: E402
 from openmm_cgaa.distill.distillplan import ClassicalFrames, DistillPlan, OwnFrames, Proof, Steps  # noqa: E402
+from openmm_cgaa.ensemble.ensembleplan import EnsemblePlan, Sweep  # noqa: E402
 from openmm_cgaa.errors import ResumeWarning  # noqa: E402
 from openmm_cgaa.inputs.ranges import Range  # noqa: E402
 from openmm_cgaa.pipeline.active import Round  # noqa: E402
@@ -60,6 +61,7 @@ COMMANDS = {
     "evaluate": "evaluate model.safetensors labelled.h5 --json new.json --figure new.png",
     "simulate": f"simulate box.cif --model model.safetensors --out newfolder {SHORT}",
     "resume": f"simulate box.cif --model model.safetensors --out run {SHORT.replace('4e-5', '6e-5')} --resume",
+    "ensemble": "ensemble ensemble.yaml --output newfolder --workers 1",
     "lammps": "lammps model.safetensors box.cif --out newfolder",
     "analyze": "analyze run --out newfolder --teacher-frames 0 --pairs element==O element==H",
     "validate": "validate system.yaml jacobian --short --out newfolder",
@@ -76,6 +78,7 @@ BLOCKS = {  # of each YAML file: where a dataclass of settings stands in it
         **{(): DistillPlan, ("molecules", 0): Molecule, ("classical",): ClassicalFrames, ("own",): OwnFrames},
         **{("training",): Steps, ("proof",): Proof},
     },
+    "ensemble.yaml": {(): EnsemblePlan, ("sweep",): Sweep},
     "system.yaml": {
         (): ValidatedSystem,
         ("runs", "nvt"): PlannedRun,
@@ -114,6 +117,10 @@ FILES = {
     "distill.yaml": {
         **{"molecules": [EC], "forcefield": ["forcefield.xml"], "teacher": "ase.calculators.lj:LennardJones"},
         **{part: {} for part in ("classical", "own", "training", "proof")},
+    },
+    "ensemble.yaml": {
+        **{"model": "model.safetensors", "box": "box.cif", "sweep": {"temperatures": [300.0]}, "picoseconds": 4e-5},
+        **{"timestep": 0.01, "report_interval": 2, "max_stretch": 5.0, "backend": "python"},
     },
     "system.yaml": {
         "model": "model.safetensors",

@@ -157,7 +157,7 @@ def test_each_yaml_file_of_a_command_is_looked_into_for_outputs(tmp_path, monkey
             if "(YAML)" in (action.help or ""):
                 found.append(name)
                 assert action.type is Description, name
-    assert found == ["build", "sample", "train", "active", "validate"]
+    assert found == ["build", "sample", "train", "active", "ensemble", "validate"]
     file = tmp_path / "a.yaml"
     file.write_text("a: &a [x.cif, {b: /dev/stdout, c: [1, 2.5, y]}]\nd: *a\ne: null")
     assert sorted(Description(file).words()) == ["/dev/stdout", str(tmp_path / "x.cif"), str(tmp_path / "y")]
