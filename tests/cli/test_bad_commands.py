@@ -121,6 +121,8 @@ FILES = {
     "ensemble.yaml": {
         **{"model": "model.safetensors", "box": "box.cif", "sweep": {"temperatures": [300.0]}, "picoseconds": 4e-5},
         **{"timestep": 0.01, "report_interval": 2, "max_stretch": 5.0, "backend": "python"},
+        # these stand before the model, without which half of the file is no plan
+        **{"begin": 0.0, "checkpoint_interval": 1000, "friction": 1.0, "inner_steps": 1, "barostat": "isotropic"},
     },
     "system.yaml": {
         "model": "model.safetensors",
