@@ -51,6 +51,8 @@ class Work:
         # files count by their contents
         settings = config.result_key() | {"data": {**asdict(config.data), "paths": None}, "init": None}
         settings["warm_start"] = None
+        # a term of the loss that a later version brings, and that is off, makes no training begin anew
+        settings["loss"] = {term: weight for term, weight in settings["loss"].items() if weight}
         begun = [find_model(model) for model in (config.init, config.warm_start) if model]
         inputs, made = [*map(Path, config.data.paths), *begun], [self.folder / name, self.model(name)]
         return Stage(name, partial(train, config), made, settings, inputs, title=title)
