@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time each name is imp
     from .data.trajectory import Trajectory as Trajectory
     from .engines.ase import CGAACalculator as CGAACalculator
     from .engines.lammps import CGAALammps as CGAALammps
+    from .engines.respa_langevin import RespaLangevinIntegrator as RespaLangevinIntegrator
     from .engines.retaken import CheckedSteps as CheckedSteps
     from .engines.saved import load_system as load_system
     from .errors import CGAADomainWarning as CGAADomainWarning
@@ -49,6 +50,7 @@ _HOMES = {
     "Frames": "data.frames",
     "GrainMap": "mapping.grains",
     "GrainType": "mapping.grains",
+    "RespaLangevinIntegrator": "engines.respa_langevin",
     "SimulationSettings": "simulation.run",
     "Trajectory": "data.trajectory",
     "add_bonds": "structures.topologies",

@@ -143,7 +143,7 @@ class Ladder:
         )
         self.records = [_record(plan, member, start) for member in members]
         platform = chosen_platform(settings)
-        self.simulation = on_platform(start.topology, start.system, integrators(settings)[0], platform)
+        self.simulation = on_platform(start.topology, start.system, integrators(start.system, settings)[0], platform)
 
     def begin(self) -> Kept:
         """What is kept, with all files cut back to it; or the start, in folders that hold nothing else."""

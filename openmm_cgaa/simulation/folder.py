@@ -211,6 +211,7 @@ def load_checkpoint(path: FilePath, context: openmm.Context) -> None:
             f"{path}: is damaged, or no checkpoint of openmm-cgaa simulate (its checksum does not fit); bring the file "
             "back from a copy, or start the run anew in another folder"
         )
+    before = _variables(context)
     try:
         context.loadCheckpoint(raw if old else data)
     except openmm.OpenMMException as error:
@@ -218,6 +219,11 @@ def load_checkpoint(path: FilePath, context: openmm.Context) -> None:
             f"{path} cannot be loaded ({error}); it belongs to the machine, the platform and the OpenMM version that "
             "wrote it"
         ) from error
+    if _variables(context) != before:  # OpenMM reads whatever lies where they should be
+        raise SimulationError(
+            f"{path} cannot be loaded: another integrator wrote it, as earlier versions had for RESPA; start the run "
+            "anew in another folder"
+        )
     if old:
         warnings.warn(
             f"{path}: is of an older version and has no checksum; if the file was damaged, nothing can tell",
@@ -225,6 +231,15 @@ def load_checkpoint(path: FilePath, context: openmm.Context) -> None:
             stacklevel=2,
         )
         write_bytes(path, seal(raw))  # before run.json is of this format
+
+
+def _variables(context: openmm.Context) -> dict:
+    """Of an integrator in Python, by name; a run does not change them."""
+    integrator = context.getIntegrator()
+    if not isinstance(integrator, openmm.CustomIntegrator):
+        return {}
+    count = integrator.getNumGlobalVariables()
+    return {integrator.getGlobalVariableName(k): integrator.getGlobalVariable(k) for k in range(count)}
 
 
 def trim_csv(path: FilePath, steps: range) -> None:

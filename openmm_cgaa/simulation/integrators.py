@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import openmm
 from openmm import app
 
+from ..engines.respa_langevin import RespaLangevinIntegrator
 from ..errors import SimulationError
 
 if TYPE_CHECKING:
@@ -23,29 +24,22 @@ def on_platform(
         raise SimulationError(f"OpenMM cannot run this system{where}: {error}") from error
 
 
-def integrators(settings: "SimulationSettings") -> tuple[openmm.Integrator, openmm.Integrator]:
+def integrators(system: openmm.System, settings: "SimulationSettings") -> tuple[openmm.Integrator, openmm.Integrator]:
     """Of the NVT and of the NVE part."""
-    step = settings.timestep / 1000
+    step, bath = settings.timestep / 1000, (settings.temperature, settings.friction)
+    nvt: openmm.Integrator
     if settings.inner_steps > 1:
         groups = [(0, 1), (INTRA_GROUP, settings.inner_steps)]
-        nvt = openmm.MTSLangevinIntegrator(settings.temperature, settings.friction, step, groups)
+        if system.getNumConstraints():
+            nvt = openmm.MTSLangevinIntegrator(*bath, step, groups)
+        else:
+            nvt = RespaLangevinIntegrator(system, *bath, step, settings.inner_steps, INTRA_GROUP)
         nve = openmm.MTSIntegrator(step, groups)
     else:
-        nvt = openmm.LangevinMiddleIntegrator(settings.temperature, settings.friction, step)
+        nvt = openmm.LangevinMiddleIntegrator(*bath, step)
         nve = openmm.VerletIntegrator(step)
     nvt.setRandomNumberSeed(settings.seed)
     return nvt, nve
-
-
-def check_groups(system: openmm.System, settings: "SimulationSettings") -> None:
-    if settings.inner_steps > 1:
-        groups = {force.getForceGroup() for force in system.getForces()}
-        if not {0, INTRA_GROUP} <= groups or groups - {0, INTRA_GROUP}:
-            raise SimulationError(
-                f"inner_steps is {settings.inner_steps}, but the system has forces in the groups {sorted(groups)}; "
-                f"RESPA needs the intra-grain part in group {INTRA_GROUP} (intraForceGroup={INTRA_GROUP}) and the rest "
-                "in group 0"
-            )
 
 
 def chosen_platform(settings: "SimulationSettings") -> list:

@@ -11,6 +11,7 @@ import openmm
 from openmm import app
 from tqdm import tqdm
 
+from ..engines.respa_langevin import check_groups
 from ..errors import CGAADomainWarning, CGAAError, ResumeWarning, SimulationError
 from ..host import signals
 from ..host.files import owned, write_bytes, writing
@@ -26,7 +27,7 @@ from ..structures import geometry
 from ..structures.structure import holds, write_structure
 from .barostats import ISOTROPIC, SHAPES, add_barostat
 from .folder import FILES, check_run, load_checkpoint, make_record, read_record, trim_csv, trim_dcd, write_checkpoint
-from .integrators import check_groups, chosen_platform, integrators, on_platform
+from .integrators import INTRA_GROUP, chosen_platform, integrators, on_platform
 from .reporters import GrainStateReporter, StabilityReporter
 from .start import minimize_if_strained
 
@@ -48,7 +49,7 @@ class SimulationSettings(Checked):
     inner_steps : int
         Above 1: RESPA. Forces of group `INTRA_GROUP` (the intra-grain part, `intraForceGroup` of
         `CGAAPotential.createSystem`) act this many times in a time step, all others once; the integrators are
-        `MTSLangevinIntegrator` and `MTSIntegrator` of OpenMM.
+        `RespaLangevinIntegrator` (with constraints OpenMM's `MTSLangevinIntegrator`) and `openmm.MTSIntegrator`.
     picoseconds, nve_picoseconds : float
         Length of the NVT part (`LangevinMiddleIntegrator`) and of its NVE continuation (`VerletIntegrator`).
     pressure : float, optional
@@ -166,7 +167,8 @@ def simulate(
     platform = chosen_platform(settings)
     pressure, shape = settings.pressure, settings.barostat
     barostat = add_barostat(system, topology, shape, pressure, settings.temperature, settings.seed)
-    check_groups(system, settings)
+    if settings.inner_steps > 1:
+        check_groups(system, INTRA_GROUP)
     grain_map = GrainMap.from_topology(topology)
     positions = geometry.check_positions(positions, grain_map.num_atoms)
     box = geometry.check_box(topology.getPeriodicBoxVectors())
@@ -191,7 +193,7 @@ def simulate(
             record["outside"] |= old.get("outside", {})
             record |= {key: old[key] for key in ("minimised",) if key in old}
         last = None
-        for part in _parts(settings, out, skip_nvt=resume and (out / "nve.chk").exists()):
+        for part in _parts(system, settings, out, skip_nvt=resume and (out / "nve.chk").exists()):
             if barostat is not None and part.name == "NVE":
                 barostat.setFrequency(0)
             simulation = on_platform(
@@ -216,8 +218,8 @@ def simulate(
                         print(_words(done), file=sys.stderr)
                 simulation.context.setVelocitiesToTemperature(settings.temperature, settings.seed)
             else:
-                # both integrators keep the velocities of the same time (half a step before the positions, but for RESPA
-                # that of the positions): they carry over as they are
+                # velocities are of half a step before the positions on either side; but those of the NVE part of RESPA
+                # are of the positions, so that it begins at another energy, of the same distribution
                 simulation.context.setState(last.context.getState(positions=True, velocities=True))
             _trim(out, simulation.currentStep, part, settings, grain_map.num_atoms)
             if last is None:  # not before all is found fit to go on
@@ -255,9 +257,9 @@ class _Part(NamedTuple):
     checkpoint: Path
 
 
-def _parts(settings: SimulationSettings, out: Path, skip_nvt: bool) -> list[_Part]:
+def _parts(system: openmm.System, settings: SimulationSettings, out: Path, skip_nvt: bool) -> list[_Part]:
     """NVT and NVE, as far as they are to be run."""
-    nvt, nve = integrators(settings)
+    nvt, nve = integrators(system, settings)
     middle = settings.steps(settings.picoseconds)
     parts = [] if skip_nvt else [_Part("NVT", nvt, 0, middle, out / "state.csv", out / "nvt.chk")]
     if settings.nve_picoseconds:

@@ -17,7 +17,7 @@ from .row import Row, estimate, markdown_table, panels, plus_minus
 class Respa(Row):
     """The intra-grain part inside: slope and spread in NVE, temperatures and radial distributions in the NVT before it.
 
-    All with the same integrators (`MTSLangevinIntegrator`, `MTSIntegrator`) and their velocities of the full step.
+    All with the integrators of `simulate`. Velocities of the NVT are those of half steps, of the NVE of full ones.
     How much two radial distributions of this length differ by chance is estimated from the halves of the first.
 
     Attributes

@@ -62,6 +62,7 @@ ELSEWHERE = {
     "has no box yet: let it read one (read_data)": "engines/test_lammps.py test_lammps_is_given_energy",
     "; give the topology of this box": "engines/test_lammps.py test_lammps_is_given_energy",
     "already; move them away, or name another folder": "engines/test_lammpsfiles.py test_nothing_is_replaced",
+    "keep; take openmm.MTSLangevinIntegrator(temp": "engines/test_respa_langevin.py test_what_it_cannot_do_is_refused",
     "LAMMPS's domains are cut from; give one with a unit": "engines/test_lammpsfiles.py test_what_cannot_be_is_refused",
     "or the box has no volume; go back to the last good frame": "nn/test_device_lists.py test_positions_that_cannot",
     "CUDA device: give device='cpu', or": "nn/test_runner.py test_what_is_missing_is_told",

@@ -12,6 +12,7 @@ from graphs import on_device
 from openmm import unit
 
 from openmm_cgaa import CGAAPotential, GrainMap
+from openmm_cgaa.engines.respa_langevin import RespaLangevinIntegrator
 from openmm_cgaa.errors import EngineError
 from openmm_cgaa.mapping.layout import layout_of
 from openmm_cgaa.model import checks
@@ -75,7 +76,7 @@ def test_intra_force_group_adds_up_and_runs_in_respa(tiny_conserving_path, devic
     topology, positions, box = solvent
     potential = CGAAPotential(tiny_conserving_path, "double", device)
     system = potential.createSystem(topology, backend=backend, forceGroup=0, intraForceGroup=1)
-    integrator = openmm.MTSLangevinIntegrator(300, 1, 0.00002, [(0, 1), (1, 4)])
+    integrator = RespaLangevinIntegrator(system, 300, 1, 0.00002, 4)
     context = context_of(system, positions, integrator=integrator)
     rest, intra = numbers(context, {0}), numbers(context, {1})
     assert_same((rest[0] + intra[0], rest[1] + intra[1]), potential.evaluate(topology, positions, box))

@@ -12,8 +12,11 @@ import pytest
 from openmm import app
 from short_runs import SHORT, diatomics, frames, replaced, same_run, table
 
+from openmm_cgaa.engines.respa_langevin import RespaLangevinIntegrator
 from openmm_cgaa.errors import CGAADomainWarning, CGAAError, GeometryError, OutputError, SimulationError
 from openmm_cgaa.host.files import write_bytes
+from openmm_cgaa.simulation import run
+from openmm_cgaa.simulation.integrators import integrators
 from openmm_cgaa.simulation.read import read_run
 from openmm_cgaa.simulation.run import SimulationSettings, simulate
 
@@ -82,7 +85,7 @@ def test_respa_lets_the_rest_take_longer_steps(tmp_path):
     """With the stiff bond inside, steps of 4 fs conserve what Verlet of 4 fs does not."""
     system, topology, positions = diatomics(k=6.8e5)
     longer = dict(picoseconds=2.0, nve_picoseconds=4.0, timestep=4.0, platform=None, max_stretch=5.0)
-    with pytest.raises(SimulationError, match="group 1"):
+    with pytest.raises(CGAAError, match="group 1"):
         simulate(system, topology, positions, tmp_path / "a", replaced(inner_steps=8, **longer), progress=False)
     assert not (tmp_path / "a").exists()
     simulate(system, topology, positions, tmp_path / "a", replaced(**longer), progress=False)
@@ -91,6 +94,34 @@ def test_respa_lets_the_rest_take_longer_steps(tmp_path):
     spread = {name: table(tmp_path / name / "nve.csv")["total_kjmol"].std() for name in "ab"}
     assert spread["b"] < 0.2 * spread["a"]
     assert table(tmp_path / "b" / "state.csv")["temperature_K"].mean() == pytest.approx(300.0, rel=0.1)
+
+
+def test_a_run_that_another_integrator_has_begun_does_not_go_on(tmp_path, monkeypatch):
+    """OpenMM loads such a checkpoint, with a temperature of 0.1 K."""
+    system, topology, positions = diatomics()
+    system.getForce(0).setForceGroup(1)
+    own = dict(inner_steps=2, nve_picoseconds=0.0, platform="CPU", max_stretch=5.0)
+    settings, more = replaced(picoseconds=0.2, **own), replaced(picoseconds=0.4, **own)
+
+    def earlier(system, settings):
+        groups = [(0, 1), (1, settings.inner_steps)]
+        return openmm.MTSLangevinIntegrator(300.0, 1.0, 0.0005, groups), openmm.VerletIntegrator(0.0005)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "integrators", earlier)
+        simulate(system, topology, positions, tmp_path / "a", settings, progress=False)
+    with pytest.raises(SimulationError, match="another integrator wrote it"):
+        simulate(system, topology, positions, tmp_path / "a", more, resume=True, progress=False)
+    simulate(system, topology, positions, tmp_path / "b", settings, progress=False)
+    assert simulate(system, topology, positions, tmp_path / "b", more, resume=True, progress=False)
+
+
+def test_with_constraints_respa_is_that_of_openmm(tmp_path):
+    system, topology, positions = diatomics()
+    system.getForce(0).setForceGroup(1)
+    assert isinstance(integrators(system, replaced(inner_steps=2))[0], RespaLangevinIntegrator)
+    system.addConstraint(0, 1, 0.1)
+    assert isinstance(integrators(system, replaced(inner_steps=2))[0], openmm.MTSLangevinIntegrator)
 
 
 def test_pressure_without_a_box_is_refused(tmp_path):
