@@ -106,13 +106,17 @@ class Steps(Checked):
     first : int
         Steps of the first student, of the fast form; it samples, and is not kept.
     steps : int
-        Steps of the others.
+        Steps of those that sample after it.
+    last : int
+        Steps of the model that is kept: it goes on from the last of these, with all labels, and forces weigh ten times
+        as much. 0: that one is kept.
     batch_grains : int
     lr : float
     """
 
     first: int = bounded(20000, 10, 10**9)
     steps: int = bounded(60000, 10, 10**9)
+    last: int = bounded(200000, 0, 10**9)
     batch_grains: int = bounded(24, 1, 10**6, "grains")
     lr: float = bounded(3e-3, 1e-9, 10.0)
 

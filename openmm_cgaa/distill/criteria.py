@@ -68,7 +68,7 @@ class Criterion:
 
 
 TEST = "On boxes that nothing was learned from,"
-LONGER = "raise training.steps"
+LONGER = "raise training.last"
 FORM = "set form to good, which sees further"
 LABELS = "raise classical.frames"
 STRAIN = "raise classical.strained"

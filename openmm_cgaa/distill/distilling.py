@@ -30,6 +30,7 @@ from ..training.config import load_config
 from ..training.evaluation import evaluate
 from ..wording import counted
 from .configs import (
+    LAST_LOSS,
     build_config,
     classical_config,
     density_config,
@@ -91,7 +92,7 @@ class Distiller:
                 own = self.own(number, student, density)
             except CGAAError as error:  # no box of it held
                 return {"model": str(student), "measured": {"own_blown_up": str(error)} | self.tested(student)}
-            measured = self.judged_on_own(number, student, own)
+            measured = self.judged_on_own(number, student, own, f"own{number}")
             density = measured["density"] or density  # the next one begins where this one's own liquid lies
             if number > 1 and right_on_own(measured):
                 break
@@ -99,6 +100,10 @@ class Distiller:
                 break
             labels.append(own)
             student = self.trained(f"student{number + 1}", self.plan.form, labels, self.plan.training.steps, student)
+        if last := self.plan.training.last:
+            labels.append(own)
+            student = self.trained("last", self.plan.form, labels, last, student, loss=LAST_LOSS)
+            measured |= self.judged_on_own(number, student, own, "last-own")
         measured |= self.proof(student, density, labels)
         measured |= self.tested(student)
         measured["own_over_test"] = measured["own_nvt_force"] / measured["test_force"]
@@ -192,9 +197,11 @@ class Distiller:
         config = self.config(f"train-{name}", values, f"openmm-cgaa train train-{name}.yaml")
         return self.work.training(name, f"{name} learns ({form}, {counted(steps, 'step')})", load_config(config))
 
-    def trained(self, name: str, form: str, labels: list[Path], steps: int, init: Path | None = None) -> Path:
-        """The model of a student that has learned."""
-        self.pipeline.do(self.training(name, form, labels, steps, init))
+    def trained(
+        self, name: str, form: str, labels: list[Path], steps: int, init: Path | None = None, **changes: Any
+    ) -> Path:
+        """The model of a student that has learned; as of `training`."""
+        self.pipeline.do(self.training(name, form, labels, steps, init, **changes))
         return self.work.model(name)
 
     def own(self, number: int, student: Path, density: float | None) -> Path:
@@ -203,9 +210,12 @@ class Distiller:
         frames = self.sampled(f"own{number}", values, f"student{number} samples its own liquid", student)
         return self.labelled(f"own{number}", frames)
 
-    def judged_on_own(self, number: int, student: Path, own: Path) -> dict:
-        """What the verdict asks of a student's own test frames, at constant volume and at constant pressure."""
-        path = self.folder / f"own{number}.json"
+    def judged_on_own(self, number: int, student: Path, own: Path, name: str) -> dict:
+        """What the verdict asks of own test frames, at constant volume and at constant pressure.
+
+        Of a student that student `number` has made, or of one that was trained on from it.
+        """
+        path = self.folder / f"{name}.json"
 
         def measure() -> None:
             dataset = Dataset.load(own)
@@ -225,8 +235,8 @@ class Distiller:
             found["density"] = mean_density(dataset.select(trajectories=there)) if there else None
             write_bytes(path, (json.dumps(found, indent=1) + "\n").encode())
 
-        title = f"student{number} is judged there"
-        self.pipeline.do(Stage(f"judge{number}", measure, [path], None, [student, own], title=title))
+        title = f"{student.parent.name} is judged there"
+        self.pipeline.do(Stage(name.replace("own", "judge"), measure, [path], None, [student, own], title=title))
         return json.loads(path.read_text())
 
     def tested(self, student: Path) -> dict:

@@ -46,6 +46,7 @@ FILES = {
 SHORT = {  # stages of moments, which `timing` leaves out
     "timing": "this machine is timed",
     "judge": "the student is judged in its own liquid",
+    "last-judge": "the last student is judged in its own liquid",
     "liquid": "a box of the liquid for the runs",
     "large": "a box for the runs",
     "crystal-large": "a supercell for the runs",

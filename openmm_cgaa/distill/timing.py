@@ -198,6 +198,8 @@ def expected(plan: DistillPlan, rates: Rates) -> list[Expected]:
         rows.append(labelled(f"own{number}", sum(own_boxes) * own.frames))
         if number <= own.rounds:
             rows.append(learned(f"student{number + 1}", plan.form, steps.steps, rates.learn_form))
+    if steps.last:
+        rows.append(learned("last", plan.form, steps.last, rates.learn_form))
     large = proof.large / rates.atoms
     runs = {
         "nvt": (large, 1000 * proof.nvt),
@@ -264,6 +266,8 @@ def fitted(plan: DistillPlan, rates: Rates, minutes: float) -> DistillPlan:
 
 
 def _with_steps(plan: DistillPlan, part: float) -> DistillPlan:
-    steps = plan.training
-    few = {key: max(10, 100 * round(part * asdict(steps)[key] / 100)) for key in ("first", "steps")}
+    steps, wanted = plan.training, asdict(plan.training)
+    few = {
+        key: max(10, 100 * round(part * count / 100)) for key in ("first", "steps", "last") if (count := wanted[key])
+    }
     return replace(plan, training=replace(steps, **few))

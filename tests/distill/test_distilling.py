@@ -18,6 +18,7 @@ from openmm_cgaa.model.file import load_model
 from openmm_cgaa.sampling import liquids
 from openmm_cgaa.structures.density import density, mass_of_topology
 from openmm_cgaa.structures.structure import read_structure
+from openmm_cgaa.training.config import load_config
 
 SYSTEM = Path(__file__).parents[2] / "systems" / "ec_emc"
 SMILES, NAMES = "O=C1OCCO1", ["EC"]
@@ -36,7 +37,7 @@ SMALL = {
         **{"rounds": 1, "temperatures": [1.0], "densities": [1.0], "npt": [1.0], "equilibration": 0.004},
         **{"npt_equilibration": 0.004, "spacing": 0.002, "frames": 2},
     },
-    "training": {"first": 10, "steps": 20},
+    "training": {"first": 10, "steps": 20, "last": 10},
     "proof": {"nvt": 0.05, "nve": 0.05, "npt": 0.05, "hot": 0.05, "large": 60, "teacher_frames": 1},
 }
 
@@ -82,6 +83,17 @@ def test_all_is_there(finished):
     # runs begin as dense as its own liquid, not as the first box, which was packed at 0.7 g/cm3
     begun = [density_of(folder / f"run-{name}/topology.cif") for name in ("npt", "hot")]
     assert begun == pytest.approx(2 * [found["measured"]["density"]], abs=1e-3)
+
+
+def test_the_model_that_is_kept_has_learned_from_all_labels_with_more_weight_on_forces(finished):
+    folder, found, _ = finished
+    assert found["model"] == str(folder / "last" / "model.safetensors")
+    steps = [load_config(folder / f"train-{name}.yaml") for name in ("student2", "last")]
+    assert [Path(path).name for path in steps[1].data.paths] == ["classical.h5", "own1.h5", "own2.h5"]
+    assert steps[1].init == str(folder / "student2" / "model.safetensors") and steps[1].max_steps == 10
+    assert steps[1].loss.forces == 10 * steps[0].loss.forces and steps[1].loss.energy == steps[0].loss.energy
+    judged = [json.loads((folder / f"{name}.json").read_text()) for name in ("own2", "last-own")]
+    assert judged[0]["own_nvt_force"] != judged[1]["own_nvt_force"] == found["measured"]["own_nvt_force"]
 
 
 def test_a_second_call_has_nothing_to_do(finished, patch):

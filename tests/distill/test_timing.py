@@ -23,7 +23,12 @@ def minutes(plan, rates=RATES):
 def test_work_that_grows_takes_longer(plan):
     usual = minutes(plan)
     assert usual > 60.0
-    for part, key, value in (("classical", "frames", 32), ("own", "rounds", 4), ("training", "steps", 120000)):
+    for part, key, value in (
+        ("classical", "frames", 32),
+        ("own", "rounds", 4),
+        ("training", "steps", 120000),
+        ("training", "last", 300000),
+    ):
         more = replace(plan, **{part: replace(getattr(plan, part), **{key: value})})
         assert minutes(more) > usual + 1.0
     for key in ("classical", "fast", "form", "teacher", "learn_fast", "learn_form"):
@@ -46,6 +51,11 @@ def test_a_budget_is_kept_by_fewer_steps(plan):
     short = fitted(plan, RATES, 0.8 * minutes(plan))
     assert 0.7 * minutes(plan) < minutes(short) <= 0.81 * minutes(plan)
     assert LEAST_STEPS <= short.training.steps < plan.training.steps and short.own == plan.own
+    assert short.training.last / plan.training.last == pytest.approx(
+        short.training.steps / plan.training.steps, rel=0.01
+    )
+    kept = replace(plan, training=replace(plan.training, last=0))
+    assert fitted(kept, RATES, 0.8 * minutes(kept)).training.last == 0
     with pytest.raises(CGAAError, match="the budget is 0.17 h, but this plan takes .* h with the fewest steps"):
         fitted(plan, RATES, 10.0)
 
