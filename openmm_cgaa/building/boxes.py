@@ -237,8 +237,8 @@ def pack(
     tolerance : float
         Least distance between atoms of different molecules, nm.
     timeout : float
-        Seconds that packmol may take: half of them from this seed, half from another, since now and then it is stuck
-        where most seeds need a moment.
+        Seconds that packmol may take, from four seeds one after the other: now and then it is stuck where most seeds
+        need a moment. Each has twice as long as the one before.
 
     Returns
     -------
@@ -278,7 +278,7 @@ def pack(
             _write_xyz(Path(folder, f"{k}.xyz"), molecule, positions)
             blocks += [f"structure {k}.xyz", f"  number {count}", f"  inside box 0. 0. 0. {corner}", "end structure"]
         what = f"{counted(len(kinds), 'kind')} in a box of {size} nm"
-        _run_packmol(blocks, folder, what, (seed, seed ^ 1), timeout)
+        _run_packmol(blocks, folder, what, [seed ^ k for k in range(4)], timeout)
         packed = np.loadtxt(Path(folder, "packed.xyz"), skiprows=2, usecols=(1, 2, 3), ndmin=2)
     return topology, packed / ANGSTROM_PER_NM * unit.nanometer
 
@@ -368,13 +368,13 @@ def _write_xyz(path: Path, topology: app.Topology, positions: unit.Quantity) -> 
 
 
 def _run_packmol(lines: list[str], folder: str, what: str, seeds: Sequence[int], timeout: float) -> None:
-    """From one seed after the other, until the molecules have room; each has its share of the time."""
+    """From one seed after the other, until the molecules have room; each has twice the time of the one before."""
     try:
         from packmol.cli import get_binary_path
     except ImportError as error:
         raise CGAAError("packmol is not installed: pip install 'openmm-cgaa[build]'") from error
     source = Path(folder, "packmol.inp")
-    for seed in seeds:
+    for k, seed in enumerate(seeds):
         source.write_text("\n".join([f"seed {seed}", *lines]) + "\n")
         try:
             with open(source) as file:  # packmol rewinds its input, so it cannot be a pipe
@@ -384,7 +384,7 @@ def _run_packmol(lines: list[str], folder: str, what: str, seeds: Sequence[int],
                     cwd=folder,
                     capture_output=True,
                     text=True,
-                    timeout=timeout / len(seeds),
+                    timeout=timeout * 2**k / (2 ** len(seeds) - 1),
                 )
         except subprocess.TimeoutExpired:
             failed = f"packmol found no room in {timeout} s from {counted(len(seeds), 'seed')} for {what}; {MORE_ROOM}"

@@ -96,19 +96,21 @@ def test_bad_descriptions(tmp_path, text, message):
 
 def test_a_packing_that_is_stuck_is_tried_from_another_seed(monkeypatch):
     """Once in some hundreds of boxes packmol does not end from a seed, and from the next it needs a moment."""
-    asked, packmol = [], subprocess.run
+    asked, limits, packmol = [], [], subprocess.run
 
     def stuck_at_first(*args, stdin, timeout, **settings):
         asked.append(stdin.read().split("\n")[0])
         stdin.seek(0)
-        if len(asked) == 1:
+        limits.append(timeout)
+        if len(asked) < 3:
             raise subprocess.TimeoutExpired("packmol", timeout)
         return packmol(*args, stdin=stdin, timeout=timeout, **settings)
 
     monkeypatch.setattr(subprocess, "run", stuck_at_first)
     kind = (*from_smiles("EC", "C1COC(=O)O1"), 2)
     _, positions = pack([kind], 1.2, seed=7)
-    assert asked == ["seed 7", "seed 6"] and np.isfinite(positions.value_in_unit(unit.nanometer)).all()
+    assert asked == ["seed 7", "seed 6", "seed 5"] and limits == [8.0, 16.0, 32.0]
+    assert np.isfinite(positions.value_in_unit(unit.nanometer)).all()
 
 
 def test_missing_description(tmp_path, capsys):
