@@ -17,7 +17,7 @@ from pathlib import Path
 import gpu_stages
 
 CORRECT = ("numbers", "tests")  # without which no time is taken
-STAGES = (*CORRECT, "memcheck", "bare", "skins", "inside_openmm", "potential", "torchforce", "others", "nvt")
+STAGES = (*CORRECT, "memcheck", "bare", "skins", "inside_openmm", "potential", "torchforce", "teacher", "others", "nvt")
 LIMIT = 300.0  # s, of a stage
 
 

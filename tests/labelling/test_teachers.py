@@ -9,11 +9,13 @@ import sys
 import numpy as np
 import openmm
 import pytest
+import torch
 from openmm import app, unit
 
 from openmm_cgaa.data.dataset import same_teacher
 from openmm_cgaa.errors import EngineError
 from openmm_cgaa.labelling.named import NAMED
+from openmm_cgaa.labelling.sevennet import ACCELERATORS
 from openmm_cgaa.labelling.teachers import Teacher, load_teacher
 
 ase = pytest.importorskip("ase")
@@ -143,6 +145,18 @@ def test_missing_package_names_itself_and_the_extra(name, monkeypatch):
     monkeypatch.setitem(sys.modules, "sevenn.calculator", None)
     with pytest.raises(EngineError, match=r"sevenn.*openmm-cgaa\[teacher\]"):
         load_teacher(name)
+
+
+@pytest.mark.parametrize("name", ACCELERATORS)
+def test_an_accelerator_that_is_not_there_is_refused(name):
+    """SevenNet itself would go on without, and label at a tenth of the speed."""
+    pytest.importorskip("sevenn")
+    if torch.cuda.is_available():
+        pytest.skip("there may be one")
+    with pytest.raises(EngineError, match=f"accelerator {name}: the package {ACCELERATORS[name]} is not there, or no"):
+        load_teacher("sevennet-0-d3", accelerator=name, device="cpu")
+    with pytest.raises(EngineError, match="accelerator 'fast' is not known; give 'cueq' or 'flash' or 'oeq'"):
+        load_teacher("sevennet-0-d3", accelerator="fast")
 
 
 def test_missing_weights_say_what_to_install(monkeypatch):
