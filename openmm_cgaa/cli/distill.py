@@ -1,18 +1,17 @@
 """``openmm-cgaa distill``: from molecules to a tested model."""
 
 import argparse
-import sys
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from ..inputs.ranges import Range
 from ..wording import counted
+from .bars import Bar
 from .options import add_number, add_teacher, given_smiles, teacher_settings
 from .tables import new_table, show
 from .terminal import tell
 
 if TYPE_CHECKING:
     from rich.table import Table
-    from tqdm import tqdm
 
     from ..distill.distillplan import DistillPlan
     from ..distill.timing import Rates
@@ -100,7 +99,7 @@ def run(args: argparse.Namespace) -> int | None:
             return None
     from ..distill.distilling import distill
 
-    with _Bar() as bar:
+    with _Stages() as bar:
         found = distill(plan, Path(args.out), bar.begin, bar.share, lambda rates: show(_expected(plan, rates)))
     print(f"model: {args.out}/model.safetensors")
     print(f"report: {found['report']}")
@@ -112,34 +111,17 @@ def run(args: argparse.Namespace) -> int | None:
     return verdict.exit_status
 
 
-class _Bar:
+class _Stages(Bar):
     """A line for each stage, and how much of it is done where it can tell."""
 
-    def __init__(self) -> None:
-        self.bar: tqdm | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.begin()
-
-    def begin(self, line: str = "") -> None:
-        if self.bar is not None:
-            self.bar.close()
-            self.bar = None
-        if line:
-            tell(line)
+    def begin(self, line: str) -> None:
+        self.close()
+        tell(line)
 
     def share(self, done: float) -> None:
-        from tqdm import tqdm
-
-        if self.bar is None:
-            every = 0.2 if sys.stderr.isatty() else 60.0
-            form = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
-            self.bar = tqdm(total=1.0, leave=False, mininterval=every, bar_format=form)
-        self.bar.n = min(1.0, done)
-        self.bar.refresh()
+        bar = self.shown("{percentage:3.0f}%|{bar}| {elapsed}<{remaining}", 1.0, leave=False)
+        bar.n = min(1.0, done)
+        bar.refresh()
 
 
 def _expected(plan: "DistillPlan", rates: "Rates") -> "Table":

@@ -1,18 +1,16 @@
 """``openmm-cgaa label FRAMES.h5 OUTPUT.h5``: energies, forces and stresses of a teacher."""
 
 import argparse
-import sys
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from ..host import signals
 from ..inputs.ranges import PROCESSES, THREADS, Range
 from ..labelling import SEVENNET
 from ..wording import counted
+from .bars import Bar
 from .options import add_number, add_teacher, teacher_settings
 
 if TYPE_CHECKING:
-    from tqdm import tqdm
-
     from ..labelling.label import Progress
 
 
@@ -38,7 +36,7 @@ def run(args: argparse.Namespace) -> None:
     else:
         settings = teacher_settings(args)
         try:
-            with _Bar() as bar:
+            with _Atoms() as bar:
                 dataset = label(
                     args.frames,
                     args.output,
@@ -69,32 +67,13 @@ def run(args: argparse.Namespace) -> None:
         print(f"the labels of single frames stay in {Path(args.output).name}.parts until you remove it")
 
 
-class _Bar:
-    """A tqdm bar over atoms, for time goes by atoms: the time left is that of all atoms left at the mean speed."""
-
-    def __init__(self) -> None:
-        self.bar: tqdm | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self.bar is not None:
-            self.bar.close()
+class _Atoms(Bar):
+    """Over atoms, for time goes by atoms: the time left is that of all atoms left at the mean speed."""
 
     def __call__(self, status: "Progress") -> None:
-        from tqdm import tqdm
-
         failed = f", {status.failed} failed" if status.failed else ""
         text = f"{status.frames}/{counted(status.all_frames, 'frame')}{failed}"
-        if self.bar is None:
-            self.bar = tqdm(
-                desc=text,
-                total=status.all_atoms,
-                initial=status.atoms,  # of an earlier run: they do not count as fast
-                smoothing=0,
-                mininterval=0.5 if sys.stderr.isatty() else 60,
-                bar_format="{desc} {percentage:3.0f} %|{bar}| {elapsed} so far, {remaining} left",
-            )
-        self.bar.set_description_str(text, refresh=False)
-        self.bar.update(status.atoms - self.bar.n)
+        form = "{desc} {percentage:3.0f} %|{bar}| {elapsed} so far, {remaining} left"
+        bar = self.shown(form, status.all_atoms, status.atoms, desc=text)
+        bar.set_description_str(text, refresh=False)
+        bar.update(status.atoms - bar.n)
