@@ -1,8 +1,11 @@
 """Files that MDTraj reads: whatever they are called, and with all the atoms that they hold."""
 
+import ctypes
+import os
+import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import dropwhile, islice, takewhile
 from pathlib import Path
 
@@ -29,7 +32,7 @@ def load(path: FilePath, topology: mdtraj.Topology | None = None) -> mdtraj.Traj
     CGAAError
         The file has more or fewer atoms than its header says. MDTraj's readers raise all kinds besides.
     """
-    with _ascii(path) as name:
+    with _ascii(path) as name, _unsaid():
         frames = mdtraj.load(name) if topology is None else mdtraj.load(name, top=topology)
     check_count(path, frames.n_atoms, "MDTraj")
     return frames
@@ -37,10 +40,36 @@ def load(path: FilePath, topology: mdtraj.Topology | None = None) -> mdtraj.Traj
 
 def load_topology(path: FilePath) -> mdtraj.Topology:
     """Of a file that may hold no positions; errors as in `load`."""
-    with _ascii(path) as name:
+    with _ascii(path) as name, _unsaid():
         topology = mdtraj.load_topology(name)
     check_count(path, topology.n_atoms, "MDTraj")
     return topology
+
+
+@contextmanager
+def _unsaid() -> Iterator[None]:
+    """What C prints meanwhile is lost: MDTraj's reader of DCD tells there what it reads, amid a command's results."""
+    try:
+        kept = os.dup(1)
+    except OSError:  # closed
+        yield
+        return
+    _flush()
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+    try:
+        yield
+    finally:
+        _flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def _flush() -> None:
+    with suppress(AttributeError, ValueError):  # none, or closed
+        sys.stdout.flush()
+    with suppress(OSError, TypeError, AttributeError):  # a system whose C library has another name
+        ctypes.CDLL(None).fflush(None)
 
 
 @contextmanager

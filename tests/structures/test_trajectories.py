@@ -1,5 +1,8 @@
 """Trajectories by MDTraj: any name of a file, and all atoms that it holds."""
 
+import subprocess
+import sys
+
 import mdtraj
 import numpy as np
 import pytest
@@ -31,6 +34,20 @@ def test_a_topology_of_a_name_that_is_not_ascii(frames, tmp_path):
     frames[0].save(str(tmp_path / "box.pdb"))
     (tmp_path / "box.pdb").rename(tmp_path / "Kästchen.pdb")
     assert trajectories.load_topology(tmp_path / "Kästchen.pdb").n_atoms == 240
+
+
+def test_what_a_reader_in_c_prints_stands_in_no_result(frames, tmp_path):
+    """MDTraj's reader of DCD names the format on the standard output, when the process ends."""
+    frames.save(str(tmp_path / "box.dcd"))
+    frames[0].save(str(tmp_path / "box.pdb"))
+    code = (
+        "import mdtraj; from openmm_cgaa.structures.trajectories import load; print('before', end=' ');"
+        "load('box.dcd', mdtraj.load_topology('box.pdb')); print('after')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout == "before after\n", done.stderr
+    closed = code.replace("print('before', end=' ')", "import os; os.close(1)").replace("print('after')", "0")
+    assert subprocess.run([sys.executable, "-c", closed], cwd=tmp_path, capture_output=True).returncode == 0
 
 
 PSF = """PSF
