@@ -1,6 +1,6 @@
 """One report over all members of an ensemble: tables, radial distributions with their bands, figures."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +51,10 @@ def report_on(
     _add_members(report, members, found)
     _add_curves(report, points, found)
     if len(points) > 1:
-        shown = {name: {point: own[name] for point, own in means.items() if name in own} for name in _names(means)}
+        shown = {
+            COLUMNS.get(name, (name,))[0]: {point: own[name] for point, own in means.items() if name in own}
+            for name in _names(means)
+        }
         report.draw("points_figure", "points.png", shown)
     report.write()
     tell(f"report: {report.out / 'summary.json'}, summary.txt and {counted(len(report.figures), 'figure')}")
@@ -120,16 +123,25 @@ def _add_members(report: Report, members: Sequence[Member], found: dict[str, Mea
         cells = [_cell(own.numbers.get(name), digits) for name, (_, digits) in COLUMNS.items()]
         speed = "-" if own.ns_per_day is None else f"{own.ns_per_day:.3g}"
         rows.append([member.name, str(member.settings.seed), *cells, f"{own.picoseconds / 1000.0:.4g}", speed])
-        for text in own.left_out:
-            report.skip(f"{member.name}: {text}")
     changes = {one.name: found[one.name].changed_places for one in members}
     told = [f"{name} {changed:.2f}" for name, changed in changes.items() if changed is not None]
-    warned = [f"{member.name}: {text}" for member in members for text in found[member.name].outside.values()]
+    warned = _together({one.name: list(found[one.name].outside.values()) for one in members})
+    for text in _together({one.name: found[one.name].left_out for one in members}):
+        report.skip(text)
     report.add("members", numbers, *_aligned(rows))
     if told:
         report.add("exchange", {"changed_places": changes}, f"exchanges that brought another one: {', '.join(told)}")
     if warned:
         report.add("outside", {"of training": warned}, *warned)
+
+
+def _together(said: Mapping[str, Sequence[str]]) -> list[str]:
+    """What members say, each sentence once, with the names of all that say it."""
+    by: dict[str, list[str]] = {}
+    for name, texts in said.items():
+        for text in texts:
+            by.setdefault(text, []).append(name)
+    return [f"{', '.join(names)}: {text}" for text, names in by.items()]
 
 
 def _add_curves(report: Report, points: dict[str, list[Member]], found: dict[str, Measured]) -> None:
