@@ -15,13 +15,13 @@ KELVIN = unit.MOLAR_GAS_CONSTANT_R.value_in_unit(unit.kilojoule_per_mole / unit.
 class RespaLangevinIntegrator(openmm.CustomIntegrator):
     """The forces between grains every `stepSize`, those inside grains `innerSteps` times as often (RESPA).
 
-    It stands for `openmm.MTSLangevinIntegrator`, which asks for the inner forces once more in each step, and whose
-    arithmetic takes longer than a call of a small model. This one asks for each force once at each position. Its
-    velocities are those of half a step before the positions, as those of `openmm.LangevinMiddleIntegrator`.
+    It stands for `openmm.MTSLangevinIntegrator`, which asks for the inner forces once more in each step, and has more
+    arithmetic. This one asks for each force once at each position. Its velocities are those of half a step before the
+    positions, as those of `openmm.LangevinMiddleIntegrator`.
 
     A step is a kick of the outer forces, then inner steps of leapfrog (Tuckerman, Berne and Martyna, J. Chem. Phys. 97,
-    1990 (1992)). In its middle the velocities are mixed with random ones, as in a step of Leimkuhler and Matthews,
-    Appl. Math. Res. Express 2013, 34.
+    1990 (1992)). In its middle, between half drifts, the velocities are mixed with random ones (Leimkuhler and
+    Matthews, Appl. Math. Res. Express 2013, 34).
 
     Parameters
     ----------
@@ -65,16 +65,13 @@ class RespaLangevinIntegrator(openmm.CustomIntegrator):
         self.addGlobalVariable("friction", friction)
         self.addUpdateContextState()
         self.addComputePerDof("v", "v + dt*f0/m")
+        middle = {(inner - 1) // 2, inner // 2}  # inner steps; two of an even number, so that all is symmetric
         for k in range(inner):
-            if 2 * k == inner:  # the middle is a position
-                self._inner_kick(group, 2 * inner)
-                self._mix()
-                self._inner_kick(group, 2 * inner)
-            else:
-                self._inner_kick(group, inner)
-            if 2 * k + 1 == inner:  # the middle is half a step on
+            self.addComputePerDof("v", f"v + dt/{inner}*f{group}/m")
+            if k in middle:
+                # half a step on, as LangevinMiddle has it: there stiff bonds get the lengths of the temperature
                 self._drift(2 * inner)
-                self._mix()
+                self._mix(len(middle))
                 self._drift(2 * inner)
             else:
                 self._drift(inner)
@@ -87,15 +84,13 @@ class RespaLangevinIntegrator(openmm.CustomIntegrator):
         """Of the heat bath, K or Quantity; velocities stay as they are."""
         self.setGlobalVariableByName("kT", KELVIN * _number(temperature, unit.kelvin, "temperature", "K"))
 
-    def _inner_kick(self, group: int, parts: int) -> None:
-        self.addComputePerDof("v", f"v + dt/{parts}*f{group}/m")
-
     def _drift(self, parts: int) -> None:
         self.addComputePerDof("x", f"x + dt/{parts}*v")
 
-    def _mix(self) -> None:
-        """Exact for the velocities alone; of a whole outer step."""
-        self.addComputePerDof("v", "keep*v + sqrt((1-keep*keep)*kT/m)*gaussian; keep = exp(-friction*dt)")
+    def _mix(self, parts: int) -> None:
+        """Exact for the velocities alone; of a part of the outer step."""
+        keep = f"keep = exp(-friction*dt/{parts})"
+        self.addComputePerDof("v", f"keep*v + sqrt((1-keep*keep)*kT/m)*gaussian; {keep}")
 
 
 def check_groups(system: openmm.System, group: int) -> None:

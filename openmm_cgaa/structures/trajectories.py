@@ -66,7 +66,7 @@ def _unsaid() -> Iterator[None]:
 
 
 def _flush() -> None:
-    with suppress(AttributeError, ValueError):  # none, or closed
+    with suppress(AttributeError, ValueError, OSError):  # none, closed, or read by nobody
         sys.stdout.flush()
     with suppress(OSError, TypeError, AttributeError):  # a system whose C library has another name
         ctypes.CDLL(None).fflush(None)

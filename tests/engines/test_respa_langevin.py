@@ -8,7 +8,7 @@ from openmm import unit
 from openmm_cgaa.engines.respa_langevin import RespaLangevinIntegrator
 from openmm_cgaa.errors import EngineError
 
-STEP, SPRING, BOND, MASS = 0.004, 2.0e3, 6.0e4, 12.0  # ps, kJ/mol/nm^2, u
+STEP, SPRING, BOND, MASS = 0.004, 2.0e3, 5.4e5, 12.0  # ps, kJ/mol/nm^2, u; a C-H bond in steps of 2 fs
 
 
 def pairs(number=1, anharmonic=0.0):
@@ -50,9 +50,12 @@ def test_without_friction_it_makes_the_steps_of_openmm(inner):
     np.testing.assert_allclose(ends[0], ends[1], atol=1e-10)
 
 
-@pytest.mark.parametrize("inner", [2, 3])
+@pytest.mark.parametrize("inner", [2, 3, 4])
 def test_it_samples_at_the_temperature(inner):
-    """Of harmonic springs: the mean square of both ends' distance and of their mean, and of velocities."""
+    """Of harmonic springs: the mean square of both ends' distance and of their mean, and of velocities.
+
+    With the random numbers beside the kicks the stiff spring would be 10 % too hot.
+    """
     system = pairs(200)
     integrator = RespaLangevinIntegrator(
         system, 300.0 * unit.kelvin, 20.0 / unit.picosecond, 4 * unit.femtoseconds, inner
