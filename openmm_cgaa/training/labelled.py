@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Iterator, List
+from typing import Iterator, List, TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from ..structures.lattice import reduced, right_handed
 from .objectives import Labels
 
 Item = tuple[Graph, Labels]  # of one frame
+T = TypeVar("T", Graph, Labels)
 INDICES = ("atom_grain", "grain_frame", "pair_index", "edge_index", "link_index", "link_kind")
 
 
@@ -156,6 +157,12 @@ def collate(items: Sequence[Item], slots: List[int]) -> tuple[Graph, Labels, Ten
         of_grains = torch.empty_like(graph.grain_frame, dtype=shares[0].dtype)
         joined = joined._replace(grains=of_grains.index_copy(0, graph.atom_grain, torch.cat(shares)[order]))
     return graph, joined, order
+
+
+def on_device(part: T, device: torch.device) -> T:
+    """A graph or labels, moved."""
+    moved: dict = {k: v.to(device) for k, v in part._asdict().items() if isinstance(v, Tensor)}
+    return part._replace(**moved)
 
 
 def energies_of_grains(frames: Frames, index: int, graph: Graph, atoms: np.ndarray) -> Tensor:

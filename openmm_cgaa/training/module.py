@@ -18,7 +18,11 @@ from ..host.formats import TRAINING
 from ..nn import Network
 from ..nn.graph import Graph
 from .config import TrainingConfig
+from .labelled import on_device
 from .objectives import Labels, answer, frame_atoms, known_virials, net_force_and_torque, weighted_loss
+
+Batch = tuple[Graph, Labels, Tensor]
+REFRESH = 10  # steps between two looks at the loss
 
 
 def learning_rate_factor(step: int, total: int, warmup: int, final: float, schedule: str) -> float:
@@ -35,7 +39,8 @@ def moving_average(decay: float) -> Callable:
     """Exponential average; its memory grows with the run up to `decay`, so that the first weights are forgotten."""
 
     def update(average: list[Tensor], current: list[Tensor], number: Tensor | int) -> None:
-        torch._foreach_lerp_(average, current, 1.0 - min(decay, (1.0 + float(number)) / (10.0 + float(number))))
+        kept = min(decay, (1.0 + float(number)) / (10.0 + float(number))) if number else 0.0
+        torch._foreach_lerp_(average, current, 1.0 - kept)
 
     return update
 
@@ -52,8 +57,9 @@ class Distillation(pl.LightningModule):
     def __init__(self, network: Network, config: TrainingConfig) -> None:
         super().__init__()
         self.network = network
-        self.average = AveragedModel(network, multi_avg_fn=moving_average(config.ema_decay))
+        self.average = AveragedModel(network)
         self.average.requires_grad_(False)
+        self.mean = moving_average(config.ema_decay)
         self.config = config
         self.step: Callable = partial(weighted_loss, network, vars(config.loss))
         self.sums: dict[str, tuple[float, int]] = {}
@@ -62,6 +68,7 @@ class Distillation(pl.LightningModule):
 
     def on_fit_start(self) -> None:
         self.started = time.monotonic()
+        self.weights = list(self.average.module.parameters()), [p.detach() for p in self.network.parameters()]
         if self.config.compile:
             from .compiled import CompiledStep  # torch's compiler takes seconds to import
 
@@ -80,23 +87,30 @@ class Distillation(pl.LightningModule):
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
-    def training_step(self, batch: tuple[Graph, Labels, Tensor], batch_index: int) -> Tensor:
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        graph, labels, order = batch
+        return on_device(graph, device), on_device(labels, device), order.to(device)
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         graph, labels, _ = batch
         loss, terms = self.step(graph, labels)
-        self.log("loss", loss.detach(), prog_bar=True)
+        if self.global_step % REFRESH == 0:  # to log takes a good part of a small step
+            self.log("loss", loss.detach(), prog_bar=True)
         if (self.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]  # set by Lightning
             self.log_dict({f"train/{name}": term.detach().sqrt() for name, term in terms.items()})
             self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"])
         return loss
 
-    def on_train_batch_end(self, outputs: object, batch: tuple[Graph, Labels, Tensor], batch_index: int) -> None:
-        self.average.update_parameters(self.network)
+    def on_train_batch_end(self, outputs: object, batch: Batch, batch_index: int) -> None:
+        # what update_parameters does, without a walk through all modules at each step
+        self.mean(*self.weights, self.average.n_averaged)
+        self.average.n_averaged += 1
 
     def on_validation_epoch_start(self) -> None:
         self.average.eval()
         self.sums = {}
 
-    def validation_step(self, batch: tuple[Graph, Labels, Tensor], batch_index: int) -> None:
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
         graph, labels, _ = batch
         energy, forces, virial = answer(self.average.module, graph)
         atoms, known = frame_atoms(graph), known_virials(labels)

@@ -4,12 +4,14 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 
+from .module import REFRESH
+
 
 class StepBar(TQDMProgressBar):
     """A single bar over all steps of the run, right after a restart, too."""
 
     def __init__(self) -> None:
-        super().__init__(refresh_rate=10)
+        super().__init__(refresh_rate=REFRESH)
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         super().on_train_start(trainer, module)
