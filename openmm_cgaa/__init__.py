@@ -23,6 +23,8 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time each name is imp
     from .errors import CGAADomainWarning as CGAADomainWarning
     from .errors import CGAAError as CGAAError
     from .labelling.label import label as label
+    from .labelling.mapped import map_trajectories as map_trajectories
+    from .mapping.beadmapping import Mapping as Mapping
     from .mapping.grains import GrainMap as GrainMap
     from .mapping.grains import GrainType as GrainType
     from .pipeline.active import improve as improve
@@ -50,6 +52,7 @@ _HOMES = {
     "Frames": "data.frames",
     "GrainMap": "mapping.grains",
     "GrainType": "mapping.grains",
+    "Mapping": "mapping.beadmapping",
     "RespaLangevinIntegrator": "engines.respa_langevin",
     "SimulationSettings": "simulation.run",
     "Trajectory": "data.trajectory",
@@ -62,6 +65,7 @@ _HOMES = {
     "improve": "pipeline.active",
     "label": "labelling.label",
     "load_system": "engines.saved",
+    "map_trajectories": "labelling.mapped",
     "read_structure": "structures.structure",
     "relax": "building.boxes",
     "sample": "sampling.sample",

@@ -94,6 +94,7 @@ OF_NO_MODULE = {
     "cli/test_bad_commands.py": "every command",
     "cli/test_outputs.py": "every command",
     "nn/test_e3nn_equivalence.py": "the Cartesian layers against those of another package",
+    "engines/test_engines_of_beads.py": "every engine, on beads",
     "engines/test_linked_forces.py": "every engine, on linked grains",
     "nn/test_linked.py": "the laws of a network, on linked grains",
     "nn/test_kernels.py": "all modules of nn/kernels",

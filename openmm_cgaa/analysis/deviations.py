@@ -280,7 +280,7 @@ def intervals(sums: dict[str, np.ndarray], weights: np.ndarray) -> dict:
 
 def bootstrap_intervals(
     sums: dict[str, np.ndarray],
-    energies: tuple[ArrayLike, ArrayLike],
+    energies: tuple[ArrayLike, ArrayLike] | None,
     num_atoms: int | np.ndarray,
     temperature: ArrayLike,
     composition: ArrayLike | None = None,
@@ -293,8 +293,8 @@ def bootstrap_intervals(
     ----------
     sums : dict
         As `force_sums` gives it.
-    energies : (array, array), [frames], eV
-        Reference and predicted.
+    energies : (array, array), [frames], eV, or None
+        Reference and predicted; without them there are intervals of `sums` alone.
     num_atoms, temperature, composition
         As in `energy_errors`.
     trajectory : array, [frames], optional
@@ -311,6 +311,8 @@ def bootstrap_intervals(
     temperature = np.asarray(temperature)
     trajectory = np.arange(len(temperature)) if trajectory is None else np.asarray(trajectory)
     weights = resamples(trajectory, temperature, samples)
+    if energies is None:
+        return intervals(sums, weights)
     truth, guess = (_mev_per_atom(values, num_atoms) for values in energies)
     wrong = guess - truth
     deviation = truth - _means(truth, _groups(temperature, composition))

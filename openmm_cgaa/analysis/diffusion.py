@@ -6,6 +6,7 @@ from numpy.typing import ArrayLike
 
 from ..errors import SimulationError
 from ..mapping.grains import GrainMap
+from ..structures.density import mass_of_atom
 from ..units import M2_PER_S_PER_NM2_PER_PS
 from ..wording import counted
 from .drift import Estimate
@@ -85,7 +86,7 @@ def moving_centers(trajectory: mdtraj.Trajectory, grain_map: GrainMap) -> dict[s
         Never wrapped.
     grain_map : GrainMap
     """
-    masses = np.array([atom.element.mass for atom in trajectory.topology.atoms])
+    masses = np.array([mass_of_atom(atom) for atom in trajectory.topology.atoms])
     positions = trajectory.xyz.astype(float)
     own = [(masses[s, None] * positions[:, s]).sum(axis=1) / masses[s].sum() for s in grain_map.slots]
     centers, weights = np.stack(own, axis=1), np.array([masses[s].sum() for s in grain_map.slots])

@@ -216,7 +216,7 @@ def teacher_figure(error: TeacherError, time: np.ndarray, path: FilePath) -> Pat
 
 
 def evaluation_figure(
-    errors: dict, path: FilePath, forces: Parity, net_forces: Parity, energies: Parity, temperatures: np.ndarray
+    errors: dict, path: FilePath, forces: Parity, net_forces: Parity, energies: Parity | None, temperatures: np.ndarray
 ) -> Path:
     """How a model does on a data set: three parities, and the error in net force by species and by contact.
 
@@ -230,7 +230,7 @@ def evaluation_figure(
     net_forces : (array, array), eV/Å
         The same of the net forces on grains.
     energies : (array, array) [frames], meV/atom
-        Both less the mean of the labels of the same composition.
+        Both less the mean of the labels of the same composition; None where there are no labels of energies.
     temperatures : array [frames], K
         nan where there is none.
     """
@@ -240,33 +240,45 @@ def evaluation_figure(
         edges = np.linspace(*_limits(values), 151)
         image = ax.hist2d(*values, bins=(edges, edges), norm=LogNorm(), cmap="viridis")[3]
         figure.colorbar(image, ax=ax, label="components in a bin", pad=0.02)
-    known = np.isfinite(temperatures)
-    energy.scatter(*(values[~known] for values in energies), s=14, color="0.6", linewidths=0)
-    if known.any():
-        dots = [values[known] for values in energies]
-        image = energy.scatter(*dots, c=temperatures[known], s=14, cmap="plasma", linewidths=0, alpha=0.8)
-        figure.colorbar(image, ax=energy, label="temperature (K)", pad=0.02)
-
-    relative, within = errors["force"]["net_force"], errors["energy"]["rmse_within"]
-    net = "no net forces" if relative is None else f"relative rmse {relative:.3f}"
-    rmse = f"rmse {errors['energy']['rmse']:.3f} meV/atom"
-    if within is not None:
-        rmse += f"\n{within:.3f} about the mean of each\ntemperature and composition"
-    for ax, values, title, unit, told in (
+    told = [
         (atoms, forces, "Force on atoms, components", "eV/Å", f"rmse {errors['force']['component']:.4f} eV/Å"),
-        (grains, net_forces, "Net force on grains, components", "eV/Å", net),
-        (energy, energies, "Energy about the mean of each composition", "meV/atom", rmse),
-    ):
+        (grains, net_forces, "Net force on grains, components", "eV/Å", _net(errors)),
+    ]
+    if energies is None:
+        energy.set_axis_off()
+    else:
+        told.append(_energy_parity(figure, energy, errors, energies, temperatures))
+    for ax, values, title, unit, text in told:
         limits = _limits(values)
         ax.plot(limits, limits, color="0.4", linewidth=0.8)
         ax.set(title=title, xlabel=f"teacher ({unit})", ylabel=f"model ({unit})", xlim=limits, ylim=limits)
         ax.set_aspect("equal")
-        told += f"\n{counted(errors['frames'], 'frame')} ({errors['split']})"
-        ax.text(0.04, 0.96, told, transform=ax.transAxes, va="top", fontsize="small")
+        text += f"\n{counted(errors['frames'], 'frame')} ({errors['split']})"
+        ax.text(0.04, 0.96, text, transform=ax.transAxes, va="top", fontsize="small")
     _net_force_bars(bars, errors["by_grain"])
     for ax in (atoms, grains, energy, bars):
         ax.spines[["top", "right"]].set_visible(False)
     return _save(figure, path)
+
+
+def _net(errors: dict) -> str:
+    relative = errors["force"]["net_force"]
+    return "no net forces" if relative is None else f"relative rmse {relative:.3f}"
+
+
+def _energy_parity(figure: Figure, ax: Axes, errors: dict, energies: Parity, temperatures: np.ndarray) -> tuple:
+    """Energies of all frames, coloured by temperature; what is told of them."""
+    known = np.isfinite(temperatures)
+    label, model = energies
+    ax.scatter(label[~known], model[~known], s=14, color="0.6", linewidths=0)
+    if known.any():
+        colors = {"c": temperatures[known], "cmap": "plasma"}
+        image = ax.scatter(label[known], model[known], s=14, linewidths=0, alpha=0.8, **colors)
+        figure.colorbar(image, ax=ax, label="temperature (K)", pad=0.02)
+    rmse, within = f"rmse {errors['energy']['rmse']:.3f} meV/atom", errors["energy"]["rmse_within"]
+    if within is not None:
+        rmse += f"\n{within:.3f} about the mean of each\ntemperature and composition"
+    return ax, energies, "Energy about the mean of each composition", "meV/atom", rmse
 
 
 def _net_force_bars(ax: Axes, by_grain: dict) -> None:

@@ -13,6 +13,7 @@ COMMANDS = {
     "build": "pack a box from SMILES or structure files",
     "sample": "configurations for a teacher to label",
     "label": "energies, forces and stresses of sampled frames, by a teacher; resumable",
+    "map": "frames of beads, with mapped forces, from an atomistic trajectory",
     "data": "look at data sets; merge them; extended XYZ in and out",
     "train": "distil a teacher's labels into a model",
     "distill": "from molecules to a tested model: sample, label, train, simulate, judge",

@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> None:
 
 def tables(errors: dict, padded_slots: int | None = None) -> "list[Table]":
     """Rich tables of what `training.evaluation.evaluate` returns."""
-    found = [_force_table(errors, padded_slots), _energy_table(errors)]
+    found = [_force_table(errors, padded_slots), *([_energy_table(errors)] if errors["energy"] else [])]
     if errors["stress"]:
         found.append(_stress_table(errors["stress"]))
     groups = [errors["groups"][name] for name in ("kind", "domain", "composition", "temperature", "density")]

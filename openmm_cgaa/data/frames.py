@@ -14,6 +14,7 @@ from openmm import app, unit
 from ..errors import DatasetError
 from ..mapping.cutting import GrainCut, cut_map
 from ..mapping.grains import GrainMap
+from ..structures.beads import BEAD, checked_beads, is_bead, is_symbol, without_element
 from ..structures.density import density, mass
 from ..structures.topologies import symbol
 from ..wording import counted
@@ -59,13 +60,17 @@ def real_numbers(name: str, values: ArrayLike, dtype: DTypeLike) -> np.ndarray:
 
 
 def arrays_of(topology: app.Topology) -> dict:
-    """What `Frames` hold of an OpenMM Topology: elements ("?" where an atom has none), bonds, residues and their names.
+    """What `Frames` hold of an OpenMM Topology: elements (symbols of beads), bonds, residues and their names.
 
     `Frames.topology` is the way back.
     """
     atoms = list(topology.atoms())
+    beads = {}
+    if any(map(without_element, atoms)):
+        beads = {"names": [a.name for a in atoms], "masses": np.array([getattr(a, "mass", np.nan) for a in atoms])}
     return {
-        "elements": ["?" if atom.element is None else symbol(atom) for atom in atoms],
+        **beads,
+        "elements": [symbol(atom) for atom in atoms],
         "bonds": np.array([(i.index, j.index) for i, j in topology.bonds()], int).reshape(-1, 2),
         "residues": np.array([atom.residue.index for atom in atoms], int),
         "residue_names": [residue.name for residue in topology.residues()],
@@ -98,6 +103,7 @@ class Frames:
     cell : float64 array, [frames, 3, 3], Å
         Rows are the box vectors; all zeros where the frames are not periodic.
     elements : list of str, [atoms]
+        Symbols; of a bead ``*`` and its species.
     bonds : int array, [bonds, 2]
     residues : int array, [atoms]
         Which residue each atom belongs to, numbered as they come; every residue is a grain.
@@ -115,6 +121,10 @@ class Frames:
         ASE's sign: positive where the box pulls inwards (tension).
     grain_energies : float32 array, [frames, residues], eV, or None
         The teacher's energies of atoms, summed over each residue: parts of the energy, where the teacher tells them.
+    names : list of str, [atoms], or None
+        Of beads, which must have some.
+    masses : float64 array, [atoms], Da, or None
+        Of beads, likewise.
 
     Raises
     ------
@@ -137,6 +147,8 @@ class Frames:
     forces: np.ndarray | None = None
     stress: np.ndarray | None = None
     grain_energies: np.ndarray | None = None
+    names: list[str] | None = None
+    masses: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         for name in ("elements", "residue_names"):
@@ -146,6 +158,9 @@ class Frames:
         self._check_frames()
         self._check_cells()
         self._check_topology()
+        names, masses = checked_beads(self.elements, self.names, self.masses)
+        self._set("names", names)
+        self._set("masses", masses)
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
@@ -183,13 +198,13 @@ class Frames:
             self._set(name, values)
         if count == 0:
             raise DatasetError("the set holds no frames")
-        if (self.energy is None) != (self.forces is None):
+        beads = all(map(is_bead, self.elements))  # a mean force has no label of the energy that it belongs to
+        if (self.energy is None) != (self.forces is None) and not (beads and self.energy is None):
             missing = "energy" if self.energy is None else "forces"
             raise DatasetError(f"{missing}: missing; labelled frames have both energy and forces, others neither")
         for name in ("stress", "grain_energies"):
             if getattr(self, name) is not None and self.energy is None:
                 raise DatasetError(f"{name}: given without energy and forces")
-
         if self.energy is not None and self.grain_energies is not None:
             left = np.abs(self.grain_energies.sum(axis=1, dtype=float) - self.energy) / self.num_atoms
             if len(bad := np.flatnonzero(left > UNSHARED)):
@@ -213,7 +228,7 @@ class Frames:
 
     def _check_topology(self) -> None:
         atoms, names = self.num_atoms, self.residue_names
-        unknown = sorted({e for e in self.elements if e.upper() not in app.Element._elements_by_symbol})
+        unknown = sorted({e for e in self.elements if not is_symbol(e)})
         if unknown:
             raise DatasetError(f"elements: {', '.join(unknown)} unknown; expected chemical symbols")
         residues, bonds = (real_numbers(name, getattr(self, name), int) for name in ("residues", "bonds"))
@@ -247,7 +262,7 @@ class Frames:
 
     @property
     def labelled(self) -> bool:
-        return self.energy is not None
+        return self.forces is not None
 
     @property
     def periodic(self) -> bool:
@@ -255,13 +270,15 @@ class Frames:
 
     @property
     def numbers(self) -> np.ndarray:
-        """Atomic numbers, int32 array, [atoms]."""
-        return np.array([app.Element.getBySymbol(element).atomic_number for element in self.elements], np.int32)
+        """Atomic numbers, int32 array, [atoms]; 0 of beads."""
+        numbers = {e: 0 if is_bead(e) else app.Element.getBySymbol(e).atomic_number for e in set(self.elements)}
+        return np.array([numbers[element] for element in self.elements], np.int32)
 
     @property
     def density(self) -> np.ndarray:
         """g/cm3 of each frame, [frames]; nan where it is not periodic."""
-        return density(mass(self.elements), self.cell) if self.periodic else np.full(len(self), np.nan)
+        total = mass(self.elements) if self.masses is None else float(self.masses.sum())
+        return density(total, self.cell) if self.periodic else np.full(len(self), np.nan)
 
     def keys(self) -> list[str]:
         """`frame_key` of each frame, list of str."""
@@ -270,7 +287,8 @@ class Frames:
 
     def grain_map(self) -> GrainMap:
         """Grains of this topology."""
-        return GrainMap.from_arrays(self.elements, self.bonds, self.residues, names=self.residue_names)
+        beads = {} if self.masses is None else dict(enumerate(zip(self.atom_names, self.masses.tolist())))
+        return GrainMap.from_arrays(self.elements, self.bonds, self.residues, self.residue_names, beads)
 
     def cut(self, cuts: Sequence[GrainCut]) -> "Frames":
         """The same frames with molecules cut into grains, which are residues; the atoms keep their order.
@@ -286,7 +304,9 @@ class Frames:
 
     @property
     def atom_names(self) -> list[str]:
-        """Element and place in the residue of each atom: C1, C2, H3... in each residue."""
+        """Element and place in the residue of each atom: C1, C2, H3... in each residue; of beads their own."""
+        if self.names is not None:
+            return self.names
         seen: Counter = Counter()
         names = []
         for element, residue in zip(self.elements, self.residues.tolist()):
@@ -318,9 +338,12 @@ class Frames:
         chain = topology.addChain()
         residues = [topology.addResidue(name, chain) for name in self.residue_names]
         atoms = [
-            topology.addAtom(name, app.Element.getBySymbol(element), residues[residue])
+            topology.addAtom(name, None if is_bead(element) else app.Element.getBySymbol(element), residues[residue])
             for name, element, residue in zip(self.atom_names, self.elements, self.residues)
         ]
+        if self.masses is not None:
+            for atom, element, mass_of_bead in zip(atoms, self.elements, self.masses.tolist()):
+                atom.species, atom.mass = element.removeprefix(BEAD), mass_of_bead
         for i, j in self.bonds:
             topology.addBond(atoms[i], atoms[j])
         if index is not None and self.periodic:
@@ -357,6 +380,7 @@ class Frames:
             and self.residue_names == other.residue_names
             and np.array_equal(self.residues, other.residues)
             and np.array_equal(self.bonds, other.bonds)
+            and self.names == other.names
             and all((getattr(self, name) is None) == (getattr(other, name) is None) for name in LABELS)
         )
 

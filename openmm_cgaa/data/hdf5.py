@@ -20,7 +20,8 @@ from ..wording import counted
 from .frames import ARRAYS, LABELS, Frames
 
 TOPOLOGY = ("elements", "bonds", "residues", "residue_names")
-TEXT = ("elements", "residue_names")
+BEADS = ("names", "masses")  # of sets of beads alone
+TEXT = ("elements", "residue_names", "names")
 CHUNK_BYTES = 2**18
 SMALL_BYTES = 4096  # the index of the chunks of a smaller array would be larger than what is saved
 DEFLATED = 1100  # gzip makes nothing smaller than by this factor
@@ -55,7 +56,7 @@ def write(header: dict, sets: Iterable[Frames], precision: str = "double") -> me
         file.create_group("sets")
         for index, frames in enumerate(sets):
             group = file.create_group(f"sets/{index:04d}")
-            for name in (*TOPOLOGY, *ARRAYS, *LABELS):
+            for name in (*TOPOLOGY, *BEADS, *ARRAYS, *LABELS):
                 values = getattr(frames, name)
                 if values is not None:
                     _write(group, name, _stored(name, values, precision), digest)
@@ -118,9 +119,9 @@ def _read_set(group: h5py.Group, digest: Digest) -> dict:
     missing = [name for name in (*TOPOLOGY, *ARRAYS) if name not in group]
     if missing:
         raise DatasetError(f"set {group.name}: {', '.join(missing)} missing; make the file again and save all arrays")
-    names = [name for name in (*TOPOLOGY, *ARRAYS, *LABELS) if name in group]
+    names = [name for name in (*TOPOLOGY, *BEADS, *ARRAYS, *LABELS) if name in group]
     fields = {name: _read(group, name, "S" if name in TEXT else "iuf", digest) for name in names}
-    return fields | {name: [value.decode() for value in fields[name]] for name in TEXT}
+    return fields | {name: [value.decode() for value in fields[name]] for name in TEXT if name in fields}
 
 
 def _read(group: h5py.Group, name: str, kinds: str, digest: Digest) -> np.ndarray:

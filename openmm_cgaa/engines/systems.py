@@ -8,7 +8,7 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
-from ..errors import EngineError
+from ..errors import EngineError, GrainError
 from ..inputs import arguments
 from ..inputs.arguments import Numbers
 from ..mapping.grains import GrainMap
@@ -16,6 +16,8 @@ from ..model import checks
 from ..model.loaded import LoadedModel
 from ..nn import Part
 from ..structures import geometry
+from ..structures.beads import residues_of_beads
+from ..structures.density import mass_of_atom
 from ..wording import counted
 from . import overlap, pythonforce
 from .backends import choose_backend
@@ -31,9 +33,17 @@ def create_system(
     """A System of nothing but a model, as `CGAAPotential.createSystem` says."""
     arguments.flag(removeCMMotion, "removeCMMotion")
     system = openmm.System()
-    for atom in arguments.topology(topology).atoms():
-        system.addParticle(0.0 if atom.element is None else atom.element.mass)
+    model.tell_beads(arguments.topology(topology))
+    for atom in topology.atoms():
+        system.addParticle(mass_of_atom(atom))
     add_forces(model, topology, system, **options)
+    for atoms in residues_of_beads(topology.residues()):
+        for atom in atoms:
+            if not mass_of_atom(atom):
+                raise GrainError(
+                    f"bead {atom.name} of residue {atom.residue.name} {atom.residue.id} has no mass: neither the "
+                    "topology nor the model knows one; take the topology from Mapping.on, or the model's names"
+                )
     if hydrogenMass is not None:
         move_mass(GrainMap.from_topology(topology, atoms=options.get("atoms")), system, hydrogenMass)
     if removeCMMotion:
@@ -97,6 +107,7 @@ def place_grains(
     EngineError, GrainError, GeometryError
     """
     num_atoms = topology.getNumAtoms()
+    model.tell_beads(topology)
     chosen = np.arange(num_atoms) if atoms is None else arguments.subset(atoms, num_atoms)
     if atoms is None and system.getNumParticles() < num_atoms:
         raise EngineError(

@@ -19,7 +19,7 @@ from ..data.dataset import describe_teacher, same_teacher
 from ..errors import EngineError
 from ..inputs.arguments import FilePath
 from ..wording import counted
-from . import SEVENNET
+from . import MAPPED, SEVENNET
 from .named import NAMED
 from .sevennet import file_sha256
 
@@ -171,6 +171,10 @@ def known_teacher(identity: object) -> Teacher:
         raise EngineError(
             f"the model {told}. If that is SevenNet-0 + D3, give --teacher {SEVENNET}, in Python "
             f"teacher={SEVENNET!r}; for any other, {advice}"
+        )
+    if identity["name"] == MAPPED:
+        raise EngineError(
+            "the model learned mean forces from a trajectory of atoms: no teacher labels a frame of beads"
         )
     try:
         teacher = load_teacher(identity["name"], **identity.get("settings") or {})

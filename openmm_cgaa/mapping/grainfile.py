@@ -7,7 +7,8 @@ import numpy as np
 
 from ..errors import GrainError
 from ..host.formats import GRAIN_MAP
-from ..inputs.arguments import FilePath, is_element
+from ..inputs.arguments import FilePath
+from ..structures.beads import is_symbol
 from ..wording import counted
 from .matching import is_connected, relabel, symmetry_classes
 
@@ -80,7 +81,7 @@ def _check_type(kind: dict) -> None:
     if not isinstance(name, str) or not name:
         raise _Wrong(f"a type is named {name!r}")
     for element in elements:
-        if not isinstance(element, str) or not is_element(element):
+        if not isinstance(element, str) or not is_symbol(element):
             raise _Wrong(f"type {name} has the element {element!r}")
     for bond in bonds:
         if len(set(_whole(bond, len(elements), f"a bond of type {name}"))) != 2 or len(bond) != 2:

@@ -96,8 +96,11 @@ class GrainMap:
             The atoms of a grain are not joined by bonds.
         """
         elements, kinds, residues = np.empty(self.num_atoms, dtype=object), [], np.full(self.num_atoms, -1)
+        beads: dict = {}
         for t, kind in enumerate(self.types):
             elements[self.members(t)] = kind.elements
+            for atoms in self.members(t).tolist() if kind.names else ():
+                beads.update(zip(atoms, zip(kind.names, kind.masses or [np.nan] * kind.num_slots)))
         for g, atoms in enumerate(members):
             residues[atoms] = g
             kinds.append(tuple(elements[atoms]))
@@ -112,7 +115,7 @@ class GrainMap:
         for label, kind, own in zip(labels, kinds, bonds):
             if not matching.is_connected(len(kind), own):
                 raise GrainError(f"grain {label} ({formula(kind)}) is in pieces; its bonds must join all its atoms")
-        return GrainMap._build(Residues(members, kinds, bonds, names, labels, sorted(links)), self.num_atoms)
+        return GrainMap._build(Residues(members, kinds, bonds, names, labels, sorted(links), beads), self.num_atoms)
 
     def members(self, t: int) -> np.ndarray:
         """Atoms of all grains of a type, in slot order, int [grains of the type, slots]."""
@@ -150,7 +153,12 @@ class GrainMap:
 
     @classmethod
     def from_arrays(
-        cls, elements: Iterable, bonds: Iterable, residues: Iterable, names: Iterable | None = None
+        cls,
+        elements: Iterable,
+        bonds: Iterable,
+        residues: Iterable,
+        names: Iterable | None = None,
+        beads: dict[int, tuple[str, float]] | None = None,
     ) -> "GrainMap":
         """Grains from plain arrays; errors as in `from_topology`.
 
@@ -162,26 +170,30 @@ class GrainMap:
             Residue of each atom; grains are in order of first appearance.
         names : sequence of str, [grains], optional
             Without it grains are named by their formula.
+        beads : dict of int to (str, float), optional
+            Name and mass (Da) of each atom that is a bead, whose symbol is ``*`` and its species.
         """
-        return cls._build(read_arrays(elements, bonds, residues, names))
+        return cls._build(read_arrays(elements, bonds, residues, names, beads))
 
     @classmethod
     def _build(cls, residues: Residues, num_atoms: int | None = None) -> "GrainMap":
-        kinds: dict[tuple, tuple] = {}  # canonical graph -> its type's index and residue names
+        kinds: dict[tuple, tuple] = {}  # canonical graph -> its type's index, residue names, and beads of the first
         type_index, slots = [], []
         out = Counter(atom for link in residues.links for atom in link)
         for atoms, elements, bonds, name in zip(*residues[:4]):
             leaving = tuple(out[atom] for atom in atoms)
             kind, order = matching.canonical_form(elements, bonds, leaving if any(leaving) else ())
-            t, names = kinds.setdefault(kind, (len(kinds), []))
+            own = [residues.beads[atoms[place]] for place in order] if atoms[0] in residues.beads else []
+            t, names, _ = kinds.setdefault(kind, (len(kinds), [], own))
             names.append(name)
             type_index.append(t)
             slots.append(np.array(atoms)[list(order)])
-        names = _unique([Counter(names).most_common(1)[0][0] for _, names in kinds.values()])
+        names = _unique([Counter(names).most_common(1)[0][0] for _, names, _ in kinds.values()])
         types = [
             GrainType.from_bonds(name, symbols, pairs, None, *counts)
             for name, (symbols, pairs, *counts) in zip(names, kinds)
         ]
+        types = [kind.with_beads(beads) for kind, (_, _, beads) in zip(types, kinds.values())]
         num_atoms, links = num_atoms or sum(map(len, slots)), np.array(residues.links, dtype=int).reshape(-1, 2)
         made = cls(types, np.array(type_index, dtype=int), slots, residues.labels, num_atoms, links)
         return replace(made, types=with_pairs(types, [made]))

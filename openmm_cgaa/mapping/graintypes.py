@@ -1,12 +1,16 @@
 """What all grains of one kind share."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import networkx
 
+from ..structures.beads import is_bead
+from ..structures.density import mass
 from ..structures.topologies import formula
 from . import matching
+
+OPTIONAL = "links", "across", "names", "masses"
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,7 @@ class GrainType:
     ----------
     name : str
     elements : tuple of str, [slots]
+        Symbols, those of beads too (`structures.topologies.symbol`).
     bonds : tuple of (slot, slot)
     classes : tuple of int, [slots]
         Orbits under the automorphisms of the element-coloured bond graph, numbered in order of first appearance.
@@ -24,6 +29,10 @@ class GrainType:
         The geometry that decides which of several equivalent matches is taken, see `GrainMap.align`.
     links : tuple of int, [slots]
         Bonds of each slot to other grains; empty where there are none.
+    names : tuple of str, [slots]
+        Of beads; empty where the slots are atoms.
+    masses : tuple of float, [slots], Da
+        Likewise.
     across : tuple of (class, name of a type, class, bonds)
         Pairs of atoms that links hold together, see `mapping.links`: of a class of this type and of a class of another
         grain, so many bonds apart.
@@ -36,6 +45,8 @@ class GrainType:
     reference: tuple | None = None
     links: tuple = ()
     across: tuple = ()
+    names: tuple = ()
+    masses: tuple = ()
 
     @classmethod
     def from_bonds(
@@ -48,10 +59,27 @@ class GrainType:
         links = tuple(links)
         return cls(name, elements, bonds, matching.symmetry_classes(elements, bonds, links), reference, links)
 
+    def with_beads(self, beads: Sequence[tuple[str, float]]) -> "GrainType":
+        """The type with the name and the mass (Da) of each slot, if there are any; masses are known all or none."""
+        if not beads:
+            return self
+        names, masses = zip(*beads)
+        return replace(self, names=names, masses=masses if all(mass > 0 for mass in masses) else ())
+
     @property
     def graph(self) -> tuple:
         """What tells it from other types: ``(elements, bonds, links)``, as `matching` takes them."""
         return self.elements, self.bonds, self.links
+
+    @property
+    def beads(self) -> bool:
+        """Whether its slots are beads in place of atoms."""
+        return is_bead(self.elements[0])
+
+    @property
+    def mass(self) -> float:
+        """Da."""
+        return sum(self.masses) or mass(self.elements)
 
     @property
     def num_slots(self) -> int:
@@ -69,8 +97,8 @@ class GrainType:
         return list(networkx.bfs_edges(graph, 0))
 
     def to_dict(self) -> dict:
-        """Plain data for JSON; without links where there are none."""
-        return {key: value for key, value in asdict(self).items() if value or key not in ("links", "across")}
+        """Plain data for JSON; without links and beads where there are none."""
+        return {key: value for key, value in asdict(self).items() if value or key not in OPTIONAL}
 
     @classmethod
     def from_dict(cls, data: dict) -> "GrainType":
@@ -84,6 +112,8 @@ class GrainType:
             reference=None if reference is None else tuple((x, y, z) for x, y, z in reference),
             links=tuple(data.get("links", ())),
             across=tuple((own, name, other, apart) for own, name, other, apart in data.get("across", ())),
+            names=tuple(data.get("names", ())),
+            masses=tuple(data.get("masses", ())),
         )
 
     def __str__(self) -> str:

@@ -1,15 +1,17 @@
 """Residues of an OpenMM or mdtraj topology, or of plain arrays: checked, each with the bonds inside it."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, List, NamedTuple, Tuple
+from typing import TYPE_CHECKING, Dict, List, NamedTuple, Tuple
 
 import numpy as np
 from openmm import app
 
 from ..errors import GrainError
 from ..inputs import arguments
-from ..structures.topologies import IONS, ISOTOPES, formula, template_bonds
+from ..structures.beads import is_bead, is_symbol, residues_of_beads, without_element
+from ..structures.topologies import IONS, ISOTOPES, formula, symbol, template_bonds
 from ..wording import counted
 from .matching import is_connected
 
@@ -39,6 +41,8 @@ class Residues(NamedTuple):
         Name and number, for messages.
     links : list of (int, int)
         Bonds between residues, as atoms of the topology; each once, sorted.
+    beads : dict of int to (str, float)
+        Name and mass (Da) of each atom that is a bead; nan where its mass is not known.
     """
 
     members: List[List[int]]
@@ -47,6 +51,7 @@ class Residues(NamedTuple):
     names: List[str]
     labels: List[str]
     links: List[Tuple[int, int]]
+    beads: Dict[int, Tuple[str, float]] = {}
 
 
 def read_openmm(
@@ -58,8 +63,9 @@ def read_openmm(
         touched = {atoms[index].residue for index in arguments.subset(chosen, len(atoms))}
         residues = [residue for residue in residues if residue in touched]
     inside = [atom for residue in residues for atom in residue.atoms()]
+    beads = _beads(residues)
     for atom in inside:
-        if atom.element is None:
+        if without_element(atom) and atom.index not in beads:
             raise GrainError(
                 f"atom {atom.name} (index {atom.index}) of residue {atom.residue.name} {atom.residue.id} has no "
                 "element; every atom of a grain needs one, virtual sites and Drude particles are not supported"
@@ -71,13 +77,14 @@ def read_openmm(
         bonds += template_bonds(residues, bonds, templates)
     try:
         return _checked(
-            elements=[atom.element.symbol if atom.element else "" for atom in atoms],
+            elements=[_symbol(atom) for atom in atoms],
             bonds=bonds,
             members=[[atom.index for atom in residue.atoms()] for residue in residues],
             names=[residue.name for residue in residues],
             labels=[f"{residue.name} {residue.id}" for residue in residues],
             atom_names=[atom.name for atom in atoms],
             advice=ADVICE,
+            beads=beads,
         )
     except GrainError as error:
         raise GrainError(f"{error}{_repeated_ids(inside) if bonds else ''}") from None
@@ -86,25 +93,41 @@ def read_openmm(
 def read_mdtraj(topology: "mdtraj.Topology") -> Residues:
     """Residues of an mdtraj Topology."""
     atoms, residues = list(arguments.mdtraj_topology(topology).atoms), list(topology.residues)
+    beads = _beads(residues)
     for atom in atoms:
-        if atom.element is None or atom.element.atomic_number == 0:
+        if without_element(atom) and atom.index not in beads:
             raise GrainError(
                 f"atom {atom} (index {atom.index}) has no element; every atom of a grain needs one, virtual sites are "
                 "not supported"
             )
     return _checked(
-        elements=[atom.element.symbol for atom in atoms],
+        elements=[_symbol(atom) for atom in atoms],
         bonds=[(bond[0].index, bond[1].index) for bond in topology.bonds],
         members=[[atom.index for atom in residue.atoms] for residue in residues],
         names=[residue.name for residue in residues],
         labels=[f"{residue.name} {residue.resSeq}" for residue in residues],
         atom_names=[atom.name for atom in atoms],
         advice="read a file with bonds (PDB with CONECT records), or add them: topology.add_bond(atom, atom)",
+        beads=beads,
     )
 
 
+def _beads(residues: list) -> dict[int, tuple[str, float]]:
+    """Atoms of the residues in which no atom has an element, as `Residues` has them."""
+    found = residues_of_beads(residues)
+    return {atom.index: (atom.name, float(getattr(atom, "mass", math.nan))) for atoms in found for atom in atoms}
+
+
+def _symbol(atom: "app.topology.Atom | mdtraj.core.topology.Atom") -> str:
+    return symbol(atom) if without_element(atom) else atom.element.symbol
+
+
 def read_arrays(
-    elements: Iterable[str], bonds: Iterable, residues: Iterable, names: Iterable[str] | None = None
+    elements: Iterable[str],
+    bonds: Iterable,
+    residues: Iterable,
+    names: Iterable[str] | None = None,
+    beads: dict[int, tuple[str, float]] | None = None,
 ) -> Residues:
     """Residues from plain arrays, as in `GrainMap.from_arrays`."""
     for atom, element in enumerate(elements if isinstance(elements, list | tuple) else ()):
@@ -114,7 +137,7 @@ def read_arrays(
     if not elements:
         raise GrainError("there are no atoms; give at least one")
     for atom, element in enumerate(elements):
-        if not arguments.is_element(element):
+        if not is_symbol(element):
             raise GrainError(f"atom {atom}: {element!r} is no element; give symbols, such as 'C' or 'Li'")
     residues = arguments.integers(residues, "residues", "the index of each atom's residue", (-1,))
     if len(elements) != len(residues):
@@ -134,7 +157,8 @@ def read_arrays(
         given = f"{counted(len(names), 'name')} for {counted(len(members), 'residue')}"
         raise GrainError(f"{given}; give one name per residue")
     labels = [f"{name} {number}" for number, name in enumerate(names, start=1)]
-    return _checked(elements, bonds.tolist(), members, names, labels, elements, "give all pairs of bonded atoms")
+    advice = "give all pairs of bonded atoms"
+    return _checked(elements, bonds.tolist(), members, names, labels, elements, advice, beads)
 
 
 def _checked(
@@ -145,6 +169,7 @@ def _checked(
     labels: list[str],
     atom_names: list[str],
     advice: str,
+    beads: dict[int, tuple[str, float]] | None = None,
 ) -> Residues:
     """Bonds sorted into the residues and links between them; every residue must be whole."""
     grains, places = np.empty(len(elements), dtype=int), np.empty(len(elements), dtype=int)
@@ -171,6 +196,8 @@ def _checked(
     for label, kinds, pairs in zip(labels, symbols, inner):
         if not kinds:
             raise GrainError(f"residue {label} has no atoms; leave it out of the topology")
+        if 0 < sum(map(is_bead, kinds)) < len(kinds):
+            raise GrainError(f"residue {label} has atoms and beads; a grain is made of either")
         if not is_connected(len(kinds), pairs):
             raise GrainError(
                 f"residue {label} ({formula(kinds)}): {counted(len(pairs) or 'no', 'bond')}; they must connect its "
@@ -183,7 +210,7 @@ def _checked(
                 "PDBx/mmCIF) or has natural masses; hydrogens become heavy by createSystem(topology, hydrogenMass=...)"
             )
     symbols = [tuple(ISOTOPES.get(element, element) for element in kinds) for kinds in symbols]
-    return Residues(members, symbols, inner, names, labels, sorted(links))
+    return Residues(members, symbols, inner, names, labels, sorted(links), beads or {})
 
 
 def _repeated_ids(atoms: list[app.topology.Atom]) -> str:

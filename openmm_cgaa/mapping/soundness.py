@@ -35,6 +35,8 @@ def faults(grains: GrainMap, positions: np.ndarray, box: np.ndarray | None) -> l
     positions : array [atoms, 3], Å
     box : array [3, 3], Å, or None
     """
+    if any(kind.beads for kind in grains.types):  # nothing is known of how large these are
+        return []
     numbers, bonds, lengths = _bonds(grains, positions, box)
     ratios = lengths / _radii(numbers)[bonds].sum(1)
     if len(ratios) and not SCALES[0] <= (scale := np.median(ratios)) <= SCALES[1]:
@@ -69,7 +71,7 @@ def doubts(kinds: Sequence[GrainType]) -> list[str]:
     return [
         f"{kind.name}: {reason}; are hydrogens missing?"
         for kind in kinds
-        if (reason := _bare(kind.elements, kind.bonds))
+        if not kind.beads and (reason := _bare(kind.elements, kind.bonds))
     ]
 
 

@@ -11,6 +11,7 @@ from ..wording import counted
 
 LONGEST_BOND = 1.6  # Å, on average along a few bonds
 BOND_LENGTHS = (0.5, 3.0)  # Å, of the median over a topology; by far beyond what any molecules have
+BEAD_LENGTHS = (0.5, 15.0)  # likewise, where beads are bonded
 
 
 def check_extent(grain_map: GrainMap, positions: np.ndarray, box: np.ndarray | None) -> None:
@@ -64,19 +65,20 @@ def _check_scale(grain_map: GrainMap, distances: list) -> None:
     lengths = [apart[:, i, j] for kind, apart in zip(grain_map.types, distances) for i, j in kind.bonds if apart.size]
     if not lengths:  # ions alone
         return
+    beads = any(kind.beads for kind in grain_map.types)
+    (shortest, longest), usual = (BEAD_LENGTHS, "beads 1 to 6") if beads else (BOND_LENGTHS, "molecules have 1 to 2")
     median = np.median(np.concatenate(lengths))
-    if median > BOND_LENGTHS[1]:
+    if median > longest:
         reason = (
             "are they in Å where nm are expected, or another frame than the box, or in another order than the "
             "topology? Or the molecules flew apart"
         )
-    elif median < BOND_LENGTHS[0]:
+    elif median < shortest:
         reason = "are they in nm where Å are expected (ASE takes Å)? Or all atoms are in one place"
     else:
         return
     raise GeometryError(
-        f"with these positions the topology's bonds are {median:.3g} Å long (median), where molecules have 1 to 2: "
-        f"{reason}"
+        f"with these positions the topology's bonds are {median:.3g} Å long (median), where {usual}: {reason}"
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import CGAADomainWarning
 from ..mapping.grains import GrainMap
-from ..structures.density import density, mass
+from ..structures.density import density
 from ..units import ANGSTROM_PER_NM
 
 # how far beyond an end of training is still at it: more than the last digit told, so that what is told differs
@@ -61,7 +61,7 @@ def outside(domain: dict, types: list, grain_map: GrainMap, box: np.ndarray | No
                 f"{fraction:.3f} of the grains are {kind.name}, trained on {low:.3f} to {high:.3f}"
             )
     if box is not None and whole and "density" in domain:
-        total = sum(count * mass(kind.elements) for kind, count in zip(types, counts))
+        total = sum(count * kind.mass for kind, count in zip(types, counts))
         reached, (low, high) = density(total, ANGSTROM_PER_NM * box), domain["density"]
         if beyond(reached, domain["density"], SAME_DENSITY):
             found["density"] = f"the density is {reached:.3f} g/cm^3, trained on {low:.3f} to {high:.3f}"

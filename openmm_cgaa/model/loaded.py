@@ -14,6 +14,7 @@ from ..mapping.cutting import cut_map
 from ..mapping.grains import GrainMap, GrainType
 from ..nn import Part
 from ..structures import geometry
+from ..structures.beads import BEAD, tell_beads
 from ..structures.lattice import reduced
 from ..units import ANGSTROM_PER_NM
 from . import checks, domain
@@ -90,8 +91,18 @@ class LoadedModel:
         GrainError
             Not a topology, residues that are no grains, or a grain that the model does not know.
         """
-        grain_map = topology if isinstance(topology, GrainMap) else GrainMap.from_topology(topology)
+        if isinstance(topology, GrainMap):
+            grain_map = topology
+        else:
+            self.tell_beads(arguments.topology(topology))
+            grain_map = GrainMap.from_topology(topology)
         return cut_map(grain_map, self.cuts).match(self.types)
+
+    def tell_beads(self, topology: "app.Topology") -> None:
+        """Give the beads of a Topology the species and masses that the model knows by their names, in place."""
+        species = {t.name: [element.removeprefix(BEAD) for element in t.elements] for t in self.types}
+        kinds = {t.name: dict(zip(t.names, zip(species[t.name], t.masses))) for t in self.types}
+        tell_beads(topology.residues(), kinds)
 
     def evaluator(self, topology: "app.Topology | GrainMap", periodic: bool, part: int = Part.TOTAL) -> Evaluator:
         """The model bound to one Topology or GrainMap, in the potential's precision and on its device.

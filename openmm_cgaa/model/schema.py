@@ -9,11 +9,11 @@ from typing import Any
 import torch
 
 from ..errors import GrainError, ModelFileError
-from ..inputs.arguments import is_element
 from ..mapping.cutting import GrainCut
 from ..mapping.grains import GrainType
 from ..mapping.links import pair_kinds
 from ..nn import complete_config
+from ..structures.beads import is_symbol
 from ..wording import counted
 
 UNITS = {"length": "angstrom", "energy": "eV"}
@@ -86,7 +86,7 @@ def _grain_type(entry: Any, where: str) -> GrainType:
         _expect(isinstance(entry.get(name), kind), f"{where}: {name} is missing or no {kind.__name__}")
     elements, slots = entry["elements"], range(len(entry["elements"]))
     _expect(entry["name"] and elements, f"{where}: without a name or atoms")
-    unknown = [e for e in elements if not isinstance(e, str) or not is_element(e)]
+    unknown = [e for e in elements if not isinstance(e, str) or not is_symbol(e)]
     _expect(not unknown, f"{where}: elements {unknown} unknown")
     for bond in entry["bonds"]:
         good = isinstance(bond, list) and len(bond) == 2 and all(_whole(slot) and slot in slots for slot in bond)
@@ -105,6 +105,10 @@ def _grain_type(entry: Any, where: str) -> GrainType:
     links = entry.get("links", [0] * len(slots))
     good = isinstance(links, list) and len(links) == len(slots) and all(_whole(n) and n >= 0 for n in links)
     _expect(good, f"{where}: links {links}, expected a number for each slot")
+    for name, sound in (("names", lambda name: isinstance(name, str) and name), ("masses", _mass)):
+        given = entry.get(name, [])
+        good = isinstance(given, list) and len(given) in (0, len(slots)) and all(map(sound, given))
+        _expect(good, f"{where}: {name} {given}, expected one for each bead")
     made = GrainType.from_dict(entry | {"across": []})
     _expect(len(made.tree) == len(slots) - 1, f"{where}: its bonds do not join all atoms")
     return made
@@ -179,6 +183,10 @@ def _expect(good: object, message: str) -> None:
 
 def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _mass(value: Any) -> bool:
+    return _number(value) and value > 0
 
 
 def _whole(value: Any) -> bool:

@@ -15,7 +15,7 @@ from ..inputs.arguments import FilePath
 from ..mapping.grains import GrainMap
 from ..model.domain import SAME_DENSITY, beyond
 from ..neighbors.contacts import pairs_between, shortest_contact
-from ..structures.density import density, mass, mass_of_topology
+from ..structures.density import density, mass_of_atom, mass_of_topology
 from ..structures.lattice import edges_and_angles
 from ..structures.structure import write_structure
 from ..units import ANGSTROM_PER_NM
@@ -68,9 +68,10 @@ class GrainStateReporter:
         if self._clock is None:
             self._clock, self._start = time.perf_counter(), simulation.context.getTime()
             self._moving = Moving.of(simulation.system)
-            elements = (atom.element for atom in simulation.topology.atoms())  # None of a virtual site
-            pairs = [pair for pair in zip(self._moving.masses, elements) if any(pair)]  # frozen atoms fill space, too
-            self._mass = sum(moving or mass([element.symbol]) for moving, element in pairs)
+            own = map(mass_of_atom, simulation.topology.atoms())
+            self._mass = sum(
+                moving or mass for moving, mass in zip(self._moving.masses, own)
+            )  # frozen atoms fill space
         steps = self.interval - simulation.currentStep % self.interval
         return {"steps": steps, "periodic": False, "include": ["positions", "velocities", "forces", "energy"]}
 

@@ -1,11 +1,16 @@
 """Mass and density of a box."""
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from openmm import app, unit
 
 from ..units import G_PER_CM3_PER_DALTON_PER_ANGSTROM3
+from .beads import without_element
+
+if TYPE_CHECKING:
+    import mdtraj
 
 
 def mass(elements: Iterable[str]) -> float:
@@ -15,7 +20,12 @@ def mass(elements: Iterable[str]) -> float:
 
 def mass_of_topology(topology: app.Topology) -> float:
     """Da, of the atoms of an OpenMM Topology; virtual sites have none."""
-    return mass(atom.element.symbol for atom in topology.atoms() if atom.element is not None)
+    return sum(map(mass_of_atom, topology.atoms()))
+
+
+def mass_of_atom(atom: "app.topology.Atom | mdtraj.core.topology.Atom") -> float:
+    """Da, of an atom or bead of an OpenMM or mdtraj Topology; 0 of a virtual site, and of a bead that was told none."""
+    return float(getattr(atom, "mass", 0.0)) if without_element(atom) else mass([atom.element.symbol])
 
 
 def density(mass: float, box: np.ndarray) -> np.ndarray:

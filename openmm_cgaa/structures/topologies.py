@@ -11,6 +11,7 @@ from openmm import app
 
 from ..errors import GrainError
 from ..inputs import arguments
+from .beads import BEAD, without_element
 
 if TYPE_CHECKING:
     import mdtraj
@@ -22,7 +23,12 @@ ISOTOPES = {"D": "H", "T": "H"}  # the same potential, another mass
 
 
 def symbol(atom: "app.topology.Atom | mdtraj.core.topology.Atom") -> str:
-    """Element of an atom of an OpenMM or mdtraj Topology, as networks and teachers know it: that of D is H."""
+    """What an atom of an OpenMM or mdtraj Topology is to networks and teachers.
+
+    Its element, where that of D is H; or of a bead `BEAD` and its species, without which the name stands for it.
+    """
+    if without_element(atom):
+        return BEAD + str(getattr(atom, "species", atom.name))
     return ISOTOPES.get(atom.element.symbol, atom.element.symbol)
 
 

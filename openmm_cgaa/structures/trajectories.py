@@ -2,8 +2,10 @@
 
 import ctypes
 import os
+import struct
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import dropwhile, islice, takewhile
@@ -36,6 +38,41 @@ def load(path: FilePath, topology: mdtraj.Topology | None = None) -> mdtraj.Traj
         frames = mdtraj.load(name) if topology is None else mdtraj.load(name, top=topology)
     check_count(path, frames.n_atoms, "MDTraj")
     return frames
+
+
+def pieces(path: FilePath, topology: mdtraj.Topology, length: int) -> Iterator[mdtraj.Trajectory]:
+    """The frames of a file, so many at a time; for formats that hold no topology it is given.
+
+    Raises
+    ------
+    CGAAError
+        A DCD file ends before the frames that its header tells, once all others were given. MDTraj's readers raise all
+        kinds besides.
+    """
+    told, count = _frames_told(path), 0
+    with _ascii(path) as name:
+        reader = mdtraj.iterload(name, chunk=length, top=topology)
+        while True:
+            with _unsaid(), warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Casting xyz dtype")  # MDTraj's own, of what its reader gave it
+                piece = next(reader, None)
+            if piece is None:
+                break
+            count += len(piece)
+            yield piece
+    if count < told:
+        raise CGAAError(
+            f"{path}: its header tells {counted(told, 'frame')}, of which {count} can be read; the file was cut short: "
+            "copy it again, or ask for fewer frames"
+        )
+
+
+def _frames_told(path: FilePath) -> int:
+    """Frames that the header of a DCD file tells, which MDTraj's reader does not miss; 0 of another file."""
+    with open(path, "rb") as file:
+        head = file.read(12)
+    order = "<" if head[:4] == b"\x54\0\0\0" else ">"
+    return struct.unpack(f"{order}i", head[8:])[0] if head[4:8] == b"CORD" and len(head) == 12 else 0
 
 
 def load_topology(path: FilePath) -> mdtraj.Topology:

@@ -12,8 +12,10 @@ from torch.utils.data import DataLoader
 from ..errors import DatasetError
 from ..nn.graph import Graph
 from ..wording import counted
-from .labelled import Item, LabelledFrames, collate
+from .labelled import Item, LabelledFrames, collate, on_device
 from .objectives import Labels
+
+Batch = tuple[Graph, Labels, Tensor]
 
 
 def fill_batches(frames: Iterable[int], grains: Sequence[int] | np.ndarray, batch_grains: int) -> list[list[int]]:
@@ -83,8 +85,12 @@ class FrameData(pl.LightningDataModule):
         self.train, self.validation = train, validation
         self.batch_grains, self.steps, self.seed = batch_grains, steps, seed
 
-    def _collate(self, items: Sequence[Item]) -> tuple[Graph, Labels, Tensor]:
+    def _collate(self, items: Sequence[Item]) -> Batch:
         return collate(items, self.train.slots)
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        graph, labels, order = batch
+        return on_device(graph, device), on_device(labels, device), order.to(device)
 
     def train_dataloader(self) -> DataLoader:
         step = 0 if self.trainer is None else self.trainer.global_step

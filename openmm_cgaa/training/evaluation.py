@@ -145,7 +145,7 @@ def evaluate(
         "atoms": int(tally.atoms.sum()),
         "grains": chosen.num_grains,
         "force": pooled(tally.forces),
-        "energy": energy_errors(*tally.energies, *described[1:]),
+        "energy": energy_errors(*tally.energies, *described[1:]) if tally.energies else None,
         "intervals": bootstrap_intervals(tally.forces, *described, labels["trajectory"]),
         "stress": tally.of_stress(),
         "groups": groups,
@@ -171,13 +171,15 @@ def _parity(tally: Tally, frames: LabelledFrames, answers: list[Answer]) -> dict
         [grain_sums(forces[None], graph.atom_grain.numpy())[0] for forces in pair]
         for (graph, _), pair in zip(frames.items, pairs)
     ]
-    energies = np.stack([1000 * values / tally.atoms for values in tally.energies])
-    group = np.unique(tally.place[1], return_inverse=True)[1]
-    energies -= (np.bincount(group, energies[0]) / np.bincount(group))[group]
+    energies = None
+    if tally.energies:
+        group = np.unique(tally.place[1], return_inverse=True)[1]
+        values = np.stack([1000 * each / tally.atoms for each in tally.energies])
+        energies = tuple(values - (np.bincount(group, values[0]) / np.bincount(group))[group])
     return {
         "forces": tuple(np.concatenate([values.ravel() for values in side]) for side in zip(*pairs)),
         "net_forces": tuple(np.concatenate([values.ravel() for values in side]) for side in zip(*nets)),
-        "energies": tuple(energies),
+        "energies": energies,
     }
 
 

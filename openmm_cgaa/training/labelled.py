@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import nan
 from typing import Iterator, List, TypeVar
 
 import numpy as np
@@ -109,7 +110,7 @@ class LabelledFrames(torch.utils.data.Dataset):
         linked = any(t.links for t in types)
         shared = any(frames.grain_energies is not None for frames in dataset.sets)
         for frames in dataset.sets:
-            if frames.energy is None or frames.forces is None:
+            if frames.forces is None:
                 name = dataset.trajectories[frames.trajectory[0]].name
                 raise DatasetError(f"the frames of {name} have no labels; run openmm-cgaa label on them first")
             stress = np.full(frames.cell.shape, np.nan)
@@ -119,7 +120,7 @@ class LabelledFrames(torch.utils.data.Dataset):
             graphs = frame_graphs(frames, types, grain_cutoff, atom_cutoff, align)
             for frame, (graph, atoms) in enumerate(graphs):
                 forces = torch.from_numpy(frames.forces[frame][atoms.numpy()])
-                energy = torch.tensor([frames.energy[frame]], dtype=torch.float64)
+                energy = torch.tensor([nan if frames.energy is None else frames.energy[frame]], dtype=torch.float64)
                 labels = Labels(energy, forces, virial[frame : frame + 1])
                 if linked:
                     molecule, arm = molecules_of(frames, frame, atoms.numpy())

@@ -16,12 +16,10 @@ from torch.optim.swa_utils import AveragedModel
 from ..errors import CGAAError
 from ..host.formats import TRAINING
 from ..nn import Network
-from ..nn.graph import Graph
+from .batches import Batch
 from .config import TrainingConfig
-from .labelled import on_device
-from .objectives import Labels, answer, frame_atoms, known_virials, net_force_and_torque, weighted_loss
+from .objectives import answer, frame_atoms, known_virials, net_force_and_torque, weighted_loss
 
-Batch = tuple[Graph, Labels, Tensor]
 REFRESH = 10  # steps between two looks at the loss
 
 
@@ -87,10 +85,6 @@ class Distillation(pl.LightningModule):
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
-    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
-        graph, labels, order = batch
-        return on_device(graph, device), on_device(labels, device), order.to(device)
-
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         graph, labels, _ = batch
         loss, terms = self.step(graph, labels)
@@ -114,7 +108,7 @@ class Distillation(pl.LightningModule):
         graph, labels, _ = batch
         energy, forces, virial = answer(self.average.module, graph)
         atoms, known = frame_atoms(graph), known_virials(labels)
-        self._collect("energy", (energy - labels.energy) / atoms)
+        self._collect("energy", ((energy - labels.energy) / atoms)[torch.isfinite(labels.energy)])
         self._collect("virial", ((virial - labels.virial) / atoms[:, None, None])[known])
         self._collect("forces", forces - labels.forces)
         for kind, error, reference in zip(
@@ -131,7 +125,7 @@ class Distillation(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         rms = {name: math.sqrt(square / number) for name, (square, number) in self.sums.items() if number}
-        score = rms["forces"] + self.config.score_energy * rms["energy"]
+        score = rms["forces"] + self.config.score_energy * rms.get("energy", 0.0)
         if not math.isfinite(score):
             raise CGAAError(
                 f"step {self.global_step}: the validation error is not finite; lower optimizer lr or clip and start "
@@ -139,7 +133,7 @@ class Distillation(pl.LightningModule):
             )
         self.errors = {
             "forces": rms["forces"],
-            "energy_mev": 1000 * rms["energy"],
+            **({"energy_mev": 1000 * rms["energy"]} if "energy" in rms else {}),
             "net_force": rms["net_force"] / max(rms["net_force_reference"], 1e-12),
             "torque": rms["torque"] / max(rms["torque_reference"], 1e-12),
             "score": score,
@@ -172,17 +166,23 @@ def set_statistics(
     compositions : array, [frames, types]
         Grains of each type.
     energies : array, [frames], eV
+        nan where a frame has no label of it.
     forces : list of arrays, eV/Å
 
     The reference energies are the least-squares fit of the energy on the composition, a frame of n grains being
     uncertain by sqrt(n). Where the frames do not settle it (an anion for every cation), it is the one of the smallest
     norm. `set_scale(energy, force)` gets the deviation of the energy per grain from that fit and the root mean square
-    force component.
+    force component. Without a label of the energy the reference is zero, and the deviation that of 1 Å in such a force.
     """
-    compositions, energies = np.asarray(compositions, float), np.asarray(energies, float)
-    weights = compositions.sum(1) ** -0.5
-    reference = np.linalg.lstsq(compositions * weights[:, None], energies * weights, rcond=1e-9)[0]
-    network.set_reference(torch.from_numpy(reference))
-    deviation = (energies - compositions @ reference) * weights
+    known, values = np.asarray(compositions, float), np.asarray(energies, float)
     square = sum(np.square(f, dtype=float).sum() for f in forces) / sum(f.size for f in forces)
+    told = np.isfinite(values)
+    if not told.any():
+        network.set_scale(float(np.sqrt(square)), float(np.sqrt(square)))
+        return
+    known, values = known[told], values[told]
+    weights = known.sum(1) ** -0.5
+    reference = np.linalg.lstsq(known * weights[:, None], values * weights, rcond=1e-9)[0]
+    network.set_reference(torch.from_numpy(reference))
+    deviation = (values - known @ reference) * weights
     network.set_scale(float(deviation.std()), float(np.sqrt(square)))

@@ -16,7 +16,8 @@ Answer = tuple[float, np.ndarray, np.ndarray]  # energy, eV; forces [atoms, 3], 
 class Labels(NamedTuple):
     """The teacher's answer to a graph: energy [frames] eV (float64), forces [atoms, 3] eV/Å, virial [frames, 3, 3] eV.
 
-    The virial is minus stress times volume (-dE/d(strain), as the networks give it); nan where it is not labelled.
+    The virial is minus stress times volume (-dE/d(strain), as the networks give it). It and the energy are nan where
+    they are not labelled.
     Where grains are linked, net force and torque are those of molecules. Then ``molecule`` is the first atom of the
     molecule of each atom, int64 [atoms], and ``arm`` its position from the molecule's center, [atoms, 3] Å.
     ``grains`` is the energy of each grain, [grains] eV, nan where it is not labelled; None where none is.
@@ -95,7 +96,8 @@ def error_terms(
 
     With e an atom's force error, N the atoms of a grain and r' its atoms about the center (linked grains are one):
 
-    - ``energy``: mean over frames of (dE / atoms in the frame)^2, (eV/atom)^2, frames weighing as their atoms
+    - ``energy``: mean over frames of (dE / atoms in the frame)^2, (eV/atom)^2, frames weighing as their atoms, over
+      those whose energy is labelled
     - ``forces``: mean over atoms and components of e^2
     - ``net_force``: mean over grains of |sum e|^2 / (3 N)
     - ``torque``: mean over grains of |sum r' x e|^2 / (2 sum r'^2), grains of one atom left out
@@ -115,8 +117,10 @@ def error_terms(
     torque = torque.square().sum(1) / torch.where(sizes > 1, spread, 1.0)
     known = known_virials(labels)
     wrong = torch.where(known[:, None, None], virial - labels.virial.nan_to_num(), 0.0).square().mean((1, 2))
+    told = torch.isfinite(labels.energy)
+    off = torch.where(told, energy - labels.energy.nan_to_num(), 0.0)
     terms = {
-        "energy": ((energy - labels.energy).square() / atoms).sum().div(atoms.sum()).to(forces.dtype),
+        "energy": (off.square() / atoms).sum().div((told * atoms).sum().clamp(min=1.0)).to(forces.dtype),
         "forces": error.square().mean(),
         "net_force": (net.square().sum(1) / (3 * sizes.clamp(min=1.0))).sum() / (sizes > 0).sum(),
         "torque": (torque * extended).sum() / extended.sum().clamp(min=1.0),

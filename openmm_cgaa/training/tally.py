@@ -42,8 +42,8 @@ class Tally:
 
     Attributes
     ----------
-    energies : (array, array), [frames], eV
-        Of the labels and of the model.
+    energies : (array, array), [frames], eV, or None
+        Of the labels and of the model; None where labels are mean forces, which have no energy.
     atoms : int array, [frames]
     place : tuple of str arrays, [frames]
         What frames share whose energies have one mean: composition and temperature in equilibrium, else the kind; and
@@ -71,10 +71,10 @@ class Tally:
     ) -> None:
         self.labels = labels
         self.atoms = np.concatenate([np.full(len(one), one.num_atoms) for one in dataset.sets])
-        self.energies = (
-            np.concatenate([one.energy for one in dataset.sets]),
-            np.array([energy for energy, _, _ in answers]),
-        )
+        labelled = [one.energy for one in dataset.sets if one.energy is not None]
+        self.energies = None
+        if len(labelled) == len(dataset.sets):
+            self.energies = np.concatenate(labelled), np.array([energy for energy, _, _ in answers])
         settled, place = np.isin(labels["kind"], EQUILIBRIUM), labels["temperature"]
         if len(set(labels["composition"][settled])) > 1:
             place = np.char.add(np.char.add(labels["composition"], ", "), place)
@@ -102,7 +102,7 @@ class Tally:
         self.forces = self._by_frame(slice(None))
         if padded_slots is not None:
             self.forces["vector_padded"] = padded(self.forces["vector_rms"], frames.grains, padded_slots)
-        self.sums = self.forces | energy_sums(*self.energies, self.atoms, *self.place)
+        self.sums = self.forces | (energy_sums(*self.energies, self.atoms, *self.place) if self.energies else {})
         self.weights = self._drawn(slice(None))
         self.stress = _stress(dataset, answers) if virial else None
 
@@ -124,9 +124,9 @@ class Tally:
         return {
             "frames": int(here.sum()),
             "trajectories": len(set(self.labels["trajectory"][here])),
-            **{name: found[name] if sums[name][:, 1].any() else None for name in OF_FRAMES},
+            **{name: found[name] if name in sums and sums[name][:, 1].any() else None for name in OF_FRAMES},
             "stress": self.of_stress(here),
-            "intervals": {name: ends[name] for name in OF_FRAMES},
+            "intervals": {name: ends.get(name) for name in OF_FRAMES},
         }
 
     def of_grains(self, some: np.ndarray) -> dict:

@@ -247,6 +247,11 @@ def _check_labels(config: TrainingConfig, network: Network, training: LabelledFr
         raise CGAAError(
             "loss: stress has a weight, but no training frame has a stress; label them with one, or set it 0"
         )
+    if config.loss.energy and not any(torch.isfinite(labels.energy).item() for _, labels in training.items):
+        raise CGAAError(
+            "loss: energy has a weight, but no training frame has an energy, as mean forces on beads have none; set it "
+            "0"
+        )
     if config.loss.grain_energy and not network.tells_grains:
         raise CGAAError(
             "loss: grain_energy has a weight, but this network does not tell energies of grains; take network: "

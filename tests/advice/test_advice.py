@@ -67,6 +67,16 @@ ELSEWHERE = {
     "or the box has no volume; go back to the last good frame": "nn/test_device_lists.py test_positions_that_cannot",
     "CUDA device: give device='cpu', or": "nn/test_runner.py test_what_is_missing_is_told",
     "twin on a CPU needs g++, which is not here: install": "nn/test_runner.py test_errors_of_the_host_compiler",
+    "nor the model knows one; take the topology from Mapping": "engines/test_engines_of_beads.py test_a_bead_without",
+    "its atoms have no mass; set position: geometric": "mapping/test_beadmapping.py test_beads_of_atoms_without_masses",
+    "tells no orders: write ~ between": "mapping/test_beadmapping.py test_beads_by_smarts",
+    "give its atoms, by name or place in the residue": "mapping/test_beadmapping.py test_beads_by_name_place_and",
+    "; add it, or name it in left_out": "mapping/test_beadmapping.py test_what_is_told_of_a_mapping_mends_it",
+    "known then: put both into one bead, or sample": "mapping/test_beadmapping.py test_what_is_told_of_a_mapping",
+    "is in no bead; add it to one, or name it": "mapping/test_beadmapping.py test_what_is_told_of_a_mapping_mends_it",
+    "it takes a sample of forces on atoms; give one": "mapping/test_forcemaps.py test_the_optimised_map_has_the_least",
+    "for each bead; put what they join into": "mapping/test_forcemaps.py test_optimised_maps_hold_their_conditions",
+    "was cut short: copy it again, or ask for fewer": "structures/test_trajectories.py test_a_dcd_that_was_cut_short",
     "must begin at a multiple of": "nn/test_runner.py test_launches_are_checked",
 }
 NOT_HERE = {

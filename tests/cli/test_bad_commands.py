@@ -5,7 +5,7 @@ folders of them, are its inputs. Words that begin with ``new`` are its outputs. 
 Its YAML file, if it has one, joins by a line in `BLOCKS` and one in `FILES`.
 
 The commands without a file of their own are here: `active`, `analyze`, `benchmark`, `build`, `ensemble`, `evaluate`,
-`label`, `lammps`, `sample`, `train` and `validate`. What they call is tested in the room that does it.
+`label`, `lammps`, `map`, `sample`, `train` and `validate`. What they call is tested in the room that does it.
 """
 
 import copy
@@ -14,7 +14,9 @@ import os
 import shutil
 from pathlib import Path
 
+import mdtraj
 import numpy as np
+import openmm
 import pytest
 import yaml
 
@@ -31,6 +33,7 @@ from openmm_cgaa.distill.distillplan import ClassicalFrames, DistillPlan, OwnFra
 from openmm_cgaa.ensemble.ensembleplan import EnsemblePlan, Sweep  # noqa: E402
 from openmm_cgaa.errors import ResumeWarning  # noqa: E402
 from openmm_cgaa.inputs.ranges import Range  # noqa: E402
+from openmm_cgaa.mapping.beadmapping import Bead, MappedResidue, Mapping  # noqa: E402
 from openmm_cgaa.pipeline.active import Round  # noqa: E402
 from openmm_cgaa.sampling.makers import MAKERS  # noqa: E402
 from openmm_cgaa.sampling.plan import Plan  # noqa: E402
@@ -51,6 +54,7 @@ COMMANDS = {
     "build": "build box.yaml --output new.cif",
     "sample": "sample plan.yaml --output new.h5",
     "label": "label labelled.h5 new.h5 --teacher ase.calculators.lj:LennardJones",
+    "map": "map run.dcd box.cif classical.xml --mapping map.yaml --temperature 300 --output new.h5",
     "data info": "data info labelled.h5 --figure new.png",
     "data export": "data export labelled.h5 new.extxyz",
     "data import": "data import labelled.extxyz new.h5 --topology box.cif",
@@ -72,6 +76,7 @@ BLOCKS = {  # of each YAML file: where a dataclass of settings stands in it
     "box.yaml": {(): BoxConfig, ("molecules", 0): Molecule},
     "plan.yaml": {(): Plan, ("sampler",): Sampler, ("molecules", 0): Molecule}
     | {("runs", number): maker.keys for number, maker in enumerate(MAKERS.values())},
+    "map.yaml": {(): Mapping, ("residues", "EC"): MappedResidue, ("residues", "EC", "beads", 0): Bead},
     "train.yaml": {(): TrainingConfig, ("data",): DataConfig, ("loss",): LossConfig, ("optimizer",): OptimizerConfig},
     "round.yaml": {(): Round},
     "distill.yaml": {
@@ -105,6 +110,9 @@ FILES = {
             | ({"name": "liquid", "counts": {"EC": 4}, "densities": 1.0, "split": "train"} if kind == "liquid" else {})
             for kind in MAKERS
         ],
+    },
+    "map.yaml": {
+        "residues": {name: {"beads": [{"name": name, "atoms": [*range(n)]}]} for name, n in (("EC", 10), ("EMC", 15))}
     },
     "train.yaml": {
         "model": TINY_CONSERVING,
@@ -175,6 +183,12 @@ def good(tmp_path_factory, liquid):
     write_structure(folder / "box.cif", topology, positions)
     for name, values in FILES.items():
         (folder / name).write_text(yaml.safe_dump(values))
+    system = openmm.System()
+    for _ in range(topology.getNumAtoms()):
+        system.addParticle(1.0)
+    (folder / "classical.xml").write_text(openmm.XmlSerializer.serialize(system))
+    trajectory = mdtraj.Trajectory(np.tile(positions, (3, 1, 1)), mdtraj.Topology.from_openmm(topology))
+    trajectory.save_dcd(str(folder / "run.dcd"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         assert cli.main(["data", "export", "labelled.h5", "labelled.extxyz"]) == 0

@@ -74,3 +74,20 @@ def test_a_header_is_compared_with_what_follows(tmp_path, count):
         return
     with pytest.raises(CGAAError, match=r"water.psf: it holds 3 atoms, but MDTraj reads 2, as many as its header says"):
         trajectories.load_topology(path)
+
+
+def test_pieces_are_the_whole_file(frames, tmp_path):
+    frames.save_dcd(str(tmp_path / "box.dcd"))
+    found = list(trajectories.pieces(tmp_path / "box.dcd", frames.topology, 4))
+    assert [len(piece) for piece in found] == [4, 2]
+    np.testing.assert_allclose(np.concatenate([piece.xyz for piece in found]), frames.xyz, atol=1e-5)
+
+
+def test_a_dcd_that_was_cut_short(frames, tmp_path):
+    frames.save_dcd(str(tmp_path / "whole.dcd"))
+    data = (tmp_path / "whole.dcd").read_bytes()
+    (tmp_path / "cut.dcd").write_bytes(data[: len(data) * 2 // 3])
+    found = trajectories.pieces(tmp_path / "cut.dcd", frames.topology, 2)
+    assert len(next(found)) == 2  # what is there is given to whoever asks for fewer frames
+    with pytest.raises(CGAAError, match=r"its header tells 6 frames, of which \d can be read; the file was cut short"):
+        list(found)

@@ -1,0 +1,177 @@
+"""Frames of beads from atomistic trajectories: positions mapped, and the forces of a System mapped with them.
+
+A mapped force is not the mean force but one sample of it, whose mean over all atoms' places is the mean force. What is
+learned from many of them is the mean, and their spread is a floor under every error: Noid et al., J. Chem. Phys. 128,
+244114 (2008).
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import mdtraj
+import numpy as np
+import openmm
+from openmm import app, unit
+
+from ..data.dataset import Dataset, Frames
+from ..data.frames import arrays_of
+from ..data.kinds import guess_kind
+from ..data.trajectory import Trajectory
+from ..errors import CGAAError, DatasetError
+from ..inputs import arguments
+from ..inputs.arguments import FilePath
+from ..mapping.beadmapping import Mapping
+from ..mapping.forcemaps import force_map
+from ..mapping.grains import GrainMap
+from ..structures.lattice import reduced
+from ..structures.trajectories import pieces
+from ..units import ANGSTROM_PER_NM, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
+from ..wording import counted
+from . import MAPPED
+
+CHUNK = 20  # frames in memory at a time
+SAMPLE = 20  # frames that an optimised force map is fitted to
+
+
+def map_trajectories(
+    trajectories: Sequence[FilePath],
+    topology: app.Topology,
+    system: openmm.System,
+    mapping: Mapping,
+    forces: str = "sum",
+    temperature: float | None = None,
+    split: str = "",
+    first: int = 0,
+    stride: int = 1,
+    frames: int | None = None,
+) -> Dataset:
+    """A data set of beads from trajectories of one atomistic System, each of them a trajectory of the data set.
+
+    Parameters
+    ----------
+    trajectories : list of paths
+        DCD, XTC and whatever MDTraj reads (its HDF5 needs PyTables); read in pieces.
+    topology : openmm.app.Topology
+        With the bonds that make molecules whole.
+    system : openmm.System
+        Whose forces are mapped; that of the run.
+    mapping : Mapping
+    forces : str
+        One of `forcemaps.FORCE_MAPS`. ``optimised`` is fitted to the first frames, which are then left out.
+    temperature : float, K, optional
+        Of the run.
+    split : str
+        Of all frames.
+    first, stride, frames : int
+        Of each trajectory: frames that are skipped, the step from one to the next, and how many at most.
+
+    Raises
+    ------
+    CGAAError
+        A mapping that does not fit, a trajectory of other atoms or without frames, forces that are not finite.
+    """
+    arguments.instance(system, openmm.System, "system")
+    constraints = [tuple(system.getConstraintParameters(index)[:2]) for index in range(system.getNumConstraints())]
+    beads, caller = mapping.on(topology, constraints), _Forces(topology, system)
+    coefficients, sets, made = None, [], []
+    for number, path in enumerate(trajectories):
+        chosen = islice(caller.frames(path), first, None, stride)
+        if coefficients is None:
+            sample = islice(chosen, SAMPLE) if forces == "optimised" else ()
+            coefficients = force_map(forces, beads, constraints, np.array([frame.forces for frame in sample]))
+        positions, mapped, boxes, times = [], [], [], []
+        for frame in islice(chosen, frames):  # one after another: all atoms of all frames would not fit into memory
+            positions.append(beads.positions(frame.positions[None])[0])
+            mapped.append(beads.forces(frame.forces[None], coefficients)[0].astype(np.float32))
+            boxes.append(np.zeros((3, 3)) if frame.box is None else frame.box)
+            times.append(frame.time)
+        if not times:
+            raise DatasetError(f"{path}: no frames are left of it; skip fewer, or take a longer trajectory")
+        name = f"{Path(path).stem}-{number + 1}" if len(trajectories) > 1 else Path(path).stem
+        kind = guess_kind(caller.periodic, beads.topology.getNumResidues())
+        made.append(Trajectory(name, kind, split, {} if temperature is None else {"temperature": temperature}))
+        sets.append(
+            Frames(
+                positions=np.stack(positions),
+                cell=np.stack(boxes),
+                trajectory=np.full(len(times), number),
+                time=np.array(times),
+                temperature=np.full(len(times), np.nan if temperature is None else temperature, np.float32),
+                forces=np.stack(mapped),
+                **arrays_of(beads.topology),
+            )
+        )
+    teacher = {
+        "name": MAPPED,
+        "settings": {"forces": forces, "mapping": asdict(mapping)},
+        "versions": {name: version(name) for name in ("openmm", "mdtraj")},
+        "weights_sha256": caller.digest,
+    }
+    return Dataset(
+        [Frames.concatenate(sets)], made, teacher, {"trajectories": [Path(path).name for path in trajectories]}
+    )
+
+
+class _Frame(NamedTuple):
+    """Time (ps), whole molecules [atoms, 3] (Å), box [3, 3] (Å) or None, forces [atoms, 3] (eV/Å)."""
+
+    time: float
+    positions: np.ndarray
+    box: np.ndarray | None
+    forces: np.ndarray
+
+
+class _Forces:
+    """Frames of trajectories, each with the forces of a System."""
+
+    def __init__(self, topology: app.Topology, system: openmm.System) -> None:
+        if system.getNumParticles() != topology.getNumAtoms():
+            raise CGAAError(
+                f"the System has {counted(system.getNumParticles(), 'particle')}, but the topology "
+                f"{counted(topology.getNumAtoms(), 'atom')}; make both from the same files"
+            )
+        self.topology, self.grains = mdtraj.Topology.from_openmm(topology), GrainMap.from_topology(topology)
+        self.periodic = system.usesPeriodicBoundaryConditions()
+        self.digest = hashlib.sha256(openmm.XmlSerializer.serialize(system).encode()).hexdigest()
+        self.context = openmm.Context(system, openmm.VerletIntegrator(0.001))
+
+    def frames(self, path: FilePath) -> Iterator[_Frame]:
+        """Those of a file, one after another."""
+        for piece in self._pieces(path):
+            for time, positions, box in zip(piece.time, piece.xyz, self._boxes(path, piece)):
+                yield self._frame(path, float(time), positions.astype(float), box)
+
+    def _pieces(self, path: FilePath) -> Iterator[mdtraj.Trajectory]:
+        try:
+            yield from pieces(path, self.topology, CHUNK)
+        except CGAAError:
+            raise
+        except Exception as error:  # MDTraj's readers raise all kinds
+            reason = next(filter(None, str(error).splitlines()), type(error).__name__)
+            raise CGAAError(
+                f"{path}: cannot be read as a trajectory of this topology of "
+                f"{counted(self.topology.n_atoms, 'atom')} ({reason})"
+            ) from None
+
+    def _boxes(self, path: FilePath, piece: mdtraj.Trajectory) -> list:
+        if not self.periodic:
+            return [None] * len(piece)
+        if piece.unitcell_vectors is None:
+            raise CGAAError(f"{path}: its frames have no box, but the System is periodic; write them with one")
+        return [reduced(box) for box in piece.unitcell_vectors.astype(float)]
+
+    def _frame(self, path: FilePath, time: float, positions: np.ndarray, box: np.ndarray | None) -> _Frame:
+        if box is not None:
+            self.context.setPeriodicBoxVectors(*box)
+        self.context.setPositions(positions)
+        forces = self.context.getState(forces=True).getForces(asNumpy=True)
+        forces = forces.value_in_unit(unit.kilojoule_per_mole / unit.nanometer) / KJMOL_PER_NM_PER_EV_PER_ANGSTROM
+        if not np.isfinite(forces).all():
+            raise CGAAError(f"{path}: forces are not finite at {time:g} ps; these are no frames of this System")
+        box = None if box is None else box * ANGSTROM_PER_NM
+        return _Frame(time, self.grains.whole(positions * ANGSTROM_PER_NM, box), box, forces)

@@ -1,0 +1,164 @@
+"""Atomistic trajectories as frames of beads with mapped forces; also the command `map`, and training on them."""
+
+import mdtraj
+import numpy as np
+import openmm
+import pytest
+from openmm import app, unit
+
+from openmm_cgaa.cli import main
+from openmm_cgaa.data.dataset import Dataset
+from openmm_cgaa.errors import CGAAError
+from openmm_cgaa.labelling.mapped import map_trajectories
+from openmm_cgaa.mapping.beadmapping import Mapping
+from openmm_cgaa.structures.structure import write_structure
+
+MASSES = np.array([15.99943, 1.007947, 1.007947])
+
+
+@pytest.fixture(scope="module")
+def water(tmp_path_factory):
+    """Folder of a run of 27 TIP3P waters: run.dcd (30 frames, wrapped atom by atom), water.cif and system.xml."""
+    folder = tmp_path_factory.mktemp("water")
+    forcefield = app.ForceField("tip3p.xml")
+    made = app.Modeller(app.Topology(), [])
+    made.addSolvent(forcefield, numAdded=27)
+    options = {"nonbondedMethod": app.PME, "nonbondedCutoff": 0.4 * unit.nanometer}
+    system = forcefield.createSystem(made.topology, **options)
+    integrator = openmm.LangevinMiddleIntegrator(300.0, 1.0, 0.002)
+    integrator.setRandomNumberSeed(1)
+    simulation = app.Simulation(made.topology, system, integrator, openmm.Platform.getPlatformByName("Reference"))
+    simulation.context.setPositions(made.positions)
+    simulation.minimizeEnergy(maxIterations=30)
+    simulation.context.setVelocitiesToTemperature(300.0, 1)
+    box = made.topology.getPeriodicBoxVectors()[0][0]._value
+    positions = []
+    for _ in range(30):
+        simulation.step(10)
+        positions.append(simulation.context.getState(positions=True).getPositions(asNumpy=True)._value)
+    topology = mdtraj.Topology.from_openmm(made.topology)
+    wrapped = np.mod(np.array(positions), box).astype(np.float32)
+    run = mdtraj.Trajectory(wrapped, topology, unitcell_lengths=[[box] * 3] * 30, unitcell_angles=[[90.0] * 3] * 30)
+    run.save_dcd(str(folder / "run.dcd"))
+    run.save_xtc(str(folder / "run.xtc"))
+    for name, part in {"short": run[:4], "first": run[:20], "second": run[20:25], "third": run[25:]}.items():
+        part.save_dcd(str(folder / f"{name}.dcd"))
+    mdtraj.Trajectory(wrapped[:, :30], topology.subset(range(30))).save_dcd(str(folder / "part.dcd"))
+    bare = mdtraj.Trajectory(wrapped[:2], topology)
+    bare.save_dcd(str(folder / "bare.dcd"))
+    write_structure(folder / "water.cif", made.topology, made.positions)
+    (folder / "system.xml").write_text(openmm.XmlSerializer.serialize(system))
+    return folder, made.topology, system, np.array(positions), box
+
+
+def forces_of(system, positions, box):
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference"))
+    context.setPeriodicBoxVectors(*(box * np.eye(3)))
+    context.setPositions(positions)
+    forces = context.getState(forces=True).getForces(asNumpy=True)
+    return forces.value_in_unit(unit.kilojoule_per_mole / unit.nanometer)
+
+
+@pytest.mark.parametrize("file", ["run.dcd", "run.xtc"])
+def test_beads_are_centers_of_mass_and_their_forces_sums(water, file):
+    folder, topology, system, positions, box = water
+    dataset = map_trajectories(
+        [folder / file], topology, system, Mapping.load("water-center"), temperature=300.0, split="train"
+    )
+    (frames,) = dataset.sets
+    assert len(frames) == 30 and frames.energy is None and frames.temperature[0] == 300.0
+    assert dataset.trajectories[0].kind == "liquid" and dataset.trajectories[0].split == "train"
+    centers = np.einsum("a,fmax->fmx", MASSES, positions.reshape(30, 27, 3, 3)) / MASSES.sum()
+    away = frames.positions - 10.0 * centers
+    away -= 10.0 * box * np.round(away / (10.0 * box))
+    assert np.abs(away).max() < (0.06 if file == "run.xtc" else 1e-4)
+    expected = forces_of(system, positions[7], box).reshape(27, 3, 3).sum(1) / 964.8533212331002
+    close = 0.2 if file == "run.xtc" else 2e-3  # xtc keeps a thousandth of a nanometre
+    assert np.abs(frames.forces[7] - expected).max() < close
+    assert frames.density[0] == pytest.approx(27 * MASSES.sum() * 1.66053906892e-3 / box**3, rel=1e-4)
+
+
+def test_frames_that_are_chosen(water):
+    folder, topology, system, _, _ = water
+    whole = map_trajectories([folder / "run.dcd"], topology, system, Mapping.load("water-center")).sets[0]
+    part = map_trajectories(
+        [folder / "run.dcd"], topology, system, Mapping.load("water-center"), first=3, stride=5, frames=4
+    ).sets[0]
+    assert np.array_equal(part.positions, whole.positions[3:20:5]) and np.isnan(part.temperature).all()
+
+
+def test_an_optimised_map_leaves_its_sample_out(water):
+    folder, topology, system, _, _ = water
+    mapping = Mapping.load("water-oxygen")
+    optimised = map_trajectories([folder / "run.dcd"], topology, system, mapping, forces="optimised").sets[0]
+    plain = map_trajectories([folder / "run.dcd"], topology, system, mapping, forces="uniform").sets[0]
+    assert len(optimised) == 10 and np.allclose(optimised.forces, plain.forces[20:], atol=1e-4)  # rigid: the same
+
+
+def test_several_trajectories(water):
+    folder, topology, system, _, _ = water
+    files = [folder / "short.dcd", folder / "run.dcd"]
+    dataset = map_trajectories(files, topology, system, Mapping.load("water-center"), frames=5)
+    assert [t.name for t in dataset.trajectories] == ["short-1", "run-2"]
+    assert dataset.sets[0].trajectory.tolist() == [0] * 4 + [1] * 5
+
+
+@pytest.mark.parametrize(
+    "file, more, told",
+    [
+        ("part.dcd", {}, r"part.dcd: cannot be read as a trajectory of this topology of 81 atoms"),
+        ("bare.dcd", {}, r"bare.dcd: its frames have no box, but the System is periodic"),
+        ("short.dcd", {"first": 4}, r"short.dcd: no frames are left of it"),
+        ("none.dcd", {}, r"none.dcd"),
+        ("run.dcd", {"forces": "mean"}, r"force map"),
+    ],
+)
+def test_what_cannot_be_mapped_is_told(water, file, more, told):
+    folder, topology, system, _, _ = water
+    with pytest.raises(CGAAError, match=told):
+        map_trajectories([folder / file], topology, system, Mapping.load("water-center"), **more)
+
+
+def test_a_system_of_other_atoms(water):
+    folder, topology, _, _, _ = water
+    system = openmm.System()
+    system.addParticle(1.0)
+    with pytest.raises(CGAAError, match="the System has 1 particle, but the topology 81 atoms"):
+        map_trajectories([folder / "run.dcd"], topology, system, Mapping.load("water-center"))
+
+
+def test_the_command_maps_and_a_model_learns_from_forces_alone(water, tmp_path, capsys):
+    pytest.importorskip("lightning")
+    folder = water[0]
+    for split, file in (("train", "first"), ("validation", "second"), ("test", "third")):
+        words = f"map {folder}/{file}.dcd {folder}/water.cif {folder}/system.xml --mapping water-center --split {split}"
+        more = f"--temperature 300 --structure {tmp_path}/{split}.cif"
+        assert main([*words.split(), *more.split(), "-o", str(tmp_path / f"{split}.h5")]) == 0
+    assert "frames of 27 beads" in capsys.readouterr().out
+    config = tmp_path / "train.yaml"
+    form = "network: conserving, atom_cutoff: 4.0, grain_cutoff: 4.0, messages: 0, scalars: 4, vectors: 4, hidden: 8"
+    config.write_text(
+        f"model: {{{form}}}\ndata: {{paths: [train.h5, validation.h5]}}\nloss: {{energy: LOSS, forces: 1.0}}\n"
+        "optimizer: {lr: 1.0e-2}\nbatch_grains: 54\nmax_steps: 30\nvalidate_every: 10\nseed: 1\noutput: out\n"
+    )
+    text = config.read_text()
+    config.write_text(text.replace("LOSS", "1.0"))
+    assert main(["train", str(config)]) == 2
+    assert "energy has a weight, but no training frame has an energy" in capsys.readouterr().err
+    config.write_text(text.replace("LOSS", "0.0"))
+    assert main(["train", str(config)]) == 0
+    model = str(tmp_path / "out" / "model.safetensors")
+    for name in ("train", "validation", "test"):
+        assert len(Dataset.load(tmp_path / f"{name}.h5")) == (20 if name == "train" else 5)
+    capsys.readouterr()
+    assert (
+        main(["evaluate", model, str(tmp_path / "test.h5"), "--split", "test", "--figure", str(tmp_path / "e.png")])
+        == 0
+    )
+    printed = capsys.readouterr().out
+    assert "5 frames (test), 135 atoms" in printed and "meV/atom" not in printed
+    run = f"simulate {tmp_path}/test.cif --model {model} --out {tmp_path}/run --temperature 300 --picoseconds 0.02"
+    assert main([*run.split(), *"--timestep 1 --report-interval 5".split()]) == 0
+    assert main(["analyze", f"{tmp_path}/run"]) == 0
+    assert "no teacher labels a frame of beads" in capsys.readouterr().out
+    assert main(["info", model]) == 0 and "*W" in capsys.readouterr().out
