@@ -12,6 +12,7 @@ from ..host.files import write_bytes
 from ..inputs.arguments import FilePath
 from ..units import KJMOL_PER_EV
 from ..wording import counted
+from .angles import AngularDistribution
 from .bonds import BondKind
 from .drift import Estimate
 from .rdf import RDF
@@ -64,6 +65,25 @@ def rdf_figure(
         ax.set_ylim(top=(1.35 if reference else 1.05) * ax.dataLim.y1)  # room for the legend
     if reference:
         axes[0].legend(frameon=False, loc="upper left", fontsize="small")
+    return _save(figure, path)
+
+
+def angle_figure(
+    found: AngularDistribution,
+    path: FilePath,
+    reference: AngularDistribution | None = None,
+    reference_name: str | None = "reference",
+) -> Path:
+    """Angles between neighbours; the band is two standard errors to either side, the dashed line the reference."""
+    figure, (ax,) = _axes()
+    if reference:
+        ax.plot(reference.theta, reference.p, color="0.45", linestyle="--", linewidth=1.2, label=reference_name)
+    ax.fill_between(found.theta, found.p - 2 * found.error, found.p + 2 * found.error, color="tab:blue", alpha=0.25)
+    ax.plot(found.theta, found.p, color="tab:blue", linewidth=1.4, label="this run")
+    ax.set(xlabel="angle between two neighbours (degrees)", ylabel="P, 1 at its largest", xlim=found.theta[[0, -1]])
+    ax.set_ylim(0.0, 1.25 if reference else 1.05)
+    if reference:
+        ax.legend(frameon=False, loc="upper left", fontsize="small", ncols=2)
     return _save(figure, path)
 
 

@@ -4,10 +4,9 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-import mdtraj
 import numpy as np
 
-from ..errors import CGAAError, EngineError, MissingPackageError
+from ..errors import EngineError, MissingPackageError
 from ..host.files import CURVES, FIGURE, SUMMARY, check_folder, check_output, check_spared, owned, write_bytes
 from ..inputs.arguments import FilePath
 from ..labelling.label import Progress
@@ -22,7 +21,7 @@ from ..wording import counted
 from .bonds import bond_stability
 from .cell import cell
 from .drift import energy_drift, mean
-from .rdf import RDF, atom_pairs, center_pairs, center_trajectory, contact_pairs, radial_distribution
+from .structure_report import add_angles, add_distances
 from .trust import density_of
 
 MOTIONS = ("translation", "rotation", "vibration")
@@ -83,10 +82,10 @@ class Report:
             check_output(self.out / file, FIGURE, self.inputs)
             self.figures.append(str(getattr(figures, function)(*arguments, self.out / file, **options)))
 
-    def curves(self, file: str, r: np.ndarray, columns: dict[str, np.ndarray]) -> None:
-        """Write a table (CSV) of functions of the distance r [bins], nm; each column [bins] has a name."""
+    def curves(self, file: str, r: np.ndarray, columns: dict[str, np.ndarray], of: str = "r_nm") -> None:
+        """Write a table (CSV) of functions of the distance r [bins], nm, or of `of`; each column [bins] has a name."""
         check_output(self.out / file, CURVES, self.inputs)
-        rows = [",".join(["r_nm", *columns])]
+        rows = [",".join([of, *columns])]
         rows += [",".join(f"{x:.5f}" for x in row) for row in np.column_stack([r, *columns.values()])]
         write_bytes(self.out / file, ("\n".join(rows) + "\n").encode())
 
@@ -111,6 +110,7 @@ def analyze(
     tell: Callable = print,
     teacher: str | Teacher | None = None,
     settings: dict | None = None,
+    angles: float | None = None,
 ) -> Report:
     """Analyse a run; what is missing is told and left out.
 
@@ -129,6 +129,8 @@ def analyze(
     pairs : list of (str, str)
         MDTraj selections of atoms for radial distributions besides those of grain centers; by default the hydrogens
         and ions of each grain type with the atoms that accept them (`rdf.contact_pairs`).
+    angles : float, Å, optional
+        Draw how often two neighbours of a grain stand at an angle, of grains nearer than this (`angular_distribution`).
     begin : float
         ps; what comes before is left out, but for the NVE run.
     tell : callable
@@ -164,7 +166,11 @@ def analyze(
         _drift(run, report)
         _bonds(run, report)
         _contacts(run, report)
-        _distributions(run, report, reference, pairs)
+        other = None if reference is None else read_reference(reference, run.trajectory.topology)
+        label = None if reference is None else "/".join(Path(reference).parts[-2:])
+        add_distances(run, report, other, label, pairs)
+        if angles is not None:
+            add_angles(run, report, other, label, angles)
         _teacher(run, report, model, teacher, teacher_frames)
         report.write()
     return report
@@ -285,65 +291,6 @@ def _contacts(run: RunOutput, report: Report) -> None:
         f"shortest between grains {shortest:.2f} Å ({a} to {b}) at {trajectory.time[frame]:.2f} ps"
         + (f"; the model was trained down to {trained:.2f} Å" if trained else ""),
     )
-
-
-def _distributions(
-    run: RunOutput, report: Report, reference: FilePath | None, pairs: Sequence[tuple[str, str]]
-) -> None:
-    if run.trajectory.unitcell_vectors is None:
-        report.skip("radial distributions: the run is not periodic")
-        return
-    other = None if reference is None else read_reference(reference, run.trajectory.topology)
-    wanted = {"centers": (center_pairs(run.grain_map), lambda whole: center_trajectory(whole, run.grain_map))}
-    chosen = _chosen_pairs(run.trajectory.topology, pairs) if pairs else contact_pairs(run.grain_map)
-    wanted["atoms"] = (chosen, lambda trajectory: trajectory)
-    numbers, lines = {}, []
-    for kind, (chosen, points) in wanted.items():
-        curves = _curves(points(run.trajectory), chosen)
-        if not curves:
-            report.skip(f"radial distributions of {kind}: there are no such pairs")
-            continue
-        context = None if other is None else _curves(points(other), chosen)
-        for name, (r, g) in curves.items():
-            top = int(np.argmax(g))
-            numbers[name] = {"pairs": kind, "highest_at_nm": float(r[top]), "highest": float(g[top])}
-            lines.append(f"{name}: highest at {r[top]:.3f} nm, g = {g[top]:.2f}")
-            if context:
-                shared = min(len(g), len(context[name].g))
-                difference = float(np.abs(g[:shared] - context[name].g[:shared]).mean())
-                numbers[name]["mean_difference_from_reference"] = difference
-                lines[-1] += f", mean difference from the reference {difference:.2f}"
-        label = None if reference is None else "/".join(Path(reference).parts[-2:])
-        report.draw("rdf_figure", f"rdf_{kind}.png", curves, reference=context, reference_name=label)
-        report.curves(f"rdf_{kind}.csv", next(iter(curves.values())).r, {name: g for name, (_, g) in curves.items()})
-    if numbers:
-        report.add("rdf", numbers, *lines)
-
-
-def _curves(trajectory: mdtraj.Trajectory, chosen: dict[str, np.ndarray]) -> dict[str, RDF]:
-    return {name: radial_distribution(trajectory, pairs) for name, pairs in chosen.items()}
-
-
-def _chosen_pairs(topology: mdtraj.Topology, selections: Sequence[tuple[str, str]]) -> dict[str, np.ndarray]:
-    chosen = {
-        f"{first} - {second}": atom_pairs(topology, _select(topology, first), _select(topology, second))
-        for first, second in selections
-    }
-    return {name: pairs for name, pairs in chosen.items() if len(pairs)}
-
-
-def _select(topology: mdtraj.Topology, selection: str) -> np.ndarray:
-    names = list(dict.fromkeys(atom.name for atom in topology.atoms))
-    try:
-        atoms = topology.select(selection)
-    except Exception as error:
-        raise CGAAError(
-            f"--pairs {selection!r}: not a selection of MDTraj ({error}); for example 'name {names[0]}'"
-        ) from None
-    if len(atoms) == 0:
-        some = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-        raise CGAAError(f"--pairs {selection!r}: selects no atom of this run, whose atoms are called {some}")
-    return atoms
 
 
 def _teacher(run: RunOutput, report: Report, model: FilePath | None, teacher: Teacher | None, frames: int) -> None:

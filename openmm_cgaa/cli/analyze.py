@@ -23,6 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="radial distribution between two MDTraj selections of different grains, may be given several times "
         "(default: hydrogens and ions with the atoms that accept them)",
     )
+    near = "angles between neighbours, of grains whose centers are nearer than this"
+    add_number(parser, "--angles", Range(float, 0.1, 1000.0, "Å"), None, near)
     add_number(parser, "--begin", Range(float, 0.0, 1e9, "ps"), 0.0, "leave out what comes before")
 
 
@@ -39,6 +41,7 @@ def run(args: argparse.Namespace) -> None:
         teacher_frames=args.teacher_frames,
         pairs=args.pairs,
         begin=args.begin,
+        angles=args.angles,
         tell=tell,
     )
     print((report.out / "summary.txt").read_text(), end="")

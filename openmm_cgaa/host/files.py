@@ -37,7 +37,7 @@ HEADS = {  # how a file of each kind begins
     "PDBx/mmCIF file": rb"(\s|#.*\n)*data_",
     "force field (XML)": rb"(?s).*<ForceField",
     "model (safetensors)": rb"(?s).{8}\{",
-    "table of curves (CSV)": rb"r_nm,",
+    "table of curves (CSV)": rb"(r_nm|theta_degrees),",
     "results of a validation (JSON)": rb'\s*\{\s*"',
     "page of openmm-cgaa validate (Markdown)": rb"<!-- openmm-cgaa validate ",
     "report of openmm-cgaa distill (HTML)": rb"<!doctype html>\s*<!-- openmm-cgaa distill ",

@@ -1,6 +1,6 @@
 """The report of a run: sections, figures, its teacher, and what is left out with a reason.
 
-Also `figures` and `trust`.
+Also `figures`, `structure_report` and `trust`.
 """
 
 import json
@@ -67,7 +67,7 @@ def test_what_a_run_warned_of_stands_in_its_summary(run_folder, tmp_path):
 
 def test_report_of_a_run_has_every_section_and_figure(run_folder, tmp_path, capsys):
     arguments = ["--out", str(tmp_path), "--teacher-frames", "0", "--reference", str(LIQUID), "--begin", "0.05"]
-    assert main(["analyze", str(run_folder), *arguments]) == 0
+    assert main(["analyze", str(run_folder), *arguments, "--angles", "7"]) == 0
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["run"]["picoseconds"] == pytest.approx([0.05, 0.2]) and summary["run"]["frames"] == 31
     assert set(summary["temperature"]) == {"translation", "rotation", "vibration", "all", "C", "H", "O"}
@@ -76,7 +76,10 @@ def test_report_of_a_run_has_every_section_and_figure(run_folder, tmp_path, caps
     assert 1.5 < summary["contacts"]["shortest_A"] < 2.5
     atoms = {f"{a} H - {b} O" for a in ("EC", "EMC") for b in ("EC", "EMC")}
     assert set(summary["rdf"]) == {"EC-EC", "EC-EMC", "EMC-EMC"} | atoms
-    names = {"temperatures.png", "drift.png", "bonds.png", "rdf_centers.png", "rdf_atoms.png"}
+    assert 30.0 < summary["angles"]["highest_at_degrees"] < 150.0 and summary["angles"]["cutoff_A"] == 7.0
+    assert 0.0 < summary["angles"]["mean_difference_from_reference"] < 0.5
+    assert (tmp_path / "angles.csv").read_text().startswith("theta_degrees,p,error\n30.5")
+    names = {"temperatures.png", "drift.png", "bonds.png", "rdf_centers.png", "rdf_atoms.png", "angles.png"}
     assert {Path(path).name for path in summary["figures"]} == names
     assert all(Path(path).read_bytes()[:4] == b"\x89PNG" for path in summary["figures"])
     found, said = capsys.readouterr()
@@ -91,6 +94,7 @@ def test_missing_parts_are_told_and_left_out(run_folder, tmp_path):
     (folder / "state.csv").unlink()
     report = analyze(folder, tell=lambda line: None)
     told = " ".join(report.skipped)
+    assert "angles" not in report.summary  # nobody asked for them
     assert "nve.csv" in told and "state.csv" in told and "--model" in told
     assert "rdf" in report.summary and "drift" not in report.summary
 
