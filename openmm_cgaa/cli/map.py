@@ -6,6 +6,7 @@ from ..errors import CGAAError
 from ..inputs.ranges import Range
 from ..wording import counted
 from .options import add_number, add_structure, given_smiles
+from .terminal import tell
 
 FORCES = "sum", "uniform", "optimised"  # the names of mapping.forcemaps.FORCE_MAPS, which takes long to import
 SPLITS = "train", "validation", "test"
@@ -26,6 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", default="", choices=SPLITS, help="of all frames")
     add_number(parser, "--first", Range(int, 0, 10**9), 0, "frames that are skipped")
     add_number(parser, "--stride", Range(int, 1, 10**9), 1, "from one frame to the next")
+    help = "hold the beads of each frame, and average forces over so long a sampling of their atoms"
+    add_number(parser, "--hold", Range(float, 1.0, 1e6, "ps"), None, help)
     add_number(parser, "--frames", Range(int, 1, 10**9), None, "at most; all without it")
 
 
@@ -57,10 +60,14 @@ def run(args: argparse.Namespace) -> None:
         first=args.first,
         stride=args.stride,
         frames=args.frames,
+        hold=args.hold,
+        parts=f"{args.output}.parts",
+        tell=tell,
     )
     dataset.save(args.output)
-    beads = dataset.sets[0]
+    beads, error = dataset.sets[0], dataset.provenance.get("force_error_eV_per_A")
     if args.structure:
         last = len(beads) - 1
         write_structure(args.structure, beads.topology(last), beads.positions[last] / ANGSTROM_PER_NM)
-    print(f"{args.output}: {counted(len(beads), 'frame')} of {counted(beads.num_atoms, 'bead')}")
+    within = "" if error is None else f", mean forces within {error:.3f} eV/Å"
+    print(f"{args.output}: {counted(len(beads), 'frame')} of {counted(beads.num_atoms, 'bead')}{within}")

@@ -6,7 +6,9 @@ learned from many of them is the mean, and their spread is a floor under every e
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from importlib.metadata import version
 from itertools import islice
@@ -19,7 +21,7 @@ import openmm
 from openmm import app, unit
 
 from ..data.dataset import Dataset, Frames
-from ..data.frames import arrays_of
+from ..data.frames import arrays_of, frame_key
 from ..data.kinds import guess_kind
 from ..data.trajectory import Trajectory
 from ..errors import CGAAError, DatasetError
@@ -33,6 +35,8 @@ from ..structures.trajectories import pieces
 from ..units import ANGSTROM_PER_NM, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
 from ..wording import counted
 from . import MAPPED
+from .held import HeldBeads
+from .parts import Label, LabelFolder
 
 CHUNK = 20  # frames in memory at a time
 SAMPLE = 20  # frames that an optimised force map is fitted to
@@ -49,6 +53,9 @@ def map_trajectories(
     first: int = 0,
     stride: int = 1,
     frames: int | None = None,
+    hold: float | None = None,
+    parts: FilePath | None = None,
+    tell: Callable[[str], object] | None = None,
 ) -> Dataset:
     """A data set of beads from trajectories of one atomistic System, each of them a trajectory of the data set.
 
@@ -69,6 +76,13 @@ def map_trajectories(
         Of all frames.
     first, stride, frames : int
         Of each trajectory: frames that are skipped, the step from one to the next, and how many at most.
+    hold : float, ps, optional
+        Hold the beads of each frame and sample their atoms for so long: the label is the mean force (`HeldBeads`).
+        It takes a temperature.
+    parts : path, optional
+        Folder for finished frames of `hold`; the same call goes on with it.
+    tell : callable, optional
+        Takes a line for each frame that was held.
 
     Raises
     ------
@@ -76,45 +90,92 @@ def map_trajectories(
         A mapping that does not fit, a trajectory of other atoms or without frames, forces that are not finite.
     """
     arguments.instance(system, openmm.System, "system")
+    if hold is not None and temperature is None:
+        raise CGAAError("atoms are sampled at a temperature while beads are held; give that of the run")
     constraints = [tuple(system.getConstraintParameters(index)[:2]) for index in range(system.getNumConstraints())]
     beads, caller = mapping.on(topology, constraints), _Forces(topology, system)
-    coefficients, sets, made = None, [], []
-    for number, path in enumerate(trajectories):
-        chosen = islice(caller.frames(path), first, None, stride)
-        if coefficients is None:
-            sample = islice(chosen, SAMPLE) if forces == "optimised" else ()
-            coefficients = force_map(forces, beads, constraints, np.array([frame.forces for frame in sample]))
-        positions, mapped, boxes, times = [], [], [], []
-        for frame in islice(chosen, frames):  # one after another: all atoms of all frames would not fit into memory
-            positions.append(beads.positions(frame.positions[None])[0])
-            mapped.append(beads.forces(frame.forces[None], coefficients)[0].astype(np.float32))
-            boxes.append(np.zeros((3, 3)) if frame.box is None else frame.box)
-            times.append(frame.time)
-        if not times:
-            raise DatasetError(f"{path}: no frames are left of it; skip fewer, or take a longer trajectory")
-        name = f"{Path(path).stem}-{number + 1}" if len(trajectories) > 1 else Path(path).stem
-        kind = guess_kind(caller.periodic, beads.topology.getNumResidues())
-        made.append(Trajectory(name, kind, split, {} if temperature is None else {"temperature": temperature}))
-        sets.append(
-            Frames(
-                positions=np.stack(positions),
-                cell=np.stack(boxes),
-                trajectory=np.full(len(times), number),
-                time=np.array(times),
-                temperature=np.full(len(times), np.nan if temperature is None else temperature, np.float32),
-                forces=np.stack(mapped),
-                **arrays_of(beads.topology),
-            )
-        )
+    coefficients = force_map(forces, beads, constraints, _sample(caller, trajectories[0], first, stride, forces))
     teacher = {
         "name": MAPPED,
-        "settings": {"forces": forces, "mapping": asdict(mapping)},
+        "settings": {"forces": forces, "mapping": asdict(mapping)}
+        | ({} if hold is None else {"hold_ps": hold, "temperature": temperature}),
         "versions": {name: version(name) for name in ("openmm", "mdtraj")},
         "weights_sha256": caller.digest,
     }
-    return Dataset(
-        [Frames.concatenate(sets)], made, teacher, {"trajectories": [Path(path).name for path in trajectories]}
-    )
+    sets, made = [], []
+    errors: list[np.ndarray | None] = []
+    with ExitStack() as stack:
+        held = None
+        if hold is not None and temperature is not None:
+            folder = None if parts is None else stack.enter_context(LabelFolder(parts).claim(teacher))
+            held = _Held(HeldBeads(system, beads, coefficients, temperature, hold), folder, caller.numbers, tell)
+        for number, path in enumerate(trajectories):
+            skipped = first + (SAMPLE * stride if number == 0 and forces == "optimised" else 0)
+            positions, mapped, boxes, times = [], [], [], []
+            # one after another: all atoms of all frames would not fit into memory
+            end = None if frames is None else skipped + frames * stride
+            for frame in islice(caller.frames(path), skipped, end, stride):
+                positions.append(beads.positions(frame.positions[None])[0])
+                boxes.append(np.zeros((3, 3)) if frame.box is None else frame.box)
+                times.append(frame.time)
+                if held is None:
+                    mapped.append(beads.forces(frame.forces[None], coefficients)[0].astype(np.float32))
+                else:
+                    label = held(frame)
+                    mapped.append(label.forces)
+                    errors.append(label.errors)
+            if not times:
+                raise DatasetError(f"{path}: no frames are left of it; skip fewer, or take a longer trajectory")
+            name = f"{Path(path).stem}-{number + 1}" if len(trajectories) > 1 else Path(path).stem
+            kind = guess_kind(caller.periodic, beads.topology.getNumResidues())
+            made.append(Trajectory(name, kind, split, {} if temperature is None else {"temperature": temperature}))
+            sets.append(
+                Frames(
+                    positions=np.stack(positions),
+                    cell=np.stack(boxes),
+                    trajectory=np.full(len(times), number),
+                    time=np.array(times),
+                    temperature=np.full(len(times), np.nan if temperature is None else temperature, np.float32),
+                    forces=np.stack(mapped),
+                    **arrays_of(beads.topology),
+                )
+            )
+    provenance: dict = {"trajectories": [Path(path).name for path in trajectories]}
+    if hold is not None:
+        provenance["force_error_eV_per_A"] = float(np.sqrt(np.square(np.array(errors, float)).mean()))
+    return Dataset([Frames.concatenate(sets)], made, teacher, provenance)
+
+
+def _sample(caller: "_Forces", path: FilePath, first: int, stride: int, forces: str) -> np.ndarray | None:
+    """Forces on atoms of the first frames of a trajectory, where a force map is fitted to them."""
+    if forces != "optimised":
+        return None
+    return np.array([frame.forces for frame in islice(caller.frames(path), first, first + SAMPLE * stride, stride)])
+
+
+class _Held:
+    """Mean forces of frames, each kept as soon as it is there."""
+
+    def __init__(
+        self, beads: HeldBeads, folder: LabelFolder | None, numbers: np.ndarray, tell: Callable[[str], object] | None
+    ) -> None:
+        self.beads, self.folder, self.numbers, self.tell = beads, folder, numbers, tell
+
+    def __call__(self, frame: "_Frame") -> Label:
+        key = frame_key(self.numbers, frame.positions, np.zeros((3, 3)) if frame.box is None else frame.box)
+        label = self.folder.read(key, len(self.beads.beads.members)) if self.folder else None
+        if label is not None and label.errors is not None:
+            return label
+        begin = time.monotonic()
+        mean, error = self.beads(frame.positions, frame.box)
+        seconds = time.monotonic() - begin
+        label = Label(np.nan, mean.astype(np.float32), None, seconds, None, error.astype(np.float32))
+        if self.folder:
+            self.folder.write(key, label)
+        if self.tell:
+            size = np.sqrt(np.square(error).mean())
+            self.tell(f"frame at {frame.time:g} ps: mean forces within {size:.3f} eV/Å, {seconds:.0f} s")
+        return label
 
 
 class _Frame(NamedTuple):
@@ -136,6 +197,7 @@ class _Forces:
                 f"{counted(topology.getNumAtoms(), 'atom')}; make both from the same files"
             )
         self.topology, self.grains = mdtraj.Topology.from_openmm(topology), GrainMap.from_topology(topology)
+        self.numbers = np.array([atom.element.atomic_number for atom in topology.atoms()])
         self.periodic = system.usesPeriodicBoundaryConditions()
         self.digest = hashlib.sha256(openmm.XmlSerializer.serialize(system).encode()).hexdigest()
         self.context = openmm.Context(system, openmm.VerletIntegrator(0.001))
@@ -143,8 +205,8 @@ class _Forces:
     def frames(self, path: FilePath) -> Iterator[_Frame]:
         """Those of a file, one after another."""
         for piece in self._pieces(path):
-            for time, positions, box in zip(piece.time, piece.xyz, self._boxes(path, piece)):
-                yield self._frame(path, float(time), positions.astype(float), box)
+            for at, positions, box in zip(piece.time, piece.xyz, self._boxes(path, piece)):
+                yield self._frame(path, float(at), positions.astype(float), box)
 
     def _pieces(self, path: FilePath) -> Iterator[mdtraj.Trajectory]:
         try:

@@ -29,6 +29,8 @@ class Label(NamedTuple):
         That it took.
     energies : float32 array, [atoms], eV, or None
         Of atoms; their sum is the energy.
+    errors : float32 array, [atoms, 3], eV/Å, or None
+        Standard errors of forces that are means.
     """
 
     energy: float
@@ -36,6 +38,7 @@ class Label(NamedTuple):
     stress: np.ndarray | None
     seconds: float
     energies: np.ndarray | None = None
+    errors: np.ndarray | None = None
 
 
 class LabelFolder:
@@ -103,13 +106,14 @@ class LabelFolder:
                 if not set(file.files) <= {*Label._fields, "key"} or str(file.get("key", key)) != key:
                     return None  # of another frame, or its directory is damaged
                 forces = np.asarray(file["forces"], np.float32)
-                stress, energies = (
-                    np.asarray(file[name], np.float32) if name in file else None for name in ("stress", "energies")
+                stress, energies, errors = (
+                    np.asarray(file[name], np.float32) if name in file else None
+                    for name in ("stress", "energies", "errors")
                 )
-                label = Label(float(file["energy"]), forces, stress, float(file["seconds"]), energies)
+                label = Label(float(file["energy"]), forces, stress, float(file["seconds"]), energies, errors)
         except Exception:  # whatever numpy, zipfile and zlib stumble on
             return None
-        shapes = ((forces, (num_atoms, 3)), (stress, (3, 3)), (energies, (num_atoms,)))
+        shapes = ((forces, (num_atoms, 3)), (stress, (3, 3)), (energies, (num_atoms,)), (errors, (num_atoms, 3)))
         return label if all(values is None or values.shape == shape for values, shape in shapes) else None
 
     def write(self, key: str, label: Label) -> None:

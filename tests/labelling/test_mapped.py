@@ -95,6 +95,30 @@ def test_an_optimised_map_leaves_its_sample_out(water):
     assert len(optimised) == 10 and np.allclose(optimised.forces, plain.forces[20:], atol=1e-4)  # rigid: the same
 
 
+def test_beads_that_are_held_go_on_where_they_were_stopped(water, tmp_path, capsys, monkeypatch):
+    folder, topology, system, _, _ = water
+    words = f"map {folder}/run.dcd {folder}/water.cif {folder}/system.xml --mapping water-center --frames 2 --hold 1"
+    out = str(tmp_path / "beads.h5")
+    assert main([*words.split(), "-o", out]) == 2
+    assert "atoms are sampled at a temperature while beads are held; give that of the run" in capsys.readouterr().err
+    assert main([*words.split(), "--temperature", "300", "-o", out]) == 0
+    printed = capsys.readouterr()
+    assert "2 frames of 27 beads, mean forces within 0." in printed.out and printed.err.count("mean forces within") == 2
+    made = Dataset.load(out)
+    plain = map_trajectories([folder / "run.dcd"], topology, system, Mapping.load("water-center"), frames=2).sets[0]
+    assert np.array_equal(made.sets[0].positions, plain.positions)
+    assert made.teacher["settings"]["hold_ps"] == 1.0 and 0 < made.provenance["force_error_eV_per_A"] < 0.2
+    held, at_once = made.sets[0].forces, plain.forces
+    assert np.sqrt(np.square(held).mean()) < np.sqrt(np.square(at_once).mean())  # the noise is gone from it
+    assert np.corrcoef(held.ravel(), at_once.ravel())[0, 1] > 0.3
+    monkeypatch.setattr("openmm_cgaa.labelling.held.HeldBeads.__call__", None)  # nothing is sampled again
+    assert main([*words.split(), "--temperature", "300", "-o", out]) == 0
+    assert np.array_equal(Dataset.load(out).sets[0].forces, held)
+    longer = words.replace("--hold 1", "--hold 2").split()
+    assert main([*longer, "--temperature", "300", "-o", out]) == 2
+    assert "holds labels of another teacher" in capsys.readouterr().err
+
+
 def test_several_trajectories(water):
     folder, topology, system, _, _ = water
     files = [folder / "short.dcd", folder / "run.dcd"]
