@@ -87,6 +87,11 @@ def moving_centers(trajectory: mdtraj.Trajectory, grain_map: GrainMap) -> dict[s
     grain_map : GrainMap
     """
     masses = np.array([mass_of_atom(atom) for atom in trajectory.topology.atoms])
+    if not masses.all():
+        raise SimulationError(
+            "the masses of beads are not known, so that there is no center of mass; analyse the folder of a run, which "
+            "keeps them"
+        )
     positions = trajectory.xyz.astype(float)
     own = [(masses[s, None] * positions[:, s]).sum(axis=1) / masses[s].sum() for s in grain_map.slots]
     centers, weights = np.stack(own, axis=1), np.array([masses[s].sum() for s in grain_map.slots])

@@ -53,6 +53,8 @@ def export_xyz(dataset: Dataset, path: FilePath) -> None:
 
     text = io.StringIO()
     for frames in dataset.sets:
+        if frames.masses is not None:
+            raise DatasetError("beads have no chemical symbols, which extended XYZ is made of; keep them in HDF5")
         names = np.array(frames.residue_names)[frames.residues]
         for frame in range(len(frames)):
             atoms = frames.atoms(frame)

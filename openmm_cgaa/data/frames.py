@@ -357,16 +357,18 @@ class Frames:
         return replace(self, **taken)
 
     def atoms(self, index: int) -> "ase.Atoms":
-        """One frame as ase.Atoms, with its labels on a SinglePointCalculator, but for grains' energies (needs ASE)."""
+        """One frame as ase.Atoms (beads are X), with its labels but grains' energies on a SinglePointCalculator."""
         from ase import Atoms
         from ase.calculators.singlepoint import SinglePointCalculator
 
         cell = self.cell[index] if self.periodic else None
-        atoms = Atoms(self.elements, positions=self.positions[index], cell=cell, pbc=self.periodic)
+        kinds = {"numbers": self.numbers, "masses": self.masses}
+        atoms = Atoms(**kinds, positions=self.positions[index], cell=cell, pbc=self.periodic)
         labels = {name: getattr(self, name) for name in LABELS if name != "grain_energies"}  # ASE knows no grains
         labels = {name: np.asarray(values[index], dtype=float) for name, values in labels.items() if values is not None}
         if labels:
-            labels["energy"] = float(labels["energy"])
+            if "energy" in labels:
+                labels["energy"] = float(labels["energy"])
             if "stress" in labels:
                 labels["stress"] = labels["stress"].flat[[0, 4, 8, 5, 2, 1]]  # ASE keeps xx yy zz yz xz xy
             atoms.calc = SinglePointCalculator(atoms, **labels)

@@ -20,6 +20,7 @@ from ..mapping.grains import GrainMap
 from ..model import checks
 from ..model.loaded import LoadedModel
 from ..structures import geometry, lattice
+from ..structures.beads import is_bead
 from ..structures.bonding import bonds_by_distance, molecule_indices
 from ..units import ANGSTROM_PER_NM
 from .binding import Binding
@@ -143,10 +144,11 @@ class CGAACalculator(Calculator):
                 ) from None
         positions = geometry.check_positions(self.atoms.positions / ANGSTROM_PER_NM, grain_map.num_atoms)
         for t, slots in zip(grain_map.type_index, grain_map.slots):
-            if any(elements[atom] != element for atom, element in zip(slots, grain_map.types[t].elements)):
+            expected = ["X" if is_bead(element) else element for element in grain_map.types[t].elements]
+            if any(elements[atom] != element for atom, element in zip(slots, expected)):
                 raise GeometryError(
                     f"atoms {slots.tolist()} are {[elements[a] for a in slots]}, but the topology has "
-                    f"{list(grain_map.types[t].elements)} there; are both in the same order?"
+                    f"{expected} there; are both in the same order?"
                 )
         checks.check_extent(grain_map, positions, box)
         self.potential.warn_domain(grain_map, box, told=self.told)
@@ -171,6 +173,7 @@ class _Bound:
             (g, slots[i], slots[j])
             for g, (t, slots) in enumerate(zip(grain_map.type_index, grain_map.slots))
             for i, j in grain_map.types[t].bonds
+            if not grain_map.types[t].beads  # nothing is known of how long their bonds may be
         ]
         self.grains, self.first, self.second = np.array(bonds, dtype=int).reshape(-1, 3).T
         radii = BROKEN * np.array(natural_cutoffs(atoms))

@@ -115,6 +115,8 @@ def write_lammps(
     if box is None:
         raise EngineError("the structure has no box, which LAMMPS's domains are cut from; give one with a unit cell")
     grain_map = GrainMap.from_topology(topology)
+    if any(kind.beads for kind in grain_map.types):
+        raise EngineError("LAMMPS is given atoms alone, and these are beads; run them in OpenMM: openmm-cgaa simulate")
     model.grain_map(grain_map)
     types = atom_types(topology)
     what = f"{counted(topology.getNumAtoms(), 'atom')} with the forces of {model.source}, by openmm-cgaa lammps"

@@ -79,7 +79,7 @@ class GrainType:
     @property
     def mass(self) -> float:
         """Da."""
-        return sum(self.masses) or mass(self.elements)
+        return sum(self.masses) if self.beads else mass(self.elements)
 
     @property
     def num_slots(self) -> int:

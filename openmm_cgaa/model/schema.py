@@ -13,7 +13,7 @@ from ..mapping.cutting import GrainCut
 from ..mapping.grains import GrainType
 from ..mapping.links import pair_kinds
 from ..nn import complete_config
-from ..structures.beads import is_symbol
+from ..structures.beads import is_bead, is_symbol
 from ..wording import counted
 
 UNITS = {"length": "angstrom", "energy": "eV"}
@@ -107,7 +107,8 @@ def _grain_type(entry: Any, where: str) -> GrainType:
     _expect(good, f"{where}: links {links}, expected a number for each slot")
     for name, sound in (("names", lambda name: isinstance(name, str) and name), ("masses", _mass)):
         given = entry.get(name, [])
-        good = isinstance(given, list) and len(given) in (0, len(slots)) and all(map(sound, given))
+        number = len(slots) if any(map(is_bead, elements)) else 0
+        good = isinstance(given, list) and len(given) == number and all(map(sound, given))
         _expect(good, f"{where}: {name} {given}, expected one for each bead")
     made = GrainType.from_dict(entry | {"across": []})
     _expect(len(made.tree) == len(slots) - 1, f"{where}: its bonds do not join all atoms")

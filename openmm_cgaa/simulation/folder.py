@@ -20,6 +20,7 @@ from ..host.files import check_folder, seal, unseal, write_bytes
 from ..host.formats import RUN
 from ..inputs.arguments import FilePath
 from ..inputs.settings import Dataclass, completed
+from ..structures.beads import told_beads
 from ..wording import counted
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def make_record(settings: "SimulationSettings", provenance: dict, topology: app.
         "provenance": {key: value for key, value in provenance.items() if key != "outside"},
         "outside": provenance.get("outside", {}),
         "atoms": topology.getNumAtoms(),
+        **({"beads": beads} if (beads := told_beads(topology.residues())) else {}),
         "topology_sha256": hashlib.sha256(json.dumps([atoms, residues, bonds]).encode()).hexdigest(),
         "versions": {"openmm_cgaa": __version__, "openmm": openmm.__version__, "python": platform.python_version()},
     }

@@ -12,6 +12,7 @@ from ..data.dataset import Dataset, is_dataset
 from ..errors import CGAAError, SimulationError
 from ..inputs.arguments import FilePath
 from ..mapping.grains import GrainMap
+from ..structures.beads import tell_beads
 from ..structures.lattice import triangular
 from ..structures.structure import read_structure
 from ..structures.topologies import symbol
@@ -68,6 +69,7 @@ def read_run(folder: FilePath, begin: float = 0.0) -> RunOutput:
     record = read_record(folder)
     settings = _settings(record["settings"], folder / "run.json")
     topology = mdtraj.Topology.from_openmm(_read(folder / "topology.cif", read_structure)[0])
+    tell_beads(topology.residues, record.get("beads", {}))  # the file keeps their names alone
     path = folder / "trajectory.dcd"
     trajectory = _read(path, lambda path: _load_dcd(path, topology, settings))
     interval = settings["report_interval"] * settings["timestep"] / 1000.0

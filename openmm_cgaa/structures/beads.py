@@ -59,6 +59,15 @@ def tell_beads(residues: Iterable, kinds: Kinds) -> None:
             atom.species, atom.mass = known[atom.name]
 
 
+def told_beads(residues: Iterable) -> dict[str, dict[str, tuple[str, float]]]:
+    """What `tell_beads` has told, as it takes it: beads whose species and mass are known, by residue and name."""
+    found: dict[str, dict[str, tuple[str, float]]] = {}
+    for atoms in residues_of_beads(residues):
+        if all(hasattr(atom, "species") and hasattr(atom, "mass") for atom in atoms):
+            found.setdefault(atoms[0].residue.name, {}).update({a.name: (a.species, float(a.mass)) for a in atoms})
+    return found
+
+
 def checked_beads(
     elements: Sequence[str], names: Sequence | None, masses: np.ndarray | None
 ) -> tuple[list[str] | None, np.ndarray | None]:
@@ -72,7 +81,7 @@ def checked_beads(
     if not any(map(is_bead, elements)):
         return None, None
     if not all(map(is_bead, elements)):
-        raise DatasetError("elements: atoms and beads in one frame; a data set holds frames of either")
+        raise DatasetError("elements: atoms and beads (or virtual sites) in one frame; frames hold either")
     names = [] if names is None else [str(name) for name in names]
     masses = np.zeros(0) if masses is None else np.asarray(masses, float)
     if not len(names) == len(masses) == len(elements) or not (masses > 0).all():

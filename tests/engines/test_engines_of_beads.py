@@ -6,8 +6,9 @@ import pytest
 from bead_boxes import EDGE, bead_box, save_bead_model, topology_of_beads
 from openmm import app, unit
 
-from openmm_cgaa import CGAAPotential
-from openmm_cgaa.errors import GrainError
+from openmm_cgaa import CGAACalculator, CGAAPotential
+from openmm_cgaa.engines.lammpsfiles import write_lammps
+from openmm_cgaa.errors import EngineError, GrainError
 from openmm_cgaa.structures.structure import read_structure, write_structure
 
 BOX = EDGE * np.eye(3)
@@ -67,6 +68,22 @@ def test_openmm_ml_takes_beads(model, plain):
     context = openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference"))
     context.setPositions(positions)
     assert context.getState(energy=True).getPotentialEnergy()._value == pytest.approx(plain[0], abs=1e-3)
+
+
+def test_ase_takes_beads(model, plain):
+    ase = pytest.importorskip("ase")
+    topology, positions = bead_box()
+    atoms = ase.Atoms(70 * ["X"], positions=10.0 * positions, cell=10.0 * BOX, pbc=True)
+    atoms.calc = CGAACalculator(model, topology=topology, precision="double")
+    assert atoms.get_potential_energy() == pytest.approx(plain[0] / 96.48533212331002, abs=1e-6)
+    assert np.allclose(atoms.get_forces(), plain[1] / 964.8533212331002, atol=1e-6)
+
+
+def test_lammps_is_not_given_beads(model, tmp_path):
+    topology, positions = bead_box()
+    with pytest.raises(EngineError, match="these are beads; run them in OpenMM: openmm-cgaa simulate"):
+        write_lammps(tmp_path / "new", CGAAPotential(model), topology, positions)
+    assert not (tmp_path / "new").exists()
 
 
 def test_energy_is_conserved(model):

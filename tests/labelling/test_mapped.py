@@ -11,6 +11,7 @@ from openmm_cgaa.data.dataset import Dataset
 from openmm_cgaa.errors import CGAAError
 from openmm_cgaa.labelling.mapped import map_trajectories
 from openmm_cgaa.mapping.beadmapping import Mapping
+from openmm_cgaa.simulation.read import read_run
 from openmm_cgaa.structures.structure import write_structure
 
 MASSES = np.array([15.99943, 1.007947, 1.007947])
@@ -183,6 +184,8 @@ def test_the_command_maps_and_a_model_learns_from_forces_alone(water, tmp_path, 
     assert "5 frames (test), 135 atoms" in printed and "meV/atom" not in printed
     run = f"simulate {tmp_path}/test.cif --model {model} --out {tmp_path}/run --temperature 300 --picoseconds 0.02"
     assert main([*run.split(), *"--timestep 1 --report-interval 5".split()]) == 0
+    (kind,) = read_run(tmp_path / "run").grain_map.types
+    assert kind.elements == ("*W",) and kind.masses == pytest.approx([MASSES.sum()])
     assert main(["analyze", f"{tmp_path}/run"]) == 0
     assert "no teacher labels a frame of beads" in capsys.readouterr().out
     assert main(["info", model]) == 0 and "*W" in capsys.readouterr().out

@@ -6,10 +6,11 @@ import pytest
 from openmm import app
 
 from openmm_cgaa.data.dataset import Dataset, Frames, Trajectory
+from openmm_cgaa.data.extxyz import export_xyz
 from openmm_cgaa.data.frames import arrays_of
 from openmm_cgaa.errors import DatasetError, GrainError
 from openmm_cgaa.mapping.grains import GrainMap, GrainType
-from openmm_cgaa.structures.beads import tell_beads
+from openmm_cgaa.structures.beads import tell_beads, told_beads
 from openmm_cgaa.structures.density import mass_of_topology
 from openmm_cgaa.structures.structure import read_structure, write_structure
 
@@ -61,6 +62,11 @@ def test_beads_come_back_from_a_file_as_soon_as_their_names_are_known(tmp_path):
     assert ours.types == theirs.types and np.allclose(positions._value, line())
 
 
+def test_what_was_told_can_be_told_again():
+    assert told_beads(hexanes().residues()) == KINDS
+    assert told_beads(hexanes(kinds={}).residues()) == {}
+
+
 def test_what_is_known_of_other_beads_is_not_told():
     for kinds in ({}, {"HEX": {"A1": ("A", 29.0)}}, {"OCT": KINDS["HEX"], "NON": KINDS["HEX"]}):
         assert not any(hasattr(atom, "species") for atom in hexanes(kinds=kinds).atoms())
@@ -97,12 +103,18 @@ def test_a_data_set_keeps_beads(tmp_path):
     assert GrainMap.from_topology(read.topology(0)).types == read.grain_map().types == frames.grain_map().types
     assert read.density == pytest.approx(172.0 * 1.66053906892 / 8000.0)
     assert (read.numbers == 0).all()
+    atoms = pytest.importorskip("ase") and read.atoms(0)
+    assert set(atoms.get_chemical_symbols()) == {"X"} and atoms.get_masses().sum() == 172.0
+    assert np.array_equal(atoms.get_forces(), np.ones((6, 3)))
+    with pytest.raises(DatasetError, match="beads have no chemical symbols"):
+        export_xyz(dataset, tmp_path / "beads.extxyz")
+    assert not (tmp_path / "beads.extxyz").exists()
 
 
 def test_beads_of_a_data_set_need_names_and_masses():
     with pytest.raises(DatasetError, match="each bead needs a name and a mass above zero"):
         frames_of(hexanes(kinds={}))
-    with pytest.raises(DatasetError, match="atoms and beads in one frame"):
+    with pytest.raises(DatasetError, match="atoms and beads .or virtual sites. in one frame"):
         frames_of(hexanes(), elements=["C", "*B", "C", "C", "*B", "C"])
     with pytest.raises(DatasetError, match="energy: missing"):  # of atoms there is always one
         Frames(np.zeros((1, 1, 3)), np.zeros((1, 3, 3)), ["Li"], [], [0], ["Li"], forces=np.zeros((1, 1, 3)))
