@@ -13,6 +13,7 @@ BAR_PER_EV_PER_ANGSTROM3 = GPA_PER_EV_PER_ANGSTROM3 * 1e4
 G_PER_CM3_PER_DALTON_PER_ANGSTROM3 = 1.66053906892  # CODATA 2022, atomic mass constant in g * 1e24
 BOLTZMANN_EV = 8.617333262145179e-05  # eV/K
 BOLTZMANN_KJMOL = BOLTZMANN_EV * KJMOL_PER_EV  # kJ/mol/K
+PS_PER_AKMA = 0.04888821  # CHARMM's unit of time, in which DCD files have their step; as OpenMM writes it
 M2_PER_S_PER_NM2_PER_PS = 1e-6
 WAVENUMBER_PER_THZ = 33.35640951981521  # 1/c, exact: 1/cm per 1e12/s
 # sqrt(eV/Å^2/Da), an angular frequency, in 1/cm: kJ/mol/Da is (nm/ps)^2

@@ -10,11 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import dropwhile, islice, takewhile
 from pathlib import Path
+from typing import NamedTuple
 
 import mdtraj
+import numpy as np
 
 from ..errors import CGAAError
 from ..inputs.arguments import FilePath
+from ..units import PS_PER_AKMA
 from ..wording import counted
 
 WITHOUT_POSITIONS = (".prmtop", ".parm7", ".prm7", ".psf")
@@ -43,13 +46,15 @@ def load(path: FilePath, topology: mdtraj.Topology | None = None) -> mdtraj.Traj
 def pieces(path: FilePath, topology: mdtraj.Topology, length: int) -> Iterator[mdtraj.Trajectory]:
     """The frames of a file, so many at a time; for formats that hold no topology it is given.
 
+    Times are those of the file: of a DCD file where OpenMM wrote it, of others MDTraj's, which numbers frames of DCD.
+
     Raises
     ------
     CGAAError
         A DCD file ends before the frames that its header tells, once all others were given. MDTraj's readers raise all
         kinds besides.
     """
-    told, count = _frames_told(path), 0
+    header, count = _dcd_header(path), 0
     with _ascii(path) as name:
         reader = mdtraj.iterload(name, chunk=length, top=topology)
         while True:
@@ -58,21 +63,35 @@ def pieces(path: FilePath, topology: mdtraj.Topology, length: int) -> Iterator[m
                 piece = next(reader, None)
             if piece is None:
                 break
+            if header and header.interval:
+                piece.time = header.first + header.interval * np.arange(count, count + len(piece))
             count += len(piece)
             yield piece
-    if count < told:
+    if header and count < header.frames:
         raise CGAAError(
-            f"{path}: its header tells {counted(told, 'frame')}, of which {count} can be read; the file was cut short: "
-            "copy it again, or ask for fewer frames"
+            f"{path}: its header tells {counted(header.frames, 'frame')}, of which {count} can be read; the file was "
+            "cut short: copy it again, or ask for fewer frames"
         )
 
 
-def _frames_told(path: FilePath) -> int:
-    """Frames that the header of a DCD file tells, which MDTraj's reader does not miss; 0 of another file."""
+class _Header(NamedTuple):
+    """Frames that a DCD file tells; time of the first and between two (ps), 0 where they cannot be trusted."""
+
+    frames: int
+    first: float
+    interval: float
+
+
+def _dcd_header(path: FilePath) -> _Header | None:
+    """Of a DCD file; None of another one. Byte by byte it is described at `simulation.folder.read_dcd`."""
     with open(path, "rb") as file:
-        head = file.read(12)
+        head = file.read(200)
     order = "<" if head[:4] == b"\x54\0\0\0" else ">"
-    return struct.unpack(f"{order}i", head[8:])[0] if head[4:8] == b"CORD" and len(head) == 12 else 0
+    if head[4:8] != b"CORD" or len(head) < 200:
+        return None
+    frames, first, interval = struct.unpack_from(f"{order}3i", head, 8)
+    step = struct.unpack_from(f"{order}f", head, 44)[0] * PS_PER_AKMA if b"OpenMM" in head[96:] else 0.0
+    return _Header(frames, first * step, interval * step)
 
 
 def load_topology(path: FilePath) -> mdtraj.Topology:

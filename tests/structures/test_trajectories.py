@@ -6,6 +6,7 @@ import sys
 import mdtraj
 import numpy as np
 import pytest
+from openmm import app, unit
 
 from openmm_cgaa.errors import CGAAError
 from openmm_cgaa.structures import trajectories
@@ -81,6 +82,19 @@ def test_pieces_are_the_whole_file(frames, tmp_path):
     found = list(trajectories.pieces(tmp_path / "box.dcd", frames.topology, 4))
     assert [len(piece) for piece in found] == [4, 2]
     np.testing.assert_allclose(np.concatenate([piece.xyz for piece in found]), frames.xyz, atol=1e-5)
+
+
+def test_times_are_those_of_openmm(frames, solvent, tmp_path):
+    """MDTraj numbers the frames of a DCD file, and its own have no time that could be trusted."""
+    with open(tmp_path / "openmm.dcd", "wb") as file:
+        written = app.DCDFile(file, solvent[0], 0.002 * unit.picosecond, 500, 250)
+        for positions, box in zip(frames.xyz, frames.unitcell_vectors):
+            written.writeModel(positions * unit.nanometer, periodicBoxVectors=box * unit.nanometer)
+    found = np.concatenate([piece.time for piece in trajectories.pieces(tmp_path / "openmm.dcd", frames.topology, 4)])
+    np.testing.assert_allclose(found, 1.0 + 0.5 * np.arange(6), rtol=1e-6)
+    frames.save_dcd(str(tmp_path / "mdtraj.dcd"))
+    found = np.concatenate([piece.time for piece in trajectories.pieces(tmp_path / "mdtraj.dcd", frames.topology, 4)])
+    np.testing.assert_array_equal(found, np.arange(6))
 
 
 def test_a_dcd_that_was_cut_short(frames, tmp_path):
