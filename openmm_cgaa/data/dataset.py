@@ -8,8 +8,8 @@ The file (format ``openmm-cgaa-dataset-2``):
                       (name, settings, versions, weights_sha256; null where nothing is labelled), ``provenance``
 ``/sets/0000`` ...    one group a topology: ``elements``, ``residue_names`` (strings), ``bonds``, ``residues``, and
                       frame by frame ``positions``, ``cell``, ``trajectory``, ``time``, ``temperature`` and, where
-                      labelled, ``energy``, ``forces``, ``stress``, ``grain_energies``; units and shapes as in
-                      `Frames`
+                      labelled, ``energy``, ``forces``, ``stress``, ``grain_energies``; of beads ``names`` and
+                      ``masses``; units and shapes as in `Frames`
 ====================  ==========================================================================================
 
 Arrays of 4 KiB or more are chunked by frames, shuffled, compressed by gzip, each chunk with a checksum.
