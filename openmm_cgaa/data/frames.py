@@ -228,7 +228,8 @@ class Frames:
 
     def _check_topology(self) -> None:
         atoms, names = self.num_atoms, self.residue_names
-        unknown = sorted({e for e in self.elements if not is_symbol(e)})
+        symbols = app.Element._elements_by_symbol
+        unknown = sorted({e for e in self.elements if e.upper() not in symbols and not is_symbol(e)})
         if unknown:
             raise DatasetError(f"elements: {', '.join(unknown)} unknown; expected chemical symbols")
         residues, bonds = (real_numbers(name, getattr(self, name), int) for name in ("residues", "bonds"))

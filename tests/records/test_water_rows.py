@@ -1,0 +1,62 @@
+"""Rows of the study of water beads: configurations that can run, frames that follow each other, a table."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from openmm_cgaa.data import Dataset
+from openmm_cgaa.inputs.settings import from_mapping
+from openmm_cgaa.training.config import TrainingConfig
+
+pytest.importorskip("lightning")
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "records/water"))
+import rows  # noqa: E402 - a script of its folder, not of the package
+
+
+@pytest.mark.parametrize("row", rows.ROWS)
+def test_each_row_is_a_configuration(row):
+    values = yaml.safe_load((rows.SYSTEM / "train.yaml").read_text())
+    values["model"] |= rows.ROWS[row][1]
+    assert from_mapping(TrainingConfig, values, "train.yaml").loss.energy == 0.0
+
+
+def test_the_data_are_of_three_runs():
+    dataset = Dataset.load(rows.SYSTEM / "data/tip3p.h5")
+    assert {
+        t.split: int(sum((s.trajectory == n).sum() for s in dataset.sets)) for n, t in enumerate(dataset.trajectories)
+    } == {
+        "train": 100,
+        "validation": 10,
+        "test": 20,
+    }
+    (frames,) = dataset.sets
+    assert frames.num_grains == frames.num_atoms == 512 and frames.energy is None
+    assert np.abs(frames.forces.sum(1)).max() < 0.05  # no force on the whole
+    assert np.allclose(frames.density, 0.9965, atol=1e-3)
+
+
+def test_frames_of_a_row_follow_each_other(tmp_path, monkeypatch):
+    for seed, first in ((1, 2.0), (5, 182.0)):
+        rows.subset(tmp_path / f"{seed}.h5", 10, seed, "tip3p")
+        part = Dataset.load(tmp_path / f"{seed}.h5")
+        splits = np.array([t.split for t in part.trajectories])
+        times = np.sort(np.concatenate([s.time[splits[s.trajectory] == "train"] for s in part.sets]))
+        assert (
+            np.allclose(np.diff(times), 2.0) and times[0] - first == pytest.approx(0.0, abs=60.0) and len(times) == 10
+        )
+
+
+def test_results_are_of_these_rows_and_make_a_table():
+    results = json.loads(rows.RESULTS.read_text())
+    assert results and all(key.split("-", 1)[1].rsplit("-", 1)[0] in rows.ROWS for key in results)
+    table = rows.table(results | {"tip3p-ours-1-99": replace_errors(results["tip3p-ours-1-1"], 4.0)})
+    assert "| tip3p | `ours-1` | 1 | " in table and " ± " in table
+
+
+def replace_errors(result, value):
+    return result | {"rmse_kcal": value}
