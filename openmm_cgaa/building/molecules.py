@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from openmm import app, unit
 
-from ..errors import CGAAError
+from ..errors import CGAAError, GrainError
 from ..inputs.arguments import FilePath, is_element
 from ..inputs.ranges import bounded
 from ..inputs.settings import Checked
 from ..mapping.grains import GrainMap
+from ..mapping.residues import without_an_element
 from ..mapping.soundness import faults
 from ..mapping.whole import whole_frame
 from ..structures import geometry
@@ -200,6 +201,8 @@ def append_molecule(topology: app.Topology, chain: app.topology.Chain, molecule:
 def of_residue(residue: app.topology.Residue) -> app.Topology:
     """Topology of one residue as it stands in another."""
     atoms = list(residue.atoms())
+    if bare := [atom for atom in atoms if atom.element is None]:
+        raise GrainError(without_an_element(bare[0].name, bare[0].index, f"{residue.name} {residue.id}"))
     place = {atom: i for i, atom in enumerate(atoms)}
     bonds = [(place[a], place[b]) for a, b in residue.internal_bonds()]
     return single(residue.name, [atom.element.symbol for atom in atoms], bonds, [atom.name for atom in atoms])

@@ -22,7 +22,7 @@ from ..wording import counted
 from . import grainfile, matching
 from .graintypes import GrainType
 from .links import all_bonds, linked_pairs, with_pairs
-from .residues import Residues, read_arrays, read_mdtraj, read_openmm
+from .residues import Residues, read_arrays, read_mdtraj, read_openmm, without_an_element
 
 if TYPE_CHECKING:
     import mdtraj
@@ -222,7 +222,10 @@ class GrainMap:
         for t, kind in enumerate(self.types):
             form, order = matching.canonical_form(*kind.graph)
             if form not in known and np.any(self.type_index == t):
-                label = self.labels[int(np.argmax(self.type_index == t))]
+                g = int(np.argmax(self.type_index == t))
+                label = self.labels[g]
+                if kind.beads and not any(other.beads for other in types):
+                    raise GrainError(without_an_element(kind.names[0], int(self.slots[g][0]), label))
                 raise GrainError(matching.explain_mismatch(label, kind.elements, kind.bonds, kind.links, types))
             model_type, place = known.get(form, (-1, []))
             target.append(model_type)

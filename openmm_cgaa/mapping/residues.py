@@ -66,10 +66,7 @@ def read_openmm(
     beads = _beads(residues)
     for atom in inside:
         if without_element(atom) and atom.index not in beads:
-            raise GrainError(
-                f"atom {atom.name} (index {atom.index}) of residue {atom.residue.name} {atom.residue.id} has no "
-                "element; every atom of a grain needs one, virtual sites and Drude particles are not supported"
-            )
+            raise GrainError(without_an_element(atom.name, atom.index, f"{atom.residue.name} {atom.residue.id}"))
     bonds = [(bond[0].index, bond[1].index) for bond in topology.bonds()]
     if chosen is not None:
         bonds = _bonds_inside(atoms, bonds, {atom.index for atom in inside})
@@ -88,6 +85,14 @@ def read_openmm(
         )
     except GrainError as error:
         raise GrainError(f"{error}{_repeated_ids(inside) if bonds else ''}") from None
+
+
+def without_an_element(name: str, index: int, residue: str) -> str:
+    """What is wrong with an atom that has none."""
+    return (
+        f"atom {name} (index {index}) of residue {residue} has no element; every atom of a grain needs one, virtual "
+        "sites and Drude particles are not supported"
+    )
 
 
 def read_mdtraj(topology: "mdtraj.Topology") -> Residues:

@@ -156,6 +156,8 @@ def test_torchforce(tiny_conserving_path, solvent, state, precision):
         if refused:
             with pytest.raises(openmm.OpenMMException, match="step outside"):
                 forces()
+        elif state == "matmul precision":  # TorchScript cannot set it: forces are as coarse as the caller allows
+            assert np.abs(forces() - expected).max() < 0.05 * np.abs(expected).max()
         else:
             assert np.abs(forces() - expected).max() < 1e-2
         assert settings() == before
