@@ -23,6 +23,7 @@ PACKAGE = Path(openmm_cgaa.__file__).parent
 # name: what the package needs it for
 IMPORTED = {
     "torch._dynamo.source:ConstantSource": "compiled training steps name the sizes of their inputs with it",
+    "torch._inductor:config": "the compiled step is called by a wrapper in C++",
     "torch._inductor.compile_fx:compile_fx": "compiled training steps are compiled by it",
     "torch._inductor.exc:InductorError": "compiled training steps tell by it that there is no compiler",
     "torch._subclasses.fake_tensor:FakeTensorMode": "compiled training steps are traced on tensors without contents",
@@ -35,6 +36,7 @@ IMPORTED = {
     "openmm.app.internal.unitcell:reducePeriodicBoxVectors": "cells of ASE become boxes of OpenMM",
 }
 ATTRIBUTES = {
+    "torch:_foreach_mul": "gradients of a compiled step are handed out by it",
     "torch:_foreach_lerp_": "averaged weights of training are updated by it",
     "openmm.app:Element._elements_by_symbol": "elements of data sets and models are looked up in it",
 }
@@ -117,6 +119,7 @@ def takes(function, *names):
 
 def test_torch_traces_with_open_sizes():
     """`ShapeEnv`, `FakeTensorMode`, `make_fx` and `compile_fx` as compiled training steps call them."""
+    from torch._inductor import config
     from torch._inductor.compile_fx import compile_fx
     from torch._subclasses.fake_tensor import FakeTensorMode
     from torch.fx.experimental.proxy_tensor import make_fx
@@ -124,11 +127,11 @@ def test_torch_traces_with_open_sizes():
 
     takes(FakeTensorMode.__init__, "shape_env", "allow_non_fake_inputs")
     takes(FakeTensorMode.from_tensor, "symbolic_context", "source")
-    takes(ShapeEnv.create_symbol, "source", "dynamic_dim")
-    takes(ShapeEnv.create_symintnode, "hint", "source")
     takes(make_fx, "tracing_mode", "_allow_non_fake_inputs")
     assert len(inspect.signature(compile_fx).parameters) >= 2
     ShapeEnv(duck_shape=False)
+    with config.patch(cpp_wrapper=True):
+        assert config.cpp_wrapper
 
 
 def test_torch_exports_its_threads_in_c():
