@@ -114,7 +114,7 @@ def map_trajectories(
             positions, mapped, boxes, times = [], [], [], []
             # one after another: all atoms of all frames would not fit into memory
             end = None if frames is None else skipped + frames * stride
-            for frame in islice(caller.frames(path), skipped, end, stride):
+            for frame in map(caller.frame, islice(caller.raw(path), skipped, end, stride)):
                 positions.append(beads.positions(frame.positions[None])[0])
                 boxes.append(np.zeros((3, 3)) if frame.box is None else frame.box)
                 times.append(frame.time)
@@ -150,7 +150,8 @@ def _sample(caller: "_Forces", path: FilePath, first: int, stride: int, forces: 
     """Forces on atoms of the first frames of a trajectory, where a force map is fitted to them."""
     if forces != "optimised":
         return None
-    return np.array([frame.forces for frame in islice(caller.frames(path), first, first + SAMPLE * stride, stride)])
+    chosen = islice(caller.raw(path), first, first + SAMPLE * stride, stride)
+    return np.array([caller.frame(raw).forces for raw in chosen])
 
 
 class _Held:
@@ -178,6 +179,15 @@ class _Held:
         return label
 
 
+class _Raw(NamedTuple):
+    """A frame as its file has it: time (ps), positions [atoms, 3] and box [3, 3] or None, nm."""
+
+    path: FilePath
+    time: float
+    positions: np.ndarray
+    box: np.ndarray | None
+
+
 class _Frame(NamedTuple):
     """Time (ps), whole molecules [atoms, 3] (Å), box [3, 3] (Å) or None, forces [atoms, 3] (eV/Å)."""
 
@@ -202,11 +212,11 @@ class _Forces:
         self.digest = hashlib.sha256(openmm.XmlSerializer.serialize(system).encode()).hexdigest()
         self.context = openmm.Context(system, openmm.VerletIntegrator(0.001))
 
-    def frames(self, path: FilePath) -> Iterator[_Frame]:
-        """Those of a file, one after another."""
+    def raw(self, path: FilePath) -> Iterator[_Raw]:
+        """Frames of a file, one after another; forces cost much, so that only those that are wanted get some."""
         for piece in self._pieces(path):
             for at, positions, box in zip(piece.time, piece.xyz, self._boxes(path, piece)):
-                yield self._frame(path, float(at), positions.astype(float), box)
+                yield _Raw(path, float(at), positions.astype(float), box)
 
     def _pieces(self, path: FilePath) -> Iterator[mdtraj.Trajectory]:
         try:
@@ -227,7 +237,9 @@ class _Forces:
             raise CGAAError(f"{path}: its frames have no box, but the System is periodic; write them with one")
         return [reduced(box) for box in piece.unitcell_vectors.astype(float)]
 
-    def _frame(self, path: FilePath, time: float, positions: np.ndarray, box: np.ndarray | None) -> _Frame:
+    def frame(self, raw: _Raw) -> _Frame:
+        """A frame with its forces."""
+        path, time, positions, box = raw
         if box is not None:
             self.context.setPeriodicBoxVectors(*box)
         self.context.setPositions(positions)
