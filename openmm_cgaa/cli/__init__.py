@@ -14,6 +14,7 @@ COMMANDS = {
     "sample": "configurations for a teacher to label",
     "label": "energies, forces and stresses of sampled frames, by a teacher; resumable",
     "map": "frames of beads, with mapped forces, from an atomistic trajectory",
+    "prior": "OpenMM forces between beads that a model's come on top of, fitted to frames of beads",
     "data": "look at data sets; merge them; extended XYZ in and out",
     "train": "distil a teacher's labels into a model",
     "distill": "from molecules to a tested model: sample, label, train, simulate, judge",

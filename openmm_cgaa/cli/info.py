@@ -104,6 +104,7 @@ def _print_model(console: "Console", name: str, metadata: dict, card: str | None
 
     from ..mapping.grains import GrainType
     from ..mapping.links import links_in_words
+    from ..mapping.prior import Prior
     from ..model.file import cuts_of_model
 
     if card is not None:
@@ -115,5 +116,7 @@ def _print_model(console: "Console", name: str, metadata: dict, card: str | None
         console.print(f"cut: {cut}", soft_wrap=True)
     if links := links_in_words(types):
         console.print(f"links between grains, at element:class {'; '.join(links)}", soft_wrap=True)
+    if (prior := Prior.of_metadata(metadata)) is not None:
+        console.print(f"prior: {', '.join(prior.kinds)}, up to {prior.cutoff:g} Å", soft_wrap=True)
     for part in ("config", "provenance", "domain", "errors"):
         console.print(f"{part}: {json.dumps(metadata.get(part, {}), indent=2)}", soft_wrap=True)

@@ -17,6 +17,7 @@ from openmm import app
 from ..errors import CGAADomainWarning, EngineError, GeometryError, GrainError
 from ..inputs.arguments import FilePath
 from ..mapping.grains import GrainMap
+from ..mapping.prior import BoundPrior
 from ..model import checks
 from ..model.loaded import LoadedModel
 from ..structures import geometry, lattice
@@ -48,7 +49,8 @@ class CGAACalculator(Calculator):
 
     Notes
     -----
-    Stress is there for conserving models alone. For the others ASE's optimizers are refused.
+    Stress is there for conserving models without a prior. For models that do not conserve energy, ASE's optimizers are
+    refused.
     """
 
     def __init__(
@@ -63,9 +65,13 @@ class CGAACalculator(Calculator):
         self.potential = model if isinstance(model, LoadedModel) else LoadedModel(model, precision, device)
         self.implemented_properties = ["energy", "forces"]
         if self.potential.conserving:
-            self.implemented_properties += ["free_energy", "stress"]
+            self.implemented_properties += ["free_energy"]
+        self.has_stress = self.potential.conserving and self.potential.prior is None
+        if self.has_stress:
+            self.implemented_properties += ["stress"]
         self.grain_map = None if topology is None else self.potential.grain_map(topology)
         self.bound: _Bound | None = None
+        self.prior: BoundPrior | None = None
         self.told: set = set()  # what was warned of
 
     def calculate(
@@ -97,13 +103,22 @@ class CGAACalculator(Calculator):
         tensor = self.potential.tensor
         answer = evaluator.compute(tensor(self.atoms.positions), None if cell is None else tensor(cell))
         energy, (forces, virial) = float(answer[0]), (each.double().cpu().numpy() for each in answer[1:])
+        if self.potential.prior is not None:
+            prior = self._bound_prior(binding)(self.atoms.positions, cell)
+            energy, forces = energy + prior[0], forces + prior[1]
         checks.check_finite(energy, forces, binding.grain_map)
         self.results = {"energy": energy, "forces": forces}
         if self.potential.conserving:
             self.results["free_energy"] = energy
-            if periodic:
-                stress = -virial / self.atoms.get_volume()
-                self.results["stress"] = full_3x3_to_voigt_6_stress(stress)
+        if self.has_stress and periodic:
+            self.results["stress"] = full_3x3_to_voigt_6_stress(-virial / self.atoms.get_volume())
+
+    def _bound_prior(self, binding: Binding) -> BoundPrior:
+        """The model's prior on these molecules; made anew with them."""
+        if self.prior is None or self.prior.grain_map is not binding.grain_map:
+            assert self.potential.prior is not None
+            self.prior = self.potential.prior.on(binding.grain_map, binding.periodic)
+        return self.prior
 
     def _bind(self, box: np.ndarray | None) -> Binding:
         """The model on the current atoms; made anew when they are other molecules."""

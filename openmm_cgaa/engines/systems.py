@@ -12,6 +12,7 @@ from ..errors import EngineError, GrainError
 from ..inputs import arguments
 from ..inputs.arguments import Numbers
 from ..mapping.grains import GrainMap
+from ..mapping.prior import Prior
 from ..model import checks
 from ..model.loaded import LoadedModel
 from ..nn import Part
@@ -74,6 +75,7 @@ def add_forces(
     if not model.conserving:
         refuse_uses_of_an_energy(system, split=len(groups) > 1, use_cuda_graphs=useCUDAGraphs)
     overlap.refuse_overlap(system, place.grain_map, place.particles)
+    prior = [] if model.prior is None else prior_forces(model.prior, place, system)
     make = pythonforce.make_forces
     if choose_backend(backend) == "torch":
         from . import torchforce
@@ -86,6 +88,10 @@ def add_forces(
             force.setForceGroup(group)
             force.setName(name if force.getName() in ("PythonForce", "TorchForce") else force.getName())
             system.addForce(force)
+    for force in prior:
+        inside = not isinstance(force, openmm.CustomNonbondedForce)
+        force.setForceGroup(groups[0 if inside else -1][1])
+        system.addForce(force)
     bonds = molecule_bonds(place)
     bonds.setForceGroup(groups[-1][1])
     system.addForce(bonds)
@@ -122,6 +128,17 @@ def place_grains(
         checks.check_extent(grain_map, positions, box)
     everything = atoms is None and num_atoms == system.getNumParticles()
     return Placement(grain_map, box, [] if everything else chosen.tolist(), positions)
+
+
+def prior_forces(prior: Prior, place: Placement, system: openmm.System) -> list[openmm.Force]:
+    """The prior of a model as forces of the System; `EngineError` where this has other particles, too."""
+    if place.grain_map.num_atoms != system.getNumParticles():
+        raise EngineError(
+            f"the model has a prior, which acts on all particles of a system, but it is given "
+            f"{place.grain_map.num_atoms} of {counted(system.getNumParticles(), 'particle')}; "
+            "put all of them into its topology"
+        )
+    return prior.forces(place.grain_map, place.box)
 
 
 def refuse_uses_of_an_energy(system: openmm.System, split: bool, use_cuda_graphs: bool) -> None:

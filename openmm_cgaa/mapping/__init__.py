@@ -1,1 +1,1 @@
-"""Which atom sits in which slot of which grain, and grains made whole. No network, no engine."""
+"""Which atom sits in which slot of which grain, and what maps atoms to beads. No network, no engine."""

@@ -12,11 +12,12 @@ from ..inputs import arguments
 from ..inputs.arguments import FilePath, Numbers
 from ..mapping.cutting import cut_map
 from ..mapping.grains import GrainMap, GrainType
+from ..mapping.prior import Prior
 from ..nn import Part
 from ..structures import geometry
 from ..structures.beads import BEAD, tell_beads
 from ..structures.lattice import reduced
-from ..units import ANGSTROM_PER_NM
+from ..units import ANGSTROM_PER_NM, KJMOL_PER_EV, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
 from . import checks, domain
 from .evaluator import Evaluator
 from .file import cuts_of_model, load_model_bytes, model_bytes
@@ -45,6 +46,8 @@ class LoadedModel:
         In evaluation mode, in the precision and on the device that were asked for.
     permutation_invariant : bool
         Whether equivalent atoms may sit in any of their slots; if not, the geometry tells which (`aligned`).
+    prior : Prior or None
+        OpenMM forces that come on top of the network's.
     types, conserving, metadata
         As of `CGAAPotential`.
     """
@@ -73,6 +76,7 @@ class LoadedModel:
         # absolute totals of thousands of eV: stay in double precision, as the file has them
         self.network.type_energy = energies.to(self.device)
         self.cuts = cuts_of_model(self.metadata)
+        self.prior = Prior.of_metadata(self.metadata)
         self.conserving = network.conserving
         # without this invariance equal atoms must sit in the slots that the reference geometry gives them
         self.permutation_invariant = network.permutation_invariant
@@ -105,7 +109,9 @@ class LoadedModel:
         tell_beads(topology.residues(), kinds)
 
     def evaluator(self, topology: "app.Topology | GrainMap", periodic: bool, part: int = Part.TOTAL) -> Evaluator:
-        """The model bound to one Topology or GrainMap, in the potential's precision and on its device.
+        """The model's network bound to one Topology or GrainMap, in the potential's precision and on its device.
+
+        A `prior` of the model is not in it.
 
         Parameters
         ----------
@@ -159,6 +165,10 @@ class LoadedModel:
         evaluator = self.evaluator(self.aligned(grain_map, positions, box), box is not None)
         energy, forces = evaluator(self.tensor(positions), None if box is None else self.tensor(box))
         energy, forces = float(energy), forces.detach().double().cpu().numpy()
+        if self.prior is not None:
+            scaled = None if box is None else box * ANGSTROM_PER_NM
+            prior = self.prior.on(grain_map, box is not None)(positions * ANGSTROM_PER_NM, scaled)
+            energy, forces = energy + prior[0] * KJMOL_PER_EV, forces + prior[1] * KJMOL_PER_NM_PER_EV_PER_ANGSTROM
         checks.check_finite(energy, forces, grain_map)
         return energy, forces
 

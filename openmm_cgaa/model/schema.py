@@ -12,6 +12,7 @@ from ..errors import GrainError, ModelFileError
 from ..mapping.cutting import GrainCut
 from ..mapping.grains import GrainType
 from ..mapping.links import pair_kinds
+from ..mapping.prior import Prior
 from ..nn import complete_config
 from ..structures.beads import is_bead, is_symbol
 from ..wording import counted
@@ -51,6 +52,7 @@ def check_metadata(metadata: dict, source: str) -> list:
         _check_both_ways(types)
         _check_domain(metadata["domain"], set(names))
         _check_cuts(metadata.get("cuts", []))
+        Prior.of_metadata(metadata)
     except ValueError as error:
         raise ModelFileError(f"{source}: {error}; it was not written by openmm_cgaa, or was changed") from None
     return types

@@ -10,6 +10,7 @@ from ..inputs.arguments import FilePath
 from ..inputs.ranges import SEEDS, THREADS, bounded, one_of, required
 from ..inputs.settings import Checked, from_mapping
 from ..inputs.yamlfile import parse_yaml, read_yaml
+from ..mapping.prior import LONGEST, SHORTEST, Prior
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,21 @@ class OptimizerConfig(Checked):
 
 
 @dataclass(frozen=True)
+class PriorConfig(Checked):
+    """OpenMM forces between beads that a network's come on top of, see `mapping.prior`.
+
+    An OpenMM ForceField and the cutoff of its nonbonded forces. They are subtracted from the labels, and travel in the
+    model file.
+    """
+
+    file: str
+    cutoff: float = bounded(10.0, SHORTEST, LONGEST, "Å")
+
+    def read(self) -> Prior:
+        return Prior.load(self.file, self.cutoff)
+
+
+@dataclass(frozen=True)
 class TrainingConfig(Checked):
     """One training run; paths are relative to the YAML file.
 
@@ -85,8 +101,8 @@ class TrainingConfig(Checked):
     Every `validate_every` steps the averaged weights are validated and a checkpoint is written. `score_energy` (Å)
     weighs the energy in the score that selects the best weights: force rmse per component (eV/Å) + score_energy *
     energy rmse (eV/atom). `max_minutes` ends a run early; the learning rate follows the steps. `half` writes the
-    parameters of the model file in float16. `compile` makes a program of the training step (`compiled.py`): minutes
-    at first, then three times as fast.
+    parameters of the model file in float16. `prior` is for models of beads. `compile` makes a program of the training
+    step (`compiled.py`): minutes at first, then three times as fast.
     """
 
     model: dict
@@ -107,6 +123,7 @@ class TrainingConfig(Checked):
     threads: int | None = bounded(None, *THREADS)
     accelerator: str = one_of("auto", "cpu", "cuda", "gpu")
     half: bool = False
+    prior: PriorConfig | None = None
     compile: bool = False
 
     def __post_init__(self) -> None:
@@ -153,7 +170,8 @@ def load_config(path: FilePath, changes: Iterable[str] = ()) -> TrainingConfig:
     warm = config.warm_start
     if warm and (folder / warm).is_file():  # else the name of a bundled one
         warm = str(folder / warm)
-    return replace(config, data=data, init=init, warm_start=warm, output=str(folder / config.output))
+    prior = config.prior and replace(config.prior, file=str(folder / config.prior.file))
+    return replace(config, prior=prior, data=data, init=init, warm_start=warm, output=str(folder / config.output))
 
 
 def _change(values: dict, change: str) -> None:

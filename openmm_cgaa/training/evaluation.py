@@ -17,12 +17,13 @@ from ..inputs import arguments
 from ..inputs.arguments import FilePath
 from ..inputs.ranges import SLOTS
 from ..mapping.grains import GrainType
+from ..mapping.prior import Prior
 from ..mapping.sums import grain_sums
 from ..model.file import cuts_of_model, load_model
 from ..nn import Network
 from .batches import fill_batches
 from .groups import frame_groups
-from .labelled import LabelledFrames, collate
+from .labelled import LabelledFrames, collate, of_prior
 from .objectives import Answer, answer
 from .tally import CONTACTS, Tally
 
@@ -117,9 +118,12 @@ def evaluate(
     align = any(t.reference is not None for t in types)
     frames = LabelledFrames(chosen, types, network.grain_cutoff, network.atom_cutoff, align)
     answers = predict(network, frames)
+    prior = Prior.of_metadata(metadata)
+    if prior is not None:
+        answers = _with_prior(answers, prior, chosen, types)
 
     labels, known = frame_groups(chosen, types, metadata["domain"])
-    tally = Tally(chosen, types, frames, answers, labels, network.conserving, padded_slots)
+    tally = Tally(chosen, types, frames, answers, labels, network.conserving and prior is None, padded_slots)
     described = tally.energies, tally.atoms, *tally.place
 
     settled = np.isin(labels["kind"], EQUILIBRIUM)
@@ -157,6 +161,19 @@ def evaluate(
         temperatures = np.concatenate([one.temperature for one in chosen.sets])
         evaluation_figure(errors, figure, **_parity(tally, frames, answers), temperatures=temperatures)
     return errors
+
+
+def _with_prior(answers: list[Answer], prior: Prior, dataset: Dataset, types: list[GrainType]) -> list[Answer]:
+    """Answers of a network and a model's prior together; there is no virial of them."""
+    added: list[tuple] = []
+    for frames in dataset.sets:
+        atoms = frames.grain_map().match(types).network_order()[0]
+        energies, forces = of_prior(prior, frames, types)
+        added += zip(energies.tolist(), forces[:, atoms])
+    return [
+        (energy + prior_energy, forces + prior_forces, np.full_like(virial, np.nan))
+        for (energy, forces, virial), (prior_energy, prior_forces) in zip(answers, added)
+    ]
 
 
 def _rows(errors_of: Callable[[np.ndarray], dict], labels: np.ndarray, among: np.ndarray | bool = True) -> dict:

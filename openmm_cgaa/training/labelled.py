@@ -15,6 +15,7 @@ from ..errors import DatasetError
 from ..mapping.grains import GrainType
 from ..mapping.layout import layout_of
 from ..mapping.links import with_pairs
+from ..mapping.prior import Prior
 from ..mapping.sums import relative_positions
 from ..mapping.whole import whole_frame
 from ..neighbors.build import build_graph
@@ -86,6 +87,8 @@ class LabelledFrames(torch.utils.data.Dataset):
     grain_cutoff, atom_cutoff : float, Å
     align : bool
         Settle equivalent slots frame by frame by the types' reference geometries.
+    prior : Prior, optional
+        Subtracted from energies and forces: the labels are of what a network learns. They have no virial then.
 
     Attributes
     ----------
@@ -103,7 +106,13 @@ class LabelledFrames(torch.utils.data.Dataset):
     """
 
     def __init__(
-        self, dataset: Dataset, types: list[GrainType], grain_cutoff: float, atom_cutoff: float, align: bool = False
+        self,
+        dataset: Dataset,
+        types: list[GrainType],
+        grain_cutoff: float,
+        atom_cutoff: float,
+        align: bool = False,
+        prior: Prior | None = None,
     ) -> None:
         self.slots = [t.num_slots for t in types]
         self.items = []
@@ -114,13 +123,17 @@ class LabelledFrames(torch.utils.data.Dataset):
                 name = dataset.trajectories[frames.trajectory[0]].name
                 raise DatasetError(f"the frames of {name} have no labels; run openmm-cgaa label on them first")
             stress = np.full(frames.cell.shape, np.nan)
-            if frames.stress is not None and frames.periodic:
+            if frames.stress is not None and frames.periodic and prior is None:
                 stress = -frames.stress * np.abs(np.linalg.det(frames.cell))[:, None, None]
             virial = torch.from_numpy(stress).float()
+            energies, labelled = frames.energy, frames.forces
+            if prior is not None:
+                known = of_prior(prior, frames, types)
+                energies, labelled = None if energies is None else energies - known[0], labelled - known[1]
             graphs = frame_graphs(frames, types, grain_cutoff, atom_cutoff, align)
             for frame, (graph, atoms) in enumerate(graphs):
-                forces = torch.from_numpy(frames.forces[frame][atoms.numpy()])
-                energy = torch.tensor([nan if frames.energy is None else frames.energy[frame]], dtype=torch.float64)
+                forces = torch.from_numpy(labelled[frame][atoms.numpy()])
+                energy = torch.tensor([nan if energies is None else energies[frame]], dtype=torch.float64)
                 labels = Labels(energy, forces, virial[frame : frame + 1])
                 if linked:
                     molecule, arm = molecules_of(frames, frame, atoms.numpy())
@@ -139,6 +152,14 @@ class LabelledFrames(torch.utils.data.Dataset):
     def grains(self) -> np.ndarray:
         """Grains of each frame, [frames]."""
         return np.array([sum(graph.counts) for graph, _ in self.items], dtype=int)
+
+
+def of_prior(prior: Prior, frames: Frames, types: list[GrainType]) -> tuple[np.ndarray, np.ndarray]:
+    """Energies [frames], eV, and forces [frames, atoms, 3], eV/Å, of a prior, in the frames' order of atoms."""
+    bound = prior.on(frames.grain_map().match(types), frames.periodic)
+    boxes = (reduced(right_handed(cell)) if frames.periodic else None for cell in frames.cell)
+    energies, forces = zip(*(bound(positions, box) for positions, box in zip(frames.positions, boxes)))
+    return np.array(energies), np.array(forces, np.float32)
 
 
 def collate(items: Sequence[Item], slots: List[int]) -> tuple[Graph, Labels, Tensor]:

@@ -22,6 +22,7 @@ from ..host.torchstate import flushing, threads, working
 from ..inputs.arguments import FilePath
 from ..inputs.settings import completed
 from ..mapping.grains import GrainType
+from ..mapping.prior import Prior
 from ..model.file import cuts_of_model, load_model, model_bytes, read_metadata, save_model
 from ..nn import Network, build_network, complete_config
 from .batches import FrameData
@@ -81,6 +82,8 @@ def train(config: FilePath | TrainingConfig, restart: bool = False) -> Path:
 def _train(config: TrainingConfig, restart: bool) -> Path:
     output = Path(config.output)
     _resumes(config, restart)  # what is refused is refused before data are read
+    prior = None if config.prior is None else config.prior.read()
+    _check_prior(config, prior)
     known = cuts_of_model(load_model(config.init)[1]) if config.init else []
     chosen = choose_frames(config.data, config.seed, known)
     if config.init:
@@ -91,7 +94,7 @@ def _train(config: TrainingConfig, restart: bool) -> Path:
         if config.warm_start:
             _take_over(config, config.warm_start, network, types)
     training, validation = (
-        LabelledFrames(chosen[split], types, network.grain_cutoff, network.atom_cutoff, config.data.align)
+        LabelledFrames(chosen[split], types, network.grain_cutoff, network.atom_cutoff, config.data.align, prior)
         for split in ("train", "validation")
     )
     _check_labels(config, network, training)
@@ -116,6 +119,8 @@ def _train(config: TrainingConfig, restart: bool) -> Path:
             "domain": training_domain(chosen["train"], types),
             "errors": {"split": "validation", **best["validation"]},
         }
+        if prior is not None:
+            metadata["prior"] = prior.to_dict()
         if "cuts" in chosen["train"].provenance:
             metadata["cuts"] = chosen["train"].provenance["cuts"]
         average = module.average.module.cpu()
@@ -181,6 +186,17 @@ def _same_form(config: TrainingConfig, key: str, model: str) -> tuple[Network, l
             f"give the model block that it was trained with (openmm-cgaa info shows it), or leave {key} away"
         )
     return network, [GrainType.from_dict(entry) for entry in metadata["types"]], metadata
+
+
+def _check_prior(config: TrainingConfig, prior: Prior | None) -> None:
+    """Weights of a model that has another prior would be those of other labels."""
+    for key in STARTS:
+        model = getattr(config, key)
+        if model and Prior.of_metadata(load_model(model)[1]) != prior:
+            raise CGAAError(
+                f"{key}: {model} was trained {'with another prior or none' if prior else 'with a prior'}; give the "
+                f"prior that it was trained with, or leave {key} away"
+            )
 
 
 def _take_over(config: TrainingConfig, model: str, network: Network, types: list[GrainType]) -> None:

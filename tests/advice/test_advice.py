@@ -76,6 +76,8 @@ ELSEWHERE = {
     "is in no bead; add it to one, or name it": "mapping/test_beadmapping.py test_what_is_told_of_a_mapping_mends_it",
     "it takes a sample of forces on atoms; give one": "mapping/test_forcemaps.py test_the_optimised_map_has_the_least",
     "for each bead; put what they join into": "mapping/test_forcemaps.py test_optimised_maps_hold_their_conditions",
+    "; put all of them into its topology": "mapping/test_prior.py test_a_system_with_other_particles",
+    "or more, or a prior of a shorter cutoff": "mapping/test_prior.py test_a_box_that_is_too_small",
     "was cut short: copy it again, or ask for fewer": "structures/test_trajectories.py test_a_dcd_that_was_cut_short",
     "must begin at a multiple of": "nn/test_runner.py test_launches_are_checked",
 }

@@ -5,7 +5,7 @@ folders of them, are its inputs. Words that begin with ``new`` are its outputs. 
 Its YAML file, if it has one, joins by a line in `BLOCKS` and one in `FILES`.
 
 The commands without a file of their own are here: `active`, `analyze`, `benchmark`, `build`, `ensemble`, `evaluate`,
-`label`, `lammps`, `map`, `sample`, `train` and `validate`. What they call is tested in the room that does it.
+`label`, `lammps`, `map`, `prior`, `sample`, `train` and `validate`. What they call is tested in the room that does it.
 """
 
 import copy
@@ -23,6 +23,7 @@ import yaml
 pytest.importorskip("ase")
 pytest.importorskip("lightning")
 
+from bad_lines import Table, contents, restore, spoil  # noqa: E402
 from conftest import TINY_CONSERVING, tiny_model, topology_of  # noqa: E402
 
 from openmm_cgaa import cli  # noqa: E402
@@ -31,7 +32,6 @@ from openmm_cgaa.building.molecules import Molecule  # noqa: E402
 from openmm_cgaa.data import Dataset, Trajectory  # noqa: E402
 from openmm_cgaa.distill.distillplan import ClassicalFrames, DistillPlan, OwnFrames, Proof, Steps  # noqa: E402
 from openmm_cgaa.ensemble.ensembleplan import EnsemblePlan, Sweep  # noqa: E402
-from openmm_cgaa.errors import ResumeWarning  # noqa: E402
 from openmm_cgaa.inputs.ranges import Range  # noqa: E402
 from openmm_cgaa.mapping.beadmapping import Bead, MappedResidue, Mapping  # noqa: E402
 from openmm_cgaa.pipeline.active import Round  # noqa: E402
@@ -39,7 +39,7 @@ from openmm_cgaa.sampling.makers import MAKERS  # noqa: E402
 from openmm_cgaa.sampling.plan import Plan  # noqa: E402
 from openmm_cgaa.sampling.sampler import Sampler  # noqa: E402
 from openmm_cgaa.structures.structure import write_structure  # noqa: E402
-from openmm_cgaa.training.config import DataConfig, LossConfig, OptimizerConfig, TrainingConfig  # noqa: E402
+from openmm_cgaa.training.config import DataConfig, LossConfig, OptimizerConfig, PriorConfig, TrainingConfig  # noqa: E402
 from openmm_cgaa.validation.accuracy import BurstGroup  # noqa: E402
 from openmm_cgaa.validation.distributions import AtomPairs  # noqa: E402
 from openmm_cgaa.validation.pulling import Cluster, Ligand  # noqa: E402
@@ -55,11 +55,13 @@ COMMANDS = {
     "sample": "sample plan.yaml --output new.h5",
     "label": "label labelled.h5 new.h5 --teacher ase.calculators.lj:LennardJones",
     "map": "map run.dcd box.cif classical.xml --mapping map.yaml --temperature 300 --output new.h5",
+    "prior": "prior beads.h5 --output new.xml",
     "data info": "data info labelled.h5 --figure new.png",
     "data export": "data export labelled.h5 new.extxyz",
     "data import": "data import labelled.extxyz new.h5 --topology box.cif",
     "data merge": "data merge labelled.h5 --output new.h5",
     "train": "train train.yaml --output newfolder",
+    "train beads": "train beads.yaml --output newfolder",
     "active": "active round.yaml",
     "distill": "distill distill.yaml --out newfolder",
     "evaluate": "evaluate model.safetensors labelled.h5 --json new.json --figure new.png",
@@ -78,6 +80,7 @@ BLOCKS = {  # of each YAML file: where a dataclass of settings stands in it
     | {("runs", number): maker.keys for number, maker in enumerate(MAKERS.values())},
     "map.yaml": {(): Mapping, ("residues", "EC"): MappedResidue, ("residues", "EC", "beads", 0): Bead},
     "train.yaml": {(): TrainingConfig, ("data",): DataConfig, ("loss",): LossConfig, ("optimizer",): OptimizerConfig},
+    "beads.yaml": {("prior",): PriorConfig},
     "round.yaml": {(): Round},
     "distill.yaml": {
         **{(): DistillPlan, ("molecules", 0): Molecule, ("classical",): ClassicalFrames, ("own",): OwnFrames},
@@ -153,6 +156,8 @@ FILES = {
         },
     },
 }
+BEADS = {"data": {"paths": ["beads.h5"]}, "loss": {"energy": 0.0}, "prior": {"file": "prior.xml", "cutoff": 5.0}}
+FILES["beads.yaml"] = FILES["train.yaml"] | BEADS
 FAULTS = ("missing", "empty", "truncated", "binary", "directory", "other", "unreadable")
 # what is no fault: rows of a table that a run has not written yet, a file that is written anew, a frame less
 NO_FAULT = {  # (file or command and file, fault)
@@ -191,6 +196,11 @@ def good(tmp_path_factory, liquid):
     trajectory.save_dcd(str(folder / "run.dcd"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        assert cli.main(COMMANDS["map"].replace("new.h5", "beads.h5").split()) == 0
+        mapped = Dataset.load("beads.h5")
+        frames = dataclasses.replace(mapped.sets[0], trajectory=np.array([0, 0, 1]))
+        Dataset([frames], splits[:2], mapped.teacher).save("beads.h5")
+        assert cli.main("prior beads.h5 -o prior.xml --cutoff 5".split()) == 0
         assert cli.main(["data", "export", "labelled.h5", "labelled.extxyz"]) == 0
         assert cli.main(f"simulate box.cif --model model.safetensors --out run {SHORT}".split()) == 0
     return folder
@@ -202,60 +212,6 @@ def here(good, tmp_path, monkeypatch):
     shutil.copytree(good, folder)
     monkeypatch.chdir(folder)
     return folder
-
-
-def contents(folder):
-    """Of each path the bytes, or None of a folder."""
-    found = {}
-    for path in folder.rglob("*"):
-        readable = path.is_file() and os.access(path, os.R_OK)
-        found[str(path.relative_to(folder))] = path.read_bytes() if readable else None
-    return found
-
-
-def restore(folder, good):
-    shutil.rmtree(folder)
-    shutil.copytree(good, folder)
-    os.chdir(folder)
-
-
-class Table:
-    """Runs bad command lines and collects what is not as it should be."""
-
-    def __init__(self, folder, good, capfd):
-        self.folder, self.good, self.capfd, self.wrong, self.count = folder, good, capfd, [], 0
-
-    def refuses(self, words, what, before=None):
-        before = before or contents(self.folder)
-        self.count += 1
-        self.capfd.readouterr()
-        try:
-            status = cli.main(words)
-        except BaseException as error:
-            status = f"{type(error).__name__}: {error}"
-        lines = self.capfd.readouterr().err.splitlines()
-        problems = [] if status == 2 else [f"status {status}"]
-        if len(lines) != 1 or not lines[0].startswith("openmm-cgaa"):
-            problems.append(f"stderr {lines[:6]}")
-        after = contents(self.folder)
-        if after != before:
-            changed = {name for name in after.keys() | before.keys() if after.get(name, 0) != before.get(name, 0)}
-            problems.append(f"changed {sorted(changed)[:5]}")
-            restore(self.folder, self.good)
-        if problems:
-            self.wrong.append(f"{' '.join(words)[:150]} [{what}]: {'; '.join(problems)}"[:600])
-
-    def mends(self, words, what):
-        """Works, with one warning that names the place."""
-        self.count += 1
-        self.capfd.readouterr()
-        with pytest.warns(ResumeWarning, match=what.split("/")[0]) as told:
-            assert cli.main(words) == 0
-        assert len([each for each in told if each.category is ResumeWarning]) == 1
-
-    def done(self, least=1):
-        assert self.count >= least
-        assert not self.wrong, f"{len(self.wrong)} of {self.count}:\n" + "\n".join(self.wrong)
 
 
 @pytest.fixture
@@ -271,21 +227,6 @@ def inputs(words, folder):
             yield word
         elif path.is_dir():
             yield from (str(file.relative_to(folder)) for file in sorted(path.iterdir()) if file.is_file())
-
-
-def spoil(path, fault):
-    data = path.read_bytes()
-    path.unlink()
-    if fault == "directory":
-        path.mkdir()
-    elif fault == "unreadable":
-        path.write_bytes(data)
-        path.chmod(0)
-    elif fault != "missing":
-        other = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40
-        noise = np.random.default_rng(1).integers(0, 256, 5000, dtype=np.uint8).tobytes()
-        half = data[: len(data) * 45 // 100]
-        path.write_bytes({"empty": b"", "truncated": half, "binary": noise, "other": other}[fault])
 
 
 @pytest.mark.parametrize("name", COMMANDS)

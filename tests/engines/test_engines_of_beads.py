@@ -3,20 +3,22 @@
 import numpy as np
 import openmm
 import pytest
-from bead_boxes import EDGE, bead_box, save_bead_model, topology_of_beads
+from bead_boxes import EDGE, PRIOR, bead_box, save_bead_model, topology_of_beads
 from openmm import app, unit
 
 from openmm_cgaa import CGAACalculator, CGAAPotential
 from openmm_cgaa.engines.lammpsfiles import write_lammps
 from openmm_cgaa.errors import EngineError, GrainError
+from openmm_cgaa.mapping.prior import Prior
 from openmm_cgaa.structures.structure import read_structure, write_structure
 
 BOX = EDGE * np.eye(3)
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return save_bead_model(tmp_path_factory.mktemp("beads") / "beads.safetensors")
+@pytest.fixture(scope="module", params=["alone", "with a prior"])
+def model(tmp_path_factory, request):
+    prior = None if request.param == "alone" else Prior(PRIOR, 9.0)
+    return save_bead_model(tmp_path_factory.mktemp("beads") / "beads.safetensors", prior=prior)
 
 
 @pytest.fixture(scope="module")

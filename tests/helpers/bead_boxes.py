@@ -47,12 +47,38 @@ def bead_box(waters=40, chains=10, seed=0, told=True):
     return topology_of_beads(names, told), np.concatenate(positions)
 
 
-def save_bead_model(path, seed=1):
+PRIOR = """<ForceField>
+ <AtomTypes>
+  <Type name="W" class="W" mass="18"/><Type name="A" class="A" mass="29"/><Type name="B" class="B" mass="28"/>
+ </AtomTypes>
+ <Residues>
+  <Residue name="HOH"><Atom name="W" type="W"/></Residue>
+  <Residue name="HEX">
+   <Atom name="A1" type="A"/><Atom name="B" type="B"/><Atom name="A2" type="A"/>
+   <Bond atomName1="A1" atomName2="B"/><Bond atomName1="B" atomName2="A2"/>
+  </Residue>
+ </Residues>
+ <HarmonicBondForce><Bond type1="A" type2="B" length="0.2" k="5000"/></HarmonicBondForce>
+ <CustomAngleForce energy="0.5*k*(cos(theta)-c)^2">
+  <PerAngleParameter name="k"/><PerAngleParameter name="c"/>
+  <Angle type1="A" type2="B" type3="A" k="50" c="-0.8"/>
+ </CustomAngleForce>
+ <CustomNonbondedForce energy="2.5*(s(kind1,kind2)/r)^12" bondCutoff="2">
+  <PerParticleParameter name="kind"/>
+  <Function name="s" type="Discrete2D" xsize="3" ysize="3">0.28 0.3 0.3 0.3 0.35 0.33 0.3 0.33 0.31</Function>
+  <Atom type="W" kind="0"/><Atom type="A" kind="1"/><Atom type="B" kind="2"/>
+ </CustomNonbondedForce>
+</ForceField>
+"""
+
+
+def save_bead_model(path, seed=1, prior=None):
     """A model of these grains, whose weights are random."""
     torch.manual_seed(seed)
     types = GrainMap.from_topology(bead_box()[0]).types
     network = build_network(FORM, types)
     network.set_scale(0.2, 0.2)
     about = {"types": [kind.to_dict() for kind in types], "provenance": {}, "domain": {}, "errors": {}}
-    save_model(path, network.eval(), {"config": FORM, **about})
+    own = {} if prior is None else {"prior": prior.to_dict()}
+    save_model(path, network.eval(), {"config": FORM, **about, **own})
     return path

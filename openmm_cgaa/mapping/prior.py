@@ -1,0 +1,220 @@
+"""A prior: ordinary OpenMM forces between beads, which a network's forces come on top of.
+
+It is an OpenMM ForceField of beads, so that it can be written by hand, and becomes forces of any topology. What is
+learned is the rest of the labels, as by Wang et al., ACS Cent. Sci. 5, 755 (2019): no frame shows bonds that tear and
+beads that overlap, so that a network knows nothing of them.
+"""
+
+import io
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import openmm
+from openmm import app, unit
+
+from ..errors import CGAAError, GeometryError, GrainError, ModelFileError
+from ..inputs import arguments
+from ..inputs.arguments import FilePath
+from ..units import ANGSTROM_PER_NM, KJMOL_PER_EV, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
+from .grains import GrainMap
+from .links import all_bonds
+
+# what a prior may hold. Others read further files or run Python (Script), as no model file may, or need charges
+FORCES = (
+    "HarmonicBondForce",
+    "HarmonicAngleForce",
+    "PeriodicTorsionForce",
+    "RBTorsionForce",
+    "CustomBondForce",
+    "CustomAngleForce",
+    "CustomTorsionForce",
+    "CustomNonbondedForce",
+)
+TAGS = ("Info", "AtomTypes", "Residues", *FORCES)
+SHORTEST, LONGEST = 1.0, 100.0  # Å, of cutoffs
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Forces between beads that are added to a network's.
+
+    Attributes
+    ----------
+    forcefield : str
+        An OpenMM ForceField, as XML. It may hold `FORCES` alone.
+    cutoff : float, Å
+        Of its nonbonded forces.
+    """
+
+    forcefield: str
+    cutoff: float = 10.0
+
+    def __post_init__(self) -> None:
+        arguments.instance(self.forcefield, str, "forcefield")
+        if (
+            not isinstance(self.cutoff, float | int)
+            or isinstance(self.cutoff, bool)
+            or not SHORTEST <= self.cutoff <= LONGEST
+        ):
+            raise CGAAError(f"cutoff is {self.cutoff!r}; expected {SHORTEST:g} to {LONGEST:g} Å")
+        try:
+            root = ElementTree.fromstring(self.forcefield)
+        except ElementTree.ParseError as error:
+            raise CGAAError(f"not XML ({error}); a prior is an OpenMM ForceField") from None
+        other = [root.tag] if root.tag != "ForceField" else [child.tag for child in root if child.tag not in TAGS]
+        if other:
+            raise CGAAError(f"<{other[0]}> in it; a prior is an OpenMM <ForceField> that holds {', '.join(TAGS)} alone")
+        self._forcefield()
+
+    def _forcefield(self) -> app.ForceField:
+        try:
+            return app.ForceField(io.StringIO(self.forcefield))
+        except Exception as error:  # OpenMM's reader raises all kinds
+            raise CGAAError(f"OpenMM cannot read it as a force field ({_said(error)})") from None
+
+    @classmethod
+    def load(cls, path: FilePath, cutoff: float = 10.0) -> "Prior":
+        """That of a ForceField file; `CGAAError` names the file if it cannot be one."""
+        try:
+            text = Path(arguments.path(path, "prior")).read_text("utf-8")
+        except OSError as error:
+            raise CGAAError(f"prior {path} cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise CGAAError(f"prior {path}: not text; a prior is an OpenMM ForceField (XML)") from None
+        try:
+            return cls(text, cutoff)
+        except CGAAError as error:
+            raise CGAAError(f"prior {path}: {error}") from None
+
+    @classmethod
+    def of_metadata(cls, metadata: dict) -> "Prior | None":
+        """That of a model, if it has one."""
+        entry = metadata.get("prior")
+        if entry is None:
+            return None
+        if not isinstance(entry, dict) or entry.keys() != {"forcefield", "cutoff"}:
+            raise ModelFileError("prior: expected a forcefield and a cutoff")
+        return cls(**entry)
+
+    @property
+    def kinds(self) -> list[str]:
+        """Its forces, as their tags call them."""
+        return [child.tag for child in ElementTree.fromstring(self.forcefield) if child.tag in FORCES]
+
+    def to_dict(self) -> dict:
+        return asdict(self)
+
+    def forces(self, grain_map: GrainMap, box: np.ndarray | None) -> list[openmm.Force]:
+        """OpenMM forces on the atoms of a map, in its order.
+
+        Parameters
+        ----------
+        grain_map : GrainMap
+            Of beads alone, those of a grain one after another.
+        box : array [3, 3], nm, or None
+
+        Raises
+        ------
+        GrainError
+            The force field does not know a bead, or a residue of these beads.
+        GeometryError
+            The box is smaller than twice the cutoff.
+        """
+        topology = topology_of_beads(grain_map)
+        cutoff, method = self.cutoff / ANGSTROM_PER_NM, app.CutoffNonPeriodic
+        if box is not None:
+            if 2.0 * cutoff > box.diagonal().min():
+                raise GeometryError(
+                    f"the model's prior reaches {self.cutoff:g} Å, but the box is {10 * box.diagonal().min():.2f} Å "
+                    f"wide; take a box of {2 * self.cutoff:g} Å or more, or a prior of a shorter cutoff"
+                )
+            topology.setPeriodicBoxVectors([openmm.Vec3(*row) for row in box] * unit.nanometer)
+            method = app.CutoffPeriodic
+        made, options = self._forcefield(), {"nonbondedMethod": method, "nonbondedCutoff": cutoff}
+        known = {one.get("name") for one in ElementTree.fromstring(self.forcefield).iterfind("Residues/Residue")}
+        named = {residue: residue.name for residue in topology.residues() if residue.name in known}
+        try:
+            try:
+                # residues of one kind of graph are told apart by their names
+                system = made.createSystem(topology, residueTemplates=named, removeCMMotion=False, **options)
+            except Exception:  # ends and middles of a chain may be numbered otherwise than in the force field
+                system = made.createSystem(topology, removeCMMotion=False, **options)
+        except Exception as error:
+            raise GrainError(f"the model's prior is not of these beads ({_said(error)})") from None
+        forces = [openmm.XmlSerializer.clone(force) for force in system.getForces()]
+        for force in forces:
+            force.setName(f"CGAA prior {force.getName()}")
+        return forces
+
+    def on(self, grain_map: GrainMap, periodic: bool) -> "BoundPrior":
+        """The prior of one topology, to be called with positions."""
+        return BoundPrior(self, grain_map, periodic)
+
+
+class BoundPrior:
+    """Energy and forces of a prior on the beads of one map, by OpenMM in double precision."""
+
+    def __init__(self, prior: Prior, grain_map: GrainMap, periodic: bool) -> None:
+        self.prior, self.grain_map, self.periodic = prior, grain_map, periodic
+        self.context: openmm.Context | None = None
+
+    def __call__(self, positions: np.ndarray, box: np.ndarray | None) -> tuple[float, np.ndarray]:
+        """Energy (eV) and forces [atoms, 3] (eV/Å).
+
+        Parameters
+        ----------
+        positions : array [atoms, 3], Å
+        box : array [3, 3], Å, or None
+            In the form that OpenMM takes (`lattice.reduced`).
+        """
+        box = None if box is None else box / ANGSTROM_PER_NM
+        if self.context is None:
+            system = openmm.System()
+            for _ in range(self.grain_map.num_atoms):
+                system.addParticle(1.0)
+            for force in self.prior.forces(self.grain_map, box):
+                system.addForce(force)
+            platform = openmm.Platform.getPlatformByName("Reference")
+            self.context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
+        if box is not None:
+            self.context.setPeriodicBoxVectors(*box)
+        self.context.setPositions(positions / ANGSTROM_PER_NM)
+        state = self.context.getState(energy=True, forces=True)
+        energy = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
+        forces = state.getForces(asNumpy=True).value_in_unit(unit.kilojoule_per_mole / unit.nanometer)
+        return energy / KJMOL_PER_EV, forces / KJMOL_PER_NM_PER_EV_PER_ANGSTROM
+
+
+def topology_of_beads(grain_map: GrainMap) -> app.Topology:
+    """A Topology of the beads of a map, in its order; residues and beads are named as the types name them.
+
+    Raises
+    ------
+    GrainError
+        Atoms among them, or beads of a grain that do not stand together.
+    """
+    topology = app.Topology()
+    chain = topology.addChain()
+    atoms: list[app.topology.Atom] = []
+    for g in np.argsort([own.min() for own in grain_map.slots]):
+        kind, own = grain_map.types[grain_map.type_index[g]], grain_map.slots[g]
+        if not kind.beads:
+            raise GrainError(f"residue {grain_map.labels[g]} is of atoms; a prior acts between beads alone")
+        if sorted(own) != list(range(len(atoms), len(atoms) + len(own))):
+            raise GrainError(
+                f"the beads of residue {grain_map.labels[g]} do not stand together, or others stand between the "
+                "model's; a model with a prior takes all particles of a system"
+            )
+        residue = topology.addResidue(kind.name, chain)
+        atoms += [topology.addAtom(kind.names[slot], None, residue) for slot in np.argsort(own)]
+    if len(atoms) != grain_map.num_atoms:
+        raise GrainError("a model with a prior takes all particles of a system, or there are some that are no beads")
+    for i, j in all_bonds(grain_map):
+        topology.addBond(atoms[i], atoms[j])
+    return topology
+
+
+def _said(error: Exception) -> str:
+    return next(filter(None, str(error).splitlines()), type(error).__name__)

@@ -1,0 +1,143 @@
+"""Priors: OpenMM forces between beads in a model file, what they may hold, and what they are added to."""
+
+import io
+
+import numpy as np
+import openmm
+import pytest
+from bead_boxes import EDGE, PRIOR, bead_box, save_bead_model, topology_of_beads
+from openmm import app, unit
+
+from openmm_cgaa import CGAAPotential
+from openmm_cgaa.cli import main
+from openmm_cgaa.errors import CGAAError, EngineError, GeometryError, GrainError, ModelFileError
+from openmm_cgaa.mapping.grains import GrainMap
+from openmm_cgaa.mapping.prior import Prior
+
+BOX = EDGE * np.eye(3)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return save_bead_model(tmp_path_factory.mktemp("beads") / "prior.safetensors", prior=Prior(PRIOR, 9.0))
+
+
+def test_a_prior_comes_on_top_of_the_network(model, tmp_path):
+    """As much as OpenMM itself makes of that force field."""
+    topology, positions = bead_box()
+    alone = save_bead_model(tmp_path / "alone.safetensors")
+    energies, forces = zip(
+        *(CGAAPotential(m, precision="double").evaluate(topology, positions, BOX) for m in (model, alone))
+    )
+    forcefield, options = app.ForceField(io.StringIO(PRIOR)), {"nonbondedMethod": app.CutoffPeriodic}
+    system = forcefield.createSystem(topology, nonbondedCutoff=0.9 * unit.nanometer, removeCMMotion=False, **options)
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference"))
+    context.setPositions(positions)
+    state = context.getState(energy=True, forces=True)
+    assert abs(state.getPotentialEnergy()._value) > 100.0
+    assert energies[0] - energies[1] == pytest.approx(state.getPotentialEnergy()._value, rel=1e-9)
+    assert np.allclose(forces[0] - forces[1], state.getForces(asNumpy=True)._value, atol=1e-6)
+
+
+def test_bonded_terms_of_a_prior_go_with_the_fast_forces(model):
+    topology, positions = bead_box()
+    system = CGAAPotential(model).createSystem(topology, forceGroup=0, intraForceGroup=3)
+    groups = {force.getName(): force.getForceGroup() for force in system.getForces()}
+    assert groups["CGAA prior HarmonicBondForce"] == groups["CGAA prior CustomAngleForce"] == 3
+    assert groups["CGAA prior CustomNonbondedForce"] == 0
+
+
+def test_residues_of_one_graph_are_told_by_their_names():
+    """Two single beads of different names: OpenMM alone cannot tell them apart."""
+    more = '<Residue name="V"><Atom name="W" type="A"/></Residue></Residues>'
+    topology = topology_of_beads(["HOH", "HOH"])
+    (first, second) = topology.residues()
+    second.name = "V"
+    next(second.atoms()).species = "V"
+    grains = GrainMap.from_topology(topology)
+    forces = Prior(PRIOR.replace("</Residues>", more), 9.0).forces(grains, None)
+    (repulsion,) = (force for force in forces if isinstance(force, openmm.CustomNonbondedForce))
+    assert [repulsion.getParticleParameters(bead) for bead in (0, 1)] == [(0.0,), (1.0,)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("</ForceField>", "<Script>open('x')</Script></ForceField>", "<Script> in it"),
+        (
+            "</ForceField>",
+            "<InitializationScript>1</InitializationScript></ForceField>",
+            "<InitializationScript> in it",
+        ),
+        ("</ForceField>", '<Include file="other.xml"/></ForceField>', "<Include> in it"),
+        ("ForceField>", "System>", "<System> in it; a prior is an OpenMM <ForceField>"),
+        ("</ForceField>", "", "not XML"),
+        ('k="5000"', "", "OpenMM cannot read it as a force field"),
+    ],
+)
+def test_what_a_prior_may_not_be(old, new, said, tmp_path):
+    (tmp_path / "prior.xml").write_text(PRIOR.replace(old, new))
+    with pytest.raises(CGAAError, match=rf"prior\.xml: .*{said}"):
+        Prior.load(tmp_path / "prior.xml")
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_prior_that_cannot_be_read(tmp_path):
+    with pytest.raises(CGAAError, match=r"prior .*none\.xml cannot be read: No such file"):
+        Prior.load(tmp_path / "none.xml")
+    (tmp_path / "binary.xml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(CGAAError, match="not text"):
+        Prior.load(tmp_path / "binary.xml")
+
+
+@pytest.mark.parametrize("cutoff", [0.5, 200.0, float("nan"), "9", True])
+def test_a_cutoff_that_is_none(cutoff):
+    with pytest.raises(CGAAError, match="cutoff is"):
+        Prior(PRIOR, cutoff)
+
+
+def test_a_box_that_is_too_small(model, tmp_path):
+    wide = save_bead_model(tmp_path / "wide.safetensors", prior=Prior(PRIOR, 11.0))
+    topology, positions = bead_box()
+    for use in (lambda m: m.evaluate(topology, positions, BOX), lambda m: m.createSystem(topology)):
+        with pytest.raises(GeometryError, match=r"prior reaches 11 Å, but the box is 20.00 Å wide"):
+            use(CGAAPotential(wide))
+    shorter = CGAAPotential(save_bead_model(tmp_path / "shorter.safetensors", prior=Prior(PRIOR, 10.0)))
+    shorter.evaluate(topology, positions, BOX)
+    topology.setPeriodicBoxVectors(2.2 * np.eye(3) * unit.nanometer)
+    CGAAPotential(wide).createSystem(topology)
+
+
+def test_a_prior_of_other_beads(tmp_path):
+    topology, positions = bead_box()
+    without = PRIOR.replace('<Residue name="HOH"><Atom name="W" type="W"/></Residue>', "")
+    model = CGAAPotential(save_bead_model(tmp_path / "m.safetensors", prior=Prior(without, 9.0)))
+    with pytest.raises(GrainError, match="the model's prior is not of these beads .*No template found for residue 10"):
+        model.evaluate(topology, positions, BOX)
+
+
+def test_a_system_with_other_particles(model):
+    topology, _ = bead_box()
+    system = openmm.System()
+    for _ in range(topology.getNumAtoms() + 1):
+        system.addParticle(1.0)
+    with pytest.raises(EngineError, match=r"prior, which acts on all particles .* 70 of 71 particles"):
+        CGAAPotential(model).addForces(topology, system)
+    CGAAPotential(model).addForces(bead_box(waters=41)[0], system)
+
+
+def test_a_damaged_prior_in_a_model_file(tmp_path):
+    class Damaged:
+        def to_dict(self):
+            return {
+                "forcefield": PRIOR.replace("<HarmonicBondForce>", "<Script>1</Script><HarmonicBondForce>"),
+                "cutoff": 9.0,
+            }
+
+    with pytest.raises(ModelFileError, match="<Script> in it"):
+        save_bead_model(tmp_path / "m.safetensors", prior=Damaged())
+
+
+def test_info_shows_the_prior(model, capsys):
+    assert main(["info", str(model)]) == 0
+    assert "prior: HarmonicBondForce, CustomAngleForce, CustomNonbondedForce, up to 9 Å" in capsys.readouterr().out
