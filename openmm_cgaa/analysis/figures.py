@@ -47,7 +47,7 @@ def rdf_figure(
     reference: dict[str, RDF] | None = None,
     reference_name: str | None = "reference",
 ) -> Path:
-    """Radial distributions, a panel each.
+    """Radial distributions, a panel each; bands are two standard errors to either side.
 
     Parameters
     ----------
@@ -56,10 +56,13 @@ def rdf_figure(
         What the dashed lines are.
     """
     figure, axes = _axes(len(curves))
-    for ax, (name, (r, g)) in zip(axes, curves.items()):
+    for ax, (name, (r, g, error)) in zip(axes, curves.items()):
         ax.axhline(1.0, color="0.8", linewidth=0.8)
         if reference and name in reference:
-            ax.plot(*reference[name], color="0.45", linestyle="--", linewidth=1.2, label=reference_name)
+            ax.plot(
+                reference[name].r, reference[name].g, color="0.45", linestyle="--", linewidth=1.2, label=reference_name
+            )
+        ax.fill_between(r, g - 2.0 * error, g + 2.0 * error, color="tab:blue", alpha=0.25, linewidth=0)
         ax.plot(r, g, color="tab:blue", linewidth=1.4, label="this run")
         ax.set(title=name, xlabel="r (nm)", ylabel="g(r)", xlim=(0.0, r[-1]), ylim=(0.0, None))
         ax.set_ylim(top=(1.35 if reference else 1.05) * ax.dataLim.y1)  # room for the legend

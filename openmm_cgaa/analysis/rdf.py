@@ -11,16 +11,21 @@ from ..errors import GeometryError
 from ..mapping.grains import GrainMap, GrainType
 from ..mapping.whole import whole_frames
 
+BLOCKS = 5
 CHUNK = 5_000_000  # distances in memory at a time
 POLAR = ("N", "O", "F")  # hydrogens on these make strong hydrogen bonds
 ACCEPTORS = ("N", "O", "F", "S", "Cl", "Br", "I")  # what hydrogens and ions go near to
 
 
 class RDF(NamedTuple):
-    """A radial distribution: middles of the bins ``r`` [bins] in nm, and ``g`` [bins]."""
+    """A radial distribution: middles of the bins ``r`` [bins] in nm, ``g`` [bins], and its ``error`` [bins] of blocks.
+
+    The error is the standard error over `BLOCKS` parts of the trajectory, nan where there are fewer frames than these.
+    """
 
     r: np.ndarray
     g: np.ndarray
+    error: np.ndarray
 
 
 def radial_distribution(trajectory: mdtraj.Trajectory, pairs: ArrayLike, bin_width: float = 0.01) -> RDF:
@@ -45,14 +50,20 @@ def radial_distribution(trajectory: mdtraj.Trajectory, pairs: ArrayLike, bin_wid
         raise GeometryError("a radial distribution needs at least one pair, but none was chosen")
     r_max = half_height(trajectory)
     edges = np.arange(0.0, r_max + 1e-9, bin_width)
-    total, weight = np.zeros(len(edges) - 1), 0.0
-    frames = max(1, CHUNK // len(pairs))
-    for start in range(0, trajectory.n_frames, frames):
-        part = trajectory[start : start + frames]
-        r, g = mdtraj.compute_rdf(part, pairs, r_range=(0.0, edges[-1]), n_bins=len(edges) - 1, opt=True)
-        ideal = (1.0 / part.unitcell_volumes).sum()
-        total, weight = total + g * ideal, weight + ideal
-    return RDF(r, total / weight)
+    chunk = max(1, CHUNK // len(pairs))
+    blocks = np.array_split(np.arange(trajectory.n_frames), BLOCKS if trajectory.n_frames >= BLOCKS else 1)
+    totals, weights = np.zeros((len(blocks), len(edges) - 1)), np.zeros(len(blocks))
+    for block, frames in enumerate(blocks):
+        for start in range(0, len(frames), chunk):
+            part = trajectory[frames[start : start + chunk]]
+            r, g = mdtraj.compute_rdf(part, pairs, r_range=(0.0, edges[-1]), n_bins=len(edges) - 1, opt=True)
+            ideal = (1.0 / part.unitcell_volumes).sum()
+            totals[block] += g * ideal
+            weights[block] += ideal
+    error = np.full(len(r), np.nan)
+    if len(blocks) == BLOCKS:
+        error = (totals / weights[:, None]).std(0, ddof=1) / np.sqrt(BLOCKS)
+    return RDF(r, totals.sum(0) / weights.sum(), error)
 
 
 def half_height(trajectory: mdtraj.Trajectory) -> float:

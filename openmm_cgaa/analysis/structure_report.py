@@ -47,17 +47,20 @@ def add_distances(
             report.skip(f"radial distributions of {kind}: there are no such pairs")
             continue
         context = None if other is None else _curves(points(other), chosen)
-        for name, (r, g) in curves.items():
+        for name, (r, g, error) in curves.items():
             top = int(np.argmax(g))
             numbers[name] = {"pairs": kind, "highest_at_nm": float(r[top]), "highest": float(g[top])}
             lines.append(f"{name}: highest at {r[top]:.3f} nm, g = {g[top]:.2f}")
             if context:
                 shared = min(len(g), len(context[name].g))
-                difference = float(np.abs(g[:shared] - context[name].g[:shared]).mean())
-                numbers[name]["mean_difference_from_reference"] = difference
-                lines[-1] += f", mean difference from the reference {difference:.2f}"
+                other_g, other_error = context[name].g[:shared], context[name].error[:shared]
+                compared, said = _compared(g[:shared], error[:shared], other_g, other_error)
+                numbers[name] |= compared
+                lines[-1] += said
         report.draw("rdf_figure", f"rdf_{kind}.png", curves, reference=context, reference_name=label)
-        report.curves(f"rdf_{kind}.csv", next(iter(curves.values())).r, {name: g for name, (_, g) in curves.items()})
+        report.curves(
+            f"rdf_{kind}.csv", next(iter(curves.values())).r, {name: curve.g for name, curve in curves.items()}
+        )
     if numbers:
         report.add("rdf", numbers, *lines)
 
@@ -76,11 +79,24 @@ def add_angles(
     numbers: dict = {"cutoff_A": cutoff, "highest_at_degrees": top}
     line = f"centers within {cutoff:g} Å: most often {top:g} degrees"
     if context:
-        numbers["mean_difference_from_reference"] = float(np.abs(found.p - context.p).mean())
-        line += f", mean difference from the reference {numbers['mean_difference_from_reference']:.3f}"
+        compared, said = _compared(found.p, found.error, context.p, context.error)
+        numbers |= compared
+        line += said
     report.draw("angle_figure", "angles.png", found, reference=context, reference_name=label)
     report.curves("angles.csv", found.theta, {"p": found.p, "error": found.error}, of="theta_degrees")
     report.add("angles", numbers, line)
+
+
+def _compared(curve: np.ndarray, error: np.ndarray, other: np.ndarray, other_error: np.ndarray) -> tuple[dict, str]:
+    """How much a curve differs from a reference, and how much it would by the errors of both alone."""
+    difference = float(np.abs(curve - other).mean())
+    chance = float(
+        np.sqrt(2.0 / np.pi) * np.hypot(error, other_error).mean()
+    )  # the mean of a Gaussian's absolute value
+    known = np.isfinite(chance)
+    said = f", mean difference from the reference {difference:.3f}" + (f" ({chance:.3f} by chance)" if known else "")
+    by_chance = {"difference_by_chance": chance} if known else {}
+    return {"mean_difference_from_reference": difference, **by_chance}, said
 
 
 def _angles(run: RunOutput, trajectory: mdtraj.Trajectory, cutoff: float) -> AngularDistribution:

@@ -13,7 +13,9 @@ SPLITS = "train", "validation", "test"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("trajectory", help="atomistic frames: DCD, XTC and whatever MDTraj reads")
+    parser.add_argument(
+        "trajectory", help="atomistic frames: DCD, XTC and whatever MDTraj reads, or a folder of OpenMM States"
+    )
     add_structure(parser, "topology", "; and the run's System (.xml, by openmm.XmlSerializer)")
     parser.add_argument(
         "--mapping", required=True, help="which atoms make which bead: a YAML file, or the name of a mapping"

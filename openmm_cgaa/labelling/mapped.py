@@ -31,6 +31,7 @@ from ..mapping.beadmapping import Mapping
 from ..mapping.forcemaps import force_map
 from ..mapping.grains import GrainMap
 from ..structures.lattice import reduced
+from ..structures.states import read_states
 from ..structures.trajectories import pieces
 from ..units import ANGSTROM_PER_NM, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
 from ..wording import counted
@@ -62,7 +63,8 @@ def map_trajectories(
     Parameters
     ----------
     trajectories : list of paths
-        DCD, XTC and whatever MDTraj reads (its HDF5 needs PyTables); read in pieces.
+        DCD, XTC and whatever MDTraj reads (its HDF5 needs PyTables), read in pieces; or folders of OpenMM States, see
+        `structures.states.read_states`. Forces that these hold are taken, all others computed.
     topology : openmm.app.Topology
         With the bonds that make molecules whole.
     system : openmm.System
@@ -180,12 +182,13 @@ class _Held:
 
 
 class _Raw(NamedTuple):
-    """A frame as its file has it: time (ps), positions [atoms, 3] and box [3, 3] or None, nm."""
+    """A frame as its file has it: time (ps), positions [atoms, 3] and box [3, 3] or None, nm; forces if it has some."""
 
     path: FilePath
     time: float
     positions: np.ndarray
     box: np.ndarray | None
+    forces: np.ndarray | None = None
 
 
 class _Frame(NamedTuple):
@@ -214,6 +217,11 @@ class _Forces:
 
     def raw(self, path: FilePath) -> Iterator[_Raw]:
         """Frames of a file, one after another; forces cost much, so that only those that are wanted get some."""
+        if Path(path).is_dir():
+            for state in read_states(path, self.topology.n_atoms):
+                box = self._box(path, state.box)
+                yield _Raw(path, state.time, state.positions, box, state.forces)
+            return
         for piece in self._pieces(path):
             for at, positions, box in zip(piece.time, piece.xyz, self._boxes(path, piece)):
                 yield _Raw(path, float(at), positions.astype(float), box)
@@ -231,20 +239,26 @@ class _Forces:
             ) from None
 
     def _boxes(self, path: FilePath, piece: mdtraj.Trajectory) -> list:
+        vectors = piece.unitcell_vectors
+        return [self._box(path, None if vectors is None else vectors[frame]) for frame in range(len(piece))]
+
+    def _box(self, path: FilePath, box: np.ndarray | None) -> np.ndarray | None:
         if not self.periodic:
-            return [None] * len(piece)
-        if piece.unitcell_vectors is None:
+            return None
+        if box is None:
             raise CGAAError(f"{path}: its frames have no box, but the System is periodic; write them with one")
-        return [reduced(box) for box in piece.unitcell_vectors.astype(float)]
+        return reduced(box.astype(float))
 
     def frame(self, raw: _Raw) -> _Frame:
         """A frame with its forces."""
-        path, time, positions, box = raw
-        if box is not None:
-            self.context.setPeriodicBoxVectors(*box)
-        self.context.setPositions(positions)
-        forces = self.context.getState(forces=True).getForces(asNumpy=True)
-        forces = forces.value_in_unit(unit.kilojoule_per_mole / unit.nanometer) / KJMOL_PER_NM_PER_EV_PER_ANGSTROM
+        path, time, positions, box, forces = raw
+        if forces is None:
+            if box is not None:
+                self.context.setPeriodicBoxVectors(*box)
+            self.context.setPositions(positions)
+            computed = self.context.getState(forces=True).getForces(asNumpy=True)
+            forces = computed.value_in_unit(unit.kilojoule_per_mole / unit.nanometer)
+        forces = forces / KJMOL_PER_NM_PER_EV_PER_ANGSTROM
         if not np.isfinite(forces).all():
             raise CGAAError(f"{path}: forces are not finite at {time:g} ps; these are no frames of this System")
         box = None if box is None else box * ANGSTROM_PER_NM

@@ -34,9 +34,12 @@ def test_ideal_gas_is_structureless_in_a_triclinic_box():
     trajectory = atoms_trajectory(rng.random((200, 60, 3)) @ TRICLINIC, TRICLINIC)
     pairs = atom_pairs(trajectory.topology, np.arange(60), np.arange(60))
     assert len(pairs) == 60 * 59 / 2
-    r, g = radial_distribution(trajectory, pairs, bin_width=0.05)
+    r, g, error = radial_distribution(trajectory, pairs, bin_width=0.05)
     assert r[-1] < half_height(trajectory) < r[-1] + 0.1
     assert np.abs(g[r > 0.5] - 1.0).max() < 0.05
+    off = np.sqrt(np.square(g - 1.0)[r > 0.3].mean())
+    assert off == pytest.approx(np.sqrt(np.square(error)[r > 0.3].mean()), rel=0.35)  # of blocks, what it is really off
+    assert np.isnan(radial_distribution(trajectory[:4], pairs).error).all()
 
 
 def test_lattice_has_its_shells_and_their_occupation():
@@ -44,7 +47,7 @@ def test_lattice_has_its_shells_and_their_occupation():
     sites = spacing * np.stack(np.meshgrid(*[np.arange(n)] * 3), -1).reshape(1, -1, 3) + 0.01
     trajectory = atoms_trajectory(sites, np.eye(3) * spacing * n)
     pairs = atom_pairs(trajectory.topology, np.arange(n**3), np.arange(n**3))
-    r, g = radial_distribution(trajectory, pairs, bin_width=0.02)
+    r, g, _ = radial_distribution(trajectory, pairs, bin_width=0.02)
     shells = 4 * np.pi / 3 * ((r + 0.01) ** 3 - (r - 0.01) ** 3)
     neighbors = g * shells * (n**3 - 1) / (spacing * n) ** 3
     counts = [neighbors[np.abs(r - distance) < 0.03].sum() for distance in spacing * np.sqrt([1, 2, 3])]

@@ -23,6 +23,6 @@ def test_the_error_of_independent_replicas_is_right_on_the_average():
 
 def test_a_band_reaches_as_far_as_all_curves():
     r = np.array([0.05, 0.15, 0.25])
-    made = band([RDF(r, np.array([0.0, 2.0, 1.0])), RDF(r[:2], np.array([0.0, 1.0]))])
+    made = band([RDF(r, np.array([0.0, 2.0, 1.0]), r), RDF(r[:2], np.array([0.0, 1.0]), r[:2])])
     assert made.r.tolist() == [0.05, 0.15] and made.g.tolist() == [0.0, 1.5] and made.error.tolist() == [0.0, 0.5]
-    assert np.isnan(band([RDF(r, r)]).error).all()
+    assert np.isnan(band([RDF(r, r, r)]).error).all()

@@ -1,4 +1,7 @@
-"""Atomistic trajectories as frames of beads with mapped forces; also the command `map`, and training on them."""
+"""Atomistic trajectories as frames of beads with mapped forces; also `structures.states`, command `map`."""
+
+import re
+import shutil
 
 import mdtraj
 import numpy as np
@@ -34,9 +37,12 @@ def water(tmp_path_factory):
     simulation.context.setVelocitiesToTemperature(300.0, 1)
     box = made.topology.getPeriodicBoxVectors()[0][0]._value
     positions = []
-    for _ in range(30):
+    (folder / "states").mkdir()
+    for number in range(30):
         simulation.step(10)
-        positions.append(simulation.context.getState(positions=True).getPositions(asNumpy=True)._value)
+        state = simulation.context.getState(positions=True, forces=True)
+        positions.append(state.getPositions(asNumpy=True)._value)
+        (folder / f"states/{number}.xml").write_text(openmm.XmlSerializer.serialize(state))
     topology = mdtraj.Topology.from_openmm(made.topology)
     wrapped = np.mod(np.array(positions), box).astype(np.float32)
     run = mdtraj.Trajectory(wrapped, topology, unitcell_lengths=[[box] * 3] * 30, unitcell_angles=[[90.0] * 3] * 30)
@@ -77,6 +83,46 @@ def test_beads_are_centers_of_mass_and_their_forces_sums(water, file):
     close = 0.2 if file == "run.xtc" else 2e-3  # xtc keeps a thousandth of a nanometre
     assert np.abs(frames.forces[7] - expected).max() < close
     assert frames.density[0] == pytest.approx(27 * MASSES.sum() * 1.66053906892e-3 / box**3, rel=1e-4)
+
+
+def test_states_with_forces_are_a_trajectory(water, tmp_path):
+    folder, topology, system, _, _ = water
+    arguments = topology, system, Mapping.load("water-center")
+    whole, of_states = (map_trajectories([folder / name], *arguments) for name in ("run.dcd", "states"))
+    assert of_states.trajectories[0].name == "states"
+    frames = of_states.sets[0]
+    assert np.allclose(np.diff(frames.time), 0.02)  # 2, 10 and 20 are not next to each other, as their names are
+    assert np.abs(frames.forces - whole.sets[0].forces).max() < 2e-3
+    shutil.copytree(folder / "states", tmp_path / "mine")
+    state = tmp_path / "mine/3.xml"
+    text = state.read_text()
+    begin, end = text.index("<Forces>"), text.index("</Forces>")
+    state.write_text(text[:begin] + re.sub(r'x="[^"]*"', 'x="1"', text[begin:end]) + text[end:])
+    of_mine = map_trajectories([tmp_path / "mine"], *arguments).sets[0]
+    assert np.allclose(of_mine.forces[3, :, 0], 3.0 / 964.8533212331002)  # those of the State, not of the System
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda text: text[:3000], r"5\.xml: not a whole State"),
+        (lambda text: re.sub(r"(?s)<Positions>.*</Positions>", "", text), "a State without positions"),
+        (lambda text: re.sub(r"(?s)<Forces>.*</Forces>", "", text), "some of its States have forces and some do not"),
+        (lambda text: re.sub(r"<Position [^>]*>", "", text, count=1), "States? of|without positions"),
+        (lambda text: "<System/>", r"5\.xml: no State of openmm\.XmlSerializer"),
+        (lambda text: "", r"5\.xml: no State"),
+    ],
+)
+def test_states_that_cannot_be_used(water, tmp_path, change, told):
+    folder, topology, system, _, _ = water
+    shutil.copytree(folder / "states", tmp_path / "states")
+    state = tmp_path / "states/5.xml"
+    state.write_text(change(state.read_text()))
+    with pytest.raises(CGAAError, match=told):
+        map_trajectories([tmp_path / "states"], topology, system, Mapping.load("water-center"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CGAAError, match=r"empty: a folder without \.xml files"):
+        map_trajectories([tmp_path / "empty"], topology, system, Mapping.load("water-center"))
 
 
 def test_frames_that_are_chosen(water):
