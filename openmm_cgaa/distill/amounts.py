@@ -70,7 +70,7 @@ class OwnFrames(Checked):
     equilibration: float = bounded(2.0, *TIMES, "ps")
     npt_equilibration: float = bounded(8.0, *TIMES, "ps")
     spacing: float = bounded(0.3, 0.001, 1e3, "ps")
-    frames: int = bounded(12, 1, 10**5)
+    frames: int = bounded(24, 1, 10**5)
 
 
 @dataclass(frozen=True)
@@ -108,15 +108,14 @@ class Steps(Checked):
     steps : int
         Steps of those that sample after it.
     last : int
-        Steps of the model that is kept: it goes on from the last of these, with all labels, and forces weigh ten times
-        as much. 0: that one is kept.
+        Steps of the model that is kept: it goes on from the last of these, with all labels. 0: that one is kept.
     batch_grains : int
     lr : float
     """
 
-    first: int = bounded(20000, 10, 10**9)
-    steps: int = bounded(60000, 10, 10**9)
-    last: int = bounded(200000, 0, 10**9)
+    first: int = bounded(6000, 10, 10**9)
+    steps: int = bounded(15000, 10, 10**9)
+    last: int = bounded(60000, 0, 10**9)
     batch_grains: int = bounded(24, 1, 10**6, "grains")
     lr: float = bounded(3e-3, 1e-9, 10.0)
 

@@ -16,9 +16,7 @@ from .distillplan import DistillPlan
 BOX = "box"  # name of the composition
 CONTACT = 0.68  # of the radii; no liquid comes so near, and a student that knows nothing there lets hydrogens do it
 STRAIN = 0.4  # Å, as the bundled electrolyte's strained molecules
-# energies decide where a student goes; once it goes right, forces decide how well
-LOSS = {"energy": 500.0, "forces": 1.0, "net_force": 10.0, "torque": 10.0, "stress": 50.0}
-LAST_LOSS = LOSS | {"forces": 10.0}
+LOSS = {"energy": 500.0, "forces": 10.0, "net_force": 100.0, "torque": 100.0, "stress": 50.0}
 
 
 def write_config(path: Path, values: dict[str, Any], said: str) -> Path:
@@ -158,6 +156,7 @@ def train_config(plan: DistillPlan, preset: str, data: list[Path], steps: int, i
         "data": {"paths": [str(path) for path in data]},
         "loss": LOSS,
         "optimizer": {
+            "method": "soap",
             "lr": plan.training.lr,
             "final": 0.01,
             "schedule": "cosine",

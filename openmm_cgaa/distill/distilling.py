@@ -30,7 +30,6 @@ from ..training.config import load_config
 from ..training.evaluation import evaluate
 from ..wording import counted
 from .configs import (
-    LAST_LOSS,
     build_config,
     classical_config,
     density_config,
@@ -102,7 +101,7 @@ class Distiller:
             student = self.trained(f"student{number + 1}", self.plan.form, labels, self.plan.training.steps, student)
         if last := self.plan.training.last:
             labels.append(own)
-            student = self.trained("last", self.plan.form, labels, last, student, loss=LAST_LOSS)
+            student = self.trained("last", self.plan.form, labels, last, student)
             measured |= self.judged_on_own(number, student, own, "last-own")
         measured |= self.proof(student, density, labels)
         measured |= self.tested(student)

@@ -182,8 +182,8 @@ class DistillPlan(Checked):
 
 QUICK = {
     "classical": {"turned": 100, "strained": 300, "pairs": 80},
-    "own": {"rounds": 2, "temperatures": [0.95, 1.2], "npt": [0.95, 1.05]},
-    "training": {"first": 12000, "steps": 36000, "last": 0},
+    "own": {"rounds": 2, "frames": 12, "temperatures": [0.95, 1.2], "npt": [0.95, 1.05]},
+    "training": {"first": 5000, "steps": 15000, "last": 0},
     "proof": {"nve": 4.0, "npt": 40.0, "hot": 20.0, "large": 240, "structure_frames": 100, "committee": False},
 }
 

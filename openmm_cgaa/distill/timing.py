@@ -24,6 +24,7 @@ from ..nn import Network, build_network, complete_config
 from ..potential import CGAAPotential
 from ..sampling.sampler import Sampler
 from ..structures.structure import read_structure
+from ..training.soap import SOAP
 from ..units import ANGSTROM_PER_NM
 from .configs import build_config, network_of, write_config
 from .crystalline import boxes_of
@@ -32,7 +33,7 @@ from .distillplan import LIQUID, DistillPlan
 COMPILED = 3.0  # times faster is a compiled step of training (docs/training.md)
 COMPILING = 150.0  # seconds
 PREPARED = 12000  # steps that settle and compress a packed box (`sampling.liquids`)
-LEAST_STEPS = 5000  # of a training that a budget may leave
+LEAST_STEPS = 2000  # of a training that a budget may leave
 OF_LABEL = 60.0  # bytes an atom: positions, forces, and what goes with them
 OF_FRAME = 12.0  # bytes an atom of a run's trajectory
 
@@ -141,17 +142,22 @@ def _metadata(config: dict, grain_map: GrainMap) -> dict:
 
 
 def _learning(network: Network, grain_map: GrainMap, positions: np.ndarray, box: np.ndarray) -> float:
-    """Seconds of a compiled step of training on one box."""
+    """Seconds of a compiled step of training on one box, and of what the optimizer does with it."""
     network.train()
+    optimizer = SOAP(network.parameters())
     cutoffs = network.grain_cutoff, network.atom_cutoff
     graph = build_graph(torch.from_numpy(positions), torch.from_numpy(box), layout_of(grain_map), *cutoffs)
-    times = []
+    times, steps = [], []
     for _ in range(3):
         begun = time.perf_counter()
         energy, forces, virial = network(graph, 0, False)
         (energy.sum() + forces.square().sum() + virial.square().sum()).backward()
         times.append(time.perf_counter() - begun)
-    return float(min(times)) / COMPILED
+    for _ in range(12):  # of ten steps one is longer
+        begun = time.perf_counter()
+        optimizer.step()
+        steps.append(time.perf_counter() - begun)
+    return float(min(times)) / COMPILED + float(np.mean(steps[2:]))
 
 
 def expected(plan: DistillPlan, rates: Rates) -> list[Expected]:

@@ -62,12 +62,13 @@ class LossConfig(Checked):
 
 @dataclass(frozen=True)
 class OptimizerConfig(Checked):
-    """Adam, or AdamW where `weight_decay` > 0; linear warm-up, then `cosine` or `exponential` over the steps.
+    """``adam`` (AdamW where `weight_decay` > 0) or ``soap``; linear warm-up, then `cosine` or `exponential` decay.
 
-    The rate ends at `final` times `lr` at `max_steps`. Gradients are clipped to the norm `clip`,
-    with 0 not at all.
+    SOAP (`soap.SOAP`) takes fewer steps to the same error, each of which costs more. The rate ends at `final` times
+    `lr` at `max_steps`. Gradients are clipped to the norm `clip`, with 0 not at all.
     """
 
+    method: str = one_of("adam", "soap")
     lr: float = bounded(2e-3, 1e-12, 100.0)
     final: float = bounded(0.01, 1e-12, 1.0)
     schedule: str = one_of("cosine", "exponential")

@@ -19,6 +19,7 @@ from ..nn import Network
 from .batches import Batch
 from .config import TrainingConfig
 from .objectives import answer, frame_atoms, known_virials, net_force_and_torque, weighted_loss
+from .soap import SOAP
 
 REFRESH = 10  # steps between two looks at the loss
 
@@ -76,7 +77,8 @@ class Distillation(pl.LightningModule):
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         options = self.config.optimizer
         kind = torch.optim.AdamW if options.weight_decay > 0 else torch.optim.Adam
-        optimizer = kind(self.network.parameters(), lr=options.lr, weight_decay=options.weight_decay, fused=True)
+        make = SOAP if options.method == "soap" else partial(kind, fused=True)
+        optimizer = make(self.network.parameters(), lr=options.lr, weight_decay=options.weight_decay)
         total = self.config.max_steps
 
         def factor(step: int) -> float:

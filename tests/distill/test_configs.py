@@ -80,7 +80,7 @@ def test_how_students_learn(plan, tmp_path, steps):
     )
     config = load_config(path)
     assert config.max_steps == steps and config.max_steps % config.validate_every == 0
-    assert config.compile == (steps >= 2000) and config.loss.net_force == 10.0
+    assert config.compile == (steps >= 2000) and config.optimizer.method == "soap"
 
 
 def test_a_file_that_says_the_same_is_left(plan, tmp_path):

@@ -42,7 +42,7 @@ def test_the_presets_are_what_was_tried():
     assert fast == complete_config(load_config(ROOT / "systems/ec_emc_lipf6" / "train_fast.yaml").model)
     assert good == {
         **complete_config(load_config(ROOT / "systems/ec_emc_lipf6" / "train_conserving.yaml").model),
-        "tensors": 0,
+        "messages": 0,
     }
 
 

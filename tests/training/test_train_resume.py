@@ -20,14 +20,17 @@ from openmm_cgaa.training.module import Distillation
 from openmm_cgaa.training.train import train
 
 
-@pytest.mark.parametrize("data", ["small", "mixed"])
-@pytest.mark.parametrize("step", [4, 7])
+@pytest.mark.parametrize(
+    ("data", "method", "step"),
+    [("small", "adam", 4), ("small", "adam", 7), ("mixed", "adam", 4), ("mixed", "adam", 7), ("mixed", "soap", 7)],
+)
 def test_a_broken_run_resumes_to_the_same_weights(
-    write_config, tmp_path, monkeypatch, step, data, small_set, mixed_set
+    write_config, tmp_path, monkeypatch, data, method, step, small_set, mixed_set
 ):
     data = {"paths": [str(small_set if data == "small" else mixed_set)]}
-    unbroken = train(load_config(write_config(output="unbroken", data=data)))
-    config = load_config(write_config(data=data))
+    changes = {"data": data, "optimizer": {"lr": 1e-2, "method": method, "warmup_steps": 3}}
+    unbroken = train(load_config(write_config(output="unbroken", **changes)))
+    config = load_config(write_config(**changes))
     with monkeypatch.context() as patch:
         break_at(patch, step)
         with pytest.raises(RuntimeError, match="killed"):
