@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import EngineError, MissingPackageError
+from ..errors import EngineError, MissingPackageError, SimulationError
 from ..host.files import CURVES, FIGURE, SUMMARY, check_folder, check_output, check_spared, owned, write_bytes
 from ..inputs.arguments import FilePath
 from ..labelling.label import Progress
@@ -20,6 +20,7 @@ from ..units import ANGSTROM_PER_NM
 from ..wording import counted
 from .bonds import bond_stability
 from .cell import cell
+from .diffusion import diffusion, moving_centers
 from .drift import energy_drift, mean
 from .structure_report import add_angles, add_distances
 from .trust import density_of
@@ -111,6 +112,7 @@ def analyze(
     teacher: str | Teacher | None = None,
     settings: dict | None = None,
     angles: float | None = None,
+    lags: Sequence[float] | None = None,
 ) -> Report:
     """Analyse a run; what is missing is told and left out.
 
@@ -131,6 +133,8 @@ def analyze(
         and ions of each grain type with the atoms that accept them (`rdf.contact_pairs`).
     angles : float, Å, optional
         Draw how often two neighbours of a grain stand at an angle, of grains nearer than this (`angular_distribution`).
+    lags : (float, float), ps, optional
+        Between these lags the mean square displacement gives the diffusion of each type of grain (`diffusion`).
     begin : float
         ps; what comes before is left out, but for the NVE run.
     tell : callable
@@ -166,6 +170,8 @@ def analyze(
         _drift(run, report)
         _bonds(run, report)
         _contacts(run, report)
+        if lags is not None:
+            _diffusion(run, report, *lags)
         other = None if reference is None else read_reference(reference, run.trajectory.topology)
         label = None if reference is None else "/".join(Path(reference).parts[-2:])
         add_distances(run, report, other, label, pairs)
@@ -239,6 +245,25 @@ def _cell(run: RunOutput, report: Report) -> None:
     numbers = {name: {"mean": value, "error": error} for name, (value, error) in means.items()}
     texts = [f"{name} {value:.3f} ± {error:.3f}" for name, (value, error) in means.items()]
     report.add("cell", numbers, f"{', '.join(texts[:3])} Å", f"{', '.join(texts[3:])} degrees")
+
+
+def _diffusion(run: RunOutput, report: Report, begin: float, end: float) -> None:
+    if run.settings.get("pressure") is not None:
+        report.skip("diffusion: the box changes, and moves all positions; run at constant volume")
+        return
+    try:
+        centers = moving_centers(run.trajectory, run.grain_map)
+        found = {kind: diffusion(run.trajectory.time, own, begin, end) for kind, own in centers.items()}
+    except SimulationError as error:
+        report.skip(str(error))
+        return
+    report.add(
+        "diffusion",
+        {"lags_ps": [begin, end]}
+        | {kind: {"1e-9_m2_per_s": one.value, "error": one.error} for kind, one in found.items()},
+        *(f"{kind} {one.value:.3g} ± {one.error:.1g} 1e-9 m²/s" for kind, one in found.items()),
+        f"lags of {begin:g} to {end:g} ps; not corrected for the size of the box",
+    )
 
 
 def _drift(run: RunOutput, report: Report) -> None:

@@ -25,6 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     near = "angles between neighbours, of grains whose centers are nearer than this"
     add_number(parser, "--angles", Range(float, 0.1, 1000.0, "Å"), None, near)
+    lag = Range(float, 0.0, 1e9, "ps")
+    help = "diffusion of each type of grain, from mean square displacements between these lags"
+    parser.add_argument("--diffusion", nargs=2, type=lag, metavar=("PS", "PS"), help=help)
     add_number(parser, "--begin", Range(float, 0.0, 1e9, "ps"), 0.0, "leave out what comes before")
 
 
@@ -42,6 +45,7 @@ def run(args: argparse.Namespace) -> None:
         pairs=args.pairs,
         begin=args.begin,
         angles=args.angles,
+        lags=args.diffusion,
         tell=tell,
     )
     print((report.out / "summary.txt").read_text(), end="")

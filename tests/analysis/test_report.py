@@ -67,7 +67,7 @@ def test_what_a_run_warned_of_stands_in_its_summary(run_folder, tmp_path):
 
 def test_report_of_a_run_has_every_section_and_figure(run_folder, tmp_path, capsys):
     arguments = ["--out", str(tmp_path), "--teacher-frames", "0", "--reference", str(LIQUID), "--begin", "0.05"]
-    assert main(["analyze", str(run_folder), *arguments, "--angles", "7"]) == 0
+    assert main(["analyze", str(run_folder), *arguments, "--angles", "7", "--diffusion", "0.005", "0.03"]) == 0
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["run"]["picoseconds"] == pytest.approx([0.05, 0.2]) and summary["run"]["frames"] == 31
     assert set(summary["temperature"]) == {"translation", "rotation", "vibration", "all", "C", "H", "O"}
@@ -79,6 +79,7 @@ def test_report_of_a_run_has_every_section_and_figure(run_folder, tmp_path, caps
     assert 30.0 < summary["angles"]["highest_at_degrees"] < 150.0 and summary["angles"]["cutoff_A"] == 7.0
     assert 0.0 < summary["angles"]["mean_difference_from_reference"] < 0.5
     assert (tmp_path / "angles.csv").read_text().startswith("theta_degrees,p,error\n30.5")
+    assert summary["diffusion"]["EC"]["1e-9_m2_per_s"] > 0.0 and summary["diffusion"]["lags_ps"] == [0.005, 0.03]
     names = {"temperatures.png", "drift.png", "bonds.png", "rdf_centers.png", "rdf_atoms.png", "angles.png"}
     assert {Path(path).name for path in summary["figures"]} == names
     assert all(Path(path).read_bytes()[:4] == b"\x89PNG" for path in summary["figures"])
