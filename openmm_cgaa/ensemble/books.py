@@ -54,7 +54,7 @@ class Book:
 
         contact, density = (start.provenance.get(f"trained_{key}") for key in ("contact", "density"))
         given = start.topology, positions, settings.report_interval, settings.max_stretch, contact, density
-        self.guard = StabilityReporter(*given, note)
+        self.guard = StabilityReporter(*given, settings.temperature, note)
         self.rows = GrainStateReporter(self.run / "state.csv", settings.report_interval, grain_map)
         stack.callback(self.rows.close)
         path = self.run / "trajectory.dcd"

@@ -18,10 +18,11 @@ from ..neighbors.contacts import pairs_between, shortest_contact
 from ..structures.density import density, mass_of_atom, mass_of_topology
 from ..structures.lattice import edges_and_angles
 from ..structures.structure import write_structure
-from ..units import ANGSTROM_PER_NM
+from ..units import ANGSTROM_PER_NM, BOLTZMANN_KJMOL
 from ..wording import counted
 from .temperature import Moving, element_temperatures, kinetic_temperatures
 
+TOO_HOT, LEAST_HOT = 10.0, 3000.0  # times what is set, and K: no start that is relaxed a little ends there
 COLUMNS = (
     "step,time_ps,potential_kjmol,kinetic_kjmol,total_kjmol,"
     "temperature_K,translation_K,rotation_K,vibration_K,volume_nm3,density_gml,"
@@ -128,6 +129,8 @@ class StabilityReporter:
         nine tenths of it (thermal motion goes a little below what some hundred frames hold) is warned of once.
     density : (float, float), optional
         g/cm3, lowest and highest that the model was trained on; a run whose box leaves them is warned of once.
+    temperature : float, optional
+        K, which is set; a run that is ten times as hot, and hotter than 3,000 K, is ended.
     note : callable, optional
         Is told, too, what is warned of: what it is (``contact``, ``density``), and the sentence.
     """
@@ -140,6 +143,7 @@ class StabilityReporter:
         max_stretch: float = 0.5,
         contact: float | None = None,
         density: tuple[float, float] | None = None,
+        temperature: float | None = None,
         note: Callable[[str, str], object] = lambda what, text: None,
     ) -> None:
         self.topology, self.interval, self.max_stretch = topology, interval, max_stretch
@@ -148,6 +152,7 @@ class StabilityReporter:
         self._lengths = self._measure(positions)
         self._good = np.array(positions), topology.getPeriodicBoxVectors()
         self._contact, self._density, self._note = contact, density, note
+        self._temperature = temperature
         if density:
             self._mass = mass_of_topology(topology)
         if contact:
@@ -162,7 +167,8 @@ class StabilityReporter:
         """Raises
         ------
         SimulationError
-            The energy, a force or a position is not finite, or a bond is too far off; names the first such place.
+            The energy, a force or a position is not finite, a bond is too far off, or all is far too hot; names the
+            first such place.
         """
         positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
         forces = state.getForces(asNumpy=True).value_in_unit(unit.kilojoule_per_mole / unit.nanometer)
@@ -178,6 +184,8 @@ class StabilityReporter:
         if not np.isfinite(energy):
             raise SimulationError(f"the potential energy is {energy}")
         self._check_bonds(positions)
+        if self._temperature:
+            self._check_temperature(simulation.system, state, self._temperature)
         if self._contact:
             self._check_contacts(positions, state, simulation.currentStep, self._contact)
         if self._density and self.topology.getPeriodicBoxVectors() is not None:
@@ -187,6 +195,16 @@ class StabilityReporter:
     def save_last_good(self, path: FilePath) -> None:
         """Write the last frame that passed, PDBx/mmCIF."""
         write_structure(path, self.topology, *self._good)
+
+    def _check_temperature(self, system: openmm.System, state: openmm.State, wanted: float) -> None:
+        masses = (system.getParticleMass(i).value_in_unit(unit.dalton) for i in range(system.getNumParticles()))
+        freedom = 3 * sum(map(bool, masses)) - system.getNumConstraints()
+        kinetic = state.getKineticEnergy().value_in_unit(unit.kilojoule_per_mole)
+        kelvin = 2.0 * kinetic / (max(freedom, 1) * BOLTZMANN_KJMOL)
+        if kelvin > max(TOO_HOT * wanted, LEAST_HOT):
+            raise SimulationError(
+                f"the temperature is {kelvin:.3g} K, where {wanted:g} K are set: this run is not stable"
+            )
 
     def _check_contacts(self, positions: np.ndarray, state: openmm.State, step: int, trained: float) -> None:
         box = None if self.topology.getPeriodicBoxVectors() is None else _box(state)

@@ -176,14 +176,15 @@ def simulate(
     positions = whole_frame(grain_map, positions, box)
     record = make_record(settings, provenance or {}, topology)
     check_run(out, record, resume, SimulationSettings)
-    trained = {key: (provenance or {}).get(f"trained_{key}") for key in ("contact", "density")}
+    contact, density = ((provenance or {}).get(f"trained_{key}") for key in ("contact", "density"))
 
     def note(what: str, text: str) -> None:
         if what not in record["outside"]:  # of a run that goes on, the first one stands
             record["outside"][what] = text
             write_bytes(out / "run.json", json.dumps(record, indent=1).encode())
 
-    guard = StabilityReporter(topology, positions, settings.report_interval, settings.max_stretch, **trained, note=note)
+    given = topology, positions, settings.report_interval, settings.max_stretch, contact, density
+    guard = StabilityReporter(*given, settings.temperature, note)
     if hot := _warn_temperature(settings.temperature, (provenance or {}).get("trained_temperature")):
         record["outside"]["temperature"] = hot
     with owned(out), writing(out, "resume the run"), signals.deferred() as stop:
