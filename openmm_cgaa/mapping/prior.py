@@ -146,6 +146,8 @@ class Prior:
         forces = [openmm.XmlSerializer.clone(force) for force in system.getForces()]
         for force in forces:
             force.setName(f"CGAA prior {force.getName()}")
+            if hasattr(force, "setUsesPeriodicBoundaryConditions"):  # of bonds, which a box may cut
+                force.setUsesPeriodicBoundaryConditions(box is not None)
         return forces
 
     def on(self, grain_map: GrainMap, periodic: bool) -> "BoundPrior":

@@ -39,6 +39,19 @@ def test_a_prior_comes_on_top_of_the_network(model, tmp_path):
     assert np.allclose(forces[0] - forces[1], state.getForces(asNumpy=True)._value, atol=1e-6)
 
 
+def test_a_chain_that_the_box_cuts_has_the_same_prior(model):
+    topology, positions = bead_box()
+    potential = CGAAPotential(model, precision="double")
+    energy, forces = potential.evaluate(topology, positions, BOX)
+    moved = positions + EDGE * np.random.default_rng(0).integers(-2, 3, positions.shape)  # each bead to an image
+    again, other = potential.evaluate(topology, moved, BOX)
+    assert again == pytest.approx(energy, abs=1e-6) and np.allclose(forces, other, atol=1e-5)
+    system = potential.createSystem(topology)
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference"))
+    context.setPositions(moved)
+    assert context.getState(energy=True).getPotentialEnergy()._value == pytest.approx(energy, abs=1e-2)
+
+
 def test_bonded_terms_of_a_prior_go_with_the_fast_forces(model):
     topology, positions = bead_box()
     system = CGAAPotential(model).createSystem(topology, forceGroup=0, intraForceGroup=3)
