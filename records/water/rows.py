@@ -98,16 +98,19 @@ def run(row: str, seed: int, water: str, picoseconds: float) -> dict:
         "picoseconds": picoseconds,
         "temperature": summary["temperature"]["all"],
         "rdf_difference": rdf["mean_difference_from_reference"],
+        "rdf_by_chance": rdf["difference_by_chance"],
         "rdf_highest": [rdf["highest_at_nm"], rdf["highest"]],
         "angle_difference": summary["angles"]["mean_difference_from_reference"],
+        "angle_by_chance": summary["angles"]["difference_by_chance"],
     }
 
 
 def table(results: dict) -> str:
     """Of all rows, means over seeds."""
     heads = (
-        "water | row | frames | seeds | force, rmse per component, kcal/mol/Å | of | difference of g(r) | of P(theta)"
+        "water | row | frames | seeds | force, rmse per component, kcal/mol/Å | of | difference of g(r) (by chance) | "
     )
+    heads += "of P(theta)"
     lines = [f"| {heads} |", "|---" * 8 + "|"]
     for key in dict.fromkeys(key.rsplit("-", 1)[0] for key in results):
         own = [value for name, value in results.items() if name.rsplit("-", 1)[0] == key]
@@ -117,7 +120,7 @@ def table(results: dict) -> str:
         reference = own[0]["reference_kcal"]
         lines.append(
             f"| {water} | `{row}` | {ROWS[row][0]} | {len(found)} | {found.mean():.3f}{spread} | {reference:.3f} | "
-            f"{_of_runs(own, 'rdf_difference')} | {_of_runs(own, 'angle_difference')} |"
+            f"{_of_runs(own, 'rdf')} | {_of_runs(own, 'angle')} |"
         )
     return "\n".join(lines)
 
@@ -126,7 +129,8 @@ def _of_runs(own: list[dict], name: str) -> str:
     runs = [value["run"] for value in own if "run" in value]
     if any("ended" in one for one in runs):
         return f"{sum('ended' in one for one in runs)} of {len(runs)} runs ended"
-    return f"{np.mean([one[name] for one in runs]):.3f}" if runs else ""
+    means = [np.mean([one[f"{name}_{of}"] for one in runs]) for of in ("difference", "by_chance") if runs]
+    return "{:.3f} ({:.3f})".format(*means) if runs else ""
 
 
 def main() -> int:
