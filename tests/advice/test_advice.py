@@ -78,6 +78,12 @@ ELSEWHERE = {
     "for each bead; put what they join into": "mapping/test_forcemaps.py test_optimised_maps_hold_their_conditions",
     "; put all of them into its topology": "mapping/test_prior.py test_a_system_with_other_particles",
     "or more, or a prior of a shorter cutoff": "mapping/test_prior.py test_a_box_that_is_too_small",
+    "; leave States alone in this folder": "labelling/test_mapped.py test_states_that_cannot_be_used",
+    "not a whole State ( ); write it anew": "labelling/test_mapped.py test_states_that_cannot_be_used",
+    "; write it by getState(positions=True, forces=True)": "labelling/test_mapped.py test_states_that_cannot_be_used",
+    "; give the States of this System": "labelling/test_mapped.py test_states_that_cannot_be_used",
+    "some do not; write all with them, or none": "labelling/test_mapped.py test_states_that_cannot_be_used",
+    "; give one of OpenMM States, or a trajectory": "labelling/test_mapped.py test_a_folder_without_states",
     "was cut short: copy it again, or ask for fewer": "structures/test_trajectories.py test_a_dcd_that_was_cut_short",
     "must begin at a multiple of": "nn/test_runner.py test_launches_are_checked",
 }

@@ -120,9 +120,23 @@ def test_states_that_cannot_be_used(water, tmp_path, change, told):
     state.write_text(change(state.read_text()))
     with pytest.raises(CGAAError, match=told):
         map_trajectories([tmp_path / "states"], topology, system, Mapping.load("water-center"))
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(CGAAError, match=r"empty: a folder without \.xml files"):
-        map_trajectories([tmp_path / "empty"], topology, system, Mapping.load("water-center"))
+    shutil.copy(
+        folder / "states/5.xml", state
+    )  # as all of them ask for: a State, anew, of this System, like the others
+    assert len(map_trajectories([tmp_path / "states"], topology, system, Mapping.load("water-center"))) == 30
+
+
+def test_a_folder_without_states(water, tmp_path):
+    folder, topology, system, _, _ = water
+    with pytest.raises(CGAAError, match=r"a folder without \.xml files; give one of OpenMM States, or a trajectory"):
+        map_trajectories([tmp_path], topology, system, Mapping.load("water-center"))
+    for path in (folder / "states").glob("*.xml"):  # without forces, in all of them
+        text = re.sub(r"(?s)<Forces>.*</Forces>", "", path.read_text())
+        (tmp_path / path.name).write_text(text)
+    mapped = [
+        map_trajectories([one], topology, system, Mapping.load("water-center")) for one in (tmp_path, folder / "states")
+    ]
+    assert np.abs(mapped[0].sets[0].forces - mapped[1].sets[0].forces).max() < 2e-3
 
 
 def test_frames_that_are_chosen(water):
