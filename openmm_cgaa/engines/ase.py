@@ -115,9 +115,11 @@ class CGAACalculator(Calculator):
 
     def _bound_prior(self, binding: Binding) -> BoundPrior:
         """The model's prior on these molecules; made anew with them."""
-        if self.prior is None or self.prior.grain_map is not binding.grain_map:
+        bound = None if self.prior is None else (self.prior.grain_map, self.prior.periodic)
+        if bound != (binding.grain_map, binding.periodic):
             assert self.potential.prior is not None
             self.prior = self.potential.prior.on(binding.grain_map, binding.periodic)
+        assert self.prior is not None
         return self.prior
 
     def _bind(self, box: np.ndarray | None) -> Binding:

@@ -23,6 +23,12 @@ from .ranks import Delivery, Features, Ranks
 from .shells import Frame, seen_by
 
 
+def refuse_beads(grain_map: GrainMap) -> None:
+    """`EngineError` for beads, whose masses and priors LAMMPS would not know."""
+    if any(kind.beads for kind in grain_map.types):
+        raise EngineError("LAMMPS is given atoms alone, and these are beads; run them in OpenMM: openmm-cgaa simulate")
+
+
 class Domains:
     """A model on a periodic system whose atoms are held by several processes, which call it together.
 

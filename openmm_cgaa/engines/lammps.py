@@ -17,7 +17,7 @@ from ..model.loaded import LoadedModel
 from ..structures import geometry
 from ..units import ANGSTROM_PER_NM
 from ..wording import counted
-from .domains import Domains
+from .domains import Domains, refuse_beads
 from .ranks import MPIRanks, OneRank, Ranks
 
 LONGEST_STEP = 0.01  # ps; no molecule with hydrogens stands it, and a step in fs is beyond
@@ -64,6 +64,7 @@ class CGAALammps:
         self.lammps, self.threads, self.fix = lammps, threads, fix
         self.model = model if isinstance(model, LoadedModel) else LoadedModel(model, precision, "cpu")
         grain_map = self.model.grain_map(topology)
+        refuse_beads(grain_map)
         check_lammps(lammps, grain_map.num_atoms)
         self.ranks = ranks_of(lammps)
         self.domains = Domains(self.model, grain_map, self.ranks)

@@ -18,6 +18,7 @@ from ..model.loaded import LoadedModel
 from ..structures import geometry, lattice
 from ..units import ANGSTROM_PER_NM
 from ..wording import counted
+from .domains import refuse_beads
 
 DATA, START, RUN, GRAINS, DRIVER = FILES = ("box.data", "start.lmp", "run.lmp", "grains.json", "run.py")
 START_TEXT = """\
@@ -115,8 +116,7 @@ def write_lammps(
     if box is None:
         raise EngineError("the structure has no box, which LAMMPS's domains are cut from; give one with a unit cell")
     grain_map = GrainMap.from_topology(topology)
-    if any(kind.beads for kind in grain_map.types):
-        raise EngineError("LAMMPS is given atoms alone, and these are beads; run them in OpenMM: openmm-cgaa simulate")
+    refuse_beads(grain_map)
     model.grain_map(grain_map)
     types = atom_types(topology)
     what = f"{counted(topology.getNumAtoms(), 'atom')} with the forces of {model.source}, by openmm-cgaa lammps"

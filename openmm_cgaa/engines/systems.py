@@ -138,6 +138,8 @@ def prior_forces(prior: Prior, place: Placement, system: openmm.System) -> list[
             f"{place.grain_map.num_atoms} of {counted(system.getNumParticles(), 'particle')}; "
             "put all of them into its topology"
         )
+    if place.particles and place.particles != list(range(len(place.particles))):
+        raise EngineError("the model has a prior, which takes the particles in their order; leave atoms out")
     return prior.forces(place.grain_map, place.box)
 
 

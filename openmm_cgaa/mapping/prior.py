@@ -17,6 +17,7 @@ from openmm import app, unit
 from ..errors import CGAAError, GeometryError, GrainError, ModelFileError
 from ..inputs import arguments
 from ..inputs.arguments import FilePath
+from ..structures.lattice import triangular
 from ..units import ANGSTROM_PER_NM, KJMOL_PER_EV, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
 from .grains import GrainMap
 from .links import all_bonds
@@ -123,32 +124,62 @@ class Prior:
             The box is smaller than twice the cutoff.
         """
         topology = topology_of_beads(grain_map)
-        cutoff, method = self.cutoff / ANGSTROM_PER_NM, app.CutoffNonPeriodic
+        method = app.CutoffNonPeriodic
         if box is not None:
-            if 2.0 * cutoff > box.diagonal().min():
-                raise GeometryError(
-                    f"the model's prior reaches {self.cutoff:g} Å, but the box is {10 * box.diagonal().min():.2f} Å "
-                    f"wide; take a box of {2 * self.cutoff:g} Å or more, or a prior of a shorter cutoff"
-                )
+            self.check_width(box)
             topology.setPeriodicBoxVectors([openmm.Vec3(*row) for row in box] * unit.nanometer)
             method = app.CutoffPeriodic
-        made, options = self._forcefield(), {"nonbondedMethod": method, "nonbondedCutoff": cutoff}
-        known = {one.get("name") for one in ElementTree.fromstring(self.forcefield).iterfind("Residues/Residue")}
-        named = {residue: residue.name for residue in topology.residues() if residue.name in known}
+        options = {"nonbondedMethod": method, "nonbondedCutoff": self.cutoff / ANGSTROM_PER_NM}
+        # OpenMM holds bonds of residues called HOH rigid, if it is let
+        options |= {"rigidWater": False, "constraints": None, "removeCMMotion": False}
+        made, (sure, likely) = self._forcefield(), self._templates(topology)
         try:
             try:
-                # residues of one kind of graph are told apart by their names
-                system = made.createSystem(topology, residueTemplates=named, removeCMMotion=False, **options)
+                system = made.createSystem(topology, residueTemplates=sure | likely, **options)
             except Exception:  # ends and middles of a chain may be numbered otherwise than in the force field
-                system = made.createSystem(topology, removeCMMotion=False, **options)
+                system = made.createSystem(topology, residueTemplates=sure, **options)
         except Exception as error:
             raise GrainError(f"the model's prior is not of these beads ({_said(error)})") from None
+        if system.getNumConstraints():
+            raise GrainError("the model's prior has constraints, which are no forces; leave them out of its templates")
         forces = [openmm.XmlSerializer.clone(force) for force in system.getForces()]
         for force in forces:
             force.setName(f"CGAA prior {force.getName()}")
             if hasattr(force, "setUsesPeriodicBoundaryConditions"):  # of bonds, which a box may cut
                 force.setUsesPeriodicBoundaryConditions(box is not None)
         return forces
+
+    def check_width(self, box: np.ndarray) -> None:
+        """`GeometryError` where a box [3, 3] (nm, as OpenMM has it) is smaller than twice the cutoff."""
+        width = ANGSTROM_PER_NM * box.diagonal().min()
+        if 2.0 * self.cutoff > width:
+            raise GeometryError(
+                f"the model's prior reaches {self.cutoff:g} Å, but the box is {width:.2f} Å wide; take a box of "
+                f"{2 * self.cutoff:g} Å or more, or a prior of a shorter cutoff"
+            )
+
+    def _templates(self, topology: app.Topology) -> tuple[dict, dict]:
+        """Templates of residues: those that are sure by their beads' names, and those that their own name suggests.
+
+        OpenMM itself goes by bonds alone where elements are missing.
+        """
+        templates = ElementTree.fromstring(self.forcefield).iterfind("Residues/Residue")
+        names = {one.get("name"): sorted(atom.get("name", "") for atom in one.iterfind("Atom")) for one in templates}
+        sure, likely = {}, {}
+        for residue in topology.residues():
+            own = sorted(atom.name for atom in residue.atoms())
+            fitting = [name for name, beads in names.items() if beads == own]
+            if not fitting:
+                known = "; ".join(", ".join(beads) for beads in names.values())
+                raise GrainError(
+                    f"the model's prior is not of these beads: no residue of it has {', '.join(own)}, as residue "
+                    f"{residue.name} {residue.id} has; it knows {known}"
+                )
+            if len(fitting) == 1:
+                sure[residue] = fitting[0]
+            elif residue.name in fitting:
+                likely[residue] = residue.name
+        return sure, likely
 
     def on(self, grain_map: GrainMap, periodic: bool) -> "BoundPrior":
         """The prior of one topology, to be called with positions."""
@@ -169,9 +200,16 @@ class BoundPrior:
         ----------
         positions : array [atoms, 3], Å
         box : array [3, 3], Å, or None
-            In the form that OpenMM takes (`lattice.reduced`).
+
+        Raises
+        ------
+        GeometryError, GrainError
+            As of `Prior.forces`.
         """
-        box = None if box is None else box / ANGSTROM_PER_NM
+        positions, turn = positions / ANGSTROM_PER_NM, np.eye(3)
+        if box is not None:
+            box, turn = triangular(box / ANGSTROM_PER_NM)
+            self.prior.check_width(box)
         if self.context is None:
             system = openmm.System()
             for _ in range(self.grain_map.num_atoms):
@@ -182,11 +220,15 @@ class BoundPrior:
             self.context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform)
         if box is not None:
             self.context.setPeriodicBoxVectors(*box)
-        self.context.setPositions(positions / ANGSTROM_PER_NM)
+        self.context.setPositions(positions @ turn)
         state = self.context.getState(energy=True, forces=True)
         energy = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
-        forces = state.getForces(asNumpy=True).value_in_unit(unit.kilojoule_per_mole / unit.nanometer)
+        forces = state.getForces(asNumpy=True).value_in_unit(unit.kilojoule_per_mole / unit.nanometer) @ turn.T
         return energy / KJMOL_PER_EV, forces / KJMOL_PER_NM_PER_EV_PER_ANGSTROM
+
+    def __getstate__(self) -> dict:
+        """A Context cannot be copied, and is made again."""
+        return self.__dict__ | {"context": None}
 
 
 def topology_of_beads(grain_map: GrainMap) -> app.Topology:

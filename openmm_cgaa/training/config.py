@@ -1,5 +1,6 @@
 """What a training run is: one YAML file, checked key by key."""
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -137,12 +138,12 @@ class TrainingConfig(Checked):
             )
 
     def result_key(self) -> dict:
-        """All that decides about the weights; the machine and the time budget do not."""
-        return {
-            k: v
-            for k, v in asdict(self).items()
-            if k not in ("max_minutes", "threads", "accelerator", "output", "half", "compile")
-        }
+        """All that decides about the weights; the machine and the time budget do not. Of a prior what its file says."""
+        aside = "max_minutes", "threads", "accelerator", "output", "half", "compile"
+        whole = {key: value for key, value in asdict(self).items() if key not in aside}
+        if self.prior is not None:
+            whole["prior"]["file"] = hashlib.sha256(self.prior.read().forcefield.encode()).hexdigest()
+        return whole
 
 
 def load_config(path: FilePath, changes: Iterable[str] = ()) -> TrainingConfig:

@@ -120,7 +120,7 @@ def evaluate(
     answers = predict(network, frames)
     prior = Prior.of_metadata(metadata)
     if prior is not None:
-        answers = _with_prior(answers, prior, chosen, types)
+        answers = _with_prior(answers, prior, chosen, types, frames)
 
     labels, known = frame_groups(chosen, types, metadata["domain"])
     tally = Tally(chosen, types, frames, answers, labels, network.conserving and prior is None, padded_slots)
@@ -163,16 +163,16 @@ def evaluate(
     return errors
 
 
-def _with_prior(answers: list[Answer], prior: Prior, dataset: Dataset, types: list[GrainType]) -> list[Answer]:
+def _with_prior(
+    answers: list[Answer], prior: Prior, dataset: Dataset, types: list[GrainType], labelled: LabelledFrames
+) -> list[Answer]:
     """Answers of a network and a model's prior together; there is no virial of them."""
     added: list[tuple] = []
     for frames in dataset.sets:
-        atoms = frames.grain_map().match(types).network_order()[0]
-        energies, forces = of_prior(prior, frames, types)
-        added += zip(energies.tolist(), forces[:, atoms])
+        added += zip(*of_prior(prior, frames, types))
     return [
-        (energy + prior_energy, forces + prior_forces, np.full_like(virial, np.nan))
-        for (energy, forces, virial), (prior_energy, prior_forces) in zip(answers, added)
+        (energy + float(prior_energy), forces + prior_forces[atoms.numpy()], np.full_like(virial, np.nan))
+        for (energy, forces, virial), (prior_energy, prior_forces), atoms in zip(answers, added, labelled.orders)
     ]
 
 

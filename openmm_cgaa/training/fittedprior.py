@@ -5,9 +5,10 @@ each other below the shortest distance of the frames: Wang et al., ACS Cent. Sci
 et al., J. Comput. Chem. 24, 1624 (2003). It is a prior, not a force field: what it gets wrong, the network learns.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import combinations, combinations_with_replacement
 from xml.etree import ElementTree
 
 import networkx
@@ -21,7 +22,7 @@ from ..mapping.grains import GrainMap, GrainType
 from ..mapping.links import all_bonds
 from ..mapping.prior import LONGEST, Prior
 from ..structures.beads import BEAD
-from ..structures.lattice import nearest_image, reduced, right_handed
+from ..structures.lattice import nearest_image, reduced, right_handed, triangular
 from ..units import ANGSTROM_PER_NM, BOLTZMANN_KJMOL
 from ..wording import counted
 from .labelled import common_types, frame_graphs
@@ -84,15 +85,18 @@ def fit_prior(
     values, shortest = _measured(dataset, types, terms)
     if not values and not shortest:
         raise CGAAError(f"these beads have none of {', '.join(terms)}; there is no prior to fit")
+    shortest = _sizes(shortest)
     said = []
     for length, make in enumerate((_bonds, _angles, _torsions), 2):
         said += make(root, {beads: found for beads, found in values.items() if len(beads) == length}, kelvin)
     if shortest:
         species = sorted({_species(kind, slot) for kind in types for slot in range(kind.num_slots)})
         said += _repulsion(root, types, species, shortest, kelvin)
-        cutoff = cutoff or round(min(FADED * max(shortest.values()), LONGEST), 2)
+        cutoff = cutoff or min(FADED * max(shortest.values()), LONGEST, _half_width(dataset))
     ElementTree.indent(root)
-    return FittedPrior(Prior(ElementTree.tostring(root, "unicode") + "\n", cutoff or 10.0), said)
+    return FittedPrior(
+        Prior(ElementTree.tostring(root, "unicode") + "\n", math.floor(100.0 * (cutoff or 10.0)) / 100.0), said
+    )
 
 
 def _temperature(dataset: Dataset, given: float | None) -> float:
@@ -107,6 +111,22 @@ def _temperature(dataset: Dataset, given: float | None) -> float:
         )
         raise DatasetError(f"the frames have {told}; a prior is of one temperature: give it, or frames of one")
     return float(found[0])
+
+
+def _half_width(dataset: Dataset) -> float:
+    """Of the smallest box, Å: no prior of these frames may reach further."""
+    boxes = [triangular(cell)[0] for frames in dataset.sets if frames.periodic for cell in frames.cell.astype(float)]
+    return min((0.5 * float(box.diagonal().min()) for box in boxes), default=math.inf)
+
+
+def _sizes(shortest: dict[tuple[str, str], float]) -> dict[tuple[str, str], float]:
+    """Distances at which species repel each other: the shortest, but no more than the mean of those of like beads.
+
+    Two ions among many waters do not meet in some hundred frames, and would be kept apart for ever.
+    """
+    own = {a: shortest.get((a, a), min(d for pair, d in shortest.items() if a in pair)) for a in set(sum(shortest, ()))}
+    pairs = combinations_with_replacement(sorted(own), 2)
+    return {(a, b): min(shortest.get((a, b), math.inf), 0.5 * (own[a] + own[b])) for a, b in pairs}
 
 
 def _type(kind: GrainType, slot: int) -> str:
@@ -275,8 +295,8 @@ def _repulsion(
     root: ElementTree.Element, types: list[GrainType], species: list[str], shortest: dict, kelvin: float
 ) -> list[tuple]:
     """kT (s / r)^12 between two beads, s the shortest distance of their species in the frames."""
-    farthest = max(shortest.values())  # two species that never met are kept as far apart as any others
-    table = [[shortest.get((min(a, b), max(a, b)), farthest) / ANGSTROM_PER_NM for a in species] for b in species]
+    largest = max(shortest.values())  # a species that no other one ever met
+    table = [[shortest.get((min(a, b), max(a, b)), largest) / ANGSTROM_PER_NM for a in species] for b in species]
     energy = f"{BOLTZMANN_KJMOL * kelvin:.6g}*(s(species1,species2)/r)^12"
     force = ElementTree.SubElement(root, "CustomNonbondedForce", energy=energy, bondCutoff=str(APART))
     ElementTree.SubElement(force, "PerParticleParameter", name="species")

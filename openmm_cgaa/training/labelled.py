@@ -94,6 +94,8 @@ class LabelledFrames(torch.utils.data.Dataset):
     ----------
     items : list of (Graph, Labels)
         Set after set, frame after frame.
+    orders : list of int tensors, [atoms]
+        Atoms of each frame in network order.
     slots : list of int
         Atoms of each type.
 
@@ -115,7 +117,7 @@ class LabelledFrames(torch.utils.data.Dataset):
         prior: Prior | None = None,
     ) -> None:
         self.slots = [t.num_slots for t in types]
-        self.items = []
+        self.items, self.orders = [], []
         linked = any(t.links for t in types)
         shared = any(frames.grain_energies is not None for frames in dataset.sets)
         for frames in dataset.sets:
@@ -141,6 +143,7 @@ class LabelledFrames(torch.utils.data.Dataset):
                 if shared:
                     labels = labels._replace(grains=energies_of_grains(frames, frame, graph, atoms.numpy()))
                 self.items.append((graph, labels))
+                self.orders.append(atoms)
 
     def __len__(self) -> int:
         return len(self.items)

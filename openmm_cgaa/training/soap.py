@@ -106,7 +106,8 @@ def _begin(state: dict, gradient: Tensor) -> None:
     for side, turned in (("left", gradient), ("right", gradient.mT)):
         if turned.shape[-2] <= LARGEST:
             state[side] = turned @ turned.mT
-            state[f"{side}_basis"] = torch.linalg.eigh(state[side])[1]
+            known = torch.where(state[side].isfinite(), state[side], 0.0)  # what is not is told when it is validated
+            state[f"{side}_basis"] = torch.linalg.eigh(known)[1]
 
 
 def _learn(state: dict, gradient: Tensor) -> None:

@@ -301,8 +301,7 @@ def _check_same_run(last: Path, config: TrainingConfig) -> None:
 def _portable(key: dict) -> dict:
     """Files by name, so that a run may be moved together with its data."""
     data = key["data"] | {"paths": [Path(p).name for p in key["data"]["paths"]]}
-    prior = key["prior"] and key["prior"] | {"file": Path(key["prior"]["file"]).name}
-    return key | {"data": data, "prior": prior} | {name: key[name] and Path(key[name]).name for name in STARTS}
+    return key | {"data": data} | {name: key[name] and Path(key[name]).name for name in STARTS}
 
 
 def _trainer(config: TrainingConfig, output: Path) -> pl.Trainer:

@@ -77,6 +77,8 @@ ELSEWHERE = {
     "it takes a sample of forces on atoms; give one": "mapping/test_forcemaps.py test_the_optimised_map_has_the_least",
     "for each bead; put what they join into": "mapping/test_forcemaps.py test_optimised_maps_hold_their_conditions",
     "; put all of them into its topology": "mapping/test_prior.py test_a_system_with_other_particles",
+    "takes the particles in their order; leave atoms out": "mapping/test_prior.py test_particles_in_another_order",
+    "; leave them out of its templates": "mapping/test_prior.py test_beads_are_told_by_their_names",
     "or more, or a prior of a shorter cutoff": "mapping/test_prior.py test_a_box_that_is_too_small",
     "; leave States alone in this folder": "labelling/test_mapped.py test_states_that_cannot_be_used",
     "not a whole State ( ); write it anew": "labelling/test_mapped.py test_states_that_cannot_be_used",

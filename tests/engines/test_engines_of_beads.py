@@ -1,5 +1,7 @@
 """Models of beads in every engine: the same energy and forces, masses of their own, and beads that are not known."""
 
+import copy
+
 import numpy as np
 import openmm
 import pytest
@@ -79,6 +81,21 @@ def test_ase_takes_beads(model, plain):
     atoms.calc = CGAACalculator(model, topology=topology, precision="double")
     assert atoms.get_potential_energy() == pytest.approx(plain[0] / 96.48533212331002, abs=1e-6)
     assert np.allclose(atoms.get_forces(), plain[1] / 964.8533212331002, atol=1e-6)
+
+
+def test_ase_goes_from_a_box_to_none_and_is_copied(model):
+    ase = pytest.importorskip("ase")
+    topology, positions = bead_box()
+    atoms = ase.Atoms(70 * ["X"], positions=10.0 * positions, cell=10.0 * BOX, pbc=True)
+    atoms.calc = CGAACalculator(model, topology=topology, precision="double")
+    atoms.get_potential_energy()
+    atoms.pbc = False
+    topology.setPeriodicBoxVectors(None)
+    alone, _ = CGAAPotential(model, precision="double").evaluate(topology, positions)
+    assert atoms.get_potential_energy() == pytest.approx(alone / 96.48533212331002, abs=1e-6)
+    atoms.calc = copy.deepcopy(atoms.calc)
+    atoms.rattle(0.0)
+    assert atoms.get_potential_energy() == pytest.approx(alone / 96.48533212331002, abs=1e-6)
 
 
 def test_lammps_is_not_given_beads(model, tmp_path):

@@ -1,5 +1,6 @@
 """Priors: OpenMM forces between beads in a model file, what they may hold, and what they are added to."""
 
+import copy
 import io
 
 import numpy as np
@@ -13,6 +14,7 @@ from openmm_cgaa.cli import main
 from openmm_cgaa.errors import CGAAError, EngineError, GeometryError, GrainError, ModelFileError
 from openmm_cgaa.mapping.grains import GrainMap
 from openmm_cgaa.mapping.prior import Prior
+from openmm_cgaa.structures.beads import tell_beads
 
 BOX = EDGE * np.eye(3)
 
@@ -73,6 +75,53 @@ def test_residues_of_one_graph_are_told_by_their_names():
     assert [repulsion.getParticleParameters(bead) for bead in (0, 1)] == [(0.0,), (1.0,)]
 
 
+def test_beads_are_told_by_their_names_and_water_is_not_rigid():
+    """OpenMM goes by bonds alone where elements are missing, and drops bonds of residues called HOH."""
+    kinds = {"HOH": {"W": ("W", 18.0), "D": ("D", 1.0)}}
+    topology = app.Topology()
+    residue = topology.addResidue("HOH", topology.addChain())
+    topology.addBond(*(topology.addAtom(name, None, residue) for name in kinds["HOH"]))
+    tell_beads(topology.residues(), kinds)
+    grains = GrainMap.from_topology(topology)
+    own = '<Residue name="{}"><Atom name="{}" type="B"/><Atom name="{}" type="A"/>'
+    own += '<Bond atomName1="{}" atomName2="{}"/></Residue>'
+    two = [own.format(name, a, b, a, b) for name, a, b in (("X", "P", "Q"), ("Y", "D", "W"))]
+    forces = Prior(PRIOR.replace("</Residues>", "".join(two) + "</Residues>"), 9.0).forces(grains, None)
+    (bonds,) = (force for force in forces if isinstance(force, openmm.HarmonicBondForce))
+    (repulsion,) = (force for force in forces if isinstance(force, openmm.CustomNonbondedForce))
+    assert bonds.getNumBonds() == 1
+    kind = dict(zip((atom.name for atom in topology.atoms()), (repulsion.getParticleParameters(i)[0] for i in (0, 1))))
+    assert kind == {"W": 1.0, "D": 2.0}
+    with pytest.raises(GrainError, match="no residue of it has D, W, as residue HOH 1 has"):
+        Prior(PRIOR.replace("</Residues>", two[0] + "</Residues>"), 9.0).forces(grains, None)
+    rigid = two[1].replace("</Residue>", '<Constraint atomName1="D" atomName2="W" distance="0.1"/></Residue>')
+    with pytest.raises(GrainError, match=r"has constraints|is not of these beads"):
+        Prior(PRIOR.replace("</Residues>", rigid + "</Residues>"), 9.0).forces(grains, None)
+
+
+def test_a_box_that_changes_and_one_that_lies_otherwise():
+    topology, positions = bead_box()
+    grains, prior = GrainMap.from_topology(topology), Prior(PRIOR, 9.0)
+    x, box = 10.0 * positions, 10.0 * BOX
+    bound = prior.on(grains, True)
+    energy, forces = bound(x, box)
+    turn = np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))[0]
+    turn *= np.linalg.det(turn)
+    again, turned = bound(x @ turn, box @ turn)
+    assert again == pytest.approx(energy) and np.allclose(turned, forces @ turn, atol=1e-6)
+    with pytest.raises(GeometryError, match="but the box is 17.00 Å wide"):
+        bound(x, 0.85 * box)
+    assert copy.deepcopy(bound)(x, box)[0] == pytest.approx(energy)
+
+
+def test_particles_in_another_order(model):
+    topology, _ = bead_box()
+    atoms = [atom.index for residue in reversed(list(topology.residues())) for atom in residue.atoms()]
+    with pytest.raises(EngineError, match="takes the particles in their order; leave atoms out"):
+        CGAAPotential(model).createSystem(topology, atoms=atoms)
+    CGAAPotential(model).createSystem(topology, atoms=sorted(atoms))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
@@ -125,7 +174,10 @@ def test_a_prior_of_other_beads(tmp_path):
     topology, positions = bead_box()
     without = PRIOR.replace('<Residue name="HOH"><Atom name="W" type="W"/></Residue>', "")
     model = CGAAPotential(save_bead_model(tmp_path / "m.safetensors", prior=Prior(without, 9.0)))
-    with pytest.raises(GrainError, match="the model's prior is not of these beads .*No template found for residue 10"):
+    with pytest.raises(
+        GrainError,
+        match="no residue of it has W, as residue HOH 11 has; it knows A1, A2, B",
+    ):
         model.evaluate(topology, positions, BOX)
 
 

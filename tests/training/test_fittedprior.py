@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 import openmm
 import pytest
+import torch
 import yaml
+from bead_boxes import EDGE, PRIOR, bead_box
 from openmm import app
 
 from openmm_cgaa import CGAAPotential, evaluate, train
@@ -18,6 +20,7 @@ from openmm_cgaa.data.trajectory import Trajectory
 from openmm_cgaa.errors import CGAAError, DatasetError
 from openmm_cgaa.mapping.prior import Prior
 from openmm_cgaa.structures.beads import tell_beads
+from openmm_cgaa.training.evaluation import _with_prior
 from openmm_cgaa.training.fittedprior import fit_prior
 from openmm_cgaa.training.labelled import LabelledFrames, common_types
 
@@ -136,9 +139,10 @@ def test_beads_repel_each_other_below_the_shortest_distance(chains):
     terms = {beads: numbers(text)[0] for term, beads, text in fit_prior(near, terms=("repulsion",)).terms}
     (one, other) = moved[0, :4], moved[0, 4:8]
     distances = np.linalg.norm(one[:, None] - other, axis=-1)
-    assert terms["E - E"] == pytest.approx(4.0, abs=1e-3)
-    assert terms["M - M"] == pytest.approx(distances[1:3, 1:3].min(), abs=1e-3)
-    assert terms["E - M"] == pytest.approx(min(distances[0, 1:3].min(), distances[1:3, 0].min()), abs=1e-3)
+    middle = distances[1:3, 1:3].min()
+    assert terms["E - E"] == pytest.approx(4.0, abs=1e-3) and terms["M - M"] == pytest.approx(middle, abs=1e-3)
+    nearest = min(distances[0, 1:3].min(), distances[1:3, 0].min())
+    assert terms["E - M"] == pytest.approx(min(nearest, 2.0 + 0.5 * middle), abs=1e-3)  # not more than like beads'
 
 
 def test_a_model_learns_the_rest(chains, capsys):
@@ -167,11 +171,39 @@ def test_a_model_learns_the_rest(chains, capsys):
     assert off == pytest.approx(errors["force"]["component"], rel=0.2)
     assert errors["force"]["reference_component"] == pytest.approx(np.sqrt(np.square(frames.forces).mean()), rel=1e-5)
 
+    (folder / "prior.xml").write_text(xml.read_text().replace("<Bond type1", "<!-- --><Bond type1", 1))
+    with pytest.raises(CGAAError, match=r"another configuration \(different: prior\)"):
+        train(folder / "train.yaml")
+
     other = config | {"init": str(model), "output": "again"}
     del other["prior"]
     (folder / "other.yaml").write_text(yaml.safe_dump(other))
     with pytest.raises(CGAAError, match=r"init: .* was trained with a prior; give the prior"):
         train(folder / "other.yaml")
+
+
+def test_a_prior_goes_to_the_atoms_that_an_aligned_frame_has(chains):
+    """Equivalent ends of a chain change places from frame to frame."""
+    random = np.random.default_rng(0)
+    boxes = [bead_box(waters=3, chains=5, seed=seed) for seed in range(4)]
+    positions = np.array([10.0 * x for _, x in boxes]) + random.normal(scale=0.1, size=(4, 18, 3))
+    frames = Frames(
+        positions=positions,
+        cell=np.tile(10.0 * EDGE * np.eye(3), (4, 1, 1)),
+        trajectory=np.zeros(4, int),
+        time=np.arange(4.0),
+        temperature=np.full(4, KELVIN, np.float32),
+        forces=np.zeros((4, 18, 3), np.float32),
+        **arrays_of(boxes[0][0]),
+    )
+    dataset, prior = Dataset([frames], chains[1].trajectories, chains[1].teacher), Prior(PRIOR, 9.0)
+    types = common_types(dataset, align=True)
+    whole, rest = (LabelledFrames(dataset, types, 5.0, 5.0, align=True, prior=one) for one in (None, prior))
+    nothing = [(0.0, np.zeros((18, 3), np.float32), np.zeros((3, 3)))] * 4
+    answers = _with_prior(nothing, prior, dataset, types, whole)
+    assert any(not torch.equal(order, whole.orders[0]) for order in whole.orders)
+    for (_, forces, _), (_, labels) in zip(answers, rest.items):
+        assert np.allclose(forces, -labels.forces.numpy(), atol=1e-6)
 
 
 def test_what_no_prior_can_be_fitted_to(chains):

@@ -96,6 +96,15 @@ def test_a_side_that_is_too_long_is_not_turned():
     assert torch.isfinite(parameter).all()
 
 
+def test_a_gradient_that_is_not_finite_is_no_traceback():
+    """Training tells of it when it validates, and what to do."""
+    parameter = torch.nn.Parameter(torch.zeros(4, 3))
+    optimizer = SOAP([parameter])
+    parameter.grad = torch.full((4, 3), torch.nan)
+    optimizer.step()
+    assert not torch.isfinite(parameter).any()
+
+
 def test_it_goes_on_from_its_state_and_without_a_gradient():
     rows = [list(row) for row in zip(gradients((6, 4)), gradients((2, 6, 4), seed=1), gradients((5,), seed=2))]
     rows[12][0] = None
