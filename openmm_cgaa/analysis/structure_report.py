@@ -90,9 +90,8 @@ def add_angles(
 def _compared(curve: np.ndarray, error: np.ndarray, other: np.ndarray, other_error: np.ndarray) -> tuple[dict, str]:
     """How much a curve differs from a reference, and how much it would by the errors of both alone."""
     difference = float(np.abs(curve - other).mean())
-    chance = float(
-        np.sqrt(2.0 / np.pi) * np.hypot(error, other_error).mean()
-    )  # the mean of a Gaussian's absolute value
+    # the mean of a Gaussian's absolute value
+    chance = float(np.sqrt(2.0 / np.pi) * np.hypot(error, other_error).mean())
     known = np.isfinite(chance)
     said = f", mean difference from the reference {difference:.3f}" + (f" ({chance:.3f} by chance)" if known else "")
     by_chance = {"difference_by_chance": chance} if known else {}

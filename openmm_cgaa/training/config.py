@@ -65,7 +65,7 @@ class LossConfig(Checked):
 class OptimizerConfig(Checked):
     """``adam`` (AdamW where `weight_decay` > 0) or ``soap``; linear warm-up, then `cosine` or `exponential` decay.
 
-    SOAP (`soap.SOAP`) takes fewer steps to the same error, each of which costs more. The rate ends at `final` times
+    SOAP (`soap.SOAP`) takes fewer steps to the same error; each costs more. The rate ends at `final` times
     `lr` at `max_steps`. Gradients are clipped to the norm `clip`, with 0 not at all.
     """
 
