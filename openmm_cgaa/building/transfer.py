@@ -254,7 +254,8 @@ def _depends(force: openmm.Force) -> bool:
 
 
 def _kind(residue: app.topology.Residue) -> tuple[str, tuple[str, ...]]:
-    return residue.name, tuple(symbol(atom) for atom in residue.atoms())
+    # Where a name is a standard residue's, as MET is, `write_structure` has put "_" behind it.
+    return residue.name.rstrip("_"), tuple(symbol(atom) for atom in residue.atoms())
 
 
 def _molecules(topology: app.Topology) -> list[tuple]:

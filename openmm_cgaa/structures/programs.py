@@ -16,6 +16,7 @@ from .trajectories import check_count
 
 INCLUDE = re.compile(r'(?m)^\s*#include\s+["<]([^">]+)[">]')
 LACKING = re.compile(r"Atom type \S+ not present|find atom type|Missing \w+ type|parameters found")  # of CHARMM
+SHORT = re.compile(r"Too few fields in \[ (bonds|pairs|angles|dihedrals) \]")  # of GROMACS
 NATURAL = 0.1  # Da that a force field's mass may be off its element's
 
 
@@ -100,6 +101,10 @@ def _reading(path: FilePath, what: str = "cannot be read") -> Iterator[None]:
 def _advice(reason: str) -> str:
     if "#include" in reason:
         return "; give the folder in which it lies as one more of the files"
+    if SHORT.search(reason):
+        return (
+            "; GROMACS takes function type 1 where a line says none, and OpenMM asks for it: write 1 behind its atoms"
+        )
     if LACKING.search(reason):
         return "; give all files that its parameters stand in (.prm, .rtf, .str)"
     return ""

@@ -147,6 +147,17 @@ def folders(w):
     w.read("box.top", "box.gro", "includes")
 
 
+@row("; GROMACS takes function type 1 where a line says none, and OpenMM asks for it: write 1 behind its atoms")
+def lines_without_a_function_type(w):
+    """As in methanol.itp and ethanol.itp, which GROMACS ships."""
+    path, kept = w.path / "includes/molecules.itp", (w.path / "includes/molecules.itp").read_text()
+    section = kept.partition("[ pairs ]")[2].partition("[ angles ]")[0]
+    path.write_text(kept.replace(section, section.replace(" 1\n", "\n")))
+    yield lambda: w.read("box.top", "box.gro", "includes")
+    path.write_text(kept)
+    w.read("box.top", "box.gro", "includes")
+
+
 @row("holds no names, elements or bonds; give also the structure that it belongs to (.cif or .pdb)")
 def a_system_alone(w):
     yield lambda: w.read("system.xml")

@@ -1,5 +1,7 @@
 """A System's force field for other numbers of its molecules: the energy is what the force field's own maker gives."""
 
+import copy
+
 import numpy as np
 import openmm
 import pytest
@@ -11,7 +13,7 @@ from openmm_cgaa.building.boxes import append_molecule, pack
 from openmm_cgaa.building.flexible import fit
 from openmm_cgaa.building.transfer import Transfer, read_transfer
 from openmm_cgaa.errors import CGAAError
-from openmm_cgaa.structures.structure import write_structure
+from openmm_cgaa.structures.structure import read_structure, write_structure
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +70,23 @@ def test_the_box_that_was_given_is_kept_as_it_is(made):
     topology, positions, _, transfer = made
     assert len(set(energies([transfer.system(topology), transfer.given], positions))) == 1
     assert transfer.system(topology) is not transfer.given
+
+
+@pytest.mark.filterwarnings("ignore::openmm_cgaa.errors.StructureWarning")
+def test_a_molecule_named_as_a_standard_residue(made, tmp_path):
+    """MET is methionine for PDBx/mmCIF, so that files of boxes call a user's MET by another name."""
+    topology, _, _, transfer = made
+    own = copy.deepcopy(topology)
+    for residue in own.residues():
+        residue.name = {"DMT": "MET", "DFE": "DFE"}[residue.name]
+    named = Transfer(own, transfer.given, "system.xml", transfer.positions)
+    box, positions = other(named, ["MET", "DFE", "MET"], 1.1)
+    write_structure(tmp_path / "box.cif", box, positions)
+    read, _ = read_structure(tmp_path / "box.cif")
+    assert {residue.name for residue in read.residues()} == {"MET_", "DFE"}
+    systems = [named.system(read), transfer.system(other(transfer, ["DMT", "DFE", "DMT"], 1.1)[0])]
+    found, expected = energies(systems, positions)
+    assert found == pytest.approx(expected, rel=1e-10)
 
 
 def test_molecules_are_whole(made, tmp_path):
