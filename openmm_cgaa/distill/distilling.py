@@ -345,7 +345,7 @@ def distill(
         clock = Clock(expected(plan, rates))
 
         def with_time(line: str) -> None:
-            left = clock.left(pipeline.seconds, pipeline.current)
+            left = clock.left(pipeline.seconds, pipeline.current, pipeline.ended)
             progress(f"{line} ({_hours(left)} left at most)" if math.isfinite(left) else line)
 
         pipeline.progress = with_time

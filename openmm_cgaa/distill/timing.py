@@ -4,6 +4,7 @@ import math
 import tempfile
 import time
 import warnings
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -79,24 +80,27 @@ class Clock:
     def __init__(self, rows: list["Expected"]):
         self.expected = {row.stage: 60.0 * row.minutes for row in rows}
 
-    def left(self, seconds: dict[str, float], current: str) -> float:
-        """Seconds, at most, when a stage begins.
+    def left(self, seconds: dict[str, float], current: str, ended: Collection[str] = ()) -> float:
+        """Seconds, at most, when a stage begins, or one of several side by side ends.
 
         Parameters
         ----------
         seconds : dict
             What finished stages took.
         current : str
-            The stage that begins.
+            The stage that begins, or the first of those that still run.
+        ended : collection of str
+            Stages that have ended, of which some may come behind that one.
         """
         names = list(self.expected)
         if current not in self.expected:
             return math.nan
-        before = [name for name in names[: names.index(current)] if seconds.get(name, 0.0) > 0.0]
+        now = names.index(current)
+        before = [name for n, name in enumerate(names) if (n < now or name in ended) and seconds.get(name, 0.0) > 0.0]
         taken, wanted = (sum(times[name] for name in before) for times in (seconds, self.expected))
         # a few short stages say little
         pace = (taken + 300.0) / (wanted + 300.0)
-        return pace * sum(self.expected[name] for name in names[names.index(current) :])
+        return pace * sum(self.expected[name] for name in names[now:] if name not in ended)
 
 
 @working()

@@ -73,13 +73,16 @@ class Pipeline:
     seconds : dict
         How long each stage took, summed over the calls that it took.
     current : str
-        Name of the stage that was begun last.
+        Name of the stage that was begun last; of stages side by side, the first that has not ended.
+    ended : set of str
+        Names of the stages that have ended in this process.
     """
 
     folder: Path
     progress: Callable[[str], object] = print
     seconds: dict[str, float] = field(default_factory=dict)
     current: str = ""
+    ended: set[str] = field(default_factory=set)
 
     @classmethod
     @contextmanager
@@ -219,6 +222,7 @@ class Pipeline:
         if missing:
             raise CGAAError(f"stage {stage.name} has ended without {', '.join(missing)}; run it again")
         records[stage.name]["outputs"] = self._digests(stage)
+        self.ended.add(stage.name)
         self._write(records)
 
     def _key(self, stage: Stage) -> dict:

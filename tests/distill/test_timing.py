@@ -73,4 +73,5 @@ def test_the_time_that_is_left_follows_what_stages_have_taken():
     slow = clock.left({"a": 7200.0}, "b")
     assert 1.8 * 7200.0 < slow < 2 * 7200.0
     assert clock.left({"a": 0.0}, "b") == 2 * 3600.0  # finished by an earlier call that nobody timed
+    assert clock.left({"a": 3600.0, "c": 3600.0}, "b", {"a", "c"}) == 3600.0  # b and c were begun together
     assert not clock.left({}, "unknown") > 0
