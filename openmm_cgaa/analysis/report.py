@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import EngineError, MissingPackageError, SimulationError
+from ..errors import CGAAError, EngineError, MissingPackageError, SimulationError
 from ..host.files import CURVES, FIGURE, SUMMARY, check_folder, check_output, check_spared, owned, write_bytes
 from ..inputs.arguments import FilePath
 from ..labelling.label import Progress
 from ..labelling.teachers import Teacher, as_teacher, known_teacher
+from ..model.loaded import LoadedModel
 from ..neighbors.contacts import pairs_between, shortest_contact
 from ..simulation.barostats import ISOTROPIC
 from ..simulation.folder import FILES
@@ -22,6 +23,7 @@ from .bonds import bond_stability
 from .cell import cell
 from .diffusion import diffusion, moving_centers
 from .drift import energy_drift, mean
+from .pressures import mean_pressure
 from .structure_report import add_angles, add_distances
 from .trust import density_of
 
@@ -167,6 +169,7 @@ def analyze(
         _temperatures(run, report)
         _density(run, report)
         _cell(run, report)
+        _pressure(run, report, model)
         _drift(run, report)
         _bonds(run, report)
         _contacts(run, report)
@@ -245,6 +248,22 @@ def _cell(run: RunOutput, report: Report) -> None:
     numbers = {name: {"mean": value, "error": error} for name, (value, error) in means.items()}
     texts = [f"{name} {value:.3f} ± {error:.3f}" for name, (value, error) in means.items()]
     report.add("cell", numbers, f"{', '.join(texts[:3])} Å", f"{', '.join(texts[3:])} degrees")
+
+
+def _pressure(run: RunOutput, report: Report, model: FilePath | None) -> None:
+    if run.settings.get("pressure") is not None or run.trajectory.unitcell_vectors is None:
+        return
+    model = model or run.provenance.get("model")
+    if model is None:
+        report.skip("pressure: run.json names no model; give --model")
+        return
+    try:
+        found = mean_pressure(run, LoadedModel(model))
+    except CGAAError as error:
+        report.skip(f"pressure: {error}")
+        return
+    numbers = {"mean_MPa": found.value, "error_MPa": found.error}
+    report.add("pressure", numbers, f"{found.value:.0f} ± {found.error:.0f} MPa at constant volume")
 
 
 def _diffusion(run: RunOutput, report: Report, begin: float, end: float) -> None:

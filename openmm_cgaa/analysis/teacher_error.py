@@ -12,7 +12,7 @@ from ..labelling.label import label_frames
 from ..labelling.teachers import Teacher
 from ..mapping.grains import GrainMap
 from ..mapping.whole import whole_frames
-from ..units import ANGSTROM_PER_NM, GPA_PER_EV_PER_ANGSTROM3
+from ..units import ANGSTROM_PER_NM, MPA_PER_EV_PER_ANGSTROM3
 from .deviations import force_errors
 from .drift import mean
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from ..potential import CGAAPotential
 
-MPA_PER_EV_PER_ANGSTROM3 = 1e3 * GPA_PER_EV_PER_ANGSTROM3
 PARTS = ("component", "translation", "rotation", "vibration")
 
 

@@ -1,4 +1,4 @@
-"""What one member tells when its run has ended: temperature, density, drift, speed, radial distributions, diffusion."""
+"""What one member tells when its run has ended: means, drift, speed, radial distributions, diffusion."""
 
 from dataclasses import dataclass, field
 
@@ -6,8 +6,10 @@ import numpy as np
 
 from ..analysis.diffusion import diffusion, moving_centers
 from ..analysis.drift import Estimate, energy_drift, mean
+from ..analysis.pressures import mean_pressure
 from ..analysis.rdf import RDF, center_pairs, center_trajectory, contact_pairs, radial_distribution
-from ..errors import SimulationError
+from ..errors import CGAAError, SimulationError
+from ..model.loaded import LoadedModel
 from ..simulation.read import RunOutput, read_run
 from .books import changed_places
 from .ensembleplan import EnsemblePlan
@@ -21,8 +23,8 @@ class Measured:
     Attributes
     ----------
     numbers : dict of Estimate
-        ``temperature_K``, ``density_g_per_ml``, ``drift_meV_per_atom_per_ps``, and ``diffusion NAME 1e-9 m2/s``, as far
-        as they are known; errors are those of one correlated series.
+        ``temperature_K``, ``density_g_per_ml``, ``pressure_MPa`` at constant volume, ``drift_meV_per_atom_per_ps``, and
+        ``diffusion NAME 1e-9 m2/s``, as far as they are known; errors are those of one correlated series.
     picoseconds, ns_per_day : float
         Length of the run, with what is left out; speed of its last part.
     curves : dict of str to dict of RDF
@@ -60,6 +62,11 @@ def measured_run(plan: EnsemblePlan, member: Member) -> Measured:
     for table in tables[:1]:
         if np.isfinite(table["density_gml"]).all():
             numbers["density_g_per_ml"] = mean(table["density_gml"])
+    if run.settings.get("pressure") is None and run.trajectory.unitcell_vectors is not None:
+        try:
+            numbers["pressure_MPa"] = mean_pressure(run, LoadedModel(member.model))
+        except CGAAError as error:
+            left_out.append(f"pressure: {error}")
     if run.nve is not None and len(run.nve) >= 10:
         drift = energy_drift(run.nve["time_ps"], run.nve["total_kjmol"], run.trajectory.n_atoms)
         numbers["drift_meV_per_atom_per_ps"] = drift

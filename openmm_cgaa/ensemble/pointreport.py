@@ -17,6 +17,7 @@ from .members import Member
 COLUMNS = {  # numbers of the tables: heading, digits
     "temperature_K": ("K", 1),
     "density_g_per_ml": ("g/cm3", 4),
+    "pressure_MPa": ("MPa", 0),
     "drift_meV_per_atom_per_ps": ("drift, meV/atom/ps", 4),
 }
 DRAWN = 12  # points in a figure of radial distributions: more cannot be told apart

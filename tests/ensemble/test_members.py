@@ -1,11 +1,29 @@
 """Members: names, seeds, and what is run together."""
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import pytest
 from ensembles import plan_file
 
+from openmm_cgaa.analysis.pressures import mean_pressure
 from openmm_cgaa.ensemble.ensembleplan import read_ensemble
-from openmm_cgaa.ensemble.members import jobs_of, members_of
+from openmm_cgaa.ensemble.measured import measured_run
+from openmm_cgaa.ensemble.members import Member, jobs_of, members_of
 from openmm_cgaa.errors import CGAAError
+from openmm_cgaa.model.loaded import LoadedModel
+from openmm_cgaa.simulation.read import read_run
+
+
+@dataclass(frozen=True)
+class Pretended(Member):
+    """A member whose run is another folder."""
+
+    folder: Path
+
+    @property
+    def run(self):
+        return self.folder
 
 
 def members(folder, **changes):
@@ -56,3 +74,17 @@ def test_temperatures_that_change_places_are_one_job(tmp_path):
     ]
     plain = read_ensemble(plan_file(tmp_path, replicas=2))
     assert [len(job) for job in jobs_of(plain, members_of(plain))] == [1, 1]
+
+
+def test_a_run_at_constant_volume_has_a_pressure(run_folder, tiny_conserving_path, tiny_published_path, tmp_path):
+    plan = read_ensemble(plan_file(tmp_path))
+    member = members_of(plan)[0]
+    found = [
+        measured_run(plan, Pretended(**vars(member) | {"model": str(model)}, folder=run_folder))
+        for model in (tiny_conserving_path, tiny_published_path)
+    ]
+    assert found[0].numbers["pressure_MPa"] == mean_pressure(read_run(run_folder), LoadedModel(tiny_conserving_path))
+    assert "pressure_MPa" not in found[1].numbers
+    assert found[1].left_out == [
+        f"pressure: the model {tiny_published_path} has no virial, for its forces are no gradient"
+    ]

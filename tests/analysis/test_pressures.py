@@ -1,0 +1,59 @@
+"""The pressure of a run, against what the energy says when molecules come nearer without changing their shape."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from openmm_cgaa.analysis.pressures import mean_pressure
+from openmm_cgaa.analysis.report import analyze
+from openmm_cgaa.errors import EngineError
+from openmm_cgaa.mapping.whole import whole_frames
+from openmm_cgaa.model.loaded import LoadedModel
+from openmm_cgaa.simulation.read import read_run
+from openmm_cgaa.structures.density import mass_of_atom
+from openmm_cgaa.units import BOLTZMANN_KJMOL
+
+MPA = 1.66053906717  # of kJ/mol/nm^3
+STRAIN = 1e-4
+
+
+def by_energy(run, model, frame):
+    """``-dU/dV + N k T / V`` with centers of mass that follow the box, MPa."""
+    whole = whole_frames(
+        run.grain_map, run.trajectory.xyz[[frame]].astype(float), run.trajectory.unitcell_vectors[[frame]]
+    )
+    box = run.trajectory.unitcell_vectors[frame].astype(float)
+    masses = np.array([mass_of_atom(atom) for atom in run.trajectory.topology.atoms])
+    energies, volumes = [], []
+    for factor in (1 - STRAIN, 1 + STRAIN):
+        moved = whole[0].copy()
+        for slots in run.grain_map.slots:
+            moved[slots] += (factor - 1) * (masses[slots] @ moved[slots]) / masses[slots].sum()
+        energies.append(model.evaluate(run.grain_map, moved, factor * box)[0])
+        volumes.append(np.linalg.det(factor * box))
+    ideal = run.grain_map.num_grains * BOLTZMANN_KJMOL * run.settings["temperature"] / np.linalg.det(box)
+    return MPA * (ideal - (energies[1] - energies[0]) / (volumes[1] - volumes[0]))
+
+
+def test_it_is_the_slope_of_the_energy(run_folder, tiny_conserving_path):
+    run, model = read_run(run_folder), LoadedModel(tiny_conserving_path, "double")
+    one = replace(run, trajectory=run.trajectory[7])
+    assert mean_pressure(one, model).value == pytest.approx(by_energy(run, model, 7), rel=1e-4)
+    chosen = [0, 20, 39]
+    some = mean_pressure(run, model, 3)
+    each = [mean_pressure(replace(run, trajectory=run.trajectory[k]), model).value for k in chosen]
+    assert some.value == pytest.approx(np.mean(each), rel=1e-9) and some.error > 0
+
+
+def test_a_model_without_a_virial_has_none(run_folder, tiny_published_path):
+    with pytest.raises(EngineError, match="has no virial, for its forces are no gradient"):
+        mean_pressure(read_run(run_folder), LoadedModel(tiny_published_path))
+
+
+def test_analyze_tells_it(run_folder, tiny_conserving_path, tmp_path):
+    report = analyze(run_folder, tmp_path / "out", model=tiny_conserving_path, teacher_frames=0, tell=lambda line: None)
+    found = report.summary["pressure"]
+    value, error = mean_pressure(read_run(run_folder), LoadedModel(tiny_conserving_path))
+    assert found == {"mean_MPa": pytest.approx(value), "error_MPa": pytest.approx(error)}
+    assert any(line.startswith("pressure") and "MPa at constant volume" in line for line in report.lines)
