@@ -132,7 +132,7 @@ class Proof(Checked):
     large : int
         Atoms of the box of `nvt` and `nve`; the others have those of `ClassicalFrames`.
     teacher_frames, structure_frames : int
-        Of each run, held against the teacher; more of `nvt`, for its radial distributions.
+        Of each run, held against the teacher; more of a liquid's `nvt`, for its radial distributions.
     committee : bool
         Train a model of another seed, and one from half of the labels; `Steps.steps` each.
     """

@@ -39,6 +39,8 @@ class Criterion:
         No model is ready without it.
     occasional : bool
         It is asked of some models alone, and told of where it was measured.
+    of_liquids : bool
+        It is not asked of a model whose runs are of a crystal.
     read : callable, optional
         Readings out of all that was measured; by default the number of that name, and its ``_error``.
     """
@@ -54,7 +56,12 @@ class Criterion:
     without: str = ""
     essential: bool = False
     occasional: bool = False
+    of_liquids: bool = False
     read: Callable[[Measured], list[Reading]] | None = None
+
+    def asked(self, measured: Measured) -> bool:
+        """Whether it is missed where it was not measured."""
+        return not (self.occasional or (self.of_liquids and "crystal_sites" in measured))
 
     def readings(self, measured: Measured) -> list[Reading]:
         """Of what was measured; none where it was not.
@@ -302,6 +309,7 @@ CRITERIA = [
         *(0.0, 1.0),
         reason="Molecules of a solid stay within a tenth; what does not flow was not sampled, whatever its errors are.",
         advice=("raise temperature, or density if it is too high", "raise proof.nvt, where it is viscous"),
+        of_liquids=True,
         read=readings.wandered,
     ),
     Criterion(
@@ -313,6 +321,7 @@ CRITERIA = [
         reason="Molecules of the bundled electrolyte differ by 0.004 to 0.04, by chance alone by as much.",
         advice=("raise proof.structure_frames and proof.nvt, where chance decides", ROUNDS),
         without="Structure was not held against the teacher's.",
+        of_liquids=True,
         read=readings.structures,
     ),
     Criterion(

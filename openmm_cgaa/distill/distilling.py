@@ -267,7 +267,7 @@ class Distiller:
             )
             title = f"{name}: {settings.picoseconds + settings.nve_picoseconds:g} ps at {settings.temperature:g} K"
             stages.append(Stage(f"run-{name}", work, made, settings.__dict__, [start, student], title=title))
-            frames = wanted.structure_frames if name == "nvt" else wanted.teacher_frames
+            frames = wanted.teacher_frames if self.plan.crystal or name != "nvt" else wanted.structure_frames
             settled = min(SETTLED, settings.picoseconds / 4)
             work = partial(analyse_run, folder, start, student, self.plan, frames, settled)
             asked: dict[str, Any] = {"teacher_frames": frames, "settled": settled}

@@ -223,7 +223,7 @@ def expected(plan: DistillPlan, rates: Rates) -> list[Expected]:
     if proof.committee:
         made += [learned(name, plan.form, steps.steps, rates.learn_form) for name in ("twin", "half")]
     for name, (size, count) in runs.items():
-        frames = proof.structure_frames if name == "nvt" else proof.teacher_frames
+        frames = proof.teacher_frames if plan.crystal or name != "nvt" else proof.structure_frames
         minutes, megabytes = size * count * rates.form / 60.0, count / 50 * OF_FRAME * size * rates.atoms / 1e6
         made.append(Expected(f"run-{name}", "a run of the last student", minutes, 0, megabytes))
         minutes = size * frames * rates.teacher / 60.0

@@ -120,7 +120,8 @@ def judge(measured: Measured) -> Verdict:
     stopping = sorted((check for check in checks if check.stops), key=_badness, reverse=True)
     limiting = [check for check in checks if not check.stops and check.status in (WEAK, UNDECIDED)]
     limiting.sort(key=_badness, reverse=True)
-    untried = dict.fromkeys(c.without for c in CRITERIA if c.without and not c.readings(measured))
+    missed = (c for c in CRITERIA if c.asked(measured) and not c.readings(measured))
+    untried = dict.fromkeys(c.without for c in missed if c.without)
     limits = [*(check.sentence for check in limiting), *untried]
     status = NOT_READY if stopping else WITHIN_LIMITS if limits else READY
     advice = _advice([*stopping, *limiting], measured)
@@ -141,7 +142,7 @@ def right_on_own(measured: Measured) -> bool:
 
 def _checks(criterion: Criterion, measured: Measured) -> list[Check]:
     readings: list[Reading | None] = [*criterion.readings(measured)]
-    missing: list[Reading | None] = [] if criterion.occasional else [None]
+    missing: list[Reading | None] = [None] if criterion.asked(measured) else []
     return [_check(criterion, reading, measured) for reading in readings or missing]
 
 

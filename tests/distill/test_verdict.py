@@ -198,6 +198,9 @@ def test_what_is_asked_of_crystals_alone_is_told_of_crystals_alone():
         "crystal_cell:a": "met",
         "crystal_cell:b": "weak",
     }
+    ready = {key: value for key, value in measured.items() if key not in ("rdf_difference", "wandered")}
+    limits = judge(ready | {"crystal_sites": 0.1, "crystal_cell": {"a": [0.1, 0.1]}}).limits
+    assert limits == judge(distilled.DME).limits  # flow and radial distributions are asked of liquids
 
 
 def test_a_verdict_is_plain_data():
