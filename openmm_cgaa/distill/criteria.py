@@ -87,7 +87,7 @@ UNTRIED = "Its liquid at constant pressure was not measured: use it at labelled 
 
 
 def _on_own_frames(key: str, short: str, without: str) -> list[Criterion]:
-    place = f"In its own liquid {short},"
+    place = f"In its own {{own}} {short},"
     return [
         Criterion(
             key + "force_relative",
@@ -135,19 +135,19 @@ def _on_own_frames(key: str, short: str, without: str) -> list[Criterion]:
 CRITERIA = [
     Criterion(
         "own_liquid",
-        "the model's own liquid",
-        "The model's own liquid held while it was sampled.",
+        "the model's own dynamics",
+        "The model's own {own} held while it was sampled.",
         "",
         *(0.0, 0.0),
-        reason="A model that cannot simulate its own liquid is of no use; nothing else can be measured then.",
+        reason="A model that cannot simulate its own system is of no use; nothing else can be measured then.",
         advice=(STRAIN, LABELS, "raise training.first"),
         essential=True,
         read=readings.own_liquid,
     ),
     Criterion(
         "own_lost",
-        "frames that its own liquid lost",
-        "Of the frames that were asked of its own liquid, a part of {value} is lost, mostly where boxes flew apart.",
+        "frames that its own dynamics lost",
+        "Of the frames that were asked of its own {own}, a part of {value} is lost, mostly where boxes flew apart.",
         "part of them",
         *(0.0, 0.05),
         reason="Two students of RDX that lost a tenth and a sixth of them had holes inside molecules.",
@@ -158,8 +158,8 @@ CRITERIA = [
     *_on_own_frames("own_npt_", "at constant pressure", UNTRIED),
     Criterion(
         "own_over_test",
-        "errors in its own liquid over those on the test",
-        "Forces in its own liquid are off by {value} times the error on the test.",
+        "errors in its own dynamics over those on the test",
+        "Forces in its own {own} are off by {value} times the error on the test.",
         "ratio",
         *(1.5, 2.0),
         reason="A model that errs more where it goes by itself has found what was not labelled, such as a conformer.",

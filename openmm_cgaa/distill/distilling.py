@@ -206,7 +206,9 @@ class Distiller:
     def own(self, number: int, student: Path, density: float | None) -> Path:
         crystals = self.crystals(own_crystals, number)
         values = own_config(self.plan, self.sampler, self.small, density, number, crystals)
-        frames = self.sampled(f"own{number}", values, f"student{number} samples its own liquid", student)
+        frames = self.sampled(
+            f"own{number}", values, f"student{number} samples its own {self.plan.own_phases}", student
+        )
         return self.labelled(f"own{number}", frames)
 
     def judged_on_own(self, number: int, student: Path, own: Path, name: str) -> dict:
@@ -351,7 +353,7 @@ def distill(
         pipeline.progress = with_time
         found = Distiller(plan, pipeline, share).run()
         write_bytes(out / "model.safetensors", Path(found["model"]).read_bytes())
-        found["measured"]["form"] = plan.form
+        found["measured"] |= {"form": plan.form, "own": plan.own_phases}
         found["measured"]["warnings"] = [*minded, *found["measured"].get("warnings", [])]
         found["seconds"] = dict(pipeline.seconds)
         verdict = judge(found["measured"])

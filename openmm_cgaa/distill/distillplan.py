@@ -118,6 +118,11 @@ class DistillPlan(Checked):
             object.__setattr__(self, "teacher_settings", {**self.teacher_settings, "charges": charges})
 
     @property
+    def own_phases(self) -> str:
+        """What a student samples by itself, in words."""
+        return " and ".join(self.phases)
+
+    @property
     def asks_charges(self) -> bool:
         """Whether the teacher is told the charges of ions."""
         return self.teacher in NAMED and NAMED[self.teacher].charged

@@ -45,8 +45,8 @@ FILES = {
 
 SHORT = {  # stages of moments, which `timing` leaves out
     "timing": "this machine is timed",
-    "judge": "the student is judged in its own liquid",
-    "last-judge": "the last student is judged in its own liquid",
+    "judge": "the student is judged on its own frames",
+    "last-judge": "the last student is judged on its own frames",
     "liquid": "a box of the liquid for the runs",
     "large": "a box for the runs",
     "crystal-large": "a supercell for the runs",
@@ -112,7 +112,7 @@ def _numbers(measured: dict[str, Any], plan: DistillPlan, rates: Rates) -> list[
     found = []
     force = measured.get("own_nvt_force", measured.get("test_force"))
     if force is not None:
-        where = "in its own liquid" if "own_nvt_force" in measured else "on test boxes"
+        where = f"in its own {plan.own_phases}" if "own_nvt_force" in measured else "on test boxes"
         share = measured.get("own_nvt_force_relative", measured.get("test_force_relative"))
         note = f"{100 * share:.1f} % of them, {where}" if share else where
         found.append({"name": "eV/Å off the teacher's forces", "value": f"{force:.3f}", "note": note})
@@ -133,7 +133,7 @@ def _figures(folder: Path, found: dict[str, Any]) -> dict[str, Any]:
     own = sorted(folder.glob("own*.h5"), key=lambda path: (len(path.name), path.name))
     own = [path for path in own if not path.name.endswith(".frames.h5")]
     if own:
-        parity["own liquid"] = _parity(found["model"], own[-1])
+        parity["own frames"] = _parity(found["model"], own[-1])
     figures: dict[str, Any] = {"parity": parity}
     measured = found["measured"]
     nvt = folder / "run-nvt" / "found.json"

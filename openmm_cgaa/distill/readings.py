@@ -70,7 +70,11 @@ def one_number(measured: Measured, key: str, target: float = 0.0) -> list[Readin
 def own_liquid(measured: Measured) -> list[Reading]:
     """Whether runs of it gave any frames."""
     if said := measured.get("own_blown_up"):
-        return [Reading(None, None, math.inf, None, says=f"The model's own liquid did not hold: {said}")]
+        return [
+            Reading(
+                None, None, math.inf, None, says=f"The model's own {measured.get('own', 'liquid')} did not hold: {said}"
+            )
+        ]
     ran = any(key.startswith(("own_nvt_", "own_npt_")) for key in measured)
     return [Reading(None, None, 0.0, None)] if ran else []
 

@@ -204,7 +204,7 @@ def expected(plan: DistillPlan, rates: Rates) -> list[Expected]:
         moved = rates.fast if number == 1 else rates.form
         minutes = sampled(own_boxes[0], own.equilibration + spacing, moved)
         minutes += sampled(own_boxes[1], own.npt_equilibration + spacing, moved)
-        rows.append(Expected(f"own{number}.frames", "it samples its own liquid", minutes))
+        rows.append(Expected(f"own{number}.frames", f"it samples its own {plan.own_phases}", minutes))
         rows.append(labelled(f"own{number}", sum(own_boxes) * own.frames))
         if number <= own.rounds:
             rows.append(learned(f"student{number + 1}", plan.form, steps.steps, rates.learn_form))

@@ -170,7 +170,7 @@ def _check(criterion: Criterion, reading: Reading | None, measured: Measured) ->
 def _found(criterion: Criterion, reading: Reading, status: str, measured: Measured) -> str:
     """What a reading says, in words."""
     words = {key: f"{value:.4g}" for key, value in measured.items() if isinstance(value, int | float)}
-    told = {"value": value_text(reading.value, reading.error), "of": reading.of}
+    told = {"value": value_text(reading.value, reading.error), "of": reading.of, "own": measured.get("own", "liquid")}
     sentence = reading.says or criterion.says.format_map(_Known(words | told))
     if status == UNDECIDED:
         over = f"the bar of {criterion.bar:g}" if criterion.bar else "it"

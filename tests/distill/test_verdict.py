@@ -199,6 +199,8 @@ def test_what_is_asked_of_crystals_alone_is_told_of_crystals_alone():
         "crystal_cell:b": "weak",
     }
     ready = {key: value for key, value in measured.items() if key not in ("rdf_difference", "wandered")}
+    said = {check.name: check.sentence for check in judge(measured | {"own": "crystal"}).checks}
+    assert said["own_nvt_force_relative"].startswith("In its own crystal at constant volume, forces")
     limits = judge(ready | {"crystal_sites": 0.1, "crystal_cell": {"a": [0.1, 0.1]}}).limits
     assert limits == judge(distilled.DME).limits  # flow and radial distributions are asked of liquids
 

@@ -39,7 +39,7 @@ def figures() -> dict:
     return {
         "parity": {
             "test boxes": {"teacher": forces, "model": forces + rng.normal(0.0, 0.046, 3000)},
-            "own liquid": {"teacher": forces, "model": forces + rng.normal(0.0, 0.055, 3000)},
+            "own frames": {"teacher": forces, "model": forces + rng.normal(0.0, 0.055, 3000)},
         },
         "rdf": {
             "H with O": {"r": r, "model": peak, "teacher": peak + rng.normal(0.0, 0.03, len(r))},
