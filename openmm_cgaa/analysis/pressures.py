@@ -7,15 +7,15 @@ from ..errors import EngineError
 from ..mapping.whole import whole_frames
 from ..model.loaded import LoadedModel
 from ..simulation.read import RunOutput
-from ..structures.density import mass_of_atom
 from ..units import ANGSTROM_PER_NM, BOLTZMANN_EV, MPA_PER_EV_PER_ANGSTROM3
 from .drift import Estimate, mean
 
 
 def mean_pressure(run: RunOutput, model: LoadedModel, count: int = 100) -> Estimate:
-    """Mean pressure by the virial of the forces on the grains' centers of mass, over frames evenly spaced.
+    """Mean pressure by the virial of the forces on the grains' centers, over frames evenly spaced.
 
-    ``P V = N k T + (trace of the virial - sum of (r - R) . F) / 3`` of N grains, with atoms r in a grain of center R
+    ``P V = N k T + (trace of the virial - sum of (r - R) . F) / 3`` of N grains, with atoms r in a grain of center R.
+    That may be any point which moves with the grain; here it is the mean of its atoms, for beads may have no mass
     (Akkermans and Ciccotti, J. Phys. Chem. B 108, 6866 (2004)). It has the mean of the pressure by all atoms, without
     the noise of the bonds. T is that which the run was set to.
 
@@ -46,7 +46,6 @@ def mean_pressure(run: RunOutput, model: LoadedModel, count: int = 100) -> Estim
     positions = ANGSTROM_PER_NM * trajectory.xyz[chosen].astype(float)
     boxes = ANGSTROM_PER_NM * trajectory.unitcell_vectors[chosen].astype(float)
     whole = whole_frames(grain_map, positions, boxes)
-    masses = np.array([mass_of_atom(atom) for atom in trajectory.topology.atoms])
     ideal = grain_map.num_grains * BOLTZMANN_EV * run.settings["temperature"]
     binding, found = Binding(model, model.grain_map(grain_map), True), []
     for frame, box in zip(whole, boxes):
@@ -55,7 +54,6 @@ def mean_pressure(run: RunOutput, model: LoadedModel, count: int = 100) -> Estim
         forces, virial = (each.detach().double().cpu().numpy() for each in answer[1:])
         inside = 0.0
         for slots in grain_map.slots:
-            center = masses[slots] @ frame[slots] / masses[slots].sum()
-            inside += ((frame[slots] - center) * forces[slots]).sum()
+            inside += ((frame[slots] - frame[slots].mean(0)) * forces[slots]).sum()
         found.append((ideal + (np.trace(virial) - inside) / 3.0) / np.linalg.det(box))
     return mean(MPA_PER_EV_PER_ANGSTROM3 * np.array(found))

@@ -4,14 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from bead_boxes import bead_box, save_bead_model
 
+from openmm_cgaa import CGAAPotential, SimulationSettings, simulate
 from openmm_cgaa.analysis.pressures import mean_pressure
 from openmm_cgaa.analysis.report import analyze
 from openmm_cgaa.errors import EngineError
 from openmm_cgaa.mapping.whole import whole_frames
 from openmm_cgaa.model.loaded import LoadedModel
 from openmm_cgaa.simulation.read import read_run
-from openmm_cgaa.structures.density import mass_of_atom
 from openmm_cgaa.units import BOLTZMANN_KJMOL
 
 MPA = 1.66053906717  # of kJ/mol/nm^3
@@ -19,17 +20,16 @@ STRAIN = 1e-4
 
 
 def by_energy(run, model, frame):
-    """``-dU/dV + N k T / V`` with centers of mass that follow the box, MPa."""
+    """``-dU/dV + N k T / V`` with centers that follow the box, MPa."""
     whole = whole_frames(
         run.grain_map, run.trajectory.xyz[[frame]].astype(float), run.trajectory.unitcell_vectors[[frame]]
     )
     box = run.trajectory.unitcell_vectors[frame].astype(float)
-    masses = np.array([mass_of_atom(atom) for atom in run.trajectory.topology.atoms])
     energies, volumes = [], []
     for factor in (1 - STRAIN, 1 + STRAIN):
         moved = whole[0].copy()
         for slots in run.grain_map.slots:
-            moved[slots] += (factor - 1) * (masses[slots] @ moved[slots]) / masses[slots].sum()
+            moved[slots] += (factor - 1) * moved[slots].mean(0)
         energies.append(model.evaluate(run.grain_map, moved, factor * box)[0])
         volumes.append(np.linalg.det(factor * box))
     ideal = run.grain_map.num_grains * BOLTZMANN_KJMOL * run.settings["temperature"] / np.linalg.det(box)
@@ -57,3 +57,15 @@ def test_analyze_tells_it(run_folder, tiny_conserving_path, tmp_path):
     value, error = mean_pressure(read_run(run_folder), LoadedModel(tiny_conserving_path))
     assert found == {"mean_MPa": pytest.approx(value), "error_MPa": pytest.approx(error)}
     assert any(line.startswith("pressure") and "MPa at constant volume" in line for line in report.lines)
+
+
+def test_beads_have_one_too(tmp_path):
+    """Grains of one bead and of several; MDTraj gives beads no mass."""
+    topology, positions = bead_box()
+    model = LoadedModel(save_bead_model(tmp_path / "beads.safetensors"), "double")
+    system = CGAAPotential(tmp_path / "beads.safetensors").createSystem(topology)
+    settings = SimulationSettings(picoseconds=0.02, timestep=1.0, report_interval=10, threads=1)
+    simulate(system, topology, positions, tmp_path / "run", settings, progress=False)
+    run = read_run(tmp_path / "run")
+    one = replace(run, trajectory=run.trajectory[0])
+    assert mean_pressure(one, model).value == pytest.approx(by_energy(one, model, 0), rel=1e-4)
