@@ -2,6 +2,7 @@
 
     python records/water/reference.py tip3p --picoseconds 2000
     python records/water/reference.py tip3p --data      # maps the runs MODEL, MODEL-validation and MODEL-test
+    python records/water/reference.py tip3p --held      # mean forces of a few frames of these runs
 
 It writes water.cif, system.xml, run.dcd and a checkpoint into systems/water/runs/MODEL, and goes on where it was
 stopped. The box has the density of water at 300 K and 1 bar, 0.9965 g/cm3 (CRC Handbook of Chemistry and Physics),
@@ -23,6 +24,8 @@ from openmm_cgaa.structures.structure import read_structure, write_structure
 
 RUNS = Path(__file__).parents[2] / "systems/water/runs"
 DENSITY = 0.9965  # g/cm3
+HOLD = 20.0  # ps of sampling for a mean force
+HELD = {"train": (10, 1), "validation": (2, 4), "test": (3, 6)}  # frames with mean forces, and from one to the next
 WATERS, TEMPERATURE, CUTOFF = 512, 300.0, 1.0  # K, nm
 STEP, EVERY, WARM_UP = 0.002, 1000, 25_000  # ps, steps between frames, steps before the first
 
@@ -72,16 +75,19 @@ def run(model: str, picoseconds: float, seed: int, folder: Path) -> None:
     simulation.step(max(0, round(picoseconds / STEP) - simulation.currentStep))
 
 
-def mapped(model: str, path: Path) -> None:
-    """Beads of the three runs of a water, in one data set."""
+def mapped(model: str, path: Path, held: bool) -> None:
+    """Beads of the three runs of a water, in one data set; with beads held, mean forces of a few frames."""
     parts = []
     for split in ("train", "validation", "test"):
         folder = RUNS / (model if split == "train" else f"{model}-{split}")
         topology, _ = read_structure(folder / "water.cif")
         system = openmm.XmlSerializer.deserialize((folder / "system.xml").read_text())
-        part = map_trajectories(
-            [folder / "run.dcd"], topology, system, Mapping.load("water-center"), temperature=TEMPERATURE, split=split
-        )
+        options: dict = {"temperature": TEMPERATURE, "split": split}
+        if held:
+            frames, stride = HELD[split]
+            options |= {"frames": frames, "stride": stride, "hold": HOLD, "parts": RUNS / f"{model}-held.parts"}
+            options["tell"] = lambda line: print(line, flush=True)
+        part = map_trajectories([folder / "run.dcd"], topology, system, Mapping.load("water-center"), **options)
         parts.append(replace(part, trajectories=[replace(part.trajectories[0], name=f"{model}-{split}")]))
     Dataset.merge(parts).save(path, precision="single")
 
@@ -92,10 +98,12 @@ def main() -> int:
     parser.add_argument("--picoseconds", type=float, default=2000.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--data", action="store_true", help="map runs to systems/water/data instead")
+    parser.add_argument("--held", action="store_true", help="the same with held beads, to MODEL_held.h5")
     parser.add_argument("--name", help="of the folder in systems/water/runs; that of the model without it")
     args = parser.parse_args()
-    if args.data:
-        mapped(args.model, RUNS.parent / f"data/{args.model}.h5")
+    if args.data or args.held:
+        name = f"{args.model}_held" if args.held else args.model
+        mapped(args.model, RUNS.parent / f"data/{name}.h5", args.held)
         return 0
     run(args.model, args.picoseconds, args.seed, RUNS / (args.name or args.model))
     return 0

@@ -40,9 +40,20 @@ def test_the_data_are_of_three_runs():
     assert np.allclose(frames.density, 0.9965, atol=1e-3)
 
 
+def test_held_frames_are_of_the_same_runs_and_have_mean_forces():
+    held, ordinary = (Dataset.load(rows.SYSTEM / f"data/{name}") for name in ("tip3p_held.h5", "tip3p.h5"))
+    (means,), (samples,) = held.sets, ordinary.sets
+    numbers = {t.split: int((means.trajectory == n).sum()) for n, t in enumerate(held.trajectories)}
+    assert numbers == {"train": 10, "validation": 2, "test": 3} and held.teacher["settings"]["hold_ps"] == 20.0
+    same = [(m, s) for m, x in enumerate(means.positions) for s, y in enumerate(samples.positions) if np.allclose(x, y)]
+    assert len(same) == 15
+    noise = np.array([samples.forces[s] - means.forces[m] for m, s in same])
+    assert 0.10 < np.sqrt((noise**2).mean()) < 0.14  # eV/Å, of the mapped forces of one frame
+
+
 def test_frames_of_a_row_follow_each_other(tmp_path, monkeypatch):
     for seed, first in ((1, 2.0), (5, 182.0)):
-        rows.subset(tmp_path / f"{seed}.h5", 10, seed, "tip3p")
+        rows.subset(tmp_path / f"{seed}.h5", 10, seed, "tip3p", held=False)
         part = Dataset.load(tmp_path / f"{seed}.h5")
         splits = np.array([t.split for t in part.trajectories])
         times = np.sort(np.concatenate([s.time[splits[s.trajectory] == "train"] for s in part.sets]))
