@@ -62,10 +62,15 @@ def centered(grain_map, xyz, box, grains, heavy):
 
 
 def angle(first: np.ndarray, now: np.ndarray) -> float:
-    """Degrees of the rotation that superposes two shapes best (Kabsch)."""
+    """Degrees of the rotation that superposes two shapes best."""
+    return float(np.degrees(np.arccos(np.clip((np.trace(rotation(first, now)) - 1) / 2, -1, 1))))
+
+
+def rotation(first: np.ndarray, now: np.ndarray) -> np.ndarray:
+    """The rotation [3, 3] by which ``first @ rotation`` lies best on `now` (Kabsch)."""
     u, _, v = np.linalg.svd(first.T @ now)
     u[:, -1] *= np.sign(np.linalg.det(u @ v))
-    return float(np.degrees(np.arccos(np.clip((np.trace(u @ v) - 1) / 2, -1, 1))))
+    return u @ v
 
 
 def rms(values: np.ndarray) -> float:

@@ -18,7 +18,7 @@ from ase import units as ase_units
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from openmm import unit
-from order import angle, centered, rms
+from order import angle, centered, rms, rotation
 
 from openmm_cgaa.labelling import SEVENNET
 from openmm_cgaa.labelling.teachers import load_teacher
@@ -83,9 +83,7 @@ def said(out, grain_map, heavy, frames, cell) -> None:
 
 def distance(first: np.ndarray, now: np.ndarray) -> float:
     """Rms distance of two shapes, superposed, in Å."""
-    u, _, v = np.linalg.svd(first.T @ now)
-    u[:, -1] *= np.sign(np.linalg.det(u @ v))
-    return ANGSTROM_PER_NM * float(np.sqrt(((first @ u @ v - now) ** 2).sum(1).mean()))
+    return ANGSTROM_PER_NM * float(np.sqrt(((first @ rotation(first, now) - now) ** 2).sum(1).mean()))
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ def make(row: str, seed: int, water: str, steps: int | None) -> dict:
 
 
 def held_frames(water: str) -> Path:
-    """Frames whose labels are mean forces: ten of the training trajectory, three of the test's."""
+    """Frames whose labels are mean forces: ten, two and three of the training, validation and test trajectories."""
     return SYSTEM / f"data/{water}_held.h5"
 
 

@@ -32,7 +32,7 @@ def test_every_label_is_of_one_teacher(labels):
 
 @pytest.mark.parametrize("kind", ["crystal", "liquid"])
 def test_the_model_errs_as_its_record_says(kind):
-    """On a few frames of test trajectories of each phase; records/rdx.md has all of them."""
+    """On all test frames of each phase."""
     errors = evaluate(SYSTEM / "model.safetensors", [DATA], "test", [kind])
     assert errors["trained_on"] == [] and not errors["other_teacher"]
     assert errors["force"]["component"] < FORCE[kind]
