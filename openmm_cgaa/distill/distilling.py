@@ -93,7 +93,9 @@ class Distiller:
                 return {"model": str(student), "measured": {"own_blown_up": str(error)} | self.tested(student)}
             measured = self.judged_on_own(number, student, own, f"own{number}")
             density = measured["density"] or density  # the next one begins where this one's own liquid lies
-            if number > 1 and right_on_own(measured):
+            # without a last student nobody would learn of densities beyond the labels
+            known = self.plan.training.last or is_labelled(measured["density"], labels)
+            if number > 1 and known and right_on_own(measured):
                 break
             if number > self.plan.own.rounds:
                 break
@@ -106,10 +108,10 @@ class Distiller:
         measured |= self.proof(student, density, labels)
         measured |= self.tested(student)
         measured["own_over_test"] = measured["own_nvt_force"] / measured["test_force"]
-        low, high = zip(*(labelled_densities(Dataset.load(path)) for path in labels))
-        measured |= {"density_low": min(low), "density_high": max(high)}
+        low, high = densities_of(labels)
+        measured |= {"density_low": low, "density_high": high}
         if measured.get("density") is not None:
-            measured["npt_inside"] = min(low) <= measured["density"] <= max(high)
+            measured["npt_inside"] = is_labelled(measured["density"], labels)
         return {"model": str(student), "measured": measured}
 
     def liquid(self) -> float:
@@ -300,6 +302,18 @@ class Distiller:
 
         self.pipeline.do(Stage("others", measure, [path], None, inputs, title="the student beside others"))
         return json.loads(path.read_text())
+
+
+def densities_of(labels: list[Path]) -> tuple[float, float]:
+    """Lowest and highest density of labelled frames, g/cm3."""
+    low, high = zip(*(labelled_densities(Dataset.load(path)) for path in labels))
+    return min(low), max(high)
+
+
+def is_labelled(density: float | None, labels: list[Path]) -> bool:
+    """Whether a density (g/cm3) lies among those of labelled frames; one that is not known does."""
+    low, high = densities_of(labels)
+    return density is None or low <= density <= high
 
 
 def distill(

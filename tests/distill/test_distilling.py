@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import LIQUID
 from openmm import unit
 
 pytest.importorskip("lightning")
 
 from openmm_cgaa.data.dataset import Dataset
 from openmm_cgaa.distill import distilling
-from openmm_cgaa.distill.distilling import distill
+from openmm_cgaa.distill.distilling import densities_of, distill, is_labelled
 from openmm_cgaa.distill.distillplan import plan_of_smiles
 from openmm_cgaa.model.file import load_model
 from openmm_cgaa.sampling import liquids
@@ -121,3 +122,11 @@ def test_what_has_changed_is_made_anew_with_what_depends_on_it(finished, patch, 
     assert made[:3] == [f"{name} beside the teacher" for name in names]
     ended = [line.split(" (")[0] for line in made[3:] if "is finished" in line]  # and what they warn of
     assert sorted(ended) == sorted(f"found-{name} is finished" for name in names)
+
+
+def test_a_density_beyond_the_labels_is_no_labelled_one():
+    """Methanol was right on its own frames at 0.95 g/cm3, where none of its labels was."""
+    low, high = densities_of([LIQUID])
+    assert 0.5 < low < high < 2.0
+    assert is_labelled(low, [LIQUID]) and is_labelled(high, [LIQUID]) and is_labelled(None, [LIQUID])
+    assert not is_labelled(high + 0.01, [LIQUID]) and not is_labelled(low - 0.01, [LIQUID])
