@@ -49,7 +49,8 @@ class CGAACalculator(Calculator):
 
     Notes
     -----
-    Stress is there for conserving models without a prior. For models that do not conserve energy, ASE's optimizers are
+    Stress is there for conserving models without a prior. Rigid bonds of a prior are constraints of OpenMM Systems; ASE
+    is told none of them. For models that do not conserve energy, ASE's optimizers are
     refused.
     """
 

@@ -92,6 +92,8 @@ def add_forces(
         inside = not isinstance(force, openmm.CustomNonbondedForce)
         force.setForceGroup(groups[0 if inside else -1][1])
         system.addForce(force)
+    if model.prior is not None:
+        add_constraints(model.prior, place, system)
     bonds = molecule_bonds(place)
     bonds.setForceGroup(groups[-1][1])
     system.addForce(bonds)
@@ -141,6 +143,14 @@ def prior_forces(prior: Prior, place: Placement, system: openmm.System) -> list[
     if place.particles and place.particles != list(range(len(place.particles))):
         raise EngineError("the model has a prior, which takes the particles in their order; leave atoms out")
     return prior.forces(place.grain_map, place.box)
+
+
+def add_constraints(prior: Prior, place: Placement, system: openmm.System) -> None:
+    """The rigid bonds of a prior, where the System does not hold them already."""
+    held = {frozenset(system.getConstraintParameters(index)[:2]) for index in range(system.getNumConstraints())}
+    for i, j, distance in prior.constraints(place.grain_map):
+        if {i, j} not in held:
+            system.addConstraint(i, j, distance)
 
 
 def refuse_uses_of_an_energy(system: openmm.System, split: bool, use_cuda_graphs: bool) -> None:

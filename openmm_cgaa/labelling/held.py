@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 import openmm
-import scipy.sparse
 from openmm import unit
 
 from ..errors import CGAAError
 from ..mapping.beadmapping import MappedBeads
+from ..mapping.forcemaps import ForceMap
 from ..units import ANGSTROM_PER_NM, BOLTZMANN_KJMOL, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
 
 SPREAD = 0.002  # nm, rms in each direction
@@ -41,8 +41,7 @@ class HeldBeads:
     system : openmm.System
         Of the atoms.
     beads : MappedBeads
-    coefficients : sparse matrix, [beads, atoms]
-        As of `forcemaps.force_map`.
+    map_forces : ForceMap
     temperature : float, K
     picoseconds : float
         Of sampling for each frame.
@@ -58,12 +57,12 @@ class HeldBeads:
         self,
         system: openmm.System,
         beads: MappedBeads,
-        coefficients: scipy.sparse.csr_matrix,
+        map_forces: ForceMap,
         temperature: float,
         picoseconds: float,
         seed: int = 1,
     ) -> None:
-        self.beads, self.coefficients, self.temperature, self.seed = beads, coefficients, temperature, seed
+        self.beads, self.map_forces, self.temperature, self.seed = beads, map_forces, temperature, seed
         self.looks = round(picoseconds * (1.0 - FORGOTTEN) / EVERY)
         if self.looks < 2 * BLOCKS:
             raise CGAAError(f"{picoseconds:g} ps are too short to average forces over; hold beads for 1 ps at least")
@@ -127,9 +126,10 @@ class HeldBeads:
                 ) from None
             if look < 0:
                 continue
-            forces = self.context.getState(forces=True, groups=self.groups).getForces(asNumpy=True)
-            forces = forces.value_in_unit(unit.kilojoule_per_mole / unit.nanometer)
-            seen.append(self.beads.forces(forces[None], self.coefficients)[0])
+            state = self.context.getState(positions=True, forces=True, groups=self.groups)
+            forces = state.getForces(asNumpy=True).value_in_unit(unit.kilojoule_per_mole / unit.nanometer)
+            places = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
+            seen.append(self.map_forces(places[None], forces[None])[0])
         found = np.array(seen) / KJMOL_PER_NM_PER_EV_PER_ANGSTROM
         blocks = np.stack([block.mean(0) for block in np.array_split(found, BLOCKS)])
         return MeanForce(found.mean(0), blocks.std(0, ddof=1) / np.sqrt(BLOCKS))

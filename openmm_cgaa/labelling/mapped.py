@@ -96,7 +96,7 @@ def map_trajectories(
         raise CGAAError("atoms are sampled at a temperature while beads are held; give that of the run")
     constraints = [tuple(system.getConstraintParameters(index)[:2]) for index in range(system.getNumConstraints())]
     beads, caller = mapping.on(topology, constraints), _Forces(topology, system)
-    coefficients = force_map(forces, beads, constraints, _sample(caller, trajectories[0], first, stride, forces))
+    map_forces = force_map(forces, beads, constraints, _sample(caller, trajectories[0], first, stride, forces))
     teacher = {
         "name": MAPPED,
         "settings": {"forces": forces, "mapping": asdict(mapping)}
@@ -110,7 +110,7 @@ def map_trajectories(
         held = None
         if hold is not None and temperature is not None:
             folder = None if parts is None else stack.enter_context(LabelFolder(parts).claim(teacher))
-            held = _Held(HeldBeads(system, beads, coefficients, temperature, hold), folder, caller.numbers, tell)
+            held = _Held(HeldBeads(system, beads, map_forces, temperature, hold), folder, caller.numbers, tell)
         for number, path in enumerate(trajectories):
             skipped = first + (SAMPLE * stride if number == 0 and forces == "optimised" else 0)
             positions, mapped, boxes, times = [], [], [], []
@@ -121,7 +121,7 @@ def map_trajectories(
                 boxes.append(np.zeros((3, 3)) if frame.box is None else frame.box)
                 times.append(frame.time)
                 if held is None:
-                    mapped.append(beads.forces(frame.forces[None], coefficients)[0].astype(np.float32))
+                    mapped.append(map_forces(frame.positions[None], frame.forces[None])[0].astype(np.float32))
                 else:
                     label = held(frame)
                     mapped.append(label.forces)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,9 @@ from ..wording import counted
 NAMED = {
     "water-center": "residues: {HOH: {beads: [{name: W, atoms: [O, H1, H2]}]}}",
     "water-oxygen": "residues: {HOH: {beads: [{name: W, atoms: [O, H1, H2], position: atom}]}}",
+    "water-dipole": "residues: {HOH: {rigid: true, beads: [{name: W, atoms: [O]}, {name: D, atoms: [H1, H2]}]}}",
 }
+SITES = 2, 3  # beads of a rigid residue: constraints between more of them would be too many
 
 
 @dataclass(frozen=True)
@@ -63,10 +66,21 @@ class Bead(Checked):
 
 @dataclass(frozen=True)
 class MappedResidue(Checked):
-    """The beads of a residue, and which of its atoms are in none (``left_out``, by name or place)."""
+    """The beads of a residue.
+
+    Attributes
+    ----------
+    beads : list of Bead
+    left_out : list of str or int
+        Atoms that are in none, by name or place.
+    rigid : bool
+        The residue is a rigid body, as a water is in most simulations. Its beads keep their distances, and show how it
+        lies: two show an axis, three everything.
+    """
 
     beads: list = field(default_factory=list)
     left_out: list = field(default_factory=list)
+    rigid: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -76,6 +90,10 @@ class MappedResidue(Checked):
         twice = [name for name, number in Counter(bead.name for bead in beads).items() if number > 1]
         if twice:
             raise GrainError(f"beads: {twice[0]} stands there twice; each bead of a residue needs a name of its own")
+        if self.rigid and len(beads) not in SITES:
+            raise GrainError(
+                f"beads: {counted(len(beads), 'bead')} in a rigid residue; take two, which show an axis of it, or three"
+            )
         object.__setattr__(self, "beads", beads)
 
 
@@ -118,27 +136,28 @@ class Mapping(Checked):
             raise GrainError(f"mapping {mapping}: no such file; known by name are {', '.join(NAMED)}")
         return from_mapping(cls, read_yaml(mapping, "a mapping"), str(mapping))
 
-    def on(self, topology: app.Topology, constraints: Sequence[tuple[int, int]] = ()) -> "MappedBeads":
+    def on(self, topology: app.Topology, constraints: Sequence[tuple[int, int]] | None = None) -> "MappedBeads":
         """The beads of an atomistic topology.
 
         Parameters
         ----------
         topology : openmm.app.Topology
-        constraints : pairs of atoms
+        constraints : pairs of atoms, optional
             Those of the System whose forces are mapped.
 
         Raises
         ------
         GrainError
-            A residue that the mapping does not name, an atom that is not there, in two beads or in none; a constraint
-            between two beads; a pattern that does not fit once.
+            A residue that the mapping does not name, an atom that is not there, in two beads or in none; a pattern
+            that does not fit once. A constraint between two beads of a residue that is not rigid, or too few in one
+            that is.
         """
         made, chain_of = app.Topology(), {}
         members: list[list[int]] = []
         weights: list[np.ndarray] = []
         bead_of: dict[int, int] = {}
         kinds: dict[str, dict[str, tuple[str, float]]] = {}
-        beads = []
+        beads, rigid = [], []
         for residue in arguments.topology(topology).residues():
             if residue.name in self.left_out:
                 continue
@@ -159,20 +178,19 @@ class Mapping(Checked):
                 weights.append(_weights(bead, masses))
                 beads.append(made.addAtom(bead.name, None, target))
                 kinds.setdefault(residue.name, {})[bead.name] = (bead.species, float(masses.sum()))
+            if self.residues[residue.name].rigid:
+                rigid.append([bead.index for bead in target.atoms()])
         if not members:
             raise GrainError("the mapping leaves out all residues; a box needs beads")
         tell_beads(made.residues(), kinds)
-        for i, j in _bonds_between(topology, bead_of):
+        pairs = _bonds_between(topology, bead_of) | {pair for own in rigid for pair in combinations(own, 2)}
+        for i, j in sorted(pairs):
             made.addBond(beads[i], beads[j])
-        for i, j in constraints:
-            first, second = bead_of.get(int(i)), bead_of.get(int(j))
-            if first != second:
-                raise GrainError(
-                    f"a constraint holds atoms {i} and {j} together, which are not in one bead; no force on a bead is "
-                    "known then: put both into one bead, or sample without constraints"
-                )
         made.setPeriodicBoxVectors(topology.getPeriodicBoxVectors())
-        return MappedBeads(made, topology.getNumAtoms(), members, weights)
+        mapped = MappedBeads(made, topology.getNumAtoms(), members, weights, rigid)
+        if constraints is not None:
+            _check_constraints(mapped, bead_of, constraints)
+        return mapped
 
     def _places(self, residue: app.topology.Residue) -> list[list[int]]:
         """Atoms of each bead, by their places in the residue."""
@@ -248,13 +266,40 @@ def _by_smarts(bead: Bead, residue: app.topology.Residue) -> list[int]:
     return heavy + sorted(hydrogens - set(heavy))
 
 
-def _bonds_between(topology: app.Topology, bead_of: dict[int, int]) -> list[tuple[int, int]]:
+def _check_constraints(mapped: "MappedBeads", bead_of: dict[int, int], constraints: Sequence[tuple[int, int]]) -> None:
+    """`GrainError` for a constraint between beads that may move, and for rigid residues that too few hold."""
+    body = {bead: number for number, own in enumerate(mapped.rigid) for bead in own}
+    held: Counter = Counter()
+    for i, j in constraints:
+        first, second = bead_of.get(int(i)), bead_of.get(int(j))
+        if first is not None and first in body and body[first] == body.get(second, -1):
+            held[body[first]] += 1
+        elif first != second:
+            raise GrainError(
+                f"a constraint holds atoms {i} and {j} together, which are not in one bead; no force on a bead is "
+                "known then: put both into one bead, or set rigid: true where constraints hold the whole residue, or "
+                "sample without constraints"
+            )
+    residues = {atom.index: atom.residue for atom in mapped.topology.atoms()}
+    for number, own in enumerate(mapped.rigid):
+        atoms = sum(len(mapped.members[bead]) for bead in own)
+        needed = 1 if atoms == 2 else 3 * atoms - 6
+        if held[number] < needed:
+            residue = residues[own[0]]
+            raise GrainError(
+                f"residue {residue.name} {residue.id} is to be rigid, but the System has "
+                f"{counted(held[number] or 'no', 'constraint')} in it, where a rigid body of "
+                f"{counted(atoms, 'atom')} has {needed}; leave rigid away, or take a run of rigid molecules"
+            )
+
+
+def _bonds_between(topology: app.Topology, bead_of: dict[int, int]) -> set[tuple[int, int]]:
     pairs = set()
     for bond in topology.bonds():
         i, j = bead_of.get(bond[0].index), bead_of.get(bond[1].index)
         if i is not None and j is not None and i != j:
             pairs.add((min(i, j), max(i, j)))
-    return sorted(pairs)
+    return pairs
 
 
 @dataclass(frozen=True, eq=False)
@@ -271,12 +316,15 @@ class MappedBeads:
         Atoms of each bead.
     weights : list of arrays, [beads][its atoms]
         What each of them adds to its position; they sum to one.
+    rigid : list of lists of int
+        Beads of each rigid residue.
     """
 
     topology: app.Topology
     num_atoms: int
     members: list
     weights: list
+    rigid: list = field(default_factory=list)
 
     @cached_property
     def matrix(self) -> scipy.sparse.csr_matrix:
@@ -298,14 +346,11 @@ class MappedBeads:
         positions : array [frames, atoms, 3]
             Of whole molecules: a bead in two pieces would lie in between.
         """
-        return _applied(self.matrix, np.asarray(positions, float))
-
-    def forces(self, forces: Numbers, coefficients: scipy.sparse.csr_matrix) -> np.ndarray:
-        """Forces on the beads, [frames, beads, 3]; `coefficients` as of `force_map`."""
-        return _applied(coefficients, np.asarray(forces, float))
+        return applied(self.matrix, np.asarray(positions, float))
 
 
-def _applied(matrix: scipy.sparse.csr_matrix, values: np.ndarray) -> np.ndarray:
+def applied(matrix: scipy.sparse.csr_matrix, values: np.ndarray) -> np.ndarray:
+    """A matrix [beads, atoms] on vectors [frames, atoms, 3]."""
     frames, atoms, _ = values.shape
     flat = values.transpose(1, 0, 2).reshape(atoms, -1)
     return (matrix @ flat).reshape(-1, frames, 3).transpose(1, 0, 2)

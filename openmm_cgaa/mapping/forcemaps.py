@@ -5,9 +5,13 @@ constraints: Ciccotti, Kapral and Vanden-Eijnden, ChemPhysChem 6, 1809 (2005); N
 (2008). All such maps have the same mean at a given place of the beads, and differ in their noise: Krämer et al.,
 J. Phys. Chem. Lett. 14, 3970 (2023), arXiv 2302.07071. There constrained atoms have equal coefficients, so that the
 forces of the constraint, which are opposite, cancel.
+
+The beads of a rigid residue show where it is and how it lies. What belongs to these are its net force and its torque,
+in which the forces of its constraints cancel, too. A rod of two beads feels no torque about its axis.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import networkx
 import numpy as np
@@ -16,13 +20,63 @@ import scipy.sparse
 
 from ..errors import GrainError
 from ..inputs import arguments
-from .beadmapping import MappedBeads
+from ..inputs.arguments import Numbers
+from .beadmapping import MappedBeads, applied
 
 FORCE_MAPS = {
     "sum": "all atoms of a bead",
     "uniform": "the atoms that say where a bead is, and those which constraints join to them",
     "optimised": "the least noise on the frames at hand",
 }
+FLAT = 1e-6  # of the largest moment of inertia: a smaller one is that of a rod's axis
+
+
+@dataclass(frozen=True, eq=False)
+class ForceMap:
+    """Forces on beads from forces on atoms.
+
+    Attributes
+    ----------
+    beads : MappedBeads
+    coefficients : sparse matrix, [beads, atoms]
+        Of atoms' forces in the force on each bead; not used for the beads of rigid residues.
+    bodies : list of (int array [residues, beads], int array [residues, atoms])
+        Beads and atoms of rigid residues, those with as many of both together.
+    """
+
+    beads: MappedBeads
+    coefficients: scipy.sparse.csr_matrix
+    bodies: list = field(default_factory=list)
+
+    def __call__(self, positions: Numbers, forces: Numbers) -> np.ndarray:
+        """Forces on the beads, [frames, beads, 3].
+
+        Parameters
+        ----------
+        positions : array [frames, atoms, 3]
+            Of whole molecules.
+        forces : array [frames, atoms, 3]
+        """
+        positions, forces = np.asarray(positions, float), np.asarray(forces, float)
+        mapped = applied(self.coefficients, forces)
+        places = self.beads.positions(positions) if self.bodies else positions
+        for beads, atoms in self.bodies:
+            mapped[:, beads] = _of_rigid_bodies(places[:, beads], positions[:, atoms], forces[:, atoms])
+        return mapped
+
+
+def _of_rigid_bodies(beads: np.ndarray, atoms: np.ndarray, forces: np.ndarray) -> np.ndarray:
+    """The smallest forces on beads [..., beads, 3] with net force and torque of those on atoms [..., atoms, 3].
+
+    These are F / n + w x d, d the places of the beads off their center, and I w the torque about it.
+    """
+    center = beads.mean(axis=-2, keepdims=True)
+    arms = beads - center
+    torque = np.cross(atoms - center, forces).sum(axis=-2)
+    square = np.square(arms).sum((-2, -1))[..., None, None] * np.eye(3)
+    inertia = square - np.einsum("...bx,...by->...xy", arms, arms)
+    turn = np.einsum("...xy,...y->...x", np.linalg.pinv(inertia, rcond=FLAT, hermitian=True), torque)
+    return forces.sum(axis=-2, keepdims=True) / beads.shape[-2] + np.cross(turn[..., None, :], arms)
 
 
 def force_map(
@@ -30,8 +84,8 @@ def force_map(
     beads: MappedBeads,
     constraints: Sequence[tuple[int, int]] = (),
     forces: np.ndarray | None = None,
-) -> scipy.sparse.csr_matrix:
-    """Coefficients of atoms' forces in the force on each bead, [beads, atoms].
+) -> ForceMap:
+    """How forces on atoms make those on beads.
 
     Parameters
     ----------
@@ -39,7 +93,7 @@ def force_map(
         One of `FORCE_MAPS`.
     beads : MappedBeads
     constraints : pairs of atoms
-        Those of the System, all inside beads.
+        Those of the System, all inside beads or rigid residues.
     forces : array [frames, atoms, 3], optional
         A sample, for ``optimised``; in any unit. It must not be the frames that are labelled: a map that was fitted to
         a noise hides it.
@@ -53,12 +107,23 @@ def force_map(
     groups = networkx.Graph([(int(i), int(j)) for i, j in constraints])
     rigid = {atom: n for n, part in enumerate(networkx.connected_components(groups)) for atom in part}
     if kind == "sum":
-        return beads.sparse([np.ones(len(own)) for own in beads.members])
-    if kind == "uniform":
-        return beads.sparse([_uniform(own, weights, rigid) for own, weights in zip(beads.members, beads.weights)])
-    if forces is None or not len(forces):
+        coefficients = beads.sparse([np.ones(len(own)) for own in beads.members])
+    elif kind == "uniform":
+        own = [_uniform(members, weights, rigid) for members, weights in zip(beads.members, beads.weights)]
+        coefficients = beads.sparse(own)
+    elif forces is None or not len(forces):
         raise GrainError("force map optimised: it takes a sample of forces on atoms; give one")
-    return _optimised(beads, rigid, np.asarray(forces, float))
+    else:
+        coefficients = _optimised(beads, rigid, np.asarray(forces, float))
+    return ForceMap(beads, coefficients, _bodies(beads))
+
+
+def _bodies(beads: MappedBeads) -> list[tuple[np.ndarray, np.ndarray]]:
+    alike: dict[tuple[int, int], list] = {}
+    for own in beads.rigid:
+        atoms = [atom for bead in own for atom in beads.members[bead]]
+        alike.setdefault((len(own), len(atoms)), []).append((own, atoms))
+    return [(np.array([own for own, _ in found]), np.array([atoms for _, atoms in found])) for found in alike.values()]
 
 
 def _uniform(members: list[int], weights: np.ndarray, rigid: dict[int, int]) -> np.ndarray:
@@ -74,8 +139,11 @@ def _optimised(beads: MappedBeads, rigid: dict[int, int], forces: np.ndarray) ->
     """
     molecules: dict[tuple, list] = {}
     names = [atom.name for atom in beads.topology.atoms()]
+    bodies = {bead for own in beads.rigid for bead in own}
     for residue in beads.topology.residues():
         own = [atom.index for atom in residue.atoms()]
+        if own[0] in bodies:
+            continue
         sizes = tuple((names[b], len(beads.members[b]), *np.round(beads.weights[b], 9)) for b in own)
         molecules.setdefault((residue.name, sizes), []).append(own)
     coefficients: dict[int, tuple[list[int], np.ndarray]] = {}
@@ -103,9 +171,10 @@ def _optimised(beads: MappedBeads, rigid: dict[int, int], forces: np.ndarray) ->
         for own, which in zip(alike, atoms.tolist()):
             for row, b in enumerate(own):
                 coefficients[b] = which, own_map[row]
-    rows = np.concatenate([np.full(len(coefficients[b][0]), b) for b in range(len(beads.members))])
-    columns = np.concatenate([coefficients[b][0] for b in range(len(beads.members))])
-    values = np.concatenate([coefficients[b][1] for b in range(len(beads.members))])
+    none = np.empty(0)  # where all residues are rigid
+    rows = np.concatenate([np.full(len(which), b) for b, (which, _) in coefficients.items()] or [none])
+    columns = np.concatenate([np.array(which) for which, _ in coefficients.values()] or [none])
+    values = np.concatenate([own for _, own in coefficients.values()] or [none])
     return scipy.sparse.csr_matrix((values, (rows, columns)), (len(beads.members), beads.num_atoms))
 
 

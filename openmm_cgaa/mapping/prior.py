@@ -3,11 +3,14 @@
 It is an OpenMM ForceField of beads, so that it can be written by hand, and becomes forces of any topology. What is
 learned is the rest of the labels, as by Wang et al., ACS Cent. Sci. 5, 755 (2019): no frame shows bonds that tear and
 beads that overlap, so that a network knows nothing of them.
+
+A <Bond> with the attribute ``rigid="true"`` is a constraint, for the beads of a rigid residue keep their distances.
 """
 
 import io
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -67,11 +70,8 @@ class Prior:
         other = [root.tag] if root.tag != "ForceField" else [child.tag for child in root if child.tag not in TAGS]
         if other:
             raise CGAAError(f"<{other[0]}> in it; a prior is an OpenMM <ForceField> that holds {', '.join(TAGS)} alone")
-        self._forcefield()
-
-    def _forcefield(self) -> app.ForceField:
         try:
-            return app.ForceField(io.StringIO(self.forcefield))
+            app.ForceField(io.StringIO(self.forcefield))
         except Exception as error:  # OpenMM's reader raises all kinds
             raise CGAAError(f"OpenMM cannot read it as a force field ({_said(error)})") from None
 
@@ -102,7 +102,28 @@ class Prior:
     @property
     def kinds(self) -> list[str]:
         """Its forces, as their tags call them."""
-        return [child.tag for child in ElementTree.fromstring(self.forcefield) if child.tag in FORCES]
+        soft, _ = self._parts
+        return [child.tag for child in soft if child.tag in FORCES]
+
+    @property
+    def rigid(self) -> bool:
+        """Whether it has rigid bonds."""
+        return any(child.tag in FORCES for child in self._parts[1])
+
+    @property
+    def _parts(self) -> tuple[ElementTree.Element, ElementTree.Element]:
+        """The ForceField without its rigid bonds, and one that has no forces but these."""
+        soft, rigid = (ElementTree.fromstring(self.forcefield) for _ in range(2))
+        for root, of in ((soft, False), (rigid, True)):
+            for force in root.findall("HarmonicBondForce"):
+                for bond in force.findall("Bond"):
+                    if (bond.get("rigid", "").lower() == "true") != of:
+                        force.remove(bond)
+                if not len(force):
+                    root.remove(force)
+        for force in [child for child in rigid if child.tag in FORCES and child.tag != "HarmonicBondForce"]:
+            rigid.remove(force)
+        return soft, rigid
 
     def to_dict(self) -> dict:
         return asdict(self)
@@ -130,24 +151,39 @@ class Prior:
             topology.setPeriodicBoxVectors([openmm.Vec3(*row) for row in box] * unit.nanometer)
             method = app.CutoffPeriodic
         options = {"nonbondedMethod": method, "nonbondedCutoff": self.cutoff / ANGSTROM_PER_NM}
-        # OpenMM holds bonds of residues called HOH rigid, if it is let
-        options |= {"rigidWater": False, "constraints": None, "removeCMMotion": False}
-        made, (sure, likely) = self._forcefield(), self._templates(topology)
-        try:
-            try:
-                system = made.createSystem(topology, residueTemplates=sure | likely, **options)
-            except Exception:  # ends and middles of a chain may be numbered otherwise than in the force field
-                system = made.createSystem(topology, residueTemplates=sure, **options)
-        except Exception as error:
-            raise GrainError(f"the model's prior is not of these beads ({_said(error)})") from None
+        system = self._system(self._parts[0], topology, constraints=None, **options)
         if system.getNumConstraints():
-            raise GrainError("the model's prior has constraints, which are no forces; leave them out of its templates")
+            raise GrainError(
+                "the model's prior has constraints, which are no forces; leave them out of its templates, and give the "
+                'bonds that are rigid the attribute rigid="true"'
+            )
         forces = [openmm.XmlSerializer.clone(force) for force in system.getForces()]
         for force in forces:
             force.setName(f"CGAA prior {force.getName()}")
             if hasattr(force, "setUsesPeriodicBoundaryConditions"):  # of bonds, which a box may cut
                 force.setUsesPeriodicBoundaryConditions(box is not None)
         return forces
+
+    def constraints(self, grain_map: GrainMap) -> list[tuple[int, int, float]]:
+        """Pairs of beads that are rigid, and their distances, nm; parameters and errors as of `forces`."""
+        if not self.rigid:
+            return []
+        system = self._system(self._parts[1], topology_of_beads(grain_map), constraints=app.AllBonds)
+        held = (system.getConstraintParameters(index) for index in range(system.getNumConstraints()))
+        return [(i, j, distance.value_in_unit(unit.nanometer)) for i, j, distance in held]
+
+    def _system(self, root: ElementTree.Element, topology: app.Topology, **options: Any) -> openmm.System:
+        # OpenMM holds bonds of residues called HOH rigid, if it is let
+        options |= {"rigidWater": False, "removeCMMotion": False}
+        made = app.ForceField(io.StringIO(ElementTree.tostring(root, "unicode")))
+        sure, likely = self._templates(topology)
+        try:
+            try:
+                return made.createSystem(topology, residueTemplates=sure | likely, **options)
+            except Exception:  # ends and middles of a chain may be numbered otherwise than in the force field
+                return made.createSystem(topology, residueTemplates=sure, **options)
+        except Exception as error:
+            raise GrainError(f"the model's prior is not of these beads ({_said(error)})") from None
 
     def check_width(self, box: np.ndarray) -> None:
         """`GeometryError` where a box [3, 3] (nm, as OpenMM has it) is smaller than twice the cutoff."""

@@ -102,9 +102,10 @@ class TrainingConfig(Checked):
     whose weights are taken over as far as they serve the grains of the data: of the same form, whatever its grains.
     Every `validate_every` steps the averaged weights are validated and a checkpoint is written. `score_energy` (Å)
     weighs the energy in the score that selects the best weights: force rmse per component (eV/Å) + score_energy *
-    energy rmse (eV/atom). `max_minutes` ends a run early; the learning rate follows the steps. `half` writes the
-    parameters of the model file in float16. `prior` is for models of beads. `compile` makes a program of the training
-    step (`compiled.py`): minutes at first, then three times as fast.
+    energy rmse (eV/atom). Where forces have no weight, as in rigid residues of beads, the mean of the relative errors
+    of net force and torque is in their place. `max_minutes` ends a run early; the learning rate follows the steps.
+    `half` writes the parameters of the model file in float16. `prior` is for models of beads. `compile` makes a program
+    of the training step (`compiled.py`): minutes at first, then three times as fast.
     """
 
     model: dict

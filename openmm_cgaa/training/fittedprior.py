@@ -30,7 +30,8 @@ from .labelled import common_types, frame_graphs
 TERMS = "bonds", "angles", "torsions", "repulsion"
 MOST = 100  # frames that are looked at
 APART = 3  # bonds, up to which two beads do not repel each other
-NARROWEST = 0.01  # Å, and the same as cosine: less is a constraint's width, whose spring no time step bears
+NARROWEST = 0.01  # Å, and the same as cosine: no time step bears the spring of a narrower one. Such bonds are rigid
+ENOUGH = 10  # lengths, to say that they are alike
 REACH = 8.0  # Å, in which pairs are looked for
 FADED = 2.5  # times the longest repulsive distance: there a repulsion is 2e-5 kT
 BINS = 36
@@ -192,7 +193,8 @@ def _bonded(graph: networkx.Graph, term: str) -> Iterator[tuple]:
         yield from graph.edges
     elif term == "angles":
         for center in graph:
-            yield from ((i, center, k) for i, k in combinations(sorted(graph[center]), 2))
+            ends = combinations(sorted(graph[center]), 2)
+            yield from ((i, center, k) for i, k in ends if not graph.has_edge(i, k))  # three bonds hold a triangle
     elif term == "torsions":
         for j, k in graph.edges:
             yield from ((i, j, k, end) for i in graph[j] for end in graph[k] if len({i, j, k, end}) == 4)
@@ -237,8 +239,32 @@ def _near(
                         yield own[i], own[j], float(of_grain[i, j])
 
 
+def _rigid(lengths: np.ndarray) -> bool:
+    """Whether bonds (Å) are held by constraints. Files round: an XTC to 0.01 Å."""
+    return len(lengths) >= ENOUGH and bool(lengths.std() < NARROWEST)
+
+
+def check_rigid(dataset: Dataset, types: list[GrainType], prior: Prior | None) -> None:
+    """`CGAAError` where beads keep their distance in all frames, and no prior holds them there.
+
+    A network knows nothing of other distances, and would let them go.
+    """
+    if not all(kind.beads for kind in types) or (prior is not None and prior.rigid):
+        return
+    for beads, found in _measured(dataset, types, ["bonds"])[0].items():
+        if _rigid(found):
+            raise CGAAError(
+                f"the bond {' - '.join(beads)} keeps its length in all frames, as in a rigid residue, and nothing else "
+                "would hold it there: fit a prior, whose constraint does (openmm-cgaa prior DATA.h5 -o prior.xml), and "
+                "name it in the configuration"
+            )
+
+
 def _bonds(root: ElementTree.Element, values: dict, kelvin: float) -> list[tuple]:
-    """Harmonic bonds. A volume of r^2 belongs to each length, which the mean is freed of."""
+    """Harmonic bonds, and rigid ones where no frame shows another length.
+
+    A volume of r^2 belongs to each length, which the mean is freed of.
+    """
     said = []
     if values:
         force = ElementTree.SubElement(root, "HarmonicBondForce")
@@ -246,6 +272,11 @@ def _bonds(root: ElementTree.Element, values: dict, kelvin: float) -> list[tuple
         variance = max(found.var(), NARROWEST**2)
         length, k = found.mean() - 2.0 * variance / found.mean(), BOLTZMANN_KJMOL * kelvin / variance
         own = {"type1": first, "type2": second}
+        if _rigid(found):
+            size = f"{found.mean() / ANGSTROM_PER_NM:.6g}"
+            ElementTree.SubElement(force, "Bond", {**own, "length": size, "k": "0", "rigid": "true"})
+            said.append(("bond", f"{first} - {second}", f"{found.mean():.3f} Å, rigid"))
+            continue
         numbers = {"length": f"{length / ANGSTROM_PER_NM:.6g}", "k": f"{k * ANGSTROM_PER_NM**2:.6g}"}
         ElementTree.SubElement(force, "Bond", {**own, **numbers})
         said.append(("bond", f"{first} - {second}", f"{length:.3f} Å, {k:.4g} kJ/mol/Å²"))

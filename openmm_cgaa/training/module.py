@@ -127,7 +127,9 @@ class Distillation(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         rms = {name: math.sqrt(square / number) for name, (square, number) in self.sums.items() if number}
-        score = rms["forces"] + self.config.score_energy * rms.get("energy", 0.0)
+        relative = {kind: rms[kind] / max(rms[f"{kind}_reference"], 1e-12) for kind in ("net_force", "torque")}
+        score = rms["forces"] if self.config.loss.forces else 0.5 * sum(relative.values())
+        score += self.config.score_energy * rms.get("energy", 0.0)
         if not math.isfinite(score):
             raise CGAAError(
                 f"step {self.global_step}: the validation error is not finite; lower optimizer lr or clip and start "
@@ -136,8 +138,7 @@ class Distillation(pl.LightningModule):
         self.errors = {
             "forces": rms["forces"],
             **({"energy_mev": 1000 * rms["energy"]} if "energy" in rms else {}),
-            "net_force": rms["net_force"] / max(rms["net_force_reference"], 1e-12),
-            "torque": rms["torque"] / max(rms["torque_reference"], 1e-12),
+            **relative,
             "score": score,
         }
         if "virial" in rms and self.network.conserving:

@@ -37,6 +37,7 @@ from .checkpoints import (
 from .config import TrainingConfig, load_config
 from .coverage import training_domain
 from .evaluation import other_teacher
+from .fittedprior import check_rigid
 from .labelled import Item, LabelledFrames, closest_pairs, collate, common_types
 from .module import Distillation, set_statistics
 from .objectives import answer, known_virials
@@ -90,6 +91,7 @@ def _train(config: TrainingConfig, restart: bool) -> Path:
         network, types = _start_from(config, config.init, chosen["train"])
     else:
         types = common_types(chosen["train"], config.data.align)
+        check_rigid(chosen["train"], types, prior)
         network = _build(config, types)
         if config.warm_start:
             _take_over(config, config.warm_start, network, types)

@@ -3,6 +3,7 @@
     python records/water/reference.py tip3p --picoseconds 2000
     python records/water/reference.py tip3p --data      # maps the runs MODEL, MODEL-validation and MODEL-test
     python records/water/reference.py tip3p --held      # mean forces of a few frames of these runs
+    python records/water/reference.py tip3p --data --dipole, and --held --dipole    # the same as two beads a water
 
 It writes water.cif, system.xml, run.dcd and a checkpoint into systems/water/runs/MODEL, and goes on where it was
 stopped. The box has the density of water at 300 K and 1 bar, 0.9965 g/cm3 (CRC Handbook of Chemistry and Physics),
@@ -75,7 +76,7 @@ def run(model: str, picoseconds: float, seed: int, folder: Path) -> None:
     simulation.step(max(0, round(picoseconds / STEP) - simulation.currentStep))
 
 
-def mapped(model: str, path: Path, held: bool) -> None:
+def mapped(model: str, name: str, held: bool, dipole: bool) -> None:
     """Beads of the three runs of a water, in one data set; with beads held, mean forces of a few frames."""
     parts = []
     for split in ("train", "validation", "test"):
@@ -85,11 +86,12 @@ def mapped(model: str, path: Path, held: bool) -> None:
         options: dict = {"temperature": TEMPERATURE, "split": split}
         if held:
             frames, stride = HELD[split]
-            options |= {"frames": frames, "stride": stride, "hold": HOLD, "parts": RUNS / f"{model}-held.parts"}
+            options |= {"frames": frames, "stride": stride, "hold": HOLD, "parts": RUNS / f"{name}.parts"}
             options["tell"] = lambda line: print(line, flush=True)
-        part = map_trajectories([folder / "run.dcd"], topology, system, Mapping.load("water-center"), **options)
+        mapping = Mapping.load("water-dipole" if dipole else "water-center")
+        part = map_trajectories([folder / "run.dcd"], topology, system, mapping, **options)
         parts.append(replace(part, trajectories=[replace(part.trajectories[0], name=f"{model}-{split}")]))
-    Dataset.merge(parts).save(path, precision="single")
+    Dataset.merge(parts).save(RUNS.parent / f"data/{name}.h5", precision="single")
 
 
 def main() -> int:
@@ -99,11 +101,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--data", action="store_true", help="map runs to systems/water/data instead")
     parser.add_argument("--held", action="store_true", help="the same with held beads, to MODEL_held.h5")
+    parser.add_argument("--dipole", action="store_true", help="two beads a water (MODEL_dipole*.h5)")
     parser.add_argument("--name", help="of the folder in systems/water/runs; that of the model without it")
     args = parser.parse_args()
     if args.data or args.held:
-        name = f"{args.model}_held" if args.held else args.model
-        mapped(args.model, RUNS.parent / f"data/{name}.h5", args.held)
+        name = args.model + "_dipole" * args.dipole + "_held" * args.held
+        mapped(args.model, name, args.held, args.dipole)
         return 0
     run(args.model, args.picoseconds, args.seed, RUNS / (args.name or args.model))
     return 0

@@ -249,3 +249,39 @@ def test_the_command_maps_and_a_model_learns_from_forces_alone(water, tmp_path, 
     assert main(["analyze", f"{tmp_path}/run"]) == 0
     assert "no teacher labels a frame of beads" in capsys.readouterr().out
     assert main(["info", model]) == 0 and "*W" in capsys.readouterr().out
+
+
+def test_rigid_waters_as_two_beads_keep_their_length_from_the_trajectory_to_a_run(water, tmp_path, capsys):
+    pytest.importorskip("lightning")
+    folder, _, system, positions, _ = water
+    for split, file in (("train", "first"), ("validation", "second")):
+        words = f"map {folder}/{file}.dcd {folder}/water.cif {folder}/system.xml --mapping water-dipole --split {split}"
+        more = f"--temperature 300 --structure {tmp_path}/{split}.cif -o {tmp_path}/{split}.h5"
+        assert main([*words.split(), *more.split()]) == 0
+    (frames,) = Dataset.load(tmp_path / "train.h5").sets
+    forces = np.array([forces_of(system, positions[n], frames.cell[n, 0, 0] / 10.0) for n in range(20)]) / 964.85332
+    expected = forces.reshape(20, 27, 3, 3).sum(2)
+    assert np.allclose(frames.forces.reshape(20, 27, 2, 3).sum(2), expected, atol=2e-3)
+    config = tmp_path / "train.yaml"
+    form = "network: conserving, atom_cutoff: 3.0, grain_cutoff: 4.0, messages: 0, scalars: 4, vectors: 4, hidden: 8"
+    config.write_text(
+        f"model: {{{form}}}\ndata: {{paths: [train.h5, validation.h5]}}\n"
+        "loss: {energy: 0.0, forces: 0.0, net_force: 1.0, torque: 1.0}\n"
+        "optimizer: {lr: 1.0e-2}\nbatch_grains: 54\nmax_steps: 10\nvalidate_every: 5\nseed: 1\noutput: out\n"
+    )
+    capsys.readouterr()
+    assert main(["train", str(config)]) == 2
+    assert "HOH.D - HOH.W keeps its length in all frames" in capsys.readouterr().err
+    assert main(["prior", str(tmp_path / "train.h5"), "-o", str(tmp_path / "prior.xml")]) == 0
+    assert "rigid" in (said := capsys.readouterr().out)
+    line = next(line for line in said.splitlines() if "prior: {" in line)
+    config.write_text(config.read_text() + line.split("file: ", 1)[1] + "\n")
+    assert main(["train", str(config)]) == 0
+    model = tmp_path / "out/model.safetensors"
+    run = f"simulate {tmp_path}/validation.cif --model {model} --out {tmp_path}/run --temperature 300"
+    assert main([*run.split(), *"--picoseconds 0.05 --timestep 1 --report-interval 5".split()]) == 0
+    ran = read_run(tmp_path / "run")
+    bonds = mdtraj.compute_distances(ran.trajectory, [(2 * n, 2 * n + 1) for n in range(27)])
+    assert bonds == pytest.approx(np.full_like(bonds, 0.09572 * np.cos(0.5 * 1.82421813)), abs=1e-5)
+    moved = np.diff(ran.trajectory.xyz, axis=0)
+    assert np.abs(moved).max() > 1e-3

@@ -61,6 +61,15 @@ def test_water_as_one_bead(name, place):
     assert kind.elements == ("*W",) and kind.names == ("W",)
 
 
+def test_beads_of_a_rigid_residue_are_bonded():
+    constraints = [(0, 1), (0, 2), (1, 2), (3, 4), (3, 5), (4, 5)]
+    beads = Mapping.load("water-dipole").on(water(), constraints)
+    assert beads.members == [[0], [1, 2], [3], [4, 5]] and beads.rigid == [[0, 1], [2, 3]]
+    assert [(i.index, j.index) for i, j in beads.topology.bonds()] == [(0, 1), (2, 3)]
+    all_atoms = one(*({"name": name, "atoms": [name]} for name in ("O", "H1", "H2")), rigid=True)
+    assert len(list(all_atoms.on(water(), constraints).topology.bonds())) == 6
+
+
 def test_beads_by_name_place_and_pattern_are_the_same():
     by_name = {"name": "E", "atoms": ["C1", "C2", "H10", "H11", "H12", "H20", "H21"], "position": "geometric"}
     by_place = {"name": "F", "species": "E", "atoms": [2, 3, 9, 10, 11, 12, 13], "position": "geometric"}
@@ -104,6 +113,10 @@ def test_beads_by_smarts():
             one({"name": "O", "atoms": ["O", "H1"]}, left_out=["H2"]),
             "a constraint holds atoms 0 and 2 together, which are not in one bead",
         ),
+        (
+            one({"name": "O", "atoms": ["O"]}, {"name": "H", "atoms": ["H1", "H2"]}, rigid=True),
+            "HOH 1 is to be rigid, but the System has 2 constraints in it, where a rigid body of 3 atoms has 3; leave",
+        ),
     ],
 )
 def test_what_does_not_fit_a_topology_is_told(made, told):
@@ -122,6 +135,7 @@ def test_what_does_not_fit_a_topology_is_told(made, told):
         ({"HOH": {"beads": 2 * [{"name": "W", "atoms": [0]}]}}, "W stands there twice"),
         ({"HOH": {"beads": [{"name": "W", "atoms": [0], "position": "middle"}]}}, "position is 'middle'"),
         ({"HOH": {"beads": [{"name": "W", "atom": [0]}]}}, "unknown key atom"),
+        ({"HOH": {"rigid": True, "beads": [{"name": "W", "atoms": [0, 1, 2]}]}}, "1 bead in a rigid residue; take two"),
     ],
 )
 def test_what_is_no_mapping_is_told(residues, told):
@@ -146,6 +160,10 @@ def test_what_is_told_of_a_mapping_mends_it():
     assert one({"name": "O", "atoms": ["O", "H1"]}, left_out=["H2"]).on(topology).members == [[0, 1], [3, 4]]
     parts = one({"name": "O", "atoms": ["O"]}, {"name": "H", "atoms": ["H1", "H2"]})
     assert len(parts.on(topology).members) == 4  # sampled without constraints
+    parts = [{"name": "O", "atoms": ["O"]}, {"name": "H", "atoms": ["H1", "H2"]}]
+    rigid = [(0, 1), (0, 2), (1, 2), (3, 4), (3, 5), (4, 5)]
+    assert len(one(*parts, rigid=True).on(topology, rigid).members) == 4  # constraints hold the whole residue
+    assert len(one(*parts).on(topology, []).members) == 4  # rigid was left away
     both = mapping({"SOL": {"beads": [whole]}, "HOH": {"beads": [whole]}})
     assert len(both.on(topology, held).members) == 2
     next(topology.residues()).name = "NA"

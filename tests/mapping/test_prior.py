@@ -62,6 +62,31 @@ def test_bonded_terms_of_a_prior_go_with_the_fast_forces(model):
     assert groups["CGAA prior CustomNonbondedForce"] == 0
 
 
+def test_rigid_bonds_of_a_prior_are_constraints(model, tmp_path):
+    """And no forces: the rest is that of the prior without these bonds."""
+    soft = '<Bond type1="A" type2="B" length="0.2" k="5000"/>'
+    rigid = Prior(PRIOR.replace(soft, soft.replace("/>", ' rigid="true"/>')), 9.0)
+    without = Prior(PRIOR.replace(f"<HarmonicBondForce>{soft}</HarmonicBondForce>", ""), 9.0)
+    topology, positions = bead_box()
+    grain_map = GrainMap.from_topology(topology)
+    assert rigid.rigid and rigid.kinds == without.kinds and not without.rigid
+    bonds = {tuple(sorted((i.index, j.index))) for i, j in topology.bonds()}
+    assert {tuple(sorted((i, j))) for i, j, _ in rigid.constraints(grain_map)} == bonds and len(bonds) == 20
+    assert {distance for *_, distance in rigid.constraints(grain_map)} == {0.2}
+    energies = [prior.on(grain_map, True)(10.0 * positions, 10.0 * BOX)[0] for prior in (rigid, without)]
+    assert energies[0] == pytest.approx(energies[1]) and not without.constraints(grain_map)
+
+    potential = CGAAPotential(save_bead_model(tmp_path / "rigid.safetensors", prior=rigid))
+    system = potential.createSystem(topology)
+    assert system.getNumConstraints() == 20 and CGAAPotential(model).createSystem(topology).getNumConstraints() == 0
+    held = openmm.System()
+    for _ in positions:
+        held.addParticle(18.0)
+    held.addConstraint(*min(bonds)[::-1], 0.2)  # it is there already
+    potential.addForces(topology, held)
+    assert held.getNumConstraints() == 20
+
+
 def test_residues_of_one_graph_are_told_by_their_names():
     """Two single beads of different names: OpenMM alone cannot tell them apart."""
     more = '<Residue name="V"><Atom name="W" type="A"/></Residue></Residues>'
