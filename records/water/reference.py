@@ -4,6 +4,7 @@
     python records/water/reference.py tip3p --data      # maps the runs MODEL, MODEL-validation and MODEL-test
     python records/water/reference.py tip3p --held      # mean forces of a few frames of these runs
     python records/water/reference.py tip3p --data --dipole, and --held --dipole    # the same as two beads a water
+    python records/water/reference.py tip3p --name tip3p-large --waters 3916 --picoseconds 20   # where runs begin
 
 It writes water.cif, system.xml, run.dcd and a checkpoint into systems/water/runs/MODEL, and goes on where it was
 stopped. The box has the density of water at 300 K and 1 bar, 0.9965 g/cm3 (CRC Handbook of Chemistry and Physics),
@@ -27,15 +28,15 @@ RUNS = Path(__file__).parents[2] / "systems/water/runs"
 DENSITY = 0.9965  # g/cm3
 HOLD = 20.0  # ps of sampling for a mean force
 HELD = {"train": (10, 1), "validation": (2, 4), "test": (3, 6)}  # frames with mean forces, and from one to the next
-WATERS, TEMPERATURE, CUTOFF = 512, 300.0, 1.0  # K, nm
+TEMPERATURE, CUTOFF = 300.0, 1.0  # K, nm
 STEP, EVERY, WARM_UP = 0.002, 1000, 25_000  # ps, steps between frames, steps before the first
 
 
-def make(model: str, folder: Path) -> None:
+def make(model: str, folder: Path, waters: int) -> None:
     """Box and System."""
     forcefield = app.ForceField(f"{model}.xml")
     made = app.Modeller(app.Topology(), [])
-    made.addSolvent(forcefield, model="tip3p" if model == "tip3p" else "spce", numAdded=WATERS)
+    made.addSolvent(forcefield, model="tip3p" if model == "tip3p" else "spce", numAdded=waters)
     edge = cube(mass_of_topology(made.topology), DENSITY) / 10.0
     positions = np.array(made.positions.value_in_unit(unit.nanometer))
     oxygens = np.repeat(positions[::3], 3, axis=0)
@@ -48,10 +49,10 @@ def make(model: str, folder: Path) -> None:
     (folder / "system.xml").write_text(openmm.XmlSerializer.serialize(system))
 
 
-def run(model: str, picoseconds: float, seed: int, folder: Path) -> None:
+def run(model: str, picoseconds: float, seed: int, folder: Path, waters: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "system.xml").is_file():
-        make(model, folder)
+        make(model, folder, waters)
     topology, positions = read_structure(folder / "water.cif")
     system = openmm.XmlSerializer.deserialize((folder / "system.xml").read_text())
     integrator = openmm.NoseHooverIntegrator(TEMPERATURE, 2.0, STEP)  # K, 1/ps, ps
@@ -98,6 +99,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", choices=["tip3p", "spce"])
     parser.add_argument("--picoseconds", type=float, default=2000.0)
+    parser.add_argument("--waters", type=int, default=512)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--data", action="store_true", help="map runs to systems/water/data instead")
     parser.add_argument("--held", action="store_true", help="the same with held beads, to MODEL_held.h5")
@@ -108,7 +110,7 @@ def main() -> int:
         name = args.model + "_dipole" * args.dipole + "_held" * args.held
         mapped(args.model, name, args.held, args.dipole)
         return 0
-    run(args.model, args.picoseconds, args.seed, RUNS / (args.name or args.model))
+    run(args.model, args.picoseconds, args.seed, RUNS / (args.name or args.model), args.waters)
     return 0
 
 

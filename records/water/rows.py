@@ -2,12 +2,14 @@
 
     python records/water/rows.py ours-1 ours-100 --seeds 1 2 3    # trains and evaluates what is missing
     python records/water/rows.py ours-1 --run 20                  # 20 ps of its model, held against the reference
+    python records/water/rows.py ours-1 --large 40                # 40 ps of 3,916 waters
     python records/water/rows.py --table                          # the table of what is there
 
 Frames are consecutive, 2 ps apart, as in the paper; with another seed they begin elsewhere in the run. Results stand in
 rows.json: errors of the test trajectory, which no row was trained or selected on, and what a run of 512 waters differs
 from the reference by. Rows that are called held learn from mean forces of held beads (`openmm-cgaa map --hold`), which
-data/WATER_held.h5 has. All rows are held against three such frames of the test trajectory, too.
+data/WATER_held.h5 has. Rows of one bead are held against three such frames of the test trajectory, too. Those that
+are called dipole have two beads a water, which show its axis; their forces are net forces of waters, too.
 """
 
 import argparse
@@ -16,12 +18,28 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import mdtraj
 import numpy as np
+import openmm
 import yaml
+from openmm import app
 
-from openmm_cgaa import CGAAError, CGAAPotential, Dataset, SimulationSettings, analyze, evaluate, simulate, train
+from openmm_cgaa import (
+    CGAAError,
+    CGAAPotential,
+    Dataset,
+    Mapping,
+    SimulationSettings,
+    analyze,
+    evaluate,
+    simulate,
+    train,
+)
 from openmm_cgaa.host.files import write_bytes
 from openmm_cgaa.inputs.settings import from_mapping
+from openmm_cgaa.mapping.grains import GrainMap
+from openmm_cgaa.structures.structure import read_structure
+from openmm_cgaa.structures.trajectories import pieces
 from openmm_cgaa.training.config import TrainingConfig
 from openmm_cgaa.units import ANGSTROM_PER_NM, KJ_PER_KCAL, KJMOL_PER_EV
 
@@ -34,15 +52,48 @@ ROWS = {
     "ours-100": (100, {}),
     "held-1": (1, {}),
     "held-10": (10, {}),
+    "dipole-1": (1, {}),
+    "dipole-10": (10, {}),
+    "dipole-100": (100, {}),
     "invariant-10": (10, INVARIANT),
     "invariant-100": (100, INVARIANT),
 }
+PEERS = {f"{peer}-{frames}": frames for peer in ("deepmd", "allegro") for frames in (1, 10, 100)}  # see peer_rows.py
 KCAL = KJMOL_PER_EV / KJ_PER_KCAL  # kcal/mol per eV
 
 
-def subset(path: Path, frames: int, seed: int, water: str, held: bool) -> None:
-    """So many consecutive training frames, and the validation frames."""
-    whole = Dataset.load(held_frames(water) if held else SYSTEM / f"data/{water}.h5")
+def read_results() -> dict:
+    return json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+
+
+def write_results(results: dict) -> None:
+    write_bytes(RESULTS, (json.dumps(results, indent=1) + "\n").encode())
+
+
+def frames_of(row: str) -> int:
+    """How many frames a row learns from."""
+    return PEERS[row] if row in PEERS else ROWS[row][0]
+
+
+def data_of(row: str, water: str) -> Path:
+    """What a row learns from and is tested on."""
+    if row.startswith("held"):
+        return held_frames(water)
+    return SYSTEM / f"data/{water}{'_dipole' * row.startswith('dipole')}.h5"
+
+
+def settings_of(row: str) -> dict:
+    """The training of a row, with absolute paths."""
+    values = yaml.safe_load((SYSTEM / f"train{'_dipole' * row.startswith('dipole')}.yaml").read_text())
+    if "prior" in values:
+        values["prior"]["file"] = str(SYSTEM / values["prior"]["file"])
+    return values | {"model": values["model"] | ROWS[row][1]}
+
+
+def subset(path: Path, row: str, seed: int, water: str) -> None:
+    """So many consecutive training frames as a row has, and the validation frames."""
+    source, frames = data_of(row, water), frames_of(row)
+    whole = Dataset.load(source)
     splits = np.array([t.split for t in whole.trajectories])
     masks = []
     for one in whole.sets:
@@ -53,22 +104,20 @@ def subset(path: Path, frames: int, seed: int, water: str, held: bool) -> None:
         mask[own[start : start + frames]] = True
         masks.append(mask)
     path.parent.mkdir(parents=True, exist_ok=True)
-    replace(whole.keep(masks), provenance={"from": f"{water}.h5", "frames": frames, "seed": seed}).save(path)
+    replace(whole.keep(masks), provenance={"from": source.name, "frames": frames, "seed": seed}).save(path)
 
 
 def make(row: str, seed: int, water: str, steps: int | None) -> dict:
     """Errors of a row's model on the test trajectory."""
-    frames, changes = ROWS[row]
     name = f"{water}-{row}-{seed}"
     data = SYSTEM / f"runs/rows/{name}.h5"
     if not data.is_file():
-        subset(data, frames, seed, water, row.startswith("held"))
-    values = yaml.safe_load((SYSTEM / "train.yaml").read_text())
+        subset(data, row, seed, water)
+    values = settings_of(row)
     values |= {"seed": seed, "output": str(SYSTEM / f"runs/rows/{name}"), "max_steps": steps or values["max_steps"]}
     values["data"] = {"paths": [str(data)]}
-    values["model"] |= changes
     model = train(from_mapping(TrainingConfig, values, "train.yaml"))
-    errors = evaluate(model, SYSTEM / f"data/{water}.h5", "test")
+    errors = evaluate(model, data_of(row, water) if row.startswith("dipole") else SYSTEM / f"data/{water}.h5", "test")
     return {**_told(errors), "steps": values["max_steps"]}
 
 
@@ -83,33 +132,63 @@ def on_held(row: str, seed: int, water: str) -> dict:
 
 
 def _told(errors: dict) -> dict:
-    force, ends = errors["force"], errors["intervals"]["component"]
+    """Of net forces, which those on single beads are."""
+    (of_water,) = errors["by_grain"]["species"].values()
+    ends, reference = errors["intervals"]["net_force"], of_water["reference_net_force"] * KCAL
     return {
-        "rmse_kcal": force["component"] * KCAL,
-        "interval_kcal": [end * KCAL for end in ends] if ends else None,
-        "reference_kcal": force["reference_component"] * KCAL,
+        "rmse_kcal": of_water["net_force"] * reference,
+        "interval_kcal": [end * reference for end in ends] if ends else None,
+        "reference_kcal": reference,
         "frames": errors["frames"],
-    }
+    } | ({"torque_relative": of_water["torque"]} if of_water.get("torque") else {})
 
 
-def run(row: str, seed: int, water: str, picoseconds: float) -> dict:
-    """What a run of the model differs from the reference by: 300 K, 2 fs, from the last test frame."""
-    folder, data = SYSTEM / f"runs/rows/{water}-{row}-{seed}", SYSTEM / f"data/{water}.h5"
-    (frames,) = Dataset.load(data).select(splits=["test"]).sets
-    topology, positions = frames.topology(len(frames) - 1), frames.positions[-1] / ANGSTROM_PER_NM
+def start(row: str, water: str, large: bool) -> tuple[app.Topology, np.ndarray]:
+    """Topology and positions (nm) to begin a run with: the last test frame, or the end of the large atomistic run."""
+    dipole = "dipole" in row
+    if not large:
+        (frames,) = Dataset.load(data_of("dipole" if dipole else "", water)).select(splits=["test"]).sets
+        return frames.topology(len(frames) - 1), frames.positions[-1] / ANGSTROM_PER_NM
+    folder = SYSTEM / f"runs/{water}-large"
+    topology, _ = read_structure(folder / "water.cif")
+    beads = Mapping.load("water-dipole" if dipole else "water-center").on(topology)
+    *_, last = pieces(folder / "run.dcd", mdtraj.Topology.from_openmm(topology), 10)
+    whole = GrainMap.from_topology(topology).whole(last.xyz[-1].astype(float), last.unitcell_vectors[-1])
+    return beads.topology, beads.positions(whole[None])[0]
+
+
+def run(row: str, seed: int, water: str, picoseconds: float, large: bool) -> dict:
+    """What a run of the model differs from the reference by."""
+    folder, data = SYSTEM / f"runs/rows/{water}-{row}-{seed}", data_of("dipole" if "dipole" in row else "", water)
+    topology, positions = start(row, water, large)
     potential = CGAAPotential(folder / "model.safetensors")
+    system = potential.createSystem(topology, positions=positions)
+    out = folder / ("large" if large else "run")
+    return run_in(out, system, topology, positions, seed, picoseconds, data, potential.provenance())
+
+
+def run_in(
+    out: Path,
+    system: openmm.System,
+    topology: app.Topology,
+    positions: np.ndarray,
+    seed: int,
+    picoseconds: float,
+    data: Path,
+    provenance: dict | None = None,
+) -> dict:
+    """What a run of a System at 300 K, in steps of 2 fs, differs from all frames of a data set by."""
     settings = SimulationSettings(
         temperature=300.0, timestep=2.0, picoseconds=picoseconds, report_interval=100, seed=seed, threads=1
     )
-    system = potential.createSystem(topology, positions=positions)
-    again = (folder / "run/run.json").is_file()
+    again = (out / "run.json").is_file()
     try:
-        simulate(system, topology, positions, folder / "run", settings, resume=again, provenance=potential.provenance())
+        simulate(system, topology, positions, out, settings, resume=again, provenance=provenance)
     except CGAAError as error:
         return {"picoseconds": picoseconds, "ended": str(error)}
     options = {"reference": data, "teacher_frames": 0, "begin": 0.1 * picoseconds, "angles": 4.5}
-    summary = analyze(folder / "run", tell=lambda line: None, **options).summary
-    (rdf,) = summary["rdf"].values()
+    summary = analyze(out, tell=lambda line: None, **options).summary
+    rdf = next(curve for curve in summary["rdf"].values() if curve["pairs"] == "centers" or len(summary["rdf"]) == 1)
     return {
         "picoseconds": picoseconds,
         "temperature": summary["temperature"]["all"],
@@ -138,7 +217,7 @@ def table(results: dict) -> str:
         mean = f"{np.mean(means):.3f}" if means else ""
         force = f"{found.mean():.3f}{spread} | {reference:.3f} | {mean}"
         lines.append(
-            f"| {water} | `{row}` | {ROWS[row][0]} | {len(found)} | {force} | "
+            f"| {water} | `{row}` | {frames_of(row)} | {len(found)} | {force} | "
             f"{_of_runs(own, 'rdf')} | {_of_runs(own, 'angle')} |"
         )
     return "\n".join(lines)
@@ -159,9 +238,10 @@ def main() -> int:
     parser.add_argument("--seeds", nargs="+", type=int, default=[1])
     parser.add_argument("--steps", type=int, help="for a trial; nothing is kept")
     parser.add_argument("--run", type=float, metavar="PS", help="run the model of each row and seed")
+    parser.add_argument("--large", type=float, metavar="PS", help="the same with 3,916 waters")
     parser.add_argument("--table", action="store_true")
     args = parser.parse_args()
-    results = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    results = read_results()
     for row in args.rows:
         for seed in args.seeds:
             key = f"{args.water}-{row}-{seed}"
@@ -170,15 +250,17 @@ def main() -> int:
                 print(key, json.dumps(found), flush=True)
                 if not args.steps:
                     results[key] = found
-                    write_bytes(RESULTS, (json.dumps(results, indent=1) + "\n").encode())
-            if key in results and "held" not in results[key] and held_frames(args.water).is_file():
+                    write_results(results)
+            one_bead = "dipole" not in row
+            if one_bead and key in results and "held" not in results[key] and held_frames(args.water).is_file():
                 results[key]["held"] = on_held(row, seed, args.water)
                 print(key, json.dumps(results[key]["held"]), flush=True)
-                write_bytes(RESULTS, (json.dumps(results, indent=1) + "\n").encode())
-            if args.run and key in results and results[key].get("run", {}).get("picoseconds") != args.run:
-                results[key]["run"] = run(row, seed, args.water, args.run)
-                print(key, json.dumps(results[key]["run"]), flush=True)
-                write_bytes(RESULTS, (json.dumps(results, indent=1) + "\n").encode())
+                write_results(results)
+            for kind, wanted in (("run", args.run), ("large", args.large)):
+                if wanted and key in results and results[key].get(kind, {}).get("picoseconds") != wanted:
+                    results[key][kind] = run(row, seed, args.water, wanted, kind == "large")
+                    print(key, kind, json.dumps(results[key][kind]), flush=True)
+                    write_results(results)
     if args.table or not args.rows:
         print(table(results))
     return 0

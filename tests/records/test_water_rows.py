@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 from openmm_cgaa.data import Dataset
 from openmm_cgaa.inputs.settings import from_mapping
@@ -20,9 +19,8 @@ import rows  # noqa: E402 - a script of its folder, not of the package
 
 @pytest.mark.parametrize("row", rows.ROWS)
 def test_each_row_is_a_configuration(row):
-    values = yaml.safe_load((rows.SYSTEM / "train.yaml").read_text())
-    values["model"] |= rows.ROWS[row][1]
-    assert from_mapping(TrainingConfig, values, "train.yaml").loss.energy == 0.0
+    config = from_mapping(TrainingConfig, rows.settings_of(row), "train.yaml")
+    assert config.loss.energy == 0.0 and (config.prior is not None) == row.startswith("dipole")
 
 
 def test_the_data_are_of_three_runs():
@@ -53,7 +51,7 @@ def test_held_frames_are_of_the_same_runs_and_have_mean_forces():
 
 def test_frames_of_a_row_follow_each_other(tmp_path, monkeypatch):
     for seed, first in ((1, 2.0), (5, 182.0)):
-        rows.subset(tmp_path / f"{seed}.h5", 10, seed, "tip3p", held=False)
+        rows.subset(tmp_path / f"{seed}.h5", "ours-10", seed, "tip3p")
         part = Dataset.load(tmp_path / f"{seed}.h5")
         splits = np.array([t.split for t in part.trajectories])
         times = np.sort(np.concatenate([s.time[splits[s.trajectory] == "train"] for s in part.sets]))
@@ -71,3 +69,45 @@ def test_results_are_of_these_rows_and_make_a_table():
 
 def replace_errors(result, value):
     return result | {"rmse_kcal": value}
+
+
+def test_frames_go_to_other_trainers_as_they_are(tmp_path):
+    pytest.importorskip("ase")
+    sys.path.insert(0, str(ROOT / "records/ec_emc_lipf6/baselines"))
+    import peer_rows
+    from ase.io import read
+
+    rows.subset(tmp_path / "part.h5", "allegro-1", 1, "tip3p")
+    dataset = Dataset.load(tmp_path / "part.h5")
+    peer_rows.export(dataset, tmp_path)
+    (frames,) = dataset.select(splits=["train"]).sets
+    (atoms,) = read(tmp_path / "train.extxyz", ":")
+    assert np.allclose(atoms.get_forces(), frames.forces[0], atol=1e-6)
+    assert np.allclose(np.load(tmp_path / "train/set.000/coord.npy")[0].reshape(-1, 3), atoms.positions, atol=1e-6)
+    assert len(read(tmp_path / "validation.extxyz", ":")) == 10
+    for row, frames_of_row in rows.PEERS.items():
+        commands = (peer_rows.deepmd if "deepmd" in row else peer_rows.allegro)(tmp_path, frames_of_row, seed=2)
+        assert len(commands) in (2, 3)
+    assert json.loads((tmp_path / "input.json").read_text())["training"]["seed"] == 2
+
+
+def test_a_peer_moves_beads_in_openmm(monkeypatch):
+    pytest.importorskip("ase")
+    import openmm
+    import peer_rows
+    from ase.calculators.lj import LennardJones
+
+    monkeypatch.setattr(peer_rows.peers, "calculator", lambda path: LennardJones(sigma=2.5, epsilon=0.02, rc=6.0))
+    topology, positions = rows.start("deepmd-10", "tip3p", large=False)
+    system = peer_rows.system_of("model.pb", topology)
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference"))
+    context.setPositions(positions)
+    state, step = context.getState(energy=True, forces=True), 1e-4
+    forces = state.getForces(asNumpy=True)._value
+    energies = []
+    for sign in (1, -1):
+        moved = positions.copy()
+        moved[7, 1] += sign * step
+        context.setPositions(moved)
+        energies.append(context.getState(energy=True).getPotentialEnergy()._value)
+    assert forces[7, 1] == pytest.approx(-(energies[0] - energies[1]) / (2 * step), rel=1e-3)
