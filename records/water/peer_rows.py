@@ -184,7 +184,7 @@ def main() -> int:
                     topology, positions = rows.start(row, args.water, kind == "large")
                     out = folder_of(row, seed, args.water) / kind
                     made = system_of(model, topology)
-                    found = rows.run_in(out, made, topology, positions, seed, wanted, rows.data_of(row, args.water))
+                    found = rows.run_in(out, made, topology, positions, seed, wanted, args.water)
                     results = rows.read_results()
                     results[key][kind] = found
                     print(key, kind, json.dumps(found), flush=True)

@@ -18,6 +18,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import distributions
 import mdtraj
 import numpy as np
 import openmm
@@ -38,6 +39,8 @@ from openmm_cgaa import (
 from openmm_cgaa.host.files import write_bytes
 from openmm_cgaa.inputs.settings import from_mapping
 from openmm_cgaa.mapping.grains import GrainMap
+from openmm_cgaa.simulation.read import read_run
+from openmm_cgaa.structures.density import mass_of_atom
 from openmm_cgaa.structures.structure import read_structure
 from openmm_cgaa.structures.trajectories import pieces
 from openmm_cgaa.training.config import TrainingConfig
@@ -159,12 +162,12 @@ def start(row: str, water: str, large: bool) -> tuple[app.Topology, np.ndarray]:
 
 def run(row: str, seed: int, water: str, picoseconds: float, large: bool) -> dict:
     """What a run of the model differs from the reference by."""
-    folder, data = SYSTEM / f"runs/rows/{water}-{row}-{seed}", data_of("dipole" if "dipole" in row else "", water)
+    folder = SYSTEM / f"runs/rows/{water}-{row}-{seed}"
     topology, positions = start(row, water, large)
     potential = CGAAPotential(folder / "model.safetensors")
     system = potential.createSystem(topology, positions=positions)
     out = folder / ("large" if large else "run")
-    return run_in(out, system, topology, positions, seed, picoseconds, data, potential.provenance())
+    return run_in(out, system, topology, positions, seed, picoseconds, water, potential.provenance())
 
 
 def run_in(
@@ -174,10 +177,10 @@ def run_in(
     positions: np.ndarray,
     seed: int,
     picoseconds: float,
-    data: Path,
+    water: str,
     provenance: dict | None = None,
 ) -> dict:
-    """What a run of a System at 300 K, in steps of 2 fs, differs from all frames of a data set by."""
+    """What a run of a System at 300 K, in steps of 2 fs, differs from the atomistic one by."""
     settings = SimulationSettings(
         temperature=300.0, timestep=2.0, picoseconds=picoseconds, report_interval=100, seed=seed, threads=1
     )
@@ -186,17 +189,17 @@ def run_in(
         simulate(system, topology, positions, out, settings, resume=again, provenance=provenance)
     except CGAAError as error:
         return {"picoseconds": picoseconds, "ended": str(error)}
-    options = {"reference": data, "teacher_frames": 0, "begin": 0.1 * picoseconds, "angles": 4.5}
-    summary = analyze(out, tell=lambda line: None, **options).summary
-    rdf = next(curve for curve in summary["rdf"].values() if curve["pairs"] == "centers" or len(summary["rdf"]) == 1)
+    begin = 0.1 * picoseconds
+    summary = analyze(out, tell=lambda line: None, teacher_frames=0, begin=begin).summary
+    done = read_run(out, begin)
+    masses = np.array([mass_of_atom(atom) for atom in topology.atoms()])
+    found = distributions.curves(done.trajectory, done.grain_map, masses)
     return {
         "picoseconds": picoseconds,
         "temperature": summary["temperature"]["all"],
-        "rdf_difference": rdf["mean_difference_from_reference"],
-        "rdf_by_chance": rdf["difference_by_chance"],
-        "rdf_highest": [rdf["highest_at_nm"], rdf["highest"]],
-        "angle_difference": summary["angles"]["mean_difference_from_reference"],
-        "angle_by_chance": summary["angles"]["difference_by_chance"],
+        **distributions.difference(found, water),
+        "g": np.round(found["g"], 4).tolist(),
+        "p": np.round(found["p"], 4).tolist(),
     }
 
 

@@ -111,3 +111,22 @@ def test_a_peer_moves_beads_in_openmm(monkeypatch):
         context.setPositions(moved)
         energies.append(context.getState(energy=True).getPotentialEnergy()._value)
     assert forces[7, 1] == pytest.approx(-(energies[0] - energies[1]) / (2 * step), rel=1e-3)
+
+
+def test_two_beads_of_a_water_have_its_center_and_its_distributions():
+    import distributions
+    import mdtraj
+
+    runs = []
+    for name in ("tip3p", "tip3p_dipole"):
+        (frames,) = Dataset.load(rows.SYSTEM / f"data/{name}.h5").select(splits=["test"]).sets
+        trajectory = mdtraj.Trajectory(frames.positions / 10.0, mdtraj.Topology.from_openmm(frames.topology(0)))
+        trajectory.unitcell_vectors = frames.cell / 10.0
+        runs.append(distributions.curves(trajectory, frames.grain_map(), frames.masses))
+    for name in ("g", "p"):
+        assert np.allclose(runs[0][name], runs[1][name], atol=0.02)  # files of XTC or DCD round
+    assert runs[0]["frames"] == 20 and runs[0]["r_nm"].max() < 1.0 and 2.0 < runs[0]["g"].max() < 3.5
+    told = distributions.difference(runs[0], "tip3p")
+    assert 0.0 < told["rdf_difference"] < 3 * told["rdf_by_chance"] < 0.1
+    reference = {k: np.array(v) for k, v in json.loads(distributions.STORED.read_text())["tip3p"].items()}
+    assert distributions.difference(reference, "tip3p")["rdf_difference"] == 0.0
