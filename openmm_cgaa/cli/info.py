@@ -30,6 +30,7 @@ def run(args: argparse.Namespace) -> int:
     """Prints; the exit status is 1 where the model does not know a grain."""
     from rich.console import Console
 
+    from ..data.dataset import is_dataset
     from ..inputs.yamlfile import read_yaml
     from ..mapping.cutting import cut_map, make_cuts
     from ..mapping.grains import GrainType
@@ -48,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
     if not path.exists():
         names = ", ".join(bundled_models()) or "none"
         raise CGAAError(f"{path}: no such file, and no bundled model has this name (bundled: {names})")
+    if path.suffix == ".h5" and is_dataset(path):
+        raise CGAAError(f"{path} is a data set; look at it by openmm-cgaa data info {path}")
     grains, positions, box = read_grains(args.path, args.templates, smiles)
     names = ", ".join(Path(each).name for each in args.path)
     metadata = load_model(args.model)[1] if args.model else {}

@@ -154,6 +154,16 @@ CRITERIA = [
         advice=(STRAIN, ROUNDS),
         occasional=True,
     ),
+    Criterion(
+        "refused_labels",
+        "labels that were refused",
+        "Of the teacher's labels a part of {value} was refused.",
+        "part of them",
+        *(0.01, 0.05),
+        reason="A teacher that does not converge goes on where no check sees it. A sound mixture lost 1 of 2,766.",
+        advice=("look at *.refused.h5 by openmm-cgaa data info, and mend what its reasons tell",),
+        occasional=True,
+    ),
     *_on_own_frames("own_nvt_", "at constant volume", "Its liquid at constant volume was not measured."),
     *_on_own_frames("own_npt_", "at constant pressure", UNTRIED),
     Criterion(

@@ -20,6 +20,7 @@ from ..data.dataset import Dataset
 from ..errors import CGAAError
 from ..host.files import check_folder, write_bytes
 from ..inputs.arguments import FilePath
+from ..labelling.assembly import refused_path
 from ..nn import complete_config
 from ..pipeline.stages import Pipeline, Stage
 from ..pipeline.work import Work
@@ -107,6 +108,7 @@ class Distiller:
             measured |= self.judged_on_own(number, student, own, "last-own")
         measured |= self.proof(student, density, labels)
         measured |= self.tested(student)
+        measured["refused_labels"] = part_refused(labels)
         measured["own_over_test"] = measured["own_nvt_force"] / measured["test_force"]
         low, high = densities_of(labels)
         measured |= {"density_low": low, "density_high": high}
@@ -218,7 +220,7 @@ class Distiller:
 
         Of a student that student `number` has made, or of one that was trained on from it.
         """
-        path = self.folder / f"{name}.json"
+        path, frames = self.folder / f"{name}.json", self.folder / f"own{number}.frames.h5"
 
         def measure() -> None:
             dataset = Dataset.load(own)
@@ -232,7 +234,7 @@ class Distiller:
                     found |= {f"own_{ensemble}_{key}": value for key, value in of_evaluation(errors).items()}
                     part.unlink()
             asked = sum(boxes_of_own(self.plan)) * self.plan.own.frames
-            found["own_lost"] = max(0.0, 1.0 - len(dataset) / asked)
+            found["own_lost"] = max(0.0, 1.0 - len(Dataset.load(frames)) / asked)
             boxes = {f"own{number}-test-npt-b{box}" for box in (1, 2)}  # one in which no step held has left no frames
             there = [t.name for t in dataset.trajectories if t.name in boxes]
             found["density"] = mean_density(dataset.select(trajectories=there)) if there else None
@@ -302,6 +304,12 @@ class Distiller:
 
         self.pipeline.do(Stage("others", measure, [path], None, inputs, title="the student beside others"))
         return json.loads(path.read_text())
+
+
+def part_refused(labels: list[Path]) -> float:
+    """Which part of the teacher's labels was refused."""
+    refused = sum(len(Dataset.load(path)) for path in map(refused_path, labels) if path.is_file())
+    return refused / (refused + sum(len(Dataset.load(path)) for path in labels))
 
 
 def densities_of(labels: list[Path]) -> tuple[float, float]:

@@ -4,6 +4,7 @@ Also `mapping.survey`.
 """
 
 import gzip
+from pathlib import Path
 
 import numpy as np
 import openmm
@@ -119,3 +120,11 @@ def test_what_is_wrong_with_a_structure_is_told(tmp_path, solvent, capsys):
     assert main(["info", write(tmp_path / "bare.cif", bare, [[0, 0, 0], [0.15, 0, 0], [0.2, 0.13, 0]])]) == 0
     out = capsys.readouterr().out
     assert "looks wrong: MOL: it has carbon, and neither hydrogen nor halogens; are hydrogens missing?" in out
+
+
+def test_a_data_set_is_looked_at_by_another_command(capsys):
+    path = Path(__file__).parents[2] / "systems/water/data/tip3p_held.h5"
+    assert main(["info", str(path)]) == 2
+    said = capsys.readouterr().err
+    assert f"look at it by openmm-cgaa data info {path}" in said and "PyTables" not in said
+    assert main(said.split("openmm-cgaa ")[-1].split()) == 0

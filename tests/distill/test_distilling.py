@@ -13,7 +13,7 @@ pytest.importorskip("lightning")
 
 from openmm_cgaa.data.dataset import Dataset
 from openmm_cgaa.distill import distilling
-from openmm_cgaa.distill.distilling import densities_of, distill, is_labelled
+from openmm_cgaa.distill.distilling import densities_of, distill, is_labelled, part_refused
 from openmm_cgaa.distill.distillplan import plan_of_smiles
 from openmm_cgaa.model.file import load_model
 from openmm_cgaa.sampling import liquids
@@ -129,4 +129,13 @@ def test_a_density_beyond_the_labels_is_no_labelled_one():
     low, high = densities_of([LIQUID])
     assert 0.5 < low < high < 2.0
     assert is_labelled(low, [LIQUID]) and is_labelled(high, [LIQUID]) and is_labelled(None, [LIQUID])
+    assert part_refused([LIQUID]) == 0.0
     assert not is_labelled(high + 0.01, [LIQUID]) and not is_labelled(low - 0.01, [LIQUID])
+
+
+def test_labels_that_were_refused_are_counted(tmp_path):
+    whole = Dataset.load(LIQUID)
+    masks = [np.arange(len(one)) < len(one) // 4 for one in whole.sets]
+    whole.keep([~mask for mask in masks]).save(tmp_path / "own1.h5")
+    whole.keep(masks).save(tmp_path / "own1.refused.h5")
+    assert part_refused([tmp_path / "own1.h5"]) == pytest.approx(sum(map(np.sum, masks)) / len(whole))

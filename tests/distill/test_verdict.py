@@ -80,6 +80,7 @@ NO = {
         "runs:nvt",
         "Raise classical.strained",
     ),
+    "labels that did not converge": ({"refused_labels": 0.12}, "refused_labels", "Look at *.refused.h5"),
     "boxes that fly apart": ({"own_lost": 0.1}, "own_lost", "Raise classical.strained"),
     "a run that breaks": ({"stable_ps": 3.2}, "stability", "Raise classical.strained"),
     "a student that cannot sample": ({"own_blown_up": "all boxes flew apart"}, "own_liquid", "Raise training.first"),
