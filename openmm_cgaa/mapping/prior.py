@@ -70,6 +70,12 @@ class Prior:
         other = [root.tag] if root.tag != "ForceField" else [child.tag for child in root if child.tag not in TAGS]
         if other:
             raise CGAAError(f"<{other[0]}> in it; a prior is an OpenMM <ForceField> that holds {', '.join(TAGS)} alone")
+        rigid = {(force.tag, item.get("rigid")) for force in root for item in force.iter() if "rigid" in item.attrib}
+        if wrong := sorted(rigid - {("HarmonicBondForce", "true")}):
+            raise CGAAError(
+                f'rigid="{wrong[0][1]}" in its {wrong[0][0]}; a bond of the HarmonicBondForce with rigid="true" is a '
+                "constraint, and nothing else is: put it there, or leave rigid away"
+            )
         try:
             app.ForceField(io.StringIO(self.forcefield))
         except Exception as error:  # OpenMM's reader raises all kinds
@@ -117,7 +123,7 @@ class Prior:
         for root, of in ((soft, False), (rigid, True)):
             for force in root.findall("HarmonicBondForce"):
                 for bond in force.findall("Bond"):
-                    if (bond.get("rigid", "").lower() == "true") != of:
+                    if (bond.get("rigid") == "true") != of:
                         force.remove(bond)
                 if not len(force):
                     root.remove(force)

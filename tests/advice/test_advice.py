@@ -73,6 +73,7 @@ ELSEWHERE = {
     "give its atoms, by name or place in the residue": "mapping/test_beadmapping.py test_beads_by_name_place_and",
     "; add it, or name it in left_out": "mapping/test_beadmapping.py test_what_is_told_of_a_mapping_mends_it",
     "is a data set; look at it by openmm-cgaa data": "cli/test_info.py test_a_data_set_is_looked_at_by_another_command",
+    "and nothing else is: put it there, or": "mapping/test_prior.py test_what_else_is_rigid_is_told",
     "in a rigid residue; take two, which show": "mapping/test_beadmapping.py test_beads_of_a_rigid_residue_are",
     "; leave rigid away, or take a run": "mapping/test_beadmapping.py test_what_is_told_of_a_mapping_mends_it",
     "hold it there: fit a prior, whose": "labelling/test_mapped.py test_rigid_waters_as_two_beads_keep_their_length",

@@ -87,6 +87,28 @@ def test_rigid_bonds_of_a_prior_are_constraints(model, tmp_path):
     assert held.getNumConstraints() == 20
 
 
+def test_one_bond_of_a_residue_is_rigid():
+    """The other one stays a spring."""
+    apart = PRIOR.replace('name="A2" type="A"', 'name="A2" type="C"').replace(
+        "</AtomTypes>", '<Type name="C" class="A" mass="29"/></AtomTypes>'
+    )
+    soft = '<Bond type1="A" type2="B" length="0.2" k="5000"/>'
+    both = apart.replace(soft, soft + '<Bond type1="B" type2="C" length="0.21" k="0" rigid="true"/>')
+    both = both.replace('<Angle type1="A" type2="B" type3="A"', '<Angle type1="A" type2="B" type3="C"')
+    both = both.replace('<Atom type="A" kind="1"/>', '<Atom type="A" kind="1"/><Atom type="C" kind="1"/>')
+    prior, grain_map = Prior(both, 9.0), GrainMap.from_topology(bead_box()[0])
+    assert len(prior.constraints(grain_map)) == 10 and prior.constraints(grain_map)[0][2] == 0.21
+    (bonds,) = (force for force in prior.forces(grain_map, BOX) if isinstance(force, openmm.HarmonicBondForce))
+    assert bonds.getNumBonds() == 10
+
+
+def test_what_else_is_rigid_is_told():
+    for old, new in (("<Angle ", '<Angle rigid="true" '), ('<Bond type1="A"', '<Bond rigid="yes" type1="A"')):
+        with pytest.raises(CGAAError, match='rigid="(true|yes)" in its .*Force; a bond of the HarmonicBondForce'):
+            Prior(PRIOR.replace(old, new), 9.0)
+    Prior(PRIOR.replace('<Bond type1="A"', '<Bond rigid="true" type1="A"'), 9.0)  # put there
+
+
 def test_residues_of_one_graph_are_told_by_their_names():
     """Two single beads of different names: OpenMM alone cannot tell them apart."""
     more = '<Residue name="V"><Atom name="W" type="A"/></Residue></Residues>'
