@@ -147,7 +147,8 @@ CRITERIA = [
     Criterion(
         "own_lost",
         "frames that its own dynamics lost",
-        "Of the frames that were asked of its own {own}, a part of {value} is lost, mostly where boxes flew apart.",
+        "Of the frames that were asked of its own {own}, a part of {value} is lost: boxes flew apart, or labels were "
+        "refused.",
         "part of them",
         *(0.0, 0.05),
         reason="Two students of RDX that lost a tenth and a sixth of them had holes inside molecules.",
@@ -160,7 +161,7 @@ CRITERIA = [
         "Of the teacher's labels a part of {value} was refused.",
         "part of them",
         *(0.01, 0.05),
-        reason="A teacher that does not converge goes on where no check sees it. A sound mixture lost 1 of 2,766.",
+        reason="Where some labels are refused, others are wrong unseen. A sound mixture lost 1 of 2,766.",
         advice=("look at *.refused.h5 by openmm-cgaa data info, and mend what its reasons tell",),
         occasional=True,
     ),

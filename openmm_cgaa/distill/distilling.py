@@ -220,7 +220,7 @@ class Distiller:
 
         Of a student that student `number` has made, or of one that was trained on from it.
         """
-        path, frames = self.folder / f"{name}.json", self.folder / f"own{number}.frames.h5"
+        path = self.folder / f"{name}.json"
 
         def measure() -> None:
             dataset = Dataset.load(own)
@@ -234,7 +234,7 @@ class Distiller:
                     found |= {f"own_{ensemble}_{key}": value for key, value in of_evaluation(errors).items()}
                     part.unlink()
             asked = sum(boxes_of_own(self.plan)) * self.plan.own.frames
-            found["own_lost"] = max(0.0, 1.0 - len(Dataset.load(frames)) / asked)
+            found["own_lost"] = max(0.0, 1.0 - len(dataset) / asked)
             boxes = {f"own{number}-test-npt-b{box}" for box in (1, 2)}  # one in which no step held has left no frames
             there = [t.name for t in dataset.trajectories if t.name in boxes]
             found["density"] = mean_density(dataset.select(trajectories=there)) if there else None

@@ -82,8 +82,8 @@ def deepmd(folder: Path, frames: int, seed: int) -> list[list[str]]:
     values = json.loads((INPUTS / "deepmd.json").read_text())
     steps = STEPS["deepmd"]
     values["model"]["descriptor"]["seed"] = values["model"]["fitting_net"]["seed"] = values["training"]["seed"] = seed
-    values["learning_rate"]["decay_steps"] *= steps / values["training"]["numb_steps"]
-    values["learning_rate"]["decay_steps"] = round(values["learning_rate"]["decay_steps"])
+    rate = values["learning_rate"]
+    rate["decay_steps"] = round(rate["decay_steps"] * steps / values["training"]["numb_steps"])
     values["training"]["numb_steps"] = steps
     values["training"]["training_data"]["batch_size"] = min(frames, 10)
     (folder / "input.json").write_text(json.dumps(values, indent=1))
@@ -110,7 +110,7 @@ def allegro(folder: Path, frames: int, seed: int) -> list[list[str]]:
     ]
 
 
-def errors(model: Path, data: Path, weigh=lambda frames: frames) -> dict:
+def errors(model: Path, data: Path) -> dict:
     """Of forces on the test frames of a data set, as `rows` tells them."""
     (frames,) = Dataset.load(data).select(splits=["test"]).sets
     calculator, sums = peers.calculator(model), []
@@ -174,7 +174,7 @@ def main() -> int:
             model = train(row, seed, args.water)
             key, results = f"{args.water}-{row}-{seed}", rows.read_results()
             if key not in results:
-                results[key] = errors(model, rows.data_of(row, args.water)) | {"steps": STEPS[row.split("-")[0]]}
+                results[key] = errors(model, rows.samples_of(row, args.water)) | {"steps": STEPS[row.split("-")[0]]}
                 if rows.held_frames(args.water).is_file():
                     results[key]["held"] = errors(model, rows.held_frames(args.water))
                 print(key, json.dumps(results[key]), flush=True)

@@ -78,11 +78,14 @@ def frames_of(row: str) -> int:
     return PEERS[row] if row in PEERS else ROWS[row][0]
 
 
-def data_of(row: str, water: str) -> Path:
-    """What a row learns from and is tested on."""
-    if row.startswith("held"):
-        return held_frames(water)
+def samples_of(row: str, water: str) -> Path:
+    """Mapped forces of the beads of a row, which it is tested on."""
     return SYSTEM / f"data/{water}{'_dipole' * row.startswith('dipole')}.h5"
+
+
+def data_of(row: str, water: str) -> Path:
+    """What a row learns from."""
+    return held_frames(water) if row.startswith("held") else samples_of(row, water)
 
 
 def settings_of(row: str) -> dict:
@@ -120,8 +123,7 @@ def make(row: str, seed: int, water: str, steps: int | None) -> dict:
     values |= {"seed": seed, "output": str(SYSTEM / f"runs/rows/{name}"), "max_steps": steps or values["max_steps"]}
     values["data"] = {"paths": [str(data)]}
     model = train(from_mapping(TrainingConfig, values, "train.yaml"))
-    errors = evaluate(model, data_of(row, water) if row.startswith("dipole") else SYSTEM / f"data/{water}.h5", "test")
-    return {**_told(errors), "steps": values["max_steps"]}
+    return {**_told(evaluate(model, samples_of(row, water), "test")), "steps": values["max_steps"]}
 
 
 def held_frames(water: str) -> Path:
@@ -148,13 +150,12 @@ def _told(errors: dict) -> dict:
 
 def start(row: str, water: str, large: bool) -> tuple[app.Topology, np.ndarray]:
     """Topology and positions (nm) to begin a run with: the last test frame, or the end of the large atomistic run."""
-    dipole = "dipole" in row
     if not large:
-        (frames,) = Dataset.load(data_of("dipole" if dipole else "", water)).select(splits=["test"]).sets
+        (frames,) = Dataset.load(samples_of(row, water)).select(splits=["test"]).sets
         return frames.topology(len(frames) - 1), frames.positions[-1] / ANGSTROM_PER_NM
     folder = SYSTEM / f"runs/{water}-large"
     topology, _ = read_structure(folder / "water.cif")
-    beads = Mapping.load("water-dipole" if dipole else "water-center").on(topology)
+    beads = Mapping.load("water-dipole" if row.startswith("dipole") else "water-center").on(topology)
     *_, last = pieces(folder / "run.dcd", mdtraj.Topology.from_openmm(topology), 10)
     whole = GrainMap.from_topology(topology).whole(last.xyz[-1].astype(float), last.unitcell_vectors[-1])
     return beads.topology, beads.positions(whole[None])[0]
@@ -254,7 +255,7 @@ def main() -> int:
                 if not args.steps:
                     results[key] = found
                     write_results(results)
-            one_bead = "dipole" not in row
+            one_bead = not row.startswith("dipole")
             if one_bead and key in results and "held" not in results[key] and held_frames(args.water).is_file():
                 results[key]["held"] = on_held(row, seed, args.water)
                 print(key, json.dumps(results[key]["held"]), flush=True)

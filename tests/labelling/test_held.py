@@ -86,6 +86,50 @@ def test_rigid_dimers_have_the_known_mean_force(position):
     assert abs(mean - expected) < 4 * error + 0.01 * abs(expected) and error < 0.1 * abs(expected)
 
 
+def test_rods_in_rigid_waters_have_the_known_force_and_torque():
+    """Two beads on the axis of a water that turns about it, each atom in a spring: by quadrature over the turn."""
+    count, stiffness = 60, np.array([1500.0, 800.0, 2500.0])
+    topology, system = app.Topology(), openmm.System()
+    outer = openmm.CustomExternalForce("0.5*k*((x-0.1)^2+y^2+z^2)")
+    outer.addPerParticleParameter("k")
+    chain = topology.addChain()
+    shape = np.array([[0.0, 0.0, 0.0], [0.0757, 0.0, 0.0586], [-0.0757, 0.0, 0.0586]])
+    for water in range(count):
+        residue = topology.addResidue("HOH", chain)
+        atoms = [topology.addAtom(n, app.Element.getBySymbol(n[0]), residue) for n in ("O", "H1", "H2")]
+        for hydrogen in atoms[1:]:
+            topology.addBond(atoms[0], hydrogen)
+        for atom, mass in enumerate((16.0, 1.0, 1.0)):
+            system.addParticle(mass)
+            outer.addParticle(3 * water + atom, [stiffness[atom]])
+        for i, j in ((0, 1), (0, 2), (1, 2)):
+            system.addConstraint(3 * water + i, 3 * water + j, float(np.linalg.norm(shape[i] - shape[j])))
+    system.addForce(outer)
+    constraints = [tuple(system.getConstraintParameters(n)[:2]) for n in range(3 * count)]
+    beads = Mapping.load("water-dipole").on(topology, constraints)
+    held = HeldBeads(system, beads, force_map("sum", beads, constraints), T, picoseconds=20.0)
+    lies = np.array([[0.36, 0.48, -0.8], [-0.8, 0.6, 0.0], [0.48, 0.64, 0.6]])
+    found = held(10.0 * np.tile(shape @ lies, (count, 1)), None).mean.reshape(count, 2, 3)
+
+    angles = np.linspace(0.0, 2.0 * np.pi, 720, endpoint=False)
+    cos, sin, one = np.cos(angles), np.sin(angles), np.ones_like(angles)
+    turns = np.array([[cos, -sin, 0 * one], [sin, cos, 0 * one], [0 * one, 0 * one, one]]).transpose(2, 0, 1)
+    positions = np.einsum("fxy,ay->fax", turns, shape) @ lies
+    ways = positions - [0.1, 0.0, 0.0]
+    energy = 0.5 * (stiffness[:, None] * ways**2).sum((1, 2))
+    weights = np.exp(-(energy - energy.min()) / KT)
+    forces = -stiffness[:, None] * ways
+    net = np.average(forces.sum(1), axis=0, weights=weights) / EV
+    torque = np.average(np.cross(positions, forces).sum(1), axis=0, weights=weights) / EV  # about the oxygen
+    axis = lies[2]
+    torque -= axis * (axis @ torque)
+    arm = 0.0586 * axis
+    for values, expected in ((found.sum(1), net), (np.cross(arm, found[:, 1]), torque)):
+        error = values.std(0, ddof=1) / np.sqrt(count)
+        assert (np.abs(values.mean(0) - expected) < 4 * error + 0.02 * np.abs(expected).max()).all()
+    assert np.abs(torque).max() > 0.001 and np.abs(net).max() > 0.05
+
+
 def test_a_box_of_water_is_less_noisy_when_it_is_held():
     forcefield = app.ForceField("tip3p.xml")
     made = app.Modeller(app.Topology(), [])
