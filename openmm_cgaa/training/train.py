@@ -13,6 +13,7 @@ from pathlib import Path
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.plugins.environments import LightningEnvironment
 
 from ..data.dataset import Dataset, describe_teacher
 from ..errors import CGAAError
@@ -325,7 +326,7 @@ def _trainer(config: TrainingConfig, output: Path) -> pl.Trainer:
         enable_model_summary=False,
         logger=CSVLogger(output, name="log"),
         callbacks=callbacks,
-        plugins=[AtomicCheckpointIO()],
+        plugins=[AtomicCheckpointIO(), LightningEnvironment()],  # one process, also where MPI or SLURM is found
     )
 
 

@@ -1,6 +1,6 @@
 """The first run of the kernels for CUDA on a GPU: are they right, then how fast. One stage after the other, resumable.
 
-    python records/benchmarks/gpu_first_run.py OUTPUT.json [--device cuda] [--minutes 12]
+    python records/benchmarks/gpu_first_run.py OUTPUT.json [--device cuda] [--minutes 12] [--models NAME_OR_FILE ...]
 
 Each stage is a process of its own with a limit of time. What it found is in OUTPUT.json when it ends, with the machine
 and the versions; a stage that is there already is not run again. Nothing is timed before the numbers are right.
@@ -17,7 +17,8 @@ from pathlib import Path
 import gpu_stages
 
 CORRECT = ("numbers", "tests")  # without which no time is taken
-STAGES = (*CORRECT, "memcheck", "bare", "skins", "inside_openmm", "potential", "torchforce", "teacher", "others", "nvt")
+STAGES = (*CORRECT, "laws", "memcheck", "bare", "launches", "inside_openmm", "potential", "captured", "torchforce")
+STAGES += ("teacher", "classical", "drift", "nvt", "skins", "training")
 LIMIT = 300.0  # s, of a stage
 
 
@@ -27,8 +28,10 @@ def main(arguments=None):
     parser.add_argument("--device", default="cuda", help="cuda, or cpu to try the script")
     parser.add_argument("--minutes", type=float, default=12.0, help="time for all stages together")
     parser.add_argument("--stages", nargs="+", default=STAGES, choices=STAGES, help="which of them")
+    parser.add_argument("--models", nargs="+", default=gpu_stages.MODELS, help="names or files; most stages: the first")
     parser.add_argument("--stage", choices=STAGES, help=argparse.SUPPRESS)
     args = parser.parse_args(arguments)
+    gpu_stages.MODELS = tuple(args.models)
     if args.stage:
         print(json.dumps(getattr(gpu_stages, args.stage)(args.device)))
         return 0
@@ -59,6 +62,7 @@ def main(arguments=None):
 def attempt(args, stage, seconds):
     """What a stage prints in its last line, or why there is none."""
     command = [sys.executable, __file__, str(args.output), "--device", args.device, "--stage", stage]
+    command += ["--models", *args.models]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds)
     except subprocess.TimeoutExpired:

@@ -5,7 +5,9 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -13,19 +15,20 @@ import ase
 import numpy as np
 import openmm.app
 import torch
+from gpu_systems import FRAMES, ROOT, Tiled, calling, copies, frame, kelvin, started, topology_of, with_masses
 from openmm import unit
 
 from openmm_cgaa import CGAAPotential, Dataset
+from openmm_cgaa.engines.torchforce import PeriodicModule
 from openmm_cgaa.errors import EngineError
 from openmm_cgaa.labelling.sevennet import ACCELERATORS
 from openmm_cgaa.labelling.teachers import load_teacher
-from openmm_cgaa.mapping.layout import Layout, layout_of
 from openmm_cgaa.model import evaluator
-from openmm_cgaa.nn.cuda.cuda_conserving import CudaConserving
+from openmm_cgaa.model.scripted import ScriptedEvaluator
+from openmm_cgaa.training.config import load_config
+from openmm_cgaa.training.train import train
 from openmm_cgaa.units import ANGSTROM_PER_NM, KJMOL_PER_EV, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
 
-ROOT = Path(__file__).parents[2]
-FRAMES = ROOT / "systems/ec_emc_lipf6/data/liquids_test.h5"
 MODELS = ("ec-emc-lipf6", "ec-emc-lipf6-fast")
 SIDES = {"cuda": (1, 2, 3, 5, 10), "cpu": (1,)}  # copies along each axis: 1k, 8k, 27k, 123k and 983k atoms
 SAME = 1e-5  # of the largest force, in single precision
@@ -52,53 +55,6 @@ def machine(device):
             asked = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
             found["driver"] = subprocess.run(asked, capture_output=True, text=True).stdout.split("\n")[0]
     return found
-
-
-def frame():
-    """Grain map, positions and box (Å) of 983 atoms."""
-    of = Dataset.load(FRAMES).sets[0]
-    return of.grain_map(), torch.tensor(of.positions[0]).double(), torch.tensor(of.cell[0]).double()
-
-
-class Tiled:
-    """`side`^3 copies of the frame in network order, for a model."""
-
-    def __init__(self, model, precision, device, side=1):
-        grain_map, positions, box = frame()
-        potential = CGAAPotential(model, precision, device, fused=False)
-        grains = potential.grain_map(grain_map).align(positions.numpy(), box.numpy())
-        self.grains, self.evaluator = grains, potential.evaluator(grains, True)
-        self.network, layout = self.evaluator.network, layout_of(grains)
-        steps = np.stack(np.meshgrid(*3 * [np.arange(side)], indexing="ij"), -1).reshape(-1, 3)
-        copies, atoms, places = len(steps), [], []
-        first = 0
-        grain = layout.atom_grain.numpy()
-        for count, size in zip(layout.counts, self.network.slots):
-            own = np.arange(first, first + count * size)
-            atoms.append(np.tile(own, copies))
-            places.append(np.repeat(np.arange(copies), len(own)))
-            first += count * size
-        source, place = np.concatenate(atoms), np.concatenate(places)
-        where = np.empty((copies, len(grain)), int)
-        where[place, source] = np.arange(len(source))
-        parent = where[place, layout.parent.numpy()[source]]
-        _, owner = np.unique(where[place, first_atoms(grain)[source]], return_inverse=True)
-        rows = np.full((owner.max() + 1, layout.grain_atoms.size(1)), -1)
-        slot = np.arange(len(source)) - np.searchsorted(owner, owner)
-        rows[owner, slot] = np.arange(len(source))
-        none = torch.zeros(2, 0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)
-        given = (torch.from_numpy(each) for each in (np.arange(len(source)), parent, owner, rows))
-        self.layout = Layout(*given, [count * copies for count in layout.counts], *none)
-        self.positions = positions[layout.atom_index][source] + torch.from_numpy(steps[place]).double() @ box
-        self.box = box * side
-
-    def fused(self, **options):
-        return CudaConserving(self.network, self.layout, **options)
-
-
-def first_atoms(grain):
-    """The first atom of the grain of each atom."""
-    return np.searchsorted(grain, grain)
 
 
 def numbers(device):
@@ -131,9 +87,18 @@ def tests(device):
     """The laws that take a device: all of the kernels, in double precision, against torch on the CPU."""
     if device != "cuda":
         return {"right": True, "what": "left out on a CPU, where the tests run anyway"}
-    command = [sys.executable, "-m", "pytest", "-q", "-m", "cuda", "tests/nn/test_cuda_conserving.py"]
+    return pytest("tests/nn/test_cuda_conserving.py")
+
+
+def laws(device):
+    """All laws that take a device, those of torch's own path included."""
+    return pytest("tests", "-n", "8") if device == "cuda" else {"what": "left out on a CPU"}
+
+
+def pytest(*arguments):
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "cuda", "--tb=short", "-p", "no:cacheprovider", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-    return {"right": done.returncode == 0, "said": done.stdout[-600:]}
+    return {"right": done.returncode == 0, "said": (done.stdout + done.stderr)[-6000:]}
 
 
 def memcheck(device):
@@ -147,7 +112,7 @@ def memcheck(device):
     return {"clean": done.returncode == 0, "said": done.stdout[-600:]}
 
 
-def timed(call, seconds=4.0, least=10):
+def timed(call, seconds=2.0, least=10):
     """Milliseconds of a call: median, tenth and ninth of ten."""
     for _ in range(3):
         call()
@@ -199,39 +164,11 @@ def skins(device):
     return {str(skin): bare(device, skin=skin) for skin in (0.3, 1.0)}
 
 
-def langevin(system, positions, device, seconds=4.0):
+def langevin(system, positions, device, seconds=2.0):
     """Milliseconds of a Langevin step of 0.5 fs of an OpenMM System, and its temperature at the end, K."""
-    integrator = openmm.LangevinMiddleIntegrator(300.0, 1.0, 0.0005)
-    names = [openmm.Platform.getPlatform(k).getName() for k in range(openmm.Platform.getNumPlatforms())]
-    name = "CUDA" if device == "cuda" and "CUDA" in names else "CPU"
-    context = openmm.Context(system, integrator, openmm.Platform.getPlatformByName(name))
-    context.setPositions(positions.numpy() / ANGSTROM_PER_NM)
-    context.setVelocitiesToTemperature(300.0, 1)
-    ms = timed(lambda: integrator.step(1), seconds)
-    kinetic = context.getState(energy=True).getKineticEnergy().value_in_unit(unit.kilojoule_per_mole)
-    gas = unit.MOLAR_GAS_CONSTANT_R.value_in_unit(unit.kilojoule_per_mole / unit.kelvin)
-    return {"ms": ms, "platform": name, "kelvin": round(2.0 * kinetic / (3.0 * len(positions) * gas), 1)}
-
-
-def calling(energy, positions, box):
-    """A System of a PythonForce that calls a fused network, or nothing at all."""
-    zero = np.zeros(positions.shape, np.float32)
-
-    def compute(state):
-        if energy is None:
-            return 0.0, zero
-        x = state.getPositions(asNumpy=True).value_in_unit(unit.angstrom)
-        value, forces, _ = energy(torch.from_numpy(np.ascontiguousarray(x)), box)
-        return float(value) * KJMOL_PER_EV, forces.numpy()
-
-    system = openmm.System()
-    for _ in range(len(positions)):
-        system.addParticle(12.0)
-    system.setDefaultPeriodicBoxVectors(*(openmm.Vec3(*row) * unit.angstrom for row in box.tolist()))
-    force = openmm.PythonForce(compute)
-    force.setUsesPeriodicBoundaryConditions(True)
-    system.addForce(force)
-    return system
+    context = started(system, openmm.LangevinMiddleIntegrator(300.0, 1.0, 0.0005), positions, device)
+    ms = timed(lambda: context.getIntegrator().step(1), seconds)
+    return {"ms": ms, "platform": context.getPlatform().getName(), "kelvin": kelvin(context)}
 
 
 def inside_openmm(device):
@@ -245,24 +182,10 @@ def inside_openmm(device):
     return found
 
 
-def topology_of_frame():
-    """OpenMM's Topology of the 983 atoms, with the box."""
-    of, topology = Dataset.load(FRAMES).sets[0], openmm.app.Topology()
-    chain, residues, atoms = topology.addChain(), {}, []
-    for element, number in zip(of.elements, of.residues):
-        if number not in residues:
-            residues[number] = topology.addResidue(of.residue_names[number], chain)
-        atoms.append(topology.addAtom(element, openmm.app.Element.getBySymbol(element), residues[number]))
-    for i, j in of.bonds:
-        topology.addBond(atoms[i], atoms[j])
-    topology.setPeriodicBoxVectors([openmm.Vec3(*row) * unit.angstrom for row in of.cell[0].tolist()])
-    return topology
-
-
 def by_potential(device, backend):
     positions = frame()[1]
     model = CGAAPotential(MODELS[0], "single", device)
-    system = model.createSystem(topology_of_frame(), backend=backend, positions=positions.numpy() / ANGSTROM_PER_NM)
+    system = model.createSystem(topology_of(1), backend=backend, positions=positions.numpy() / ANGSTROM_PER_NM)
     return langevin(system, positions, device)
 
 
@@ -300,18 +223,141 @@ def teacher(device):
     return found
 
 
-def others(device):
-    """The classical force field, by the package's own benchmark."""
-    forcefield = ROOT / "systems/ec_emc/forcefield.xml"
-    command = [sys.executable, "-c", "from openmm_cgaa.cli import main; import sys; sys.exit(main())", "benchmark"]
-    given = ["--model", MODELS[0], "--forcefield", str(forcefield)]
-    done = subprocess.run([*command, *given], capture_output=True, text=True)
-    return {"done": done.returncode == 0, "said": (done.stdout + done.stderr)[-1500:]}
+def classical(device):
+    """Milliseconds of a step of the classical force field of the same boxes, in the same packages."""
+    system = ROOT / "systems"
+    given = openmm.app.ForceField(str(system / "ec_emc/forcefield.xml"), str(system / "ec_emc_lipf6/ions.xml"))
+    found = {}
+    for side in (1, 3) if device == "cuda" else (1,):
+        _, positions, _ = copies(side)
+        of = given.createSystem(topology_of(side), nonbondedMethod=openmm.app.PME, nonbondedCutoff=1.0 * unit.nanometer)
+        found[f"{len(positions)} atoms"] = langevin(of, positions, device)
+    return found
 
 
 def nvt(device):
     """A minute of NVT with the kernels: does the temperature stay?"""
     of = Tiled(MODELS[0], "single", device)
-    energy = of.fused(unit=KJMOL_PER_NM_PER_EV_PER_ANGSTROM)
-    seconds = 60.0 if device == "cuda" else 3.0
-    return langevin(calling(energy, of.positions, of.box), of.positions, device, seconds)
+    return langevin(with_masses(of), of.positions, device, 60.0 if device == "cuda" else 3.0)
+
+
+def drift(device):
+    """Half a minute without a thermostat: the slope of the total energy, with the error of 20 blocks' jackknife."""
+    of = Tiled(MODELS[0], "single", device)
+    context = started(with_masses(of), openmm.VerletIntegrator(0.0005), of.positions, device)
+    context.getIntegrator().step(200)
+    picoseconds, energies, end = [], [], time.perf_counter() + (30.0 if device == "cuda" else 3.0)
+    while time.perf_counter() < end:
+        context.getIntegrator().step(20)
+        state = context.getState(energy=True)
+        total = state.getKineticEnergy() + state.getPotentialEnergy()
+        picoseconds.append(state.getTime().value_in_unit(unit.picosecond))
+        energies.append(total.value_in_unit(unit.kilojoule_per_mole) / KJMOL_PER_EV / len(of.positions))
+    x, y = np.array(picoseconds), 1e3 * np.array(energies)
+    blocks = np.array_split(np.arange(len(x)), 20)
+    without = [np.polyfit(np.delete(x, block), np.delete(y, block), 1)[0] for block in blocks]
+    error = np.sqrt((len(blocks) - 1) * np.var(without))
+    slope = np.polyfit(x, y, 1)[0]
+    found = {"mev_per_atom_per_ns": round(1e3 * slope, 3), "error": round(1e3 * error, 3)}
+    return found | {
+        "picoseconds": round(float(x[-1]), 2),
+        "spread_mev_per_atom": float(y.std()),
+        "kelvin": kelvin(context),
+    }
+
+
+def launches(device):
+    """Microseconds a step in each kernel and copy, of the steps as they are replayed."""
+    if device != "cuda":
+        return {"what": "left out on a CPU"}
+    found, count = {}, 100
+    for side in (1, 3):
+        system = Tiled(MODELS[0], "single", device, side)
+        step = moving(system, system.fused())
+        for _ in range(10):
+            step()
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as seen:
+            for _ in range(count):
+                step()
+        times = {e.key: (e.self_device_time_total / count, e.count / count) for e in seen.key_averages()}
+        best = sorted(times.items(), key=lambda item: -item[1][0])
+        rows = {name[:60]: [round(us, 2), round(often, 2)] for name, (us, often) in best if us > 0.0}
+        found[f"{len(system.positions)} atoms"] = rows | {"sum": round(sum(us for us, _ in times.values()), 1)}
+    return found
+
+
+def captured(device):
+    """The module that TorchForce gets, in a graph that torch captures: numbers of moved atoms, and milliseconds."""
+    found, right = {}, True
+    for side in (1, 3) if device == "cuda" else (1,):
+        grain_map, positions, box = copies(side)
+        model = CGAAPotential(MODELS[0], "single", device, fused=False)
+        grains = model.grain_map(grain_map)
+        evaluator = ScriptedEvaluator(model.network, grains, True, captured=True)
+        module = torch.jit.freeze(torch.jit.script(PeriodicModule(evaluator, []).to(device).eval()))
+        given, cell = (each.to(device) / ANGSTROM_PER_NM for each in (positions, box))
+        replay = in_graph(module, given, cell, device)
+        moved = given + 0.002 * torch.randn_like(given)
+        given.copy_(moved)
+        energy, forces = replay()
+        wanted = model.evaluator(grains, True)(moved, cell)
+        error = float((forces - wanted[1]).abs().max() / wanted[1].abs().max())
+        off = float(energy - wanted[0])
+        right = right and error < SAME and abs(off) < 0.1 * side**3
+        synchronize(device)
+        found[f"{len(positions)} atoms"] = {
+            "force_error": error,
+            "energy_error_kjmol": off,
+            "ms": timed(lambda run=replay: (run(), synchronize(device))),
+            "GiB": peak(device),
+        }
+    return {"right": right, **found}
+
+
+def in_graph(module, given, cell, device):
+    """What runs a module on the memory of `given` again: a CUDA graph, after three calls as OpenMM-Torch warms up."""
+    if device != "cuda":
+        return lambda: module(given, cell)
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(3):
+            module(given, cell)
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        results = module(given, cell)
+
+    def replay():
+        graph.replay()
+        return results
+
+    return replay
+
+
+def synchronize(device):
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def training(device):
+    """Steps a second by the recipe of `train_conserving.yaml`, and with ten times the grains."""
+    found, steps = {}, (100, 400) if device == "cuda" else (2, 4)
+    for grains in (72, 720):
+        with tempfile.TemporaryDirectory() as folder:
+            seconds = [trained(Path(folder), device, grains, count) for count in steps]
+        found[f"{grains} grains a step"] = round((steps[1] - steps[0]) / (seconds[1] - seconds[0]), 2)
+    return found
+
+
+def trained(folder, device, grains, steps):
+    """Seconds of a run of so many steps."""
+    config = load_config(ROOT / "systems/ec_emc_lipf6/train_conserving.yaml")
+    data = replace(config.data, paths=[str(ROOT / "systems/ec_emc_lipf6/data/liquids.h5")], max_grains=None)
+    config = replace(
+        config, data=data, output=str(folder / str(steps)), max_steps=steps, validate_every=steps, init=None,
+        batch_grains=grains, accelerator=device, compile=False,
+    )  # fmt: skip
+    begin = time.perf_counter()
+    train(config)
+    return time.perf_counter() - begin
