@@ -25,8 +25,6 @@ from openmm_cgaa.labelling.sevennet import ACCELERATORS
 from openmm_cgaa.labelling.teachers import load_teacher
 from openmm_cgaa.model import evaluator
 from openmm_cgaa.model.scripted import ScriptedEvaluator
-from openmm_cgaa.training.config import load_config
-from openmm_cgaa.training.train import train
 from openmm_cgaa.units import ANGSTROM_PER_NM, KJMOL_PER_EV, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
 
 MODELS = ("ec-emc-lipf6", "ec-emc-lipf6-fast")
@@ -177,8 +175,11 @@ def inside_openmm(device):
     for side in SIDES[device]:
         of = Tiled(MODELS[0], "single", device, side)
         for name, energy in (("kernels", of.fused(unit=KJMOL_PER_NM_PER_EV_PER_ANGSTROM)), ("nothing", None)):
-            system = calling(energy, of.positions, of.box)
-            found[f"{name}, {len(of.positions)} atoms"] = langevin(system, of.positions, device)
+            spent = []
+            row = langevin(calling(energy, of.positions, of.box, spent), of.positions, device)
+            if spent:
+                row["ms_of_positions"], row["ms_of_kernels"] = (round(1e3 * float(x), 4) for x in np.median(spent, 0))
+            found[f"{name}, {len(of.positions)} atoms"] = row
     return found
 
 
@@ -352,6 +353,9 @@ def training(device):
 
 def trained(folder, device, grains, steps):
     """Seconds of a run of so many steps."""
+    from openmm_cgaa.training.config import load_config  # they take seconds to import, which no other stage needs
+    from openmm_cgaa.training.train import train
+
     config = load_config(ROOT / "systems/ec_emc_lipf6/train_conserving.yaml")
     data = replace(config.data, paths=[str(ROOT / "systems/ec_emc_lipf6/data/liquids.h5")], max_grains=None)
     config = replace(

@@ -98,14 +98,19 @@ def test_few_atoms_and_types_that_do_not_occur(frame, box, kind):
 
 @pytest.mark.parametrize("name", ["ec-emc-lipf6", "ec-emc-lipf6-fast"])
 def test_bundled_models_in_single_precision(electrolyte, name, device):
-    """Within 1e-5 of the largest force of the evaluator in double precision; twice the same to the last bit."""
+    """Within 1e-5 of the largest force of the evaluator in double precision; twice the same to the last bit.
+
+    The virial within 2e-5 of its largest component: it is a sum of much larger terms that cancel.
+    """
     grain_map, positions, box = electrolyte
     exact, single = (CGAAPotential(name, precision, "cpu", fused=False) for precision in ("double", "single"))
     grains = exact.grain_map(grain_map).align(positions.numpy(), box.numpy())
     network = single.evaluator(grains, True).network.to(device)
     found = CudaConserving(network, layout_of(grains))
     first, second = found(positions, box), found(positions, box)
-    assert_same(first, exact.evaluator(grains, True).compute(positions, box), 1e-5)
+    wanted = exact.evaluator(grains, True).compute(positions, box)
+    assert_same(first[:2], wanted[:2], 1e-5)
+    assert abs(first[2] - wanted[2]).max() < 2e-5 * abs(wanted[2]).max()
     assert all(map(torch.equal, first, second))
     again = CudaConserving(network, layout_of(grains))(positions, box)
     assert all(map(torch.equal, first, again))

@@ -240,7 +240,7 @@ def test_launches_are_checked_against_the_source():
         with pytest.raises(EngineError, match=told):
             kernels.launch("energies", 4, *energies[:k], wrong, *energies[k + 1 :])
     weights = torch.zeros(9)[1:]
-    given = [1, 4, 4, weights, 4, weights, None, 0, None, None, 0, None, 0, weights, 4, None, 0]
+    given = [1, 1, 4, 4, weights, 4, weights, None, 0, None, None, 0, None, 0, weights, 4, None, 0]
     with pytest.raises(EngineError, match="parameter weights: must begin at a multiple of 16 bytes"):
         kernels.launch("linear", 1, *given)
 

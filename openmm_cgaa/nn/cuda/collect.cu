@@ -7,13 +7,16 @@ struct Pulled { real force[3]; real sums[SUMS]; };
 DEVICE void take(Pulled& own, int i, int capacity, const int* count, const int* partner, const real4* geometry,
                  const real4* pull) {
   const place first = place(i) * capacity, last = first + count[i];
+  AHEAD
   for (place e = first; e < last; e++) {
     const real4 u = geometry[e], there = pull[partner[e]], here = pull[e];
     own.force[0] += here.x - there.x; own.force[1] += here.y - there.y; own.force[2] += here.z - there.z;
-    if (u.w == real(0)) continue;
-    const real r = real(1) / u.w, way[3] = {u.x * r, u.y * r, u.z * r}, by[3] = {here.x, here.y, here.z};
+    const real r = u.w == real(0) ? real(0) : real(1) / u.w;
+    const real way[3] = {u.x * r, u.y * r, u.z * r}, by[3] = {here.x, here.y, here.z};
     own.sums[0] += here.w;
+    UNROLL
     for (int a = 0; a < 3; a++)
+      UNROLL
       for (int b = 0; b < 3; b++) own.sums[1 + 3 * a + b] -= way[a] * by[b];
   }
 }

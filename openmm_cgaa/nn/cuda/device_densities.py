@@ -59,14 +59,22 @@ class Inside:
         program.add("inner_rows", entries, *given, *made)
 
     def gather(self, densities: Own) -> None:
-        pairs = self.pairs
-        given = pairs.capacity, pairs.count, pairs.group, self.geometry, self.basis, pairs.weights
-        self.program.add("gather_inner", len(pairs.count) * sum(densities.widths), *given, *densities.half(0))
+        pairs, atoms = self.pairs, len(self.pairs.count)
+        given = pairs.turn, pairs.capacity, pairs.count, pairs.group, self.geometry, self.basis, pairs.weights
+        self.program.add("gather_inner", atoms * fours(densities.widths), atoms, *given, *densities.half(0))
 
     def spread(self, gradients: Own) -> None:
         pairs = self.pairs
-        given = pairs.capacity, *self.gaussians, pairs.count, pairs.group, self.geometry, pairs.weights
-        self.program.add("pull_inner", len(pairs.count) * pairs.capacity, *given, *gradients.half(0), self.pull)
+        given = (
+            pairs.turn_entries,
+            pairs.capacity,
+            *self.gaussians,
+            pairs.group,
+            self.geometry,
+            self.basis,
+            pairs.weights,
+        )
+        self.program.add("pull_inner", len(pairs.turn_entries), *given, *gradients.half(0), self.pull)
 
     def collected(self) -> tuple:
         """What `collect_atoms` wants of them."""
@@ -100,9 +108,8 @@ class Outside:
     def gather_first(self, densities: Own) -> None:
         near = self.near
         given = near.capacity, near.count, near.sender, self.kind, self.geometry, self.basis
-        channels = sum(densities.widths)
-        of = self.weights.first, self.weights.send
-        self.program.add("gather_first", near.points * channels, *given, *of, *densities.half(1))
+        of, threads = (self.weights.first, self.weights.send), near.points * fours(densities.widths)
+        self.program.add("gather_first", threads, near.points, *given, *of, *densities.half(1))
 
     def spread_first(self, gradients: Own) -> None:
         near = self.near
@@ -113,7 +120,11 @@ class Outside:
     def gather_second(self, features: Tensor, s: Tensor, v: Tensor) -> None:
         near = self.near
         given = near.capacity, near.count, near.sender, self.geometry, self.basis, self.weights.second, features
-        self.program.add("gather_second", features.numel(), *given, rows(s), rows(v))
+        self.program.add("gather_second", self.threads(features, v), near.points, *given, rows(s), rows(v))
+
+    def threads(self, features: Tensor, v: Tensor) -> int:
+        """Four channels each, of the scalars and vectors that the features give."""
+        return self.near.points * fours((features.size(1) - v.size(1), v.size(1)))
 
     def spread_second(self, features: Tensor, s: Tensor, v: Tensor, grad_features: Tensor) -> None:
         """s and v are gradients."""
@@ -132,11 +143,16 @@ class Outside:
             self.pull,
         )
         given = near.capacity, *given, self.basis, self.weights.second, *ends, grad_features
-        self.program.add("features_second", features.numel(), *given)
+        self.program.add("features_second", self.threads(features, v), near.points, *given)
 
     def collected(self) -> tuple:
         near = self.near
         return near.capacity, near.count, near.partner, self.geometry, self.pull
+
+
+def fours(widths: tuple) -> int:
+    """Threads for the channels of one receiver, each with four of a kind."""
+    return sum(-(-width // 4) for width in widths)
 
 
 def none() -> tuple:
@@ -156,12 +172,12 @@ def intra_energies(
     energy = program.empty(layout.atoms)
     program.add("squares", layout.atoms * width, *own.half(0), x)
     given = layout.kind, rows(x), weights.by_kind[0], weights.kind_bias, rows(z), a
-    program.add("linear_by_kind", layout.atoms * quads[0], width, hidden, *given)
+    program.add("linear_by_kind", layout.atoms * quads[0], layout.atoms, width, hidden, *given)
     program.linear(weights.intra, a, last)
     program.add("energies", layout.atoms, hidden, rows(last), *weights.intra_last, energy)
     program.linear_back(weights.intra, last, grad_z, before=z)
     given = layout.kind, rows(grad_z), weights.by_kind[1], None, rows(grad_x), None
-    program.add("linear_by_kind", layout.atoms * quads[1], hidden, width, *given)
+    program.add("linear_by_kind", layout.atoms * quads[1], layout.atoms, hidden, width, *given)
     _, *fields = own.half(0)
     program.add("squares_back", layout.atoms * width, int(adds), *fields, grad_x, *gradients.half(0))
     return energy

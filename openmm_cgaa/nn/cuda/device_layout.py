@@ -72,6 +72,8 @@ class InnerPairs:
     capacity : int
     count, sender, partner, group : Tensor
         As `DeviceRows`; the class of each pair.
+    turn, turn_entries : Tensor, [atoms], [pairs]
+        Atoms, and entries, of one class side by side: the same slot of all grains of a type.
     weights : Tensor, [groups, channels, num_basis]
     low, high : Tensor, [groups], Å
         Where the walls begin.
@@ -84,7 +86,7 @@ class InnerPairs:
         shape = atoms, self.capacity
         count, sender, partner, group = np.zeros(atoms), np.zeros(shape), np.zeros(shape), np.zeros(shape)
         atom = groups = 0
-        weights = []
+        weights, turn, turn_entries = [], [], []
         for density, grains, size in zip(network.intra, counts, sizes):
             parts = [density.scalar_weight, density.vector_weight]
             weights.append(torch.cat(parts + [density.tensor_weight] * (density.tensors > 0), 2))
@@ -98,8 +100,13 @@ class InnerPairs:
             sender[atom:end, : size - 1] = (here + j).reshape(grains * size, size - 1)
             partner[atom:end, : size - 1] = (here * self.capacity + back).reshape(grains * size, size - 1)
             group[atom:end, : size - 1] = np.tile(pairs, (grains, 1))
+            turn.append(np.arange(atom, end).reshape(grains, size).T.ravel())
+            turn_entries.append(
+                (turn[-1].reshape(size, 1, grains) * self.capacity + np.arange(size - 1)[:, None]).ravel()
+            )
             atom, groups = end, groups + len(weights[-1])
         self.count, self.sender, self.partner, self.group = map(counted, (count, sender, partner, group))
+        self.turn, self.turn_entries = counted(np.concatenate(turn)), counted(np.concatenate(turn_entries))
         device, ranges = self.count.device, network.walls.inside
         self.weights = functions(torch.cat(weights)).to(device)
         self.low = torch.cat([own.low for own in ranges]).detach().to(device)

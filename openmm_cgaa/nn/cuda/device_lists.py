@@ -20,6 +20,7 @@ MOST_NEIGHBORS = 4096  # of an atom or a grain; ten times what the densest liqui
 MOST_BESIDE = 8  # cells on either side
 REPEATED = 16  # cells along an axis without a box, where they repeat
 MARGIN = 1.25  # of room over what was needed
+LISTING = 2**18  # threads that look for neighbours; more would only take their turn
 
 
 class Said(NamedTuple):
@@ -165,16 +166,23 @@ class DeviceFrame:
         program, state, needs, points = self.program, self.state, NEEDS + 2 * kind, len(x)
         rows, total = DeviceRows(program, points, room), int(cells.along.prod())
         integers = torch.int32
-        fill, members = (program.empty(*shape, dtype=integers) for shape in ((total,), (total, room.cell)))
+        fill, members, ordered = (program.empty(total, *width, dtype=integers) for width in ((), *2 * ((room.cell,),)))
         wrap, cell_of = program.empty(points, 3, dtype=integers), program.empty(points, dtype=integers)
         along, beside = ([int(n) for n in each] for each in (cells.along, cells.beside))
         program.add("empty_cells", total, fill, state)
         into = x, self.box, fill, members, wrap, cell_of, state
         program.add("into_cells", points, *along, room.cell, needs, *into)
-        program.add("sort_cells", total, room.cell, fill, members, state)
-        sizes = *along, *beside, room.cell, room.row, int(periodic), needs, reach
-        found = rows.count, rows.sender, rows.image, state
-        program.add("list_rows", points, *sizes, x, self.box, owner, fill, members, wrap, cell_of, *found)
+        program.add("sort_cells", total * room.cell, room.cell, fill, members, ordered, state)
+        around = math.prod(2 * n + 1 for n in beside)
+        parts = min(max(LISTING // points, 1), around)
+        sizes = *along, *beside, parts, room.cell, int(periodic), reach
+        given = *sizes, x, self.box, owner, fill, ordered, wrap, cell_of
+        found = None
+        if parts > 1:
+            found = program.empty(points * parts, dtype=integers)
+            program.add("count_rows", points * parts, *given, found, state)
+        made = rows.count, rows.sender, rows.image, state
+        program.add("list_rows", points * parts, *given, found, room.row, needs, *made)
         entries = rows.count, rows.sender, rows.image, rows.partner, state
         program.add("find_partners", points * room.row, room.row, *entries)
         return rows

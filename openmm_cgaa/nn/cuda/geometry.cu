@@ -1,5 +1,5 @@
 // Where the neighbours in a row are, and their radial basis. Distances are differences of doubles, all else is `real`. An entry
-// has a direction and the inverse distance, which is zero beyond the cutoff: whoever reads a row leaves such entries out.
+// has a direction and the inverse distance. Beyond the cutoff all of it is zero, and so is what it adds to a sum.
 
 // sqrt(2 / cutoff) sin(n pi r / cutoff) / r times the envelope, and slopes. In registers: a table of radial functions would be
 // read at another place by each thread of a warp, but weights on a basis are read at the same.
@@ -58,6 +58,13 @@ struct Gaussians {
       slope.of[k] = value.of[k] * away * per_decay;
     }
   }
+  DEVICE Row slope(real r, const Row& value) const {
+    const real u = exp(-r / decay), per_decay = inverse_width * u / decay;
+    Row found;
+    for (int k = 0; k < Row::room; k++)
+      found.of[k] = k < Row::size ? value.of[k] * (u - centers[k]) * inverse_width * per_decay : real(0);
+    return found;
+  }
 };
 
 // direction and inverse distance; exactly turned around for the way back
@@ -86,7 +93,7 @@ KERNEL(atom_rows, int capacity, real cutoff, real scale, const real* RESTRICT fr
   real r;
   const int j = sender[thread];
   const real4 to = direction(x, i, j, image[thread], box, r);
-  if (r >= cutoff) { geometry[thread] = pull[thread] = {0, 0, 0, 0}; return; }
+  if (r >= cutoff) { geometry[thread] = pull[thread] = {0, 0, 0, 0}; basis[thread] = {}; return; }
   Bessel::Row value, slope;
   Bessel::of(cutoff, scale, frequencies)(r, to.w, value, slope);
   geometry[thread] = to;
@@ -102,7 +109,7 @@ KERNEL(grain_rows, int capacity, real cutoff, const real* RESTRICT frequencies, 
   if (e >= count[i]) return;
   real r;
   const real4 to = direction(x, i, sender[thread], image[thread], box, r);
-  if (r >= cutoff) { geometry[thread] = {0, 0, 0, 0}; return; }
+  if (r >= cutoff) { geometry[thread] = {0, 0, 0, 0}; basis[thread] = {}; return; }
   Bessel::Row value, slope;
   Bessel::of(cutoff, real(1), frequencies)(r, to.w, value, slope);
   geometry[thread] = to;

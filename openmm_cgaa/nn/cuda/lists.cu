@@ -103,60 +103,93 @@ KERNEL(into_cells, int nx, int ny, int nz, int room, int needs, const double* RE
   else { mark(state + TROUBLE, CELL); raise(state + needs + 1, n + 1); }
 END
 
-// a thread a cell: in the order of the points, whichever came first
-KERNEL(sort_cells, int room, const int* RESTRICT fill, int* RESTRICT members, const int* RESTRICT state)
+// a thread a place in a cell: in the order of the points, whichever came first
+KERNEL(sort_cells, int room, const int* RESTRICT fill, const int* RESTRICT members, int* RESTRICT ordered,
+       const int* RESTRICT state)
   if (!state[REBUILD]) return;
-  const int n = fill[thread] < room ? fill[thread] : room;
-  int* own = members + place(thread) * room;
-  for (int a = 1; a < n; a++) {
-    const int value = own[a];
-    int b = a - 1;
-    for (; b >= 0 && own[b] > value; b--) own[b + 1] = own[b];
-    own[b + 1] = value;
-  }
+  const int cell = thread / room, own = thread - cell * room, n = fill[cell] < room ? fill[cell] : room;
+  if (own >= n) return;
+  const int *of = members + place(cell) * room, value = of[own];
+  int before = 0;
+  AHEAD
+  for (int m = 0; m < n; m++) before += of[m] < value;
+  ordered[place(cell) * room + before] = value;
 END
 
-// a thread a point: all that are closer than `reach`, of other owners or other images; mx, my, mz: cells on either side
-KERNEL(list_rows, int nx, int ny, int nz, int mx, int my, int mz, int room, int capacity, int periodic, int needs,
-       double reach, const double* RESTRICT x, const double* RESTRICT box, const int* RESTRICT owner,
-       const int* RESTRICT fill, const int* RESTRICT members, const int* RESTRICT wrap, const int* RESTRICT cell_of,
-       int* RESTRICT count, int* RESTRICT sender, int* RESTRICT image, int* RESTRICT state)
-  if (!state[REBUILD]) return;
-  const int along[3] = {nx, ny, nz}, cell = cell_of[thread], c[3] = {cell / (ny * nz), cell / nz % ny, cell % nz};
-  const place row = place(thread) * capacity;
-  int n = 0;
-  for (int o = 0; o < (2 * mx + 1) * (2 * my + 1) * (2 * mz + 1); o++) {
-    const int wy = 2 * my + 1, wz = 2 * mz + 1, beside[3] = {o / (wy * wz) - mx, o / wz % wy - my, o % wz - mz};
-    int step[3], there[3];
-    for (int k = 0; k < 3; k++) {
-      const int at = c[k] + beside[k];
-      step[k] = (at >= 0 ? at : at - along[k] + 1) / along[k];
-      there[k] = at - step[k] * along[k];
-    }
-    const int other = (there[0] * ny + there[1]) * nz + there[2], most = fill[other] < room ? fill[other] : room;
-    for (int m = 0; m < most; m++) {
-      const int j = members[place(other) * room + m];
-      int lattice[3];
-      bool inside = true;
+// All that are closer to a point than `reach`, of other owners or other images. The cells around it, m on either side, are
+// looked through by `parts` threads: first they count, then each knows where its entries begin.
+struct Around {
+  int nx, ny, nz, mx, my, mz, parts, room, periodic;
+  double reach;
+  const double *x, *box;
+  const int *owner, *fill, *ordered, *wrap, *cell_of;
+  int* state;
+  // use(sender, image) for each that `part` finds around point i
+  template <class Use> DEVICE void operator()(int i, int part, Use use) const {
+    const int along[3] = {nx, ny, nz}, cell = cell_of[i], c[3] = {cell / (ny * nz), cell / nz % ny, cell % nz};
+    const int wy = 2 * my + 1, wz = 2 * mz + 1, all = (2 * mx + 1) * wy * wz;
+    const int first = int(place(part) * all / parts), last = int(place(part + 1) * all / parts);
+    for (int o = first; o < last; o++) {
+      const int beside[3] = {o / (wy * wz) - mx, o / wz % wy - my, o % wz - mz};
+      int step[3], there[3];
       for (int k = 0; k < 3; k++) {
-        lattice[k] = periodic ? step[k] + wrap[3 * thread + k] - wrap[3 * j + k] : 0;
-        inside = inside && lattice[k] > -128 && lattice[k] < 128;
+        const int at = c[k] + beside[k];
+        step[k] = (at >= 0 ? at : at - along[k] + 1) / along[k];
+        there[k] = at - step[k] * along[k];
       }
-      if (!inside) { mark(state + TROUBLE, FAR); continue; }
-      const int code = image_of(lattice[0], lattice[1], lattice[2]);
-      if (owner[j] == owner[thread] && code == image_of(0, 0, 0)) continue;
-      double square = 0;
-      for (int q = 0; q < 3; q++) {
-        const double d = (x[3 * j + q] - x[3 * thread + q]) + shift_of(code, box, q);
-        square += d * d;
+      const int other = (there[0] * ny + there[1]) * nz + there[2], most = fill[other] < room ? fill[other] : room;
+      for (int m = 0; m < most; m++) {
+        const int j = ordered[place(other) * room + m];
+        int lattice[3];
+        bool inside = true;
+        for (int k = 0; k < 3; k++) {
+          lattice[k] = periodic ? step[k] + wrap[3 * i + k] - wrap[3 * j + k] : 0;
+          inside = inside && lattice[k] > -128 && lattice[k] < 128;
+        }
+        if (!inside) { mark(state + TROUBLE, FAR); continue; }
+        const int code = image_of(lattice[0], lattice[1], lattice[2]);
+        if (owner[j] == owner[i] && code == image_of(0, 0, 0)) continue;
+        double square = 0;
+        for (int q = 0; q < 3; q++) {
+          const double d = (x[3 * j + q] - x[3 * i + q]) + shift_of(code, box, q);
+          square += d * d;
+        }
+        if (square < reach * reach) use(j, code);
       }
-      if (!(square < reach * reach)) continue;
-      if (n < capacity) { sender[row + n] = j; image[row + n] = code; }
-      n++;
     }
   }
+};
+
+// a thread a point and part: how many it finds
+KERNEL(count_rows, int nx, int ny, int nz, int mx, int my, int mz, int parts, int room, int periodic, double reach,
+       const double* RESTRICT x, const double* RESTRICT box, const int* RESTRICT owner, const int* RESTRICT fill,
+       const int* RESTRICT ordered, const int* RESTRICT wrap, const int* RESTRICT cell_of, int* RESTRICT found,
+       int* RESTRICT state)
+  if (!state[REBUILD]) return;
+  int n = 0;
+  Around{nx, ny, nz, mx, my, mz, parts, room, periodic, reach, x, box, owner, fill, ordered, wrap, cell_of, state}(
+      thread / parts, thread % parts, [&](int, int) { n++; });
+  found[thread] = n;
+END
+
+// a thread a point and part: into the row, after those that parts before it found
+KERNEL(list_rows, int nx, int ny, int nz, int mx, int my, int mz, int parts, int room, int periodic, double reach,
+       const double* RESTRICT x, const double* RESTRICT box, const int* RESTRICT owner, const int* RESTRICT fill,
+       const int* RESTRICT ordered, const int* RESTRICT wrap, const int* RESTRICT cell_of, const int* RESTRICT found,
+       int capacity, int needs, int* RESTRICT count, int* RESTRICT sender, int* RESTRICT image, int* RESTRICT state)
+  if (!state[REBUILD]) return;
+  const int i = thread / parts, part = thread % parts;
+  const place row = place(i) * capacity;
+  int n = 0;
+  for (int before = 0; before < part; before++) n += found[place(i) * parts + before];
+  Around{nx, ny, nz, mx, my, mz, parts, room, periodic, reach, x, box, owner, fill, ordered, wrap, cell_of, state}(
+      i, part, [&](int j, int code) {
+        if (n < capacity) { sender[row + n] = j; image[row + n] = code; }
+        n++;
+      });
+  if (part < parts - 1) return;
   if (n > capacity) { mark(state + TROUBLE, ROW); raise(state + needs, n); n = capacity; }
-  count[thread] = n;
+  count[i] = n;
 END
 
 // a thread an entry: that of the way back, in the row of its sender

@@ -8,7 +8,8 @@ from torch import Tensor
 from ...errors import EngineError
 from .runner import Kernels
 
-ROWS, OUTPUTS = 4, 4  # of a linear map, that one thread makes
+OUTPUTS = 4  # of a linear map, that one thread makes, of as many rows as leave so many threads
+TILES, BUSY = (4, 2), 2**16
 MOST = 2**31 - 128  # threads of a launch
 
 
@@ -110,9 +111,11 @@ class Program:
     ) -> None:
         widths = [each.size(1) for each in (out, active, bias, added, before) if each is not None]
         assert x.size(1) == inputs and all(width == outputs for width in widths), (x.shape, inputs, widths, outputs)
-        threads = -(-x.size(0) // ROWS) * -(-outputs // OUTPUTS)
+        quads = -(-outputs // OUTPUTS)
+        tile = next((each for each in TILES if x.size(0) * quads >= each * BUSY), 1)
+        threads = -(-x.size(0) // tile) * quads
         given = rows(bias), bias_of, rows(added), rows(before), rows(out), rows(active)
-        self.add("linear", threads, x.size(0), inputs, outputs, rows(x), weights, *given)
+        self.add("linear", threads, tile, x.size(0), inputs, outputs, rows(x), weights, *given)
 
 
 class Strided(tuple):

@@ -9,7 +9,7 @@ import torch
 
 FOLDER = Path(__file__).parent
 FILES = (  # each knows those before it
-    *("thread.cuh", "lists.cu", "geometry.cu", "gather.cu", "linear.cu"),
+    *("thread.cuh", "lists.cu", "geometry.cu", "fours.cuh", "gather.cu", "linear.cu"),
     *("atoms.cu", "grains.cu", "exchange.cu", "collect.cu"),
 )
 NUMBERS = {torch.float32: "float", torch.float64: "double"}

@@ -10,6 +10,9 @@
       if (thread >= threads) return;
   #define END }
   #define UNROLL _Pragma("unroll")  // what is indexed by the loop stays in registers
+  #define TEXT(of) #of
+  #define UNROLL_BY(n) _Pragma(TEXT(unroll n))
+  #define AHEAD _Pragma("unroll 4")  // what four rounds read is on its way at once: a thread alone waits long for each number
   DEVICE int add_one(int* counter) { return atomicAdd(counter, 1); }
   DEVICE void mark(int* flags, int bits) { atomicOr(flags, bits); }
   DEVICE void raise(int* most, int value) { atomicMax(most, value); }
@@ -28,6 +31,8 @@
       const auto body = [=]([[maybe_unused]] const int thread) {
   #define END }; for (int n = 0; n < threads; n++) body(NUMBER(n)); }
   #define UNROLL
+  #define UNROLL_BY(n)
+  #define AHEAD
   DEVICE int add_one(int* counter) { return (*counter)++; }
   DEVICE void mark(int* flags, int bits) { *flags |= bits; }
   DEVICE void raise(int* most, int value) { if (value > *most) *most = value; }
@@ -38,6 +43,16 @@ typedef REAL real;
 typedef long long place;  // in arrays of more than 2^31 numbers
 
 struct alignas(16) real4 { real x, y, z, w; };
+
+// four numbers of a row, at once where all rows begin at a multiple of 16 bytes
+DEVICE bool in_fours(const real* from, place stride) {
+  return (reinterpret_cast<unsigned long long>(from) & 15) == 0 && stride % 4 == 0;
+}
+DEVICE real4 four(const real* from, bool at_once) {
+  if (at_once) return *reinterpret_cast<const real4*>(from);
+  return {from[0], from[1], from[2], from[3]};
+}
+DEVICE real part(const real4& of, int k) { return k == 0 ? of.x : k == 1 ? of.y : k == 2 ? of.z : of.w; }
 
 // a row of a radial basis, or of weights on it; filled up with zeros, so that it is read four numbers at a time
 template <int SIZE> struct alignas(16) Functions {
