@@ -50,7 +50,7 @@ def mean_pressure(run: RunOutput, model: LoadedModel, count: int = 100) -> Estim
     binding, found = Binding(model, model.grain_map(grain_map), True), []
     for frame, box in zip(whole, boxes):
         evaluator = binding(frame / ANGSTROM_PER_NM, box / ANGSTROM_PER_NM)
-        answer = evaluator.compute(model.tensor(frame), model.tensor(box))
+        answer = evaluator.compute(evaluator.tensor(frame), evaluator.tensor(box))
         forces, virial = (each.detach().double().cpu().numpy() for each in answer[1:])
         inside = 0.0
         for slots in grain_map.slots:

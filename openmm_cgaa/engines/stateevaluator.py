@@ -24,8 +24,7 @@ class StateEvaluator:
         if self.guard is not None:
             self.guard.check(box)
         evaluator = self.binding(positions, box)
-        tensor = self.binding.model.tensor
-        energy, forces = evaluator(tensor(positions), None if box is None else tensor(box))
+        energy, forces = evaluator(evaluator.tensor(positions), None if box is None else evaluator.tensor(box))
         energy, forces = float(energy), forces.double().cpu().numpy()
         checks.check_finite(energy, forces, self.binding.grain_map)
         return energy, forces

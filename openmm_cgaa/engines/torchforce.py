@@ -107,7 +107,10 @@ def make_forces(model: LoadedModel, place: Placement, part: int, use_cuda_graphs
     force.setOutputsForces(True)
     force.setUsesPeriodicBoundaryConditions(place.periodic)
     if use_cuda_graphs:
-        log.warning("useCUDAGraphs: every shape is fixed and nothing waits for the GPU, but it was never run on one")
+        log.warning(
+            "useCUDAGraphs: torch captured this module on a GPU and replayed it right, but OpenMM-Torch has not done "
+            "so yet: compare its first forces with CGAAPotential.evaluate"
+        )
         force.setProperty("useCUDAGraphs", "true")
     if model.conserving:
         return [force]

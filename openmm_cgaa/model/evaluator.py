@@ -23,8 +23,9 @@ from ..units import ANGSTROM_PER_NM, KJMOL_PER_EV, KJMOL_PER_NM_PER_EV_PER_ANGST
 from . import checks
 
 log = logging.getLogger("openmm_cgaa")
-# where the kernels for CUDA are used: nowhere, for they have not run on a GPU yet (records/benchmarks/gpu_first_run.py)
-ON_DEVICES: Tuple[set, ...] = ()
+ON_DEVICES: Tuple[set, ...] = ({"cuda"},)  # where the kernels for CUDA are used
+PROVEN = 30_000  # atoms; in systems of no more the first call on a device is compared with torch's
+SAME = {torch.float32: 1e-4, torch.float64: 1e-8}  # of the largest force; rounding is a tenth of it
 
 
 class Evaluator(nn.Module):
@@ -103,13 +104,50 @@ class Evaluator(nn.Module):
         """
         with calling(self.atom_index.device, single=self.fused is not None):
             if self.on_device is not None:
-                return self.on_device(positions, cell, self.part)
+                found = self.on_device(positions, cell, self.part)
+                if self.on_device.proven or self.prove(found, positions, cell):
+                    return found
             if self.fused is not None:
                 energy, forces, virial = self.fused(positions, cell, self.part)
                 return energy, forces.index_select(0, self.back), virial
-            self.check.once(positions, cell)
-            energies, forces, virials = self.network(self.graph_of(positions, cell), self.part)
-            return energies[0], forces[self.back], virials[0]
+            return self.by_torch(positions, cell)
+
+    def by_torch(self, positions: Tensor, cell: Optional[Tensor]) -> Tuple[Tensor, Tensor, Tensor]:
+        """As `compute`, by torch alone."""
+        self.check.once(positions, cell)
+        energies, forces, virials = self.network(self.graph_of(positions, cell), self.part)
+        return energies[0], forces[self.back], virials[0]
+
+    def prove(self, found: tuple, positions: Tensor, cell: Optional[Tensor]) -> bool:
+        """Whether the kernels for a device find what torch finds there, which a call of some 50 ms tells.
+
+        A GPU, driver or compiler that is not among those that were tried must not give a wrong number. Where the two
+        differ, this and all later calls go by torch, and the log says so.
+        """
+        assert self.on_device is not None
+        self.on_device.proven = True
+        if len(positions) > PROVEN:
+            return True
+        device = self.atom_index.device
+        wanted = self.by_torch(positions.to(device), None if cell is None else cell.to(device))
+        ours, theirs = found[1].double().cpu(), wanted[1].double().cpu()
+        error, largest = float((ours - theirs).abs().max()), float(theirs.abs().max())
+        off = abs(float(found[0]) - float(wanted[0])) / len(positions)  # eV an atom
+        if error <= SAME[self.dtype] * max(largest, 1.0) and off <= SAME[self.dtype]:
+            return True
+        log.warning(
+            "the kernels for %s do not find what torch finds there (forces are off by %.2g eV/Å, the largest is %.2g; "
+            "the energy by %.2g eV an atom): evaluation goes by torch, which is slower. Please report this with the "
+            "names of the GPU, its driver and torch",
+            *(device, error, largest, off),
+        )
+        self.on_device = None
+        return False
+
+    def tensor(self, values: np.ndarray) -> Tensor:
+        """float64 where `compute` wants it: kernels for a device take positions from the host, torch on the device."""
+        device = "cpu" if self.on_device is not None else self.atom_index.device
+        return torch.as_tensor(np.ascontiguousarray(values), dtype=torch.float64, device=device)
 
     def graph_of(self, positions: Tensor, cell: Optional[Tensor]) -> Graph:
         links = self.link_index, self.link_kind
@@ -188,6 +226,7 @@ class DeviceEvaluation:
 
     def __init__(self, network: Any):  # which `Network.on_device` gives
         self.network = network
+        self.proven = False  # see `Evaluator.prove`
         self.forgotten = times_forgotten()
         self.lock = OwnLock()
 

@@ -163,7 +163,7 @@ class LoadedModel:
         checks.check_extent(grain_map, positions, box)
         self.warn_domain(grain_map, box, positions, told=self.told)
         evaluator = self.evaluator(self.aligned(grain_map, positions, box), box is not None)
-        energy, forces = evaluator(self.tensor(positions), None if box is None else self.tensor(box))
+        energy, forces = evaluator(evaluator.tensor(positions), None if box is None else evaluator.tensor(box))
         energy, forces = float(energy), forces.detach().double().cpu().numpy()
         if self.prior is not None:
             scaled = None if box is None else box * ANGSTROM_PER_NM

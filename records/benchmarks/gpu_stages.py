@@ -1,5 +1,6 @@
 """The stages of gpu_first_run.py: each takes the device and gives what it found, as numbers and words."""
 
+import gc
 import os
 import platform
 import shutil
@@ -34,7 +35,11 @@ SAME = 1e-5  # of the largest force, in single precision
 
 def machine(device):
     """What this is."""
+    asked = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(asked, capture_output=True, text=True).stdout.strip() if shutil.which("git") else ""
     found = {
+        "date": time.strftime("%Y-%m-%d"),
+        "commit": commit or None,
         "cpu": platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
@@ -140,6 +145,7 @@ def bare(device, **options):
             except Exception as error:  # the sizes before it have been measured
                 found[f"{model}, side {side}"] = {"failed": str(error)[:300]}
             if device == "cuda":
+                gc.collect()
                 torch.cuda.empty_cache()
                 torch.cuda.reset_peak_memory_stats()
     return found

@@ -31,6 +31,8 @@ def page() -> str:
 def of_run(path) -> str:
     """Machine, figures, growth and parts of a step of one run."""
     told = json.loads(path.read_text("utf-8"))
+    if "timings" not in told:
+        return of_gpu(told)
     costs = [Cost(**row) for row in told["timings"]]
     parts = [machine(told), table(costs)]
     if exponents := growth(costs):
@@ -42,6 +44,59 @@ def of_run(path) -> str:
         head = [f"a step of {told['models'][0]}, {counted(told['atoms'], 'atom')}, one thread", "ms", "%"]
         parts.append(markdown_table(head, rows))
     return "\n\n".join(parts)
+
+
+def of_gpu(told) -> str:
+    """Of gpu_first_run.py: what the numbers are, then times and memory by size, and the kernels that take longest."""
+    of = told["machine"]
+    versions = ", ".join(f"{name} {of[name]}" for name in ("driver", "cuda", "torch", "openmm"))
+    parts = [f"On {of['gpu']} ({of['GiB']:.0f} GiB), {of['date']}, commit {of['commit']}; {versions}."]
+    right = [(model, row) for model, row in told["numbers"].items() if isinstance(row, dict)]
+    head = ["beside torch in double precision on the CPU", "forces", "virial", "energy, eV", "launches", "repeats"]
+    rows = [
+        [
+            f"`{model}`, 983 atoms",
+            f"{row['force_error']:.1e}",
+            f"{row['virial_error']:.1e}",
+            f"{row['energy_error_eV']:.0e}",
+        ]
+        + [row["launches"], "identical" if row["repeats_are_identical"] else "differ"]
+        for model, row in right
+    ]
+    parts.append(markdown_table(head, rows))
+    head = ["ms a step (tenth to ninetieth of a hundred), and GiB", *(f"{n:,} atoms" for n in sizes(told["bare"]))]
+    named = dict.fromkeys(key.rsplit(", ", 1)[0] for key in told["bare"] if key != "seconds")
+    rows = [[f"`{model}`, by itself", *by_size(told["bare"], model)] for model in named]
+    rows += [
+        [f"OpenMM's step with {name} in it", *by_size(told["inside_openmm"], name)] for name in ("kernels", "nothing")
+    ]
+    parts.append(markdown_table(head, rows))
+    for atoms, times in told["launches"].items():
+        if isinstance(times, dict):
+            longest = [(name, us) for name, us in times.items() if name != "sum"][:12]
+            rows = [
+                [f"`{name}`", f"{often:.0f}", f"{us:.0f}", f"{100 * us / times['sum']:.0f}"]
+                for name, (us, often) in longest
+            ]
+            head = [f"kernels of a step, {atoms}", "launches", f"µs, of {times['sum']:.0f} in all", "%"]
+            parts.append(markdown_table(head, rows))
+    return "\n\n".join(parts)
+
+
+def sizes(stage) -> list[int]:
+    """Numbers of atoms, in order."""
+    return sorted({int(key.rsplit(", ", 1)[1].split()[0]) for key in stage if key != "seconds"})
+
+
+def by_size(stage, name) -> list[str]:
+    """A cell for each number of atoms."""
+    cells = []
+    for atoms in sizes(stage):
+        row = stage[f"{name}, {atoms} atoms"]
+        middle, low, high = row["ms"]
+        memory = f"; {row['GiB']:.2g}" if row.get("GiB") else ""
+        cells.append(f"{middle:.3g} ({low:.3g} to {high:.3g}){memory}")
+    return cells
 
 
 def machine(told) -> str:

@@ -84,11 +84,39 @@ def test_a_geometry_that_cannot_be_used_is_told_as_elsewhere(frame, on_twin):
         bound.compute(positions / 10.0, box / 10.0)
 
 
-def test_no_device_is_used_before_it_was_seen(frame):
-    """The kernels have not run on a GPU: models there are evaluated by torch."""
-    assert evaluator.ON_DEVICES == ()
-    bound = Evaluator(random_network(TENSORS, frame[0].types), frame[0], True, fused=True)
-    assert bound.on_device is None
+@pytest.mark.parametrize("wrong", ["energy", "forces"])
+def test_kernels_that_do_not_find_what_torch_finds_are_left(frame, on_twin, caplog, wrong):
+    """Found out at the first call; from there on all numbers are torch's."""
+    grain_map, *geometry = frame
+    network = random_network(TENSORS, grain_map.types)
+    wanted = Evaluator(network, grain_map, True).compute(*geometry)
+    bound = Evaluator(network, grain_map, True, fused=True)
+    right = bound.on_device.network
+
+    def spoiled(*given):
+        energy, forces, virial = right(*given)
+        if wrong == "energy":
+            return energy + 1e-3 * len(forces), forces, virial
+        return energy, forces * torch.linspace(1.0, 1.001, len(forces))[:, None], virial
+
+    bound.on_device.network = spoiled
+    for _ in range(2):
+        for ours, theirs in zip(bound.compute(*geometry), wanted):
+            torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
+    assert caplog.text.count("do not find what torch finds there") == 1 and bound.on_device is None
+
+
+def test_the_first_call_is_compared_with_torch_where_that_is_cheap(frame, on_twin, monkeypatch):
+    grain_map, *geometry = frame
+    compared, by_torch = [], Evaluator.by_torch
+    monkeypatch.setattr(Evaluator, "by_torch", lambda *given: compared.append(1) or by_torch(*given))
+    for most, times in ((30_000, 1), (len(geometry[0]) - 1, 0)):
+        monkeypatch.setattr(evaluator, "PROVEN", most)
+        bound = Evaluator(random_network(TENSORS, grain_map.types), grain_map, True, fused=True)
+        for _ in range(3):
+            bound.compute(*geometry)
+        assert len(compared) == times and bound.on_device is not None
+        compared.clear()
 
 
 def test_what_the_kernels_cannot_do_goes_to_torch_and_is_told(frame, caplog, on_twin):
