@@ -23,14 +23,16 @@ def test_the_device_changes_no_number(any_path, solvent, precision, tolerance):
     assert abs(there[1] - here[1]).max() < tolerance
 
 
-def cuda_context(potential, topology, positions, **options):
+def cuda_context(potential, topology, positions, integrator=None, forces=(), **options):
     """A Context on OpenMM's CUDA platform, in mixed precision."""
     if "CUDA" not in [openmm.Platform.getPlatform(i).getName() for i in range(openmm.Platform.getNumPlatforms())]:
         pytest.skip("OpenMM has no CUDA platform here: pip install openmm[cuda12] or openmm[cuda13]")
     if options["backend"] == "torch":
         pytest.importorskip("openmmtorch")
     system = potential.createSystem(topology, positions=positions, **options)
-    integrator, platform = openmm.VerletIntegrator(0.0005), openmm.Platform.getPlatformByName("CUDA")
+    for force in forces:
+        system.addForce(force)
+    integrator, platform = integrator or openmm.VerletIntegrator(0.0005), openmm.Platform.getPlatformByName("CUDA")
     context = openmm.Context(system, integrator, platform, {"Precision": "mixed"})
     context.setPositions(positions)
     return context
@@ -46,6 +48,31 @@ def test_the_cuda_platform_gives_the_numbers_of_evaluate(any_path, solvent, back
     assert abs(state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole) - energy) < 0.5
     found = state.getForces(asNumpy=True).value_in_unit(unit.kilojoule_per_mole / unit.nanometer)
     assert abs(found - forces).max() < 0.5
+
+
+def test_a_minimiser_may_call_first(tiny_conserving_path, solvent):
+    """torch must not leave its own CUDA context to OpenMM's next kernel (OpenMM's issue 5277)."""
+    topology, positions, _ = solvent
+    context = cuda_context(CGAAPotential(tiny_conserving_path, "single"), topology, positions, backend="python")
+    openmm.LocalEnergyMinimizer.minimize(context, maxIterations=5)
+    after = context.getState(energy=True).getPotentialEnergy()
+    context.setPositions(positions)
+    assert after < context.getState(energy=True).getPotentialEnergy()
+
+
+def test_a_box_that_a_barostat_moves_has_the_energy_of_evaluate(solvent):
+    topology, positions, _ = solvent
+    potential, integrator = CGAAPotential("ec-emc", "single"), openmm.LangevinMiddleIntegrator(300, 1, 0.0005)
+    barostat = openmm.MonteCarloBarostat(1.0, 300.0, 2)
+    context = cuda_context(potential, topology, positions, integrator, [barostat], backend="python")
+    context.setVelocitiesToTemperature(300.0, 1)
+    volume = context.getState().getPeriodicBoxVolume()
+    integrator.step(100)
+    state = context.getState(positions=True, energy=True)
+    assert state.getPeriodicBoxVolume() != volume
+    moved = state.getPositions(asNumpy=True), state.getPeriodicBoxVectors(asNumpy=True)
+    energy, _ = potential.evaluate(topology, *moved)
+    assert abs(state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole) - energy) < 0.5
 
 
 def test_a_captured_graph_gives_the_numbers_of_evaluate(tiny_conserving_path, solvent):
