@@ -175,13 +175,13 @@ def time_evaluator(
     """A `Timing` of calls without any engine; atoms move by some 0.001 Å, so that no list is made anew."""
     box = topology.getPeriodicBoxVectors()
     evaluator = potential.evaluator(potential.grain_map(topology), periodic=box is not None)
-    start = torch.as_tensor(np.asarray(positions.value_in_unit(unit.nanometer), np.float64))
-    cell = None if box is None else torch.as_tensor(np.array(box.value_in_unit(unit.nanometer)))
+    start = np.asarray(positions.value_in_unit(unit.nanometer), np.float64)
+    cell = None if box is None else evaluator.tensor(np.array(box.value_in_unit(unit.nanometer)))
     random, times = np.random.default_rng(0), []
     device = next(evaluator.network.parameters()).device
     for _ in range(WARM + calls):
-        moved = (start + torch.as_tensor(random.normal(0.0, 1e-4, start.shape))).to(device)
+        moved = start + random.normal(0.0, 1e-4, start.shape)
         begin = time.perf_counter()
-        evaluator(moved, cell if cell is None else cell.to(device))[1].cpu()
+        evaluator(evaluator.tensor(moved), cell)[1].cpu()
         times.append(1e3 * (time.perf_counter() - begin))
     return summarised(name, "CUDA" if device.type == "cuda" else "CPU", times[WARM:], calls)

@@ -101,7 +101,7 @@ class CGAACalculator(Calculator):
         positions = geometry.check_positions(self.atoms.positions / ANGSTROM_PER_NM, len(self.atoms))
         binding = self._bind(box)
         evaluator = binding(positions, box)
-        tensor = self.potential.tensor
+        tensor = evaluator.tensor
         answer = evaluator.compute(tensor(self.atoms.positions), None if cell is None else tensor(cell))
         energy, (forces, virial) = float(answer[0]), (each.double().cpu().numpy() for each in answer[1:])
         if self.potential.prior is not None:

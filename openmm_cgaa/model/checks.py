@@ -22,6 +22,7 @@ def check_extent(grain_map: GrainMap, positions: np.ndarray, box: np.ndarray | N
     GeometryError
         Half of the bonds are too long or too short, as where a unit is mistaken.
         A grain is as long as the lattice is high in its narrowest direction, so that it would touch its own image.
+        A bond is half as long as the lattice is high.
         The box is so skewed that the network could not make grains whole in it.
     """
     distances = grain_map.distances(positions * ANGSTROM_PER_NM, None if box is None else box * ANGSTROM_PER_NM)
@@ -42,6 +43,12 @@ def check_extent(grain_map: GrainMap, positions: np.ndarray, box: np.ndarray | N
             )
         first, second = np.array(kind.bonds, dtype=int).reshape(-1, 2).T
         longest = max(longest, apart[:, first, second].max(initial=0.0))
+    if 2 * longest >= height:
+        raise GeometryError(
+            f"a bond is {longest:.2f} Å long, in a box that is {height:.2f} Å high in its narrowest direction: a "
+            "molecule flew apart, or positions and box are not of one frame; go back to the last good frame, or give a "
+            "larger box"
+        )
     if 2 * longest >= own:
         raise GeometryError(
             f"the box vectors are skewed: between them it is {own:.2f} Å high, too little for a bond of "

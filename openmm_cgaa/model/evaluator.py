@@ -24,7 +24,7 @@ from . import checks
 
 log = logging.getLogger("openmm_cgaa")
 ON_DEVICES: Tuple[set, ...] = ({"cuda"},)  # where the kernels for CUDA are used
-PROVEN = 30_000  # atoms; in systems of no more the first call on a device is compared with torch's
+COMPARED = 30_000  # atoms; in systems of no more the first call on a device is compared with torch's
 SAME = {torch.float32: 1e-4, torch.float64: 1e-8}  # of the largest force; rounding is a tenth of it
 
 
@@ -103,9 +103,11 @@ class Evaluator(nn.Module):
             torch alone whenever the box changes.
         """
         with calling(self.atom_index.device, single=self.fused is not None):
-            if self.on_device is not None:
+            if self.on_device is not None and self.on_device.right is not False:
                 found = self.on_device(positions, cell, self.part)
-                if self.on_device.proven or self.prove(found, positions, cell):
+                if self.on_device.right is None:
+                    self.on_device.right = self.agrees(self.on_device, positions, cell)
+                if self.on_device.right is not False:
                     return found
             if self.fused is not None:
                 energy, forces, virial = self.fused(positions, cell, self.part)
@@ -113,35 +115,45 @@ class Evaluator(nn.Module):
             return self.by_torch(positions, cell)
 
     def by_torch(self, positions: Tensor, cell: Optional[Tensor]) -> Tuple[Tensor, Tensor, Tensor]:
-        """As `compute`, by torch alone."""
+        """As `compute`, by torch alone, on the device of the network."""
+        device = self.atom_index.device
+        positions, cell = positions.to(device), None if cell is None else cell.to(device)
         self.check.once(positions, cell)
         energies, forces, virials = self.network(self.graph_of(positions, cell), self.part)
         return energies[0], forces[self.back], virials[0]
 
-    def prove(self, found: tuple, positions: Tensor, cell: Optional[Tensor]) -> bool:
-        """Whether the kernels for a device find what torch finds there, which a call of some 50 ms tells.
+    def agrees(self, kernels: "DeviceEvaluation", positions: Tensor, cell: Optional[Tensor]) -> Optional[bool]:
+        """Whether the kernels for a device find what torch finds there; None if this frame cannot tell.
 
-        A GPU, driver or compiler that is not among those that were tried must not give a wrong number. Where the two
-        differ, this and all later calls go by torch, and the log says so.
+        It takes as long as a call of torch. A GPU, driver or compiler that is not among those that were tried must not
+        give a wrong number: where the two differ, torch goes on alone, and the log says so.
         """
-        assert self.on_device is not None
-        self.on_device.proven = True
-        if len(positions) > PROVEN:
+        if len(positions) > COMPARED:
             return True
         device = self.atom_index.device
-        wanted = self.by_torch(positions.to(device), None if cell is None else cell.to(device))
-        ours, theirs = found[1].double().cpu(), wanted[1].double().cpu()
-        error, largest = float((ours - theirs).abs().max()), float(theirs.abs().max())
-        off = abs(float(found[0]) - float(wanted[0])) / len(positions)  # eV an atom
-        if error <= SAME[self.dtype] * max(largest, 1.0) and off <= SAME[self.dtype]:
+        self.check.once(positions, cell)
+        try:
+            wanted = self.by_torch(positions, cell)
+        except (torch.cuda.OutOfMemoryError, GeometryError):  # torch wants far more than the kernels
+            log.warning("the kernels for %s are not compared with torch, for which there is too little memory", device)
+            return True
+        again = kernels(positions, cell, self.part)  # as all calls from the second one on: replayed
+        (energy, *ours), (theirs, *others) = ([each.double().cpu() for each in answer] for answer in (again, wanted))
+        scales = [max(float(other.abs().max()), least) for other, least in zip(others, (1.0, len(positions)))]
+        off = [float((one - other).abs().max()) / scale for one, other, scale in zip(ours, others, scales)]
+        off.append(abs(float(energy - theirs)) / max(abs(float(theirs)), len(positions)))
+        if device.type == "cuda":
+            torch.cuda.empty_cache()  # OpenMM may want it
+        if not np.isfinite([float(theirs), *scales]).all():
+            return None
+        if max(off) <= SAME[self.dtype]:
             return True
         log.warning(
-            "the kernels for %s do not find what torch finds there (forces are off by %.2g eV/Å, the largest is %.2g; "
-            "the energy by %.2g eV an atom): evaluation goes by torch, which is slower. Please report this with the "
-            "names of the GPU, its driver and torch",
-            *(device, error, largest, off),
+            "the kernels for %s do not find what torch finds there (forces, virial and energy are off by parts of "
+            "%.2g, %.2g and %.2g): evaluation goes by torch, which is slower. Please report this with the names of the "
+            "GPU, its driver and torch",
+            *(device, *off),
         )
-        self.on_device = None
         return False
 
     def tensor(self, values: np.ndarray) -> Tensor:
@@ -222,11 +234,17 @@ class FusedEvaluation:
 
 
 class DeviceEvaluation:
-    """A network that lists neighbours by itself on a device; one call at a time. Results are on the CPU."""
+    """A network that lists neighbours by itself on a device; one call at a time. Results are on the CPU.
+
+    Attributes
+    ----------
+    right : bool, optional
+        What `Evaluator.agrees` has said; a copy, which may be on another machine, is to be asked anew.
+    """
 
     def __init__(self, network: Any):  # which `Network.on_device` gives
         self.network = network
-        self.proven = False  # see `Evaluator.prove`
+        self.right: Optional[bool] = None
         self.forgotten = times_forgotten()
         self.lock = OwnLock()
 
@@ -236,6 +254,9 @@ class DeviceEvaluation:
                 self.forgotten = times_forgotten()
                 self.network.forget()
             return self.network(positions, cell, part)
+
+    def __getstate__(self) -> dict:
+        return vars(self) | {"right": None}
 
 
 def device_evaluation(network: Network, layout: Layout, check: GeometryCheck) -> Optional[DeviceEvaluation]:

@@ -162,7 +162,9 @@ class LoadedModel:
         positions = geometry.check_positions(positions, grain_map.num_atoms)
         checks.check_extent(grain_map, positions, box)
         self.warn_domain(grain_map, box, positions, told=self.told)
-        evaluator = self.evaluator(self.aligned(grain_map, positions, box), box is not None)
+        here = self.fused and self.device.type == "cpu"  # for one frame kernels for a GPU take longer than torch
+        grains = self.aligned(grain_map, positions, box)
+        evaluator = Evaluator(self.network, grains, box is not None, Part.TOTAL, here).to(self.device)
         energy, forces = evaluator(evaluator.tensor(positions), None if box is None else evaluator.tensor(box))
         energy, forces = float(energy), forces.detach().double().cpu().numpy()
         if self.prior is not None:

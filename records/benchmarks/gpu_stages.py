@@ -197,10 +197,12 @@ def by_potential(device, backend):
 
 
 def potential(device):
-    """As users have it today, on a GPU by torch; and as they will, by the kernels."""
-    found = {"torch": by_potential(device, "python")}
-    evaluator.ON_DEVICES = ({device},)
-    return found | {"kernels": by_potential(device, "python")}
+    """As users have it: by the kernels, and without them."""
+    found = {}
+    for way, where in (("torch", ()), ("kernels", ({device},))):
+        evaluator.ON_DEVICES = where
+        found[way] = by_potential(device, "python")
+    return found
 
 
 def torchforce(device):

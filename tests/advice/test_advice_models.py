@@ -111,6 +111,14 @@ def part_that_is_bonded_to_the_rest(w):
     w.potential.addForces(w.topology, w.system(), atoms=range(10, 20))
 
 
+@row("a molecule flew apart, or positions and box are not of one frame; go back to the last good frame")
+def molecule_in_pieces(w):
+    apart = np.array(w.positions)
+    apart[0] += [0.62, 0.4, 0.0]
+    yield lambda: w.potential.evaluate(w.topology, apart, w.box)
+    w.potential.evaluate(w.topology, w.positions, w.box)
+
+
 @row("; make both from the same topology")
 def system_of_another_topology(w):
     yield lambda: w.potential.addForces(w.topology, openmm.System())

@@ -35,7 +35,7 @@ def test_a_call_is_timed_at_new_positions_without_an_engine(solvent, tiny_conser
 
     class Watched:
         def __init__(self, evaluator):
-            self.evaluator, self.network = evaluator, evaluator.network
+            self.evaluator, self.network, self.tensor = evaluator, evaluator.network, evaluator.tensor
 
         def __call__(self, at, box):
             seen.append(at.clone())

@@ -1,9 +1,11 @@
 """An evaluator whose network goes through the kernels for CUDA, by their twin: in OpenMM, copied, and refused."""
 
 import copy
+import gc
 import logging
 import pickle
 import re
+import weakref
 
 import numpy as np
 import openmm
@@ -103,7 +105,49 @@ def test_kernels_that_do_not_find_what_torch_finds_are_left(frame, on_twin, capl
     for _ in range(2):
         for ours, theirs in zip(bound.compute(*geometry), wanted):
             torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
-    assert caplog.text.count("do not find what torch finds there") == 1 and bound.on_device is None
+    assert caplog.text.count("do not find what torch finds there") == 1 and bound.on_device.right is False
+
+
+def test_a_frame_without_an_energy_proves_nothing(frame, on_twin):
+    """Atoms on top of each other have no finite energy, neither by torch nor by the kernels; the next frame tells."""
+    grain_map, positions, box = frame
+    bound = Evaluator(random_network(TENSORS, grain_map.types), grain_map, True, fused=True)
+    together = positions.clone()
+    together[grain_map.slots[0][1]] = together[grain_map.slots[0][0]]
+    bound.compute(together, box)
+    assert bound.on_device.right is None
+    bound.compute(positions, box)
+    assert bound.on_device.right is True
+    for other in (copy.deepcopy(bound.on_device), pickle.loads(pickle.dumps(bound.on_device))):
+        assert other.right is None
+
+
+def test_another_box_is_looked_at(frame, on_twin):
+    """As by a user who gives Å in the place of nm once; a barostat's moves are not worth a look."""
+    grain_map, positions, box = frame
+    bound = Evaluator(random_network(TENSORS, grain_map.types), grain_map, True, fused=True)
+    seen, check = [], bound.on_device.network.check
+    bound.on_device.network.check = lambda *given: seen.append(1) or check(*given)
+    bound.compute(positions, box)
+    first = len(seen)
+    bound.compute(positions * 1.001, box * 1.001)
+    assert len(seen) == first
+    with pytest.raises(GeometryError):
+        bound.compute(10.0 * positions, 10.0 * box)
+
+
+def test_a_step_that_is_made_anew_leaves_no_memory(frame, on_twin):
+    grain_map, positions, box = frame
+    bound = Evaluator(random_network(TENSORS, grain_map.types), grain_map, True, fused=True)
+    bound.compute(positions, box)
+    network = bound.on_device.network
+    old = weakref.ref(network.recorded)
+    gc.disable()
+    try:
+        network.record(0, box.numpy())
+        assert old() is None
+    finally:
+        gc.enable()
 
 
 def test_the_first_call_is_compared_with_torch_where_that_is_cheap(frame, on_twin, monkeypatch):
@@ -111,7 +155,7 @@ def test_the_first_call_is_compared_with_torch_where_that_is_cheap(frame, on_twi
     compared, by_torch = [], Evaluator.by_torch
     monkeypatch.setattr(Evaluator, "by_torch", lambda *given: compared.append(1) or by_torch(*given))
     for most, times in ((30_000, 1), (len(geometry[0]) - 1, 0)):
-        monkeypatch.setattr(evaluator, "PROVEN", most)
+        monkeypatch.setattr(evaluator, "COMPARED", most)
         bound = Evaluator(random_network(TENSORS, grain_map.types), grain_map, True, fused=True)
         for _ in range(3):
             bound.compute(*geometry)

@@ -21,6 +21,7 @@ from .step_graph import StepGraph
 
 SKIN = 0.5  # Å; entries in the skin cost little, and lists are soon made
 TRIES = 6  # of a step, each with more room
+JUMP = 0.05  # of the box
 LOOKED = 50  # lists from one look at the whole geometry to the next, which takes the host as long as many steps
 
 
@@ -38,7 +39,8 @@ class CudaConserving:
     kernels : callable of (device, sizes, dtype), optional
         What makes the `Kernels`.
     check : callable of (positions, box), optional
-        Called at first, where room is missing, and at every 50th list, to refuse what cannot be used. The device itself
+        Called at first, where room is missing, at every 50th list, and where the box becomes another one (a barostat
+        changes it by less), to refuse what cannot be used. The device itself
         finds at each step what is no number or far away.
     graphs : callable of (run, device), optional
         What runs a step and waits for it; a `StepGraph` on a CUDA device.
@@ -68,6 +70,7 @@ class CudaConserving:
         self.graphs = StepGraph if graphs is None and self.device.type != "cpu" else graphs
         self.recorded: RecordedStep | None = None
         self.builds = 0
+        self.looked: np.ndarray | None = None  # the box of the last look
 
     def __call__(self, positions: Tensor, box: Tensor | None, part: int = 0) -> tuple[Tensor, Tensor, Tensor]:
         """Energy [] eV (float64), forces [atoms, 3] eV/Å times `unit`, virial [3, 3] eV (float64), on the CPU.
@@ -92,6 +95,8 @@ class CudaConserving:
         if self.recorded is None or not self.recorded.fits(part, cell):
             self.look(positions, box)
             self.record(part, cell)
+        elif cell is not None and (self.looked is None or abs(cell - self.looked).max() > JUMP * abs(cell).max()):
+            self.look(positions, box)
         for _ in range(TRIES):
             said = self.recorded(positions, cell)
             if said.strange:
@@ -128,6 +133,7 @@ class CudaConserving:
 
     def look(self, positions: Tensor, box: Tensor | None) -> None:
         """At the geometry, from the host."""
+        self.looked = None if box is None else box.detach().cpu().double().numpy()
         if self.check is not None:
             self.check(positions, box)
 

@@ -61,6 +61,12 @@ class Loaded:
             raise EngineError(f"{what}: CUDA's driver says {(text.value or b'').decode() or 'error'} ({code})")
 
 
+@cache
+def loaded(source: str, device: torch.device) -> Loaded:
+    """The kernels of a source on a device, once in a process: what the driver has loaded it keeps."""
+    return Loaded(source, device)
+
+
 def capability_of(device: torch.device) -> tuple[int, int]:
     """Of the GPU, whose context is torch's and current from here on."""
     if not torch.cuda.is_available():

@@ -1,5 +1,6 @@
 """A step of the conserving network as one fixed list of launches, for one part of the energy and so much room."""
 
+import weakref
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -78,7 +79,9 @@ class RecordedStep:
         guessed = (Room.guessed(n, reach, box, own.along) for n, reach, own in zip(points, self.reaches, cells))
         self.room = tuple(guessed) if room is None else room
         self.reference = owner.reference
-        self.launched = self.run if owner.graphs is None else owner.graphs(self.run, self.kernels.device)
+        own = weakref.WeakMethod(self.run)  # or the arrays of a step that is made anew would stay beside the new ones
+        run = lambda: own()()  # noqa: E731
+        self.launched = run if owner.graphs is None else owner.graphs(run, self.kernels.device)
         try:
             self._record(cells)
         except torch.OutOfMemoryError as error:

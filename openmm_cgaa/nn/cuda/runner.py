@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ...errors import EngineError
-from .driver import Loaded
+from .driver import loaded
 from .sources import Sizes, parameters_of, source_of
 from .twin import Twin
 
@@ -38,7 +38,7 @@ class Kernels:
         source = source_of(sizes, dtype)
         self.parameters = parameters_of(source)
         if backend is None:
-            backend = Twin(source) if self.device.type == "cpu" else Loaded(source, self.device)
+            backend = Twin(source) if self.device.type == "cpu" else loaded(source, self.device)
         self.backend = backend
         self.types = {"int": torch.int32, "double": torch.float64}
         self.scalars = {
