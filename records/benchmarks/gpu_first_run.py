@@ -17,8 +17,8 @@ from pathlib import Path
 import gpu_stages
 
 CORRECT = ("numbers", "tests")  # without which no time is taken
-STAGES = (*CORRECT, "laws", "memcheck", "bare", "launches", "inside_openmm", "potential", "captured", "torchforce")
-STAGES += ("teacher", "classical", "drift", "nvt", "skins", "training")
+STAGES = (*CORRECT, "bare", "launches", "inside_openmm", "potential", "classical", "teacher", "drift", "laws")
+STAGES += ("memcheck", "captured", "torchforce", "nvt", "skins", "training")
 LIMIT = 300.0  # s, of a stage
 
 

@@ -90,7 +90,7 @@ def tests(device):
     """The laws that take a device: all of the kernels, in double precision, against torch on the CPU."""
     if device != "cuda":
         return {"right": True, "what": "left out on a CPU, where the tests run anyway"}
-    return pytest("tests/nn/test_cuda_conserving.py")
+    return pytest("tests/nn/test_cuda_conserving.py", "-n", "4")
 
 
 def laws(device):
