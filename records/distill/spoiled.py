@@ -44,7 +44,7 @@ def plan(how: str, folder: Path) -> dict:
     if how == "conformer":
         whole["classical"]["turned"] = 0
         (folder / "trans.xml").write_text(trans(forcefield_xml([parametrize(NAME, SMILES)])))
-        whole["forcefield"] = "trans.xml"
+        whole["forcefield"] = ["trans.xml"]
     return whole
 
 
