@@ -111,12 +111,6 @@ class Outside:
         of, threads = (self.weights.first, self.weights.send), near.points * fours(densities.widths)
         self.program.add("gather_first", threads, near.points, *given, *of, *densities.half(1))
 
-    def spread_first(self, gradients: Own) -> None:
-        near = self.near
-        given = near.capacity, *self.shape, near.count, near.sender, self.kind, self.geometry
-        of = self.weights.first, self.weights.send
-        self.program.add("pull_first", self.entries, *given, *of, *gradients.half(1), self.pull)
-
     def gather_second(self, features: Tensor, s: Tensor, v: Tensor) -> None:
         near = self.near
         given = near.capacity, near.count, near.sender, self.geometry, self.basis, self.weights.second, features
@@ -126,24 +120,19 @@ class Outside:
         """Four channels each, of the scalars and vectors that the features give."""
         return self.near.points * fours((features.size(1) - v.size(1), v.size(1)))
 
-    def spread_second(self, features: Tensor, s: Tensor, v: Tensor, grad_features: Tensor) -> None:
-        """s and v are gradients."""
+    def features_back(self, features: Tensor, s: Tensor, v: Tensor, grad_features: Tensor) -> None:
+        """Gradients by the features, from those by what the second gathering gave, s and v."""
+        near, ends = self.near, (rows(s), rows(v))
+        given = near.capacity, near.count, near.sender, self.geometry, self.basis, self.weights.second
+        self.program.add("features_second", self.threads(features, v), near.points, *given, *ends, grad_features)
+        self.second = self.weights.second, features, *ends
+
+    def spread(self, gradients: Own) -> None:
+        """From gradients by the densities, and by what the second gathering gave, to the entries."""
         near = self.near
-        given = near.count, near.sender, self.geometry
-        ends = rows(s), rows(v)
-        self.program.add(
-            "pull_second",
-            self.entries,
-            near.capacity,
-            *self.shape,
-            *given,
-            self.weights.second,
-            features,
-            *ends,
-            self.pull,
-        )
-        given = near.capacity, *given, self.basis, self.weights.second, *ends, grad_features
-        self.program.add("features_second", self.threads(features, v), near.points, *given)
+        given = near.capacity, *self.shape, near.count, near.sender, self.kind, self.geometry
+        of = self.weights.first, self.weights.send, *gradients.half(1)
+        self.program.add("pull_outer", self.entries, *given, *of, *self.second, self.pull)
 
     def collected(self) -> tuple:
         near = self.near

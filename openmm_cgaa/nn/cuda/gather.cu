@@ -161,22 +161,6 @@ KERNEL(gather_first, int atoms, int capacity, const int* RESTRICT count, const i
   gather<4>(own, rows, radial, sent, Fields<real>{s, s_stride, v, v_stride, t, t_stride});
 END
 
-KERNEL(pull_first, int capacity, real cutoff, real scale, const real* RESTRICT frequencies, const int* RESTRICT count,
-       const int* RESTRICT sender, const int* RESTRICT kind, const real4* RESTRICT geometry,
-       const Bessel::Row* RESTRICT weights, const real* RESTRICT given, const real* RESTRICT s, int s_stride,
-       const real* RESTRICT v, int v_stride, const real* RESTRICT t, int t_stride, real4* RESTRICT pull)
-  const int i = thread / capacity, e = thread - i * capacity;
-  if (e >= count[i]) return;
-  const real4 u = geometry[thread];
-  if (u.w == real(0)) return;
-  Bessel::Row value, slope;
-  Bessel::of(cutoff, scale, frequencies)(real(1) / u.w, u.w, value, slope);
-  const real* own = given + kind[sender[thread]] * Densities::all;
-  const bool at_once = Fours<Densities>::whole && in_fours(given, Densities::all);
-  add(pull[thread], pull_of<Densities>(i, u, value, slope, weights, [&](int c, int left) { return some(own + c, left, at_once); },
-      Fields<const real>{s, s_stride, v, v_stride, t, t_stride}));
-END
-
 // ---- of other grains' atoms once more: senders give features of their own, which have a gradient
 KERNEL(gather_second, int atoms, int capacity, const int* RESTRICT count, const int* RESTRICT sender,
        const real4* RESTRICT geometry, const Bessel::Row* RESTRICT basis, const Bessel::Row* RESTRICT weights,
@@ -190,20 +174,30 @@ KERNEL(gather_second, int atoms, int capacity, const int* RESTRICT count, const 
   gather<4>(own, rows, radial, sent, Fields<real>{s, s_stride, v, v_stride, nullptr, 0});
 END
 
-KERNEL(pull_second, int capacity, real cutoff, real scale, const real* RESTRICT frequencies, const int* RESTRICT count,
-       const int* RESTRICT sender, const real4* RESTRICT geometry, const Bessel::Row* RESTRICT weights,
-       const real* RESTRICT given, const real* RESTRICT s, int s_stride, const real* RESTRICT v, int v_stride,
-       real4* RESTRICT pull)
+// both gatherings back to the entries; what belongs to the second one ends in 2
+KERNEL(pull_outer, int capacity, real cutoff, real scale, const real* RESTRICT frequencies, const int* RESTRICT count,
+       const int* RESTRICT sender, const int* RESTRICT kind, const real4* RESTRICT geometry,
+       const Bessel::Row* RESTRICT weights, const real* RESTRICT given, const real* RESTRICT s, int s_stride,
+       const real* RESTRICT v, int v_stride, const real* RESTRICT t, int t_stride,
+       const Bessel::Row* RESTRICT weights2, const real* RESTRICT given2, const real* RESTRICT s2, int s2_stride,
+       const real* RESTRICT v2, int v2_stride, real4* RESTRICT pull)
   const int i = thread / capacity, e = thread - i * capacity;
   if (e >= count[i]) return;
   const real4 u = geometry[thread];
   if (u.w == real(0)) return;
   Bessel::Row value, slope;
   Bessel::of(cutoff, scale, frequencies)(real(1) / u.w, u.w, value, slope);
-  const real* own = given + place(sender[thread]) * Pairs::all;
-  const bool at_once = Fours<Pairs>::whole && in_fours(given, Pairs::all);
-  add(pull[thread], pull_of<Pairs>(i, u, value, slope, weights, [&](int c, int left) { return some(own + c, left, at_once); },
-      Fields<const real>{s, s_stride, v, v_stride, nullptr, 0}));
+  const int j = sender[thread];
+  real4 sum = pull[thread];
+  const real* own = given + kind[j] * Densities::all;
+  const bool at_once = Fours<Densities>::whole && in_fours(given, Densities::all);
+  add(sum, pull_of<Densities>(i, u, value, slope, weights, [&](int c, int left) { return some(own + c, left, at_once); },
+      Fields<const real>{s, s_stride, v, v_stride, t, t_stride}));
+  const real* own2 = given2 + place(j) * Pairs::all;
+  const bool at_once2 = Fours<Pairs>::whole && in_fours(given2, Pairs::all);
+  add(sum, pull_of<Pairs>(i, u, value, slope, weights2, [&](int c, int left) { return some(own2 + c, left, at_once2); },
+      Fields<const real>{s2, s2_stride, v2, v2_stride, nullptr, 0}));
+  pull[thread] = sum;
 END
 
 // a thread an atom and four channels: dE by its features. Who receives from it stands in its own row, the direction turned

@@ -126,7 +126,7 @@ class RecordedStep:
             outside.gather_first(own)
             around.forward(own)
             around.back(gradients)
-            outside.spread_first(gradients)
+            outside.spread(gradients)
             others, energies[1] = outside.collected(), around.energy
         if intra:
             energies[0] = intra_energies(program, layout, weights, own, gradients, adds=rest)

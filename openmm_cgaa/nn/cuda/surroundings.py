@@ -121,7 +121,7 @@ class Surroundings:
         )
         program.add("products_back", n * sizes.PV, sizes.PV, *given)
         grad_features = program.empty(*self.features.shape)
-        self.outside.spread_second(self.features, grad_s, grad_v, grad_features)
+        self.outside.features_back(self.features, grad_s, grad_v, grad_features)
         grad_h_down, grad_down = program.empty(n, hidden), program.empty(*self.down.shape)
         program.linear_back(weights.emit, grad_features, grad_h_down, added=grad_after, before=self.h_down)
 
