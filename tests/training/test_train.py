@@ -249,6 +249,16 @@ def test_a_run_leaves_what_its_caller_set_in_torch(write_config, small_set):
     assert all(w.dtype in (torch.float32, torch.float64) for w in load_model(model)[0].state_dict().values())
 
 
+def test_a_run_is_one_process_also_where_there_are_many(write_config, monkeypatch):
+    """As in an allocation of SLURM, or where mpi4py is installed without a working MPI."""
+    from lightning.fabric.plugins.environments import MPIEnvironment
+
+    monkeypatch.setattr(MPIEnvironment, "detect", lambda: pytest.fail("MPI was asked for"))
+    for name, value in {"SLURM_NTASKS": "4", "SLURM_JOB_NAME": "train", "SLURM_PROCID": "2"}.items():
+        monkeypatch.setenv(name, value)
+    assert train(write_config(max_steps=2, validate_every=2)).exists()
+
+
 def test_a_run_that_blows_up_stops(write_config):
     config = load_config(write_config(optimizer={"lr": 100.0, "warmup_steps": 0, "clip": 0}))
     small = torch.tensor(1e-40)
