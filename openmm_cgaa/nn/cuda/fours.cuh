@@ -2,14 +2,13 @@
 
 template <int SCALARS, int VECTORS, int TENSORS> struct Widths {
   static constexpr int scalars = SCALARS, vectors = VECTORS, tensors = TENSORS, all = SCALARS + VECTORS + TENSORS;
-  static constexpr int each = all > 0 ? all : 1;  // to divide by
 };
 typedef Widths<NS, NV, NT> Densities;  // of atoms' own grains, and of others' atoms
 typedef Widths<PS, PV, 0> Pairs;       // of the second gathering
 
 template <class Width> struct Fours {
   static constexpr int scalars = (Width::scalars + 3) / 4, vectors = (Width::vectors + 3) / 4,
-                       tensors = (Width::tensors + 3) / 4, all = scalars + vectors + tensors;
+                       tensors = (Width::tensors + 3) / 4;
   static constexpr bool whole = Width::scalars % 4 == 0 && Width::vectors % 4 == 0 && Width::tensors % 4 == 0;
 };
 

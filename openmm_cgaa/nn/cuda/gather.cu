@@ -4,7 +4,7 @@
 // rows of fixed capacity, with their geometry and basis
 template <class Row> struct Entries {
   int capacity;
-  const int *count, *sender;
+  const int* count;
   const real4* geometry;
   const Row* basis;
 };
@@ -131,7 +131,7 @@ KERNEL(gather_inner, int atoms, const int* RESTRICT turn, int capacity, const in
        real* RESTRICT t, int t_stride)
   const Task own = Task::of<Densities>(turn[thread % atoms], thread / atoms);
   const Gaussians::Row* first = weights + own.place_in<Densities>();
-  const Entries<Gaussians::Row> rows{capacity, count, nullptr, geometry, basis};
+  const Entries<Gaussians::Row> rows{capacity, count, geometry, basis};
   const auto radial = [&](place e) { return four_dots(basis[e], first + place(group[e]) * Densities::all, own.left); };
   gather<2>(own, rows, radial, [](place) { return real4{1, 1, 1, 1}; }, Fields<real>{s, s_stride, v, v_stride, t, t_stride});
 END
@@ -155,7 +155,7 @@ KERNEL(gather_first, int atoms, int capacity, const int* RESTRICT count, const i
   const Task own = Task::by_kind<Densities>(thread, atoms);
   const int c = own.place_in<Densities>();
   const bool at_once = Fours<Densities>::whole && in_fours(given, Densities::all);
-  const Entries<Bessel::Row> rows{capacity, count, sender, geometry, basis};
+  const Entries<Bessel::Row> rows{capacity, count, geometry, basis};
   const Radial<Bessel::Row> radial(basis, weights + c, own.left);
   const auto sent = [&](place e) { return some(given + kind[sender[e]] * Densities::all + c, own.left, at_once); };
   gather<4>(own, rows, radial, sent, Fields<real>{s, s_stride, v, v_stride, t, t_stride});
@@ -168,7 +168,7 @@ KERNEL(gather_second, int atoms, int capacity, const int* RESTRICT count, const 
   const Task own = Task::by_kind<Pairs>(thread, atoms);
   const int c = own.place_in<Pairs>();
   const bool at_once = Fours<Pairs>::whole && in_fours(given, Pairs::all);
-  const Entries<Bessel::Row> rows{capacity, count, sender, geometry, basis};
+  const Entries<Bessel::Row> rows{capacity, count, geometry, basis};
   const Radial<Bessel::Row> radial(basis, weights + c, own.left);
   const auto sent = [&](place e) { return some(given + place(sender[e]) * Pairs::all + c, own.left, at_once); };
   gather<4>(own, rows, radial, sent, Fields<real>{s, s_stride, v, v_stride, nullptr, 0});
