@@ -24,7 +24,6 @@ from . import checks
 
 log = logging.getLogger("openmm_cgaa")
 ON_DEVICES: Tuple[set, ...] = ({"cuda"},)  # where the kernels for CUDA are used
-COMPARED = 30_000  # atoms; in systems of no more the first call on a device is compared with torch's
 SAME = {torch.float32: 1e-4, torch.float64: 1e-8}  # of the largest force; rounding is a tenth of it
 
 
@@ -128,8 +127,6 @@ class Evaluator(nn.Module):
         It takes as long as a call of torch. A GPU, driver or compiler that is not among those that were tried must not
         give a wrong number: where the two differ, torch goes on alone, and the log says so.
         """
-        if len(positions) > COMPARED:
-            return True
         device = self.atom_index.device
         self.check.once(positions, cell)
         try:

@@ -150,16 +150,20 @@ def test_a_step_that_is_made_anew_leaves_no_memory(frame, on_twin):
         gc.enable()
 
 
-def test_the_first_call_is_compared_with_torch_where_that_is_cheap(frame, on_twin, monkeypatch):
+def test_the_first_call_alone_is_compared_with_torch(frame, on_twin, monkeypatch, caplog):
+    """Where torch has no memory for it, the log says that nothing was compared."""
     grain_map, *geometry = frame
     compared, by_torch = [], Evaluator.by_torch
-    monkeypatch.setattr(Evaluator, "by_torch", lambda *given: compared.append(1) or by_torch(*given))
-    for most, times in ((30_000, 1), (len(geometry[0]) - 1, 0)):
-        monkeypatch.setattr(evaluator, "COMPARED", most)
+
+    def full(*given):
+        raise torch.cuda.OutOfMemoryError("none left")
+
+    for way, told in ((by_torch, ""), (full, "are not compared with torch")):
+        monkeypatch.setattr(Evaluator, "by_torch", lambda *given, way=way: compared.append(1) or way(*given))
         bound = Evaluator(random_network(TENSORS, grain_map.types), grain_map, True, fused=True)
         for _ in range(3):
             bound.compute(*geometry)
-        assert len(compared) == times and bound.on_device is not None
+        assert len(compared) == 1 and bound.on_device.right is True and told in caplog.text
         compared.clear()
 
 
