@@ -7,6 +7,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # for editors and type checkers; at run time each name is imported when it is asked for
+    from .analysis.mapping_diagnosis import diagnose_mapping as diagnose_mapping
     from .analysis.report import analyze as analyze
     from .building.boxes import build as build
     from .building.boxes import relax as relax
@@ -59,6 +60,7 @@ _HOMES = {
     "add_bonds": "structures.topologies",
     "analyze": "analysis.report",
     "build": "building.boxes",
+    "diagnose_mapping": "analysis.mapping_diagnosis",
     "evaluate": "training.evaluation",
     "export_xyz": "data.extxyz",
     "import_xyz": "data.extxyz",

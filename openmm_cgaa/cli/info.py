@@ -1,4 +1,7 @@
-"""``openmm-cgaa info PATH...``: the grains of a topology and what looks wrong with them, or what a model file holds."""
+"""``openmm-cgaa info PATH...``: the grains of a topology and what looks wrong with them, or what a model file holds.
+
+With ``--mapping``: what a mapping will do to a model of its beads, from frames of the atoms.
+"""
 
 import argparse
 import json
@@ -7,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import CGAAError
+from ..inputs.ranges import Range
 from ..wording import counted
-from .options import add_structure, given_smiles
+from .options import add_number, add_structure, given_smiles
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cuts", help="molecules to cut into grains (YAML, as data.cuts of a training); needs no model"
     )
+    parser.add_argument(
+        "--mapping",
+        help="which atoms make which bead (YAML, or a name): tell what to expect of a model of these beads. The first "
+        "path is then a trajectory of the atoms, and a System (.xml) among the others lets the noise of forces be told",
+    )
+    add_number(parser, "--temperature", Range(float, 1.0, 1e5, "K"), None, "of the run; for the noise of forces")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -40,6 +50,9 @@ def run(args: argparse.Namespace) -> int:
     from ..model.file import bundled_models, cuts_of_model, load_model, model_card
 
     console, smiles = Console(highlight=False, markup=False), given_smiles(args)
+    if args.mapping:
+        _print_diagnosis(console, args)
+        return 0
     name, path = args.path[0], Path(args.path[0])
     if path.suffix == ".safetensors" or (name in bundled_models() and not path.exists()):
         if len(args.path) > 1:
@@ -77,6 +90,33 @@ def run(args: argparse.Namespace) -> int:
     if not problems:
         console.print("nothing looks wrong" + (f", and {args.model} knows all grains" if known else ""))
     return 1 if unknown else 0
+
+
+def _print_diagnosis(console: "Console", args: argparse.Namespace) -> None:
+    """What a mapping does, of frames of atoms."""
+    from ..analysis.mapping_diagnosis import diagnose_mapping
+    from ..engines.saved import load_system
+    from ..mapping.beadmapping import Mapping
+    from ..structures.given import read_given
+
+    trajectory, *structure = args.path
+    if not structure:
+        raise CGAAError(
+            f"{trajectory} stands alone; a mapping is looked at with a trajectory of the atoms and their topology: "
+            "openmm-cgaa info run.dcd box.cif --mapping MAP.yaml"
+        )
+    if args.model or args.cuts:
+        raise CGAAError("--mapping is of beads, --model and --cuts are of grains of atoms; ask for one at a time")
+    mapping, given = Mapping.load(args.mapping), read_given(structure, args.templates, given_smiles(args))
+    system = None if given.system is None else load_system(given.system)
+    found = diagnose_mapping(trajectory, given.topology, mapping, system, args.temperature)
+    for each in found.findings:
+        said = {"fine": "fine", "mind": "mind", "wrong": "looks wrong"}[each.verdict]
+        console.print(f"{said}, {each.check}: {each.text}", soft_wrap=True)
+        if each.advice:
+            console.print(f"    {each.advice}", soft_wrap=True)
+    if system is None:
+        console.print("the noise of forces was not looked at; give the run's System (.xml) and --temperature for it")
 
 
 def grain_table(grains: "GrainMap", title: str) -> "Table":

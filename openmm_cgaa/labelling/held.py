@@ -27,10 +27,11 @@ FREE = "MonteCarloBarostat MonteCarloAnisotropicBarostat MonteCarloFlexibleBaros
 
 
 class MeanForce(NamedTuple):
-    """Mean forces on beads and their standard errors, both [beads, 3], eV/Å."""
+    """Mean forces on beads, their standard errors, and how far single samples are off the mean, [beads, 3], eV/Å."""
 
     mean: np.ndarray
     error: np.ndarray
+    spread: np.ndarray
 
 
 class HeldBeads:
@@ -132,4 +133,4 @@ class HeldBeads:
             seen.append(self.map_forces(places[None], forces[None])[0])
         found = np.array(seen) / KJMOL_PER_NM_PER_EV_PER_ANGSTROM
         blocks = np.stack([block.mean(0) for block in np.array_split(found, BLOCKS)])
-        return MeanForce(found.mean(0), blocks.std(0, ddof=1) / np.sqrt(BLOCKS))
+        return MeanForce(found.mean(0), blocks.std(0, ddof=1) / np.sqrt(BLOCKS), found.std(0, ddof=1))

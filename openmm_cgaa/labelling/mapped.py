@@ -170,7 +170,7 @@ class _Held:
         if label is not None and label.errors is not None:
             return label
         begin = time.monotonic()
-        mean, error = self.beads(frame.positions, frame.box)
+        mean, error, _ = self.beads(frame.positions, frame.box)
         seconds = time.monotonic() - begin
         label = Label(np.nan, mean.astype(np.float32), None, seconds, None, error.astype(np.float32))
         if self.folder:

@@ -24,6 +24,9 @@ from openmm_cgaa import Dataset, Mapping, map_trajectories
 from openmm_cgaa.structures.density import cube, mass_of_topology
 from openmm_cgaa.structures.structure import read_structure, write_structure
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import reference_run  # noqa: E402 - of the folder above
+
 RUNS = Path(__file__).parents[2] / "systems/water/runs"
 DENSITY = 0.9965  # g/cm3
 HOLD = 20.0  # ps of sampling for a mean force
@@ -53,28 +56,8 @@ def run(model: str, picoseconds: float, seed: int, folder: Path, waters: int) ->
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "system.xml").is_file():
         make(model, folder, waters)
-    topology, positions = read_structure(folder / "water.cif")
-    system = openmm.XmlSerializer.deserialize((folder / "system.xml").read_text())
     integrator = openmm.NoseHooverIntegrator(TEMPERATURE, 2.0, STEP)  # K, 1/ps, ps
-    simulation = app.Simulation(topology, system, integrator, openmm.Platform.getPlatformByName("CPU"))
-    checkpoint = folder / "run.chk"
-    if checkpoint.is_file():
-        simulation.loadCheckpoint(str(checkpoint))
-    else:
-        simulation.context.setPositions(positions)
-        simulation.minimizeEnergy(maxIterations=200)
-        simulation.context.setVelocitiesToTemperature(TEMPERATURE, seed)
-        simulation.step(WARM_UP)
-        simulation.currentStep = 0
-    goes_on = simulation.currentStep > 0
-    # frame and checkpoint together: what lies between two of them is made anew by none
-    columns = {"step": True, "temperature": True, "potentialEnergy": True, "speed": True}
-    simulation.reporters += [
-        app.DCDReporter(str(folder / "run.dcd"), EVERY, append=goes_on, enforcePeriodicBox=False),
-        app.CheckpointReporter(str(checkpoint), EVERY),
-        app.StateDataReporter(str(folder / "run.csv"), EVERY, append=goes_on, **columns),
-    ]
-    simulation.step(max(0, round(picoseconds / STEP) - simulation.currentStep))
+    reference_run.go_on(folder, "water.cif", integrator, picoseconds, EVERY, WARM_UP, seed)
 
 
 def mapped(model: str, name: str, held: bool, dipole: bool) -> None:

@@ -51,6 +51,7 @@ SYSTEM = Path(__file__).parents[2] / "systems/ec_emc"
 SHORT = "--picoseconds 4e-5 --timestep 0.01 --report-interval 2 --max-stretch 5 --threads 1 --backend python"
 COMMANDS = {
     "info": "info box.cif --model model.safetensors",
+    "info mapping": "info run.dcd box.cif classical.xml --mapping map.yaml --temperature 300",
     "build": "build box.yaml --output new.cif",
     "sample": "sample plan.yaml --output new.h5",
     "label": "label labelled.h5 new.h5 --teacher ase.calculators.lj:LennardJones",

@@ -128,3 +128,23 @@ def test_a_data_set_is_looked_at_by_another_command(capsys):
     said = capsys.readouterr().err
     assert f"look at it by openmm-cgaa data info {path}" in said and "PyTables" not in said
     assert main(said.split("openmm-cgaa ")[-1].split()) == 0
+
+
+def test_what_a_mapping_does(tmp_path, capsys):
+    from bead_samples import chains, molecules, written
+
+    topology = molecules(["C", "C", "C", "N"], [(0, 1), (1, 2), (2, 3)])
+    positions = chains([112.0, 112.0], np.linspace(0, 359, 400))
+    write(tmp_path / "one.cif", topology, 0.1 * positions[0])
+    written(tmp_path / "run.dcd", topology, positions)
+    beads = ", ".join(f"{{name: B{n}, species: A, atoms: [{n}]}}" for n in range(4))
+    (tmp_path / "map.yaml").write_text(f"residues: {{MOL: {{beads: [{beads}]}}}}")
+    words = ["info", str(tmp_path / "run.dcd"), str(tmp_path / "one.cif"), "--mapping", str(tmp_path / "map.yaml")]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "looks wrong, species: MOL: nothing tells MOL:B0 and MOL:B3" in said
+    assert "    give MOL:B0 and MOL:B3 different species" in said and "noise of forces was not looked at" in said
+    assert main(words[:2] + words[3:]) == 2
+    assert "stands alone; a mapping is looked at with a trajectory" in capsys.readouterr().err
+    assert main([*words, "--model", "ec-emc-lipf6"]) == 2
+    assert "ask for one at a time" in capsys.readouterr().err

@@ -1,0 +1,72 @@
+"""How noisy mapped forces are beside the mean forces that a model learns, and how many frames that asks for."""
+
+from typing import NamedTuple
+
+import numpy as np
+import openmm
+
+from ..labelling.held import HeldBeads
+from ..mapping.forcemaps import force_map
+from ..structures.lattice import reduced
+from ..units import ANGSTROM_PER_NM
+from .bead_frames import BeadFrames
+
+PICOSECONDS = 1.0  # of sampling behind held beads
+FRAMES = 3  # that beads are held in
+ERROR = 0.1  # of the mean force that noise may leave in what is learned
+FREEDOM = 50  # numbers that a mean force between two species has, about: a curve of the distance, and some of angles
+
+
+class ForceNoise(NamedTuple):
+    """Forces on the beads of a species.
+
+    Attributes
+    ----------
+    species : str
+    noise : float, eV/Å
+        Root mean square of a component about the mean force: the floor under every error.
+    mean : float, eV/Å
+        Root mean square of a component of the mean force, what the sampling was too short for taken out.
+    frames : float
+        Frames of this size after which noise leaves `ERROR` of the mean force, for a model with `FREEDOM` numbers for
+        each pair of species. An estimate within a factor of some units.
+    """
+
+    species: str
+    noise: float
+    mean: float
+    frames: float
+
+
+def constraints_of(system: openmm.System) -> list[tuple[int, int]]:
+    """Pairs of atoms whose distance a System holds."""
+    return [tuple(system.getConstraintParameters(index)[:2]) for index in range(system.getNumConstraints())]
+
+
+def force_noise(frames: BeadFrames, system: openmm.System, temperature: float) -> list[ForceNoise]:
+    """For each species, from a few frames whose beads are held (`HeldBeads`).
+
+    Raises
+    ------
+    CGAAError
+        The System is not that of the frames.
+    """
+    constraints = constraints_of(system)
+    held = HeldBeads(system, frames.mapped, force_map("sum", frames.mapped, constraints), temperature, PICOSECONDS)
+    chosen = np.unique(np.linspace(0, len(frames.atoms) - 1, FRAMES).astype(int))
+    found = []
+    for index in chosen:
+        box = None if frames.boxes is None else ANGSTROM_PER_NM * reduced(frames.boxes[index] / ANGSTROM_PER_NM)
+        found.append(held(frames.atoms[index], box))
+    squares = [np.square(np.stack([getattr(each, name) for each in found])) for name in ("spread", "mean", "error")]
+    spread, mean, error = (each.mean((0, 2)) for each in squares)  # [beads]
+    species = np.array([atom.species for atom in frames.mapped.topology.atoms()])
+    kinds = list(dict.fromkeys(species.tolist()))
+    pairs = len(kinds) * (len(kinds) + 1) / 2
+    out = []
+    for kind in kinds:
+        own = species == kind
+        noise, signal = float(spread[own].mean()), max(float((mean - error)[own].mean()), 0.0)
+        wanted = noise / (ERROR**2 * signal) * FREEDOM * pairs / (3 * len(species)) if signal else np.inf
+        out.append(ForceNoise(kind, noise**0.5, signal**0.5, wanted))
+    return out

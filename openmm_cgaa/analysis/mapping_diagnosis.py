@@ -1,0 +1,206 @@
+"""What a mapping will do to a model of its beads, told from atomistic frames alone, before anything is trained."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import openmm
+from openmm import app
+
+from ..errors import CGAAError
+from ..inputs import arguments
+from ..inputs.arguments import FilePath
+from ..mapping.beadmapping import Mapping
+from .bead_frames import read_bead_frames
+from .bead_lengths import BondLengths, bond_lengths
+from .bead_symmetry import FalseSymmetry, Handedness, false_symmetries, handedness, needless_species
+from .force_noise import ForceNoise, constraints_of, force_noise
+from .hidden_shapes import HiddenShape, hidden_shapes
+
+OVERLAP = 1e-3  # unbonded pairs at a bond's length, for each bond
+CLOSE = 4.0  # standard deviations of the bonds to the nearest other pair
+DIFFERENT = 0.1  # between two distributions that a model takes for one
+TOLD = 0.8  # of a molecule's shape
+SHOWN = 3  # hidden shapes of a molecule, at most
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a mapping does.
+
+    Attributes
+    ----------
+    check : str
+        ``lengths``, ``species``, ``mirror images``, ``hidden shapes`` or ``noise``.
+    verdict : str
+        ``fine``, ``mind`` or ``wrong``.
+    text : str
+    advice : str
+        What to change; empty where nothing has to be.
+    """
+
+    check: str
+    verdict: str
+    text: str
+    advice: str = ""
+
+
+@dataclass(frozen=True)
+class MappingDiagnosis:
+    """Findings in words, and the numbers behind them."""
+
+    findings: list[Finding]
+    lengths: list[BondLengths] = field(default_factory=list)
+    symmetries: list[FalseSymmetry] = field(default_factory=list)
+    hands: list[Handedness] = field(default_factory=list)
+    shapes: list[HiddenShape] = field(default_factory=list)
+    noises: list[ForceNoise] = field(default_factory=list)
+
+
+def diagnose_mapping(
+    trajectory: FilePath,
+    topology: app.Topology,
+    mapping: Mapping,
+    system: openmm.System | None = None,
+    temperature: float | None = None,
+    frames: int | None = None,
+) -> MappingDiagnosis:
+    """What to expect of a mapping.
+
+    Paper 004 (docs/papers.md) is what the checks come from.
+
+    Parameters
+    ----------
+    trajectory : path
+        Atomistic frames, whatever MDTraj reads.
+    topology : openmm.app.Topology
+        With the bonds.
+    mapping : Mapping
+    system : openmm.System, optional
+        Of the run. With it and the temperature the noise of mapped forces is measured.
+    temperature : float, K, optional
+    frames : int, optional
+        That are looked at, at most; as many as fit into little memory without it.
+
+    Raises
+    ------
+    CGAAError
+        The files do not fit each other or the mapping; a System without a temperature.
+    """
+    if system is not None and temperature is None:
+        raise CGAAError(
+            "the noise of forces is measured at a temperature; give that of the run, or leave out the System"
+        )
+    most = None if frames is None else arguments.integer(frames, "frames", 1, 10**6)
+    constraints = None if system is None else constraints_of(system)
+    read = read_bead_frames(trajectory, topology, mapping, constraints, most)
+    lengths, symmetries, hands = bond_lengths(read), false_symmetries(read), handedness(read)
+    shapes = hidden_shapes(read)
+    noises = [] if system is None or temperature is None else force_noise(read, system, temperature)
+    findings = [
+        *_of_lengths(lengths),
+        *_of_species(symmetries, needless_species(read)),
+        *_of_hands(hands),
+        *_of_shapes(shapes),
+        *_of_noise(noises),
+    ]
+    return MappingDiagnosis(findings, lengths, symmetries, hands, shapes, noises)
+
+
+def _of_lengths(lengths: list[BondLengths]) -> Iterator[Finding]:
+    bad = [each for each in lengths if each.at_a_bond >= OVERLAP or each.gap < CLOSE]
+    for each in bad:
+        a, b = each.species
+        where = "" if not each.inside else f", {each.inside:.0%} of them in the same molecule"
+        text = f"bonds {a}-{b} are {each.low:.2f} to {each.high:.2f} Å long, and "
+        if each.at_a_bond >= OVERLAP:
+            text += f"for each there are {each.at_a_bond:.3f} pairs without a bond as near{where}"
+        else:
+            text += f"the nearest pairs without a bond are at {each.nearest:.2f} Å, {each.gap:.1f} spreads further"
+        yield Finding(
+            "lengths",
+            "mind",
+            text + ": a model that knows no bonds lets beads change partners",
+            "keep a molecule's beads in one residue, which is a grain here and has its bonds in the topology; for "
+            "programs without a topology hold bonds by a prior, or take beads that are bonded nearer",
+        )
+    if lengths and not bad:
+        least = min(lengths, key=lambda each: each.gap)
+        yield Finding(
+            "lengths",
+            "fine",
+            f"bonded beads are told by their distance: bonds {'-'.join(least.species)} are {least.low:.2f} to "
+            f"{least.high:.2f} Å long, other pairs {least.nearest:.2f} Å apart and more",
+        )
+
+
+def _of_species(symmetries: list[FalseSymmetry], needless: list[tuple[str, str, str]]) -> Iterator[Finding]:
+    wrong = [each for each in symmetries if each.difference >= DIFFERENT]
+    for each in wrong:
+        moved = ", ".join(f"{a} and {b}" for a, b in each.beads)
+        (a, b), (c, d) = each.between
+        yield Finding(
+            "species",
+            "wrong",
+            f"{each.molecule}: nothing tells {moved} apart, so that a model cannot tell which end is which. It takes "
+            f"{a}-{b} and {c}-{d} for the same, whose lengths differ (by {each.difference:.2f} of 1)",
+            f"give {each.beads[0][0]} and {each.beads[0][1]} different species",
+        )
+    for molecule, a, b in needless:
+        yield Finding(
+            "species",
+            "mind",
+            f"{molecule}: {a} and {b} are alike in the atoms, and not in their species: a model learns the same twice",
+            "give both the same species",
+        )
+    if not wrong:
+        yield Finding("species", "fine", "beads that have the same species and bonds are alike in the atoms, too")
+
+
+def _of_hands(hands: list[Handedness]) -> Iterator[Finding]:
+    for each in hands:
+        turns = f"{each.molecule}: {', '.join(each.beads)} turn more one way than the other ({each.bias:+.2f} of ±1)"
+        if each.marked_by:
+            yield Finding(
+                "mirror images",
+                "mind",
+                f"{turns}. {', '.join(each.marked_by)} never change their hand, so that a model can know it",
+                "look in runs of the model whether these four keep their sign; a shorter time step helps where not",
+            )
+        else:
+            yield Finding(
+                "mirror images",
+                "wrong",
+                f"{turns}, and no beads near by keep a hand: an energy that mirror images share gives both ways the "
+                "same weight",
+                "add a bead that shows the hand, such as CB of an amino acid",
+            )
+    if not hands:
+        yield Finding("mirror images", "fine", "molecules and their mirror images are equally frequent")
+
+
+def _of_shapes(shapes: list[HiddenShape]) -> Iterator[Finding]:
+    hidden = [each for each in shapes if each.told < TOLD]
+    for each in hidden[:SHOWN]:
+        yield Finding(
+            "hidden shapes",
+            "mind",
+            f"{each.molecule}: the distance {each.atoms[0]}-{each.atoms[1]} has two likely values (shares "
+            f"{each.shares[0]:.2f} and {each.shares[1]:.2f}), of which beads tell {each.told:.0%}: the mean force is "
+            "one over both, and holds for no other temperature",
+            "take more beads across this bond, or expect more noise",
+        )
+    if not hidden:
+        yield Finding("hidden shapes", "fine", "beads tell how molecules are turned about their bonds")
+
+
+def _of_noise(noises: list[ForceNoise]) -> Iterator[Finding]:
+    for each in noises:
+        asked = "cannot be told: the mean force is too small for a sampling so short"
+        if each.mean:
+            asked = f"are about {max(1, round(each.frames)):,} frames like these"
+        yield Finding(
+            "noise",
+            "fine",
+            f"forces on {each.species} scatter by {each.noise:.2f} eV/Å about mean forces of {each.mean:.2f}; wanted "
+            f"for a tenth of these {asked}",
+        )
