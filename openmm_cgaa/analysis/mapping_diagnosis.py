@@ -172,7 +172,7 @@ def _of_hands(hands: list[Handedness]) -> Iterator[Finding]:
                 "wrong",
                 f"{turns}, and no beads near by keep a hand: an energy that mirror images share gives both ways the "
                 "same weight",
-                "add a bead that shows the hand, such as CB of an amino acid",
+                "add a bead that shows the hand, such as CB of an amino acid, or train a form with pseudoscalars",
             )
     if not hands:
         yield Finding("mirror images", "fine", "molecules and their mirror images are equally frequent")

@@ -42,6 +42,12 @@ class ByClass(NamedTuple):
     share: Tensor
 
 
+def triple_products(v: Tensor, count: int) -> Tensor:
+    """Of the first `count` vectors, as many after them and as many after these, [atoms, 3, c] -> [atoms, count]."""
+    a, b, c = v[:, :, :count], v[:, :, count : 2 * count], v[:, :, 2 * count : 3 * count]
+    return (a * torch.linalg.cross(b, c, dim=1)).sum(1)
+
+
 def centered(positions: Tensor, atoms: ByClass) -> Tuple[Tensor, Tensor]:
     """Centers of the grains, [grains, 3], and the way from there to each atom, [atoms, 3, 1]."""
     centers = sum_by(positions, atoms.grain, atoms.sizes.size(0)) / atoms.sizes
@@ -93,8 +99,9 @@ class Algebra(Network):
             IntraDensity(pairs, form.intra_basis, scalars, vectors, tensors) for pairs in pair_classes
         )
         self.across = LinkDensity(link_kinds, form.intra_basis, scalars, vectors, tensors) if link_kinds > 0 else None
+        self.pseudoscalars = form.pseudoscalars
         self.pair_split = [pair_channels, pair_channels if vectors > 0 else 0]
-        width = scalars + vectors + tensors
+        width = scalars + vectors + tensors + form.pseudoscalars
         self.intra_in = nn.Parameter(torch.randn(num_classes, width, hidden) * width**-0.5)
         self.intra_bias = nn.Parameter(torch.zeros(num_classes, hidden))
         self.intra_out = mlp(hidden, hidden, 1)
@@ -132,7 +139,7 @@ class Algebra(Network):
         self.atom_out = mlp(hidden + pair_channels + 2 * self.pair_split[1], hidden, 1)
 
     def extra_repr(self) -> str:
-        atom = irreps(self.send_s.size(1), self.send_v.size(1), self.intra[0].tensors)
+        atom = irreps(self.send_s.size(1), self.send_v.size(1), self.intra[0].tensors, self.pseudoscalars)
         return f"{super().extra_repr()}; densities {atom} an atom, second gathering {irreps(*self.pair_split)}"
 
     def by_class(self, counts: List[int], atom_grain: Tensor, num_grains: int) -> ByClass:
@@ -165,7 +172,7 @@ class Algebra(Network):
         self, weights: List[Tuple[Tensor, Tensor]], counts: List[int], s: Tensor, v: Tensor, t: Tensor
     ) -> Tensor:
         """Intra energy of each atom by the densities of its own grain; of each type slot after slot, [atoms, 1], eV."""
-        x = torch.cat([s, v.square().sum(1), t.square().sum(1)], 1)
+        x = torch.cat([s, v.square().sum(1), t.square().sum(1), triple_products(v, self.pseudoscalars)], 1)
         hidden: List[Tensor] = []
         first = 0
         for (weight, bias), count, size in zip(weights, counts, self.slots):

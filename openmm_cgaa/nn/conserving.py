@@ -5,6 +5,7 @@ from typing import Callable, ContextManager, List, Optional, Tuple
 import torch
 from torch import Tensor
 
+from ..errors import EngineError
 from ..mapping.grains import GrainType
 from ..mapping.layout import Layout
 from .algebra import Algebra, centered
@@ -41,6 +42,8 @@ class ConservingNetwork(Algebra):
         return FusedConserving(self, layout, halo)
 
     def on_device(self, layout: Layout, check: Callable):
+        if self.pseudoscalars:
+            raise EngineError("kernels for CUDA have no pseudoscalars")
         from .cuda.cuda_conserving import CudaConserving  # compiles kernels, too
 
         return CudaConserving(self, layout, check=check)

@@ -24,6 +24,9 @@ class ConservingForm(Checked):
         Radial functions between and inside grains.
     scalars, vectors, tensors : int
         Channels of an atom's densities: l = 0, 1 and 2. Without vectors and tensors atoms see distances alone.
+    pseudoscalars : int
+        Triple products of an atom's vectors inside its grain, which change their sign in a mirror: with them the energy
+        of a molecule is another than that of its mirror image. Each takes three of the `vectors`. 0 for none.
     hidden : int
         Width of the atoms' networks.
     grain_scalars, grain_vectors : int
@@ -49,6 +52,7 @@ class ConservingForm(Checked):
     scalars: int = bounded(32, 1, WIDTH)
     vectors: int = bounded(16, 0, WIDTH)
     tensors: int = bounded(0, 0, WIDTH)
+    pseudoscalars: int = bounded(0, 0, WIDTH)
     hidden: int = bounded(64, 1, WIDTH)
     grain_scalars: int = bounded(64, 1, WIDTH)
     grain_vectors: int = bounded(16, 0, WIDTH)
@@ -58,6 +62,14 @@ class ConservingForm(Checked):
     grain_neighbors: float = bounded(30.0, 1.0, 10000.0)
     wall: float = bounded(30.0, 0.0, 1e6, "eV/Å^3")
     intra_wall: float = bounded(100.0, 0.0, 1e6, "eV/Å^3")
+
+    def __post_init__(self):
+        super().__post_init__()
+        if 3 * self.pseudoscalars > self.vectors:
+            raise CGAAError(
+                f"pseudoscalars is {self.pseudoscalars}, each of which takes three vectors, but vectors is "
+                f"{self.vectors}; set vectors to {3 * self.pseudoscalars} or more, or take fewer pseudoscalars"
+            )
 
 
 @dataclass(frozen=True)

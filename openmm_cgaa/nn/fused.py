@@ -222,6 +222,7 @@ class Written:
         """Intra energies; adds to the gradients of an atom's densities of its own grain."""
         tape, weights = self.tape, self.weights
         (s, v, t), sizes, hidden = own, weights.first.sizes, weights.hidden
+        sizes = (*sizes, self.network.network.pseudoscalars)
         width, classes = sum(sizes), len(weights.places) // 5
         forward, backward, biases, places = (tape.fixed(each) for each in (*weights.by_slot, weights.places))
         x, before, h, last = (tape.atoms(size) for size in (width, hidden, hidden, weights.intra_hidden.outputs))

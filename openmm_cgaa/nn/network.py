@@ -14,9 +14,10 @@ from .graph import Graph, frame_sum
 from .halo import Halo
 
 
-def irreps(scalars: int, vectors: int, tensors: int = 0) -> str:
+def irreps(scalars: int, vectors: int, tensors: int = 0, pseudoscalars: int = 0) -> str:
     """Channels as they are written in the field, such as ``64x0e+16x1o``."""
-    return "+".join(f"{n}x{kind}" for n, kind in ((scalars, "0e"), (vectors, "1o"), (tensors, "2e")) if n) or "nothing"
+    kinds = (scalars, "0e"), (pseudoscalars, "0o"), (vectors, "1o"), (tensors, "2e")
+    return "+".join(f"{n}x{kind}" for n, kind in kinds if n) or "nothing"
 
 
 class Part(IntEnum):

@@ -174,3 +174,13 @@ def test_what_the_kernels_cannot_do_goes_to_torch_and_is_told(frame, caplog, on_
     assert found is None and re.search("by torch, without the kernels for its device: .* links", caplog.text)
     published = build_network(TINY_PUBLISHED, frame[0].types)
     assert device_evaluation(published, layout_of(frame[0]), GeometryCheck(frame[0])) is None
+
+
+def test_pseudoscalars_go_by_torch(frame, on_twin, caplog):
+    """The kernels have none; what says so is a line in the log."""
+    grain_map, positions, box = frame
+    network = build_network(dict(TENSORS, vectors=6, pseudoscalars=2), grain_map.types).double().requires_grad_(False)
+    with caplog.at_level(logging.WARNING):
+        found = Evaluator(network, grain_map, True, fused=True)
+    assert found.on_device is None and "kernels for CUDA have no pseudoscalars" in caplog.text
+    found.compute(positions, box)

@@ -79,7 +79,12 @@ def test_linked_grains_give_the_numbers_of_the_evaluator(liquid):
     cut = liquid.cut(cuts_of_emc(liquid))
     grain_map, positions, box = cut.grain_map(), torch.tensor(cut.positions[0]) / 10, torch.tensor(cut.cell[0]) / 10
     torch.manual_seed(3)
-    network = build_network(TINY_CONSERVING | {"tensors": 2}, grain_map.types).double().eval().requires_grad_(False)
+    network = (
+        build_network(TINY_CONSERVING | {"tensors": 2, "vectors": 6, "pseudoscalars": 2}, grain_map.types)
+        .double()
+        .eval()
+        .requires_grad_(False)
+    )
     expected = Evaluator(network, grain_map, True)(positions, box)
     for captured in (False, True):
         module = ScriptedEvaluator(network, grain_map, True, captured=captured).eval()

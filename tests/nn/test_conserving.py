@@ -19,6 +19,8 @@ from openmm_cgaa.nn.graph import of_slots
 
 BOX_SMALLER_THAN_CUTOFFS = dict(TINY_CONSERVING, grain_cutoff=16.0, messages=2)
 
+HANDED = dict(TINY_CONSERVING, vectors=7, tensors=2, pseudoscalars=2)
+
 
 class Bound:
     """A network with random weights on one topology; it takes and gives tensors of the CPU, wherever it computes."""
@@ -55,12 +57,13 @@ def frame(liquid):
     return torch.tensor(liquid.positions[0]), torch.tensor(liquid.cell[0])
 
 
-@pytest.fixture(params=["periodic", "small box", "no box", "no messages", "tensors"])
+@pytest.fixture(params=["periodic", "small box", "no box", "no messages", "tensors", "pseudoscalars"])
 def case(request, bound, liquid, frame):
     config = {
         "small box": BOX_SMALLER_THAN_CUTOFFS,
         "no messages": dict(TINY_CONSERVING, messages=0),
         "tensors": dict(TINY_CONSERVING, tensors=3),
+        "pseudoscalars": HANDED,
     }.get(request.param, TINY_CONSERVING)
     positions, box = frame
     model = bound(liquid.grain_map(), config)
@@ -120,12 +123,28 @@ def test_virial_is_minus_the_strain_derivative(case):
 def test_rotation_reflection_translation(case):
     model, positions, box = case
     energy, forces, _ = model(positions, box)
-    for turn in (random_rotation(), -random_rotation()):
+    for turn in (random_rotation(), *(() if model.network.pseudoscalars else (-random_rotation(),))):
         moved = positions @ turn + torch.randn(3, dtype=torch.float64)
         turned = model(moved, box if box is None else box @ turn)
         close(turned[0], energy)
         close(turned[1], forces @ turn)
     close(forces.sum(0), torch.zeros(3, dtype=torch.float64))
+
+
+def test_mirror_images_are_told_by_pseudoscalars(bound):
+    """Of one molecule without symmetry; a flat one is its own mirror image, and may be pushed to one side."""
+    grain_map = GrainMap.from_arrays(list("CNOFH"), [(0, k) for k in range(1, 5)], [0] * 5, ["MOL"])
+    around = torch.tensor([[0, 0, 0], [1.4, 0, -0.5], [-0.7, 1.2, -0.5], [-0.7, -1.1, -0.4], [0.1, 0, 1.1]])
+    mirror = torch.diag(torch.tensor([1.0, 1.0, -1.0], dtype=torch.float64))
+    for config, differ in ((HANDED, True), (dict(HANDED, pseudoscalars=0), False)):
+        model = bound(grain_map, config)
+        for positions, here in ((around.double(), differ), (around.double() @ torch.diag(mirror[2] + 1), False)):
+            (energy, forces, _), (other, turned, _) = model(positions, None), model(positions @ mirror, None)
+            assert bool((energy - other).abs() > 1e-4) == here
+            if not here:
+                close(energy, other)
+            if not differ:
+                close(turned, forces @ mirror)
 
 
 def test_lattice_shift_of_one_atom(case):

@@ -35,6 +35,7 @@ CONFIGS = {
     "tensors": TENSORS,
     "no messages": dict(TENSORS, messages=0),
     "two layers": dict(TENSORS, messages=2),
+    "pseudoscalars": dict(TENSORS, vectors=7, pseudoscalars=2),
     "several images": dict(TENSORS, grain_cutoff=16.0, atom_cutoff=9.0),
 }
 

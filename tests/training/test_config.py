@@ -14,7 +14,7 @@ from openmm_cgaa.data import Dataset
 from openmm_cgaa.errors import CGAAError
 from openmm_cgaa.model.file import load_model
 from openmm_cgaa.nn import build_network, complete_config
-from openmm_cgaa.nn.forms import PRESETS
+from openmm_cgaa.nn.forms import PRESETS, ConservingForm
 from openmm_cgaa.training.config import load_config
 from openmm_cgaa.training.labelled import common_types
 from openmm_cgaa.training.train import train
@@ -134,6 +134,14 @@ def test_a_missing_configuration_and_unknown_network_options(write_config, tmp_p
     assert "none.yaml: No such file" in capsys.readouterr().err
     with pytest.raises(CGAAError, match="model: .*unknown key width"):
         train(load_config(write_config(model={"network": "conserving", "width": 3})))
+
+
+def test_pseudoscalars_take_three_vectors_each(write_config):
+    model = {"network": "conserving", "vectors": 8, "pseudoscalars": 3}
+    with pytest.raises(CGAAError, match="set vectors to 9 or more, or take fewer pseudoscalars"):
+        train(load_config(write_config(model=model)))
+    for change in ({"vectors": 9}, {"pseudoscalars": 2}):
+        ConservingForm(**{key: value for key, value in (model | change).items() if key != "network"})
 
 
 @pytest.mark.parametrize("name", ["conserving", "no_messages", "published"])

@@ -10,21 +10,23 @@ FACTOR = (0.5, 0.5, 0.5, 0.5**0.5, 0.5**0.5, 0.5**0.5)
 
 
 @each
-def squares(code, i, arrays, scalars, vectors, tensors):
-    """s | v . v | t . t."""
+def squares(code, i, arrays, scalars, vectors, tensors, pseudoscalars):
+    """s | v . v | t . t | triple products of three parts of v."""
     s, v, t, out = arrays
-    at = i * (scalars + vectors + tensors)
+    at = i * (scalars + vectors + tensors + pseudoscalars)
     out.set_row(at, s.row(i * scalars, scalars))
     for array, size, count, place in ((v, vectors, 3, scalars), (t, tensors, 6, scalars + vectors)):
         rows = [array.row((i * count + q) * size, size) for q in range(count)]
         out.set_row(at + place, total_of([row * row for row in rows]))
+    a, b, c = thirds_of(v, i, vectors, pseudoscalars)
+    out.set_row(at + scalars + vectors + tensors, total_of([x * y for x, y in zip(a, cross(b, c))]))
 
 
 @each
-def squares_back(code, i, arrays, scalars, vectors, tensors):
+def squares_back(code, i, arrays, scalars, vectors, tensors, pseudoscalars):
     """Adds to the gradients of s, v and t."""
     v, t, gradient, grad_s, grad_v, grad_t = arrays
-    at = i * (scalars + vectors + tensors)
+    at = i * (scalars + vectors + tensors + pseudoscalars)
     grad_s.add_row(i * scalars, gradient.row(at, scalars))
     two = code.number(2.0)
     for array, out, size, count, place in (
@@ -35,6 +37,11 @@ def squares_back(code, i, arrays, scalars, vectors, tensors):
         for q in range(count):
             here = (i * count + q) * size
             out.add_row(here, array.row(here, size) * outer)
+    outer = gradient.row(at + scalars + vectors + tensors, pseudoscalars)
+    a, b, c = thirds_of(v, i, vectors, pseudoscalars)
+    for part, across in enumerate((cross(b, c), cross(c, a), cross(a, b))):
+        for q, row in enumerate(across):
+            grad_v.add_row((i * 3 + q) * vectors + part * pseudoscalars, row * outer)
 
 
 @each
@@ -89,6 +96,16 @@ def invariants_back(code, i, arrays, scalars, vectors, tensors):
         place = (i * 6 + k) * (2 * tensors)
         grad_t.set_row(place, wanted[3] * other[k] + wanted[4] * square)
         grad_t.set_row(place + tensors, wanted[3] * one[k])
+
+
+def thirds_of(v, i, vectors, size):
+    """Three components of each of the three parts of an atom's vectors that triple products take."""
+    return [[v.row((i * 3 + q) * vectors + part * size, size) for q in range(3)] for part in range(3)]
+
+
+def cross(a, b):
+    """The cross product, component by component."""
+    return [a[q - 2] * b[q - 1] - a[q - 1] * b[q - 2] for q in range(3)]
 
 
 def of_vectors(v, i, vectors, tensors):
