@@ -1,7 +1,7 @@
 """Atomistic frames as a mapping sees them: molecules of beads, beside the atoms that are behind them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import mdtraj
@@ -115,7 +115,7 @@ def read_bead_frames(
     CGAAError
         A mapping or a trajectory that does not fit the topology, or one without frames.
     """
-    mapped, whole = mapping.on(topology, constraints), GrainMap.from_topology(topology).molecules
+    mapped, whole = replace(mapping, bare=False).on(topology, constraints), GrainMap.from_topology(topology).molecules
     atoms_in_all, least, limit = MOST
     most = most or int(np.clip(atoms_in_all // topology.getNumAtoms(), least, limit))
     read = _read(trajectory, mdtraj.Topology.from_openmm(topology), most)

@@ -106,10 +106,13 @@ class Mapping(Checked):
     residues : dict of str to MappedResidue
     left_out : list of str
         Names of residues that no bead stands for.
+    bare : bool
+        Every bead is a grain of its own without bonds, as networks see it that know no topology: to compare with these.
     """
 
     residues: dict = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+    bare: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -119,6 +122,10 @@ class Mapping(Checked):
         for name, value in self.residues.items():
             made = value if isinstance(value, MappedResidue) else from_mapping(MappedResidue, value, f"residue {name}")
             kinds[str(name)] = made
+            if self.bare and made.rigid:
+                raise GrainError(
+                    f"residue {name} is rigid, and beads without bonds cannot be; set bare: false, or leave rigid away"
+                )
         object.__setattr__(self, "residues", kinds)
 
     @classmethod
@@ -168,23 +175,27 @@ class Mapping(Checked):
                 )
             if residue.chain not in chain_of:
                 chain_of[residue.chain] = made.addChain(residue.chain.id)
-            target = made.addResidue(residue.name, chain_of[residue.chain], residue.id)
-            own = list(residue.atoms())
-            for bead, places in zip(self.residues[residue.name].beads, self._places(residue)):
+            kind, own = self.residues[residue.name], list(residue.atoms())
+            first = len(members)
+            target = None if self.bare else made.addResidue(residue.name, chain_of[residue.chain], residue.id)
+            for bead, places in zip(kind.beads, self._places(residue)):
+                if self.bare:
+                    name, number = f"{residue.name}-{bead.name}", str(len(members) + 1)
+                    target = made.addResidue(name, chain_of[residue.chain], number)
                 atoms = [own[place] for place in places]
                 masses = np.array([mass_of_atom(atom) for atom in atoms])
                 bead_of.update((atom.index, len(members)) for atom in atoms)
                 members.append([atom.index for atom in atoms])
                 weights.append(_weights(bead, masses))
                 beads.append(made.addAtom(bead.name, None, target))
-                kinds.setdefault(residue.name, {})[bead.name] = (bead.species, float(masses.sum()))
-            if self.residues[residue.name].rigid:
-                rigid.append([bead.index for bead in target.atoms()])
+                kinds.setdefault(target.name, {})[bead.name] = (bead.species, float(masses.sum()))
+            if kind.rigid:
+                rigid.append(list(range(first, len(members))))
         if not members:
             raise GrainError("the mapping leaves out all residues; a box needs beads")
         tell_beads(made.residues(), kinds)
         pairs = _bonds_between(topology, bead_of) | {pair for own in rigid for pair in combinations(own, 2)}
-        for i, j in sorted(pairs):
+        for i, j in () if self.bare else sorted(pairs):
             made.addBond(beads[i], beads[j])
         made.setPeriodicBoxVectors(topology.getPeriodicBoxVectors())
         mapped = MappedBeads(made, topology.getNumAtoms(), members, weights, rigid)

@@ -178,3 +178,25 @@ def test_beads_of_atoms_without_masses():
         mapping({"HEX": {"beads": [{"name": "C", "atoms": ["A", "B"]}]}}).on(topology)
     made = mapping({"HEX": {"beads": [{"name": "C", "atoms": ["A", "B"], "position": "geometric"}]}}).on(topology)
     assert np.allclose(made.weights[0], 0.5)
+
+
+def test_bare_beads_are_grains_of_their_own():
+    groups = [["C1", "H10", "H11", "H12", "C2", "H20", "H21"], ["C3", "H30", "H31", "C4", "H40", "H41", "H42"]]
+    beads = [{"name": name, "species": "A", "atoms": atoms} for name, atoms in zip("BD", groups)]
+    plain, bare = (mapping({"BUT": {"beads": beads}}, bare=given).on(butane()) for given in (False, True))
+    assert (plain.topology.getNumResidues(), plain.topology.getNumBonds()) == (1, 1)
+    assert [(residue.name, residue.id) for residue in bare.topology.residues()] == [("BUT-B", "1"), ("BUT-D", "2")]
+    assert bare.topology.getNumBonds() == 0
+    assert [(a.species, a.mass) for a in bare.topology.atoms()] == [(a.species, a.mass) for a in plain.topology.atoms()]
+    (kind,) = GrainMap.from_topology(bare.topology).types
+    assert kind.num_slots == 1
+    positions = np.random.default_rng(1).normal(size=(2, 14, 3))
+    assert np.array_equal(bare.positions(positions), plain.positions(positions))
+
+
+def test_rigid_beads_have_bonds():
+    rigid = {"HOH": {"rigid": True, "beads": [{"name": "W", "atoms": ["O"]}, {"name": "D", "atoms": ["H1", "H2"]}]}}
+    with pytest.raises(GrainError, match="set bare: false, or leave rigid away"):
+        mapping(rigid, bare=True)
+    mapping(rigid, bare=False)
+    mapping({"HOH": rigid["HOH"] | {"rigid": False}}, bare=True)
