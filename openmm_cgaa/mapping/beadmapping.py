@@ -177,11 +177,12 @@ class Mapping(Checked):
                 chain_of[residue.chain] = made.addChain(residue.chain.id)
             kind, own = self.residues[residue.name], list(residue.atoms())
             first = len(members)
-            target = None if self.bare else made.addResidue(residue.name, chain_of[residue.chain], residue.id)
             for bead, places in zip(kind.beads, self._places(residue)):
                 if self.bare:
                     name, number = f"{residue.name}-{bead.name}", str(len(members) + 1)
                     target = made.addResidue(name, chain_of[residue.chain], number)
+                elif len(members) == first:
+                    target = made.addResidue(residue.name, chain_of[residue.chain], residue.id)
                 atoms = [own[place] for place in places]
                 masses = np.array([mass_of_atom(atom) for atom in atoms])
                 bead_of.update((atom.index, len(members)) for atom in atoms)
