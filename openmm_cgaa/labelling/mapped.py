@@ -252,6 +252,8 @@ class _Forces:
     def frame(self, raw: _Raw) -> _Frame:
         """A frame with its forces."""
         path, time, positions, box, forces = raw
+        # bonds of a System do not reach over the box, and many programs write atoms one by one inside of it
+        positions = self.grains.whole(positions, box)
         if forces is None:
             if box is not None:
                 self.context.setPeriodicBoxVectors(*box)
@@ -262,4 +264,4 @@ class _Forces:
         if not np.isfinite(forces).all():
             raise CGAAError(f"{path}: forces are not finite at {time:g} ps; these are no frames of this System")
         box = None if box is None else box * ANGSTROM_PER_NM
-        return _Frame(time, self.grains.whole(positions * ANGSTROM_PER_NM, box), box, forces)
+        return _Frame(time, positions * ANGSTROM_PER_NM, box, forces)

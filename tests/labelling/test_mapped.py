@@ -12,11 +12,13 @@ from openmm import app, unit
 from openmm_cgaa.cli import main
 from openmm_cgaa.data.dataset import Dataset
 from openmm_cgaa.errors import CGAAError
+from openmm_cgaa.inputs.settings import from_mapping
 from openmm_cgaa.labelling.mapped import map_trajectories
 from openmm_cgaa.mapping.beadmapping import Mapping
 from openmm_cgaa.simulation.read import read_run
 from openmm_cgaa.structures.structure import write_structure
 
+NAMES = "O", "H1", "H2"
 MASSES = np.array([15.99943, 1.007947, 1.007947])
 
 
@@ -83,6 +85,20 @@ def test_beads_are_centers_of_mass_and_their_forces_sums(water, file):
     close = 0.2 if file == "run.xtc" else 2e-3  # xtc keeps a thousandth of a nanometre
     assert np.abs(frames.forces[7] - expected).max() < close
     assert frames.density[0] == pytest.approx(27 * MASSES.sum() * 1.66053906892e-3 / box**3, rel=1e-4)
+
+
+def test_bonds_that_the_box_cuts_pull_as_those_that_it_does_not(water):
+    """Waters that are not rigid, whose atoms the file has one by one inside the box."""
+    folder, topology, _, positions, box = water
+    options = {"nonbondedMethod": app.PME, "nonbondedCutoff": 0.4 * unit.nanometer, "rigidWater": False}
+    system = app.ForceField("tip3p.xml").createSystem(topology, **options)
+    mapping = from_mapping(
+        Mapping, {"residues": {"HOH": {"beads": [{"name": n, "atoms": [n]} for n in NAMES]}}}, "here"
+    )
+    (frames,) = map_trajectories([folder / "run.dcd"], topology, system, mapping, frames=8).sets
+    cut = np.abs(np.diff(np.mod(positions[7], box).reshape(27, 3, 3), axis=1)).max((1, 2)) > 0.5 * box
+    expected = forces_of(system, positions[7], box) / 964.8533212331002
+    assert cut.any() and np.abs(frames.forces[7] - expected).max() < 2e-2
 
 
 def test_states_with_forces_are_a_trajectory(water, tmp_path):

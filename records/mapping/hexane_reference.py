@@ -1,8 +1,8 @@
 """Reference of liquid hexane, paper 004 (docs/papers.md): OPLS-AA at 300 K by GROMACS, and the same System in OpenMM.
 
     openmm-cgaa build systems/hexane/build.yaml
-    python records/mapping/hexane.py --picoseconds 1000
-    python records/mapping/hexane.py --check      # energies and forces of both programs
+    python records/mapping/hexane_reference.py --picoseconds 1000
+    python records/mapping/hexane_reference.py --check      # energies and forces of both programs
 
 GROMACS (`gmx`) brings its oplsaa.ff and runs ten times as fast as OpenMM on a CPU, where geometric mixing takes a force
 of its own. A run writes box.gro, run.tpr, run.xtc and system.xml into systems/hexane/runs/SEED, and goes on where it

@@ -1,8 +1,8 @@
 """Atomistic reference of capped alanine, paper 004 (docs/papers.md), at 300 K in implicit water.
 
-    python records/mapping/reference.py alanine --picoseconds 12500 --seed 2
+    python records/mapping/alanine_reference.py --picoseconds 12500 --seed 2
 
-A run writes system.xml, run.dcd and a checkpoint into systems/SYSTEM/runs/SEED, and goes on where it was stopped. The
+A run writes system.xml, run.dcd and a checkpoint into systems/alanine/runs/SEED, and goes on where it was stopped. The
 force field is OpenMM's own amber99sbildn.xml with amber99_obc.xml, the implicit water of Onufriev, Bashford and Case
 (2004), where the paper has water. Bonds with hydrogens are held.
 """
@@ -20,7 +20,7 @@ from openmm_cgaa.structures.structure import read_structure
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import reference_run  # noqa: E402 - of the folder above
 
-SYSTEMS = Path(__file__).parents[2] / "systems"
+SYSTEM = Path(__file__).parents[2] / "systems/alanine"
 FORCEFIELD = "amber99sbildn.xml", "amber99_obc.xml"
 TEMPERATURE, FRICTION, STEP = 300.0, 1.0, 0.002  # K, 1/ps, ps
 EVERY, WARM_UP = 500, 25_000  # steps
@@ -28,12 +28,10 @@ EVERY, WARM_UP = 500, 25_000  # steps
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("system", choices=["alanine"])
     parser.add_argument("--picoseconds", type=float, default=1000.0)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    start = SYSTEMS / args.system / f"{args.system}.cif"
-    folder = SYSTEMS / args.system / f"runs/{args.seed}"
+    start, folder = SYSTEM / "alanine.cif", SYSTEM / f"runs/{args.seed}"
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "system.xml").is_file():
         shutil.copy(start, folder)

@@ -1,0 +1,198 @@
+"""Beads of capped alanine, with and without CB, species and a hand: paper 004 (docs/papers.md).
+
+    python records/mapping/alanine_rows.py core_chemical-grains core_chemical-handed --seeds 1 2 3 4 5 --run 1000
+    python records/mapping/alanine_rows.py --table
+
+A row is a mapping of systems/alanine and a form: `bare`, `grains`, or `handed`, which are grains with pseudoscalars.
+Frames are those of systems/alanine/runs/1 to 4 (`alanine_reference`). Results stand in alanine_rows.json: errors on the
+test run, and of a run of the model the free energy of phi and psi beside the reference (60 x 60 bins), by the
+Jensen-Shannon divergence (in bits) and the mean squared difference over bins that both visit.
+"""
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import mdtraj
+import numpy as np
+import yaml
+from bead_study import TEMPERATURE, Part, go_through, mapped, trained
+from scipy.spatial.distance import jensenshannon
+
+from openmm_cgaa import CGAAError, CGAAPotential, Dataset, Mapping, SimulationSettings, simulate
+from openmm_cgaa.simulation.read import read_run
+from openmm_cgaa.structures.structure import read_structure
+from openmm_cgaa.units import ANGSTROM_PER_NM, BOLTZMANN_KJMOL
+
+SYSTEM = Path(__file__).parents[2] / "systems/alanine"
+RESULTS = Path(__file__).parent / "alanine_rows.json"
+FORMS = "bare", "grains", "handed"
+ROWS = [
+    f"{core}_{species}-{form}"
+    for core in ("core", "core_cb")
+    for species in ("equal", "chemical", "unique")
+    for form in FORMS
+]
+RUNS = {"train": (1, 2), "validation": (3,), "test": (4,)}
+FRAMES = {"train": 5000, "validation": 500, "test": 1000}  # of each run, two ps apart at least
+STRIDE = 2
+CUTOFF = 10.0  # Å: every bead sees every other
+BINS = 60
+# beads by residue and name, in the order of phi and of psi, and around CA
+PHI = ("ACE", "C"), ("ALA", "N"), ("ALA", "CA"), ("ALA", "C")
+PSI = ("ALA", "N"), ("ALA", "CA"), ("ALA", "C"), ("NME", "N")
+HAND = ("ALA", "CA"), ("ALA", "N"), ("ALA", "C"), ("ALA", "CB")
+
+
+def mapping_of(name: str, bare: bool) -> Mapping:
+    return replace(Mapping.load(SYSTEM / f"{name}.yaml"), bare=bare)
+
+
+def data_of(name: str, bare: bool) -> Path:
+    """Mapped forces of the four runs; made at the first call."""
+    topology, _ = read_structure(SYSTEM / "alanine.cif")
+    parts = [
+        Part(split, SYSTEM / f"runs/{seed}/run.dcd", FRAMES[split], STRIDE)
+        for split, seeds in RUNS.items()
+        for seed in seeds
+    ]
+    return mapped(SYSTEM / f"runs/{name}{'_bare' * bare}.h5", topology, mapping_of(name, bare), parts)
+
+
+def settings_of(row: str, seed: int) -> dict:
+    """The training of a row, with absolute paths; batches are of as many molecules for bare beads as for grains."""
+    name, form = row.split("-")
+    values = yaml.safe_load((SYSTEM / "train.yaml").read_text())
+    kinds = mapping_of(name, False).residues.values()
+    values["batch_grains"] *= sum(len(kind.beads) for kind in kinds) if form == "bare" else len(kinds)
+    values["model"] |= {"pseudoscalars": 4} if form == "handed" else {}
+    values["data"] = {"paths": [str(SYSTEM / f"runs/{name}{'_bare' * (form == 'bare')}.h5")]}
+    return values | {"seed": seed, "output": str(SYSTEM / f"runs/rows/{row}-{seed}")}
+
+
+def make(row: str, seed: int, steps: int | None) -> dict:
+    """Errors of a row's model on the test run."""
+    name, form = row.split("-")
+    data_of(name, form == "bare")
+    values = settings_of(row, seed)
+    return trained(values | {"max_steps": steps or values["max_steps"]}, CUTOFF)
+
+
+def places(name: str) -> dict[tuple[str, str], int]:
+    """Number of each bead, by residue and name."""
+    topology, _ = read_structure(SYSTEM / "alanine.cif")
+    beads = mapping_of(name, False).on(topology).topology.atoms()
+    return {(bead.residue.name, bead.name): bead.index for bead in beads}
+
+
+def torsions(name: str, positions: np.ndarray) -> np.ndarray:
+    """phi and psi of frames [frames, beads, 3], radians, [frames, 2]."""
+    place = places(name)
+    chains = [[place[bead] for bead in four] for four in (PHI, PSI)]
+    topology = mdtraj.Topology()
+    residue = topology.add_residue("BEA", topology.add_chain())
+    for _ in place:
+        topology.add_atom("B", mdtraj.element.virtual, residue)
+    return mdtraj.compute_dihedrals(mdtraj.Trajectory(positions, topology), chains, periodic=False)
+
+
+def share(angles: np.ndarray) -> np.ndarray:
+    """Part of the frames in each bin of phi and psi."""
+    edges = np.linspace(-np.pi, np.pi, BINS + 1)
+    return np.histogram2d(*angles.T, bins=[edges, edges])[0] / len(angles)
+
+
+def compared(ours: np.ndarray, theirs: np.ndarray) -> dict:
+    """Two distributions over phi and psi: divergence in bits, and squared differences of free energies, (kJ/mol)^2."""
+    both = (ours > 0) & (theirs > 0)
+    kt = BOLTZMANN_KJMOL * TEMPERATURE
+    free = [-kt * np.log(each[both]) for each in (ours, theirs)]
+    apart = free[0] - free[1]
+    return {
+        "divergence": float(jensenshannon(ours.ravel(), theirs.ravel(), base=2) ** 2),
+        "squared": float(np.square(apart - apart.mean()).mean()),
+    }
+
+
+def reference(name: str) -> tuple[np.ndarray, dict]:
+    """phi and psi of all four runs, and how much two halves of them differ."""
+    dataset = Dataset.load(data_of(name, False))
+    positions = np.concatenate([frames.positions for frames in dataset.sets]).astype(np.float32)
+    angles = torsions(name, positions / ANGSTROM_PER_NM)
+    return share(angles), compared(*(share(half) for half in np.array_split(angles, 2)))
+
+
+def run(row: str, seed: int, picoseconds: float) -> dict:
+    """Free energies of a run of a model beside the reference, and its hand."""
+    name, form = row.split("-")
+    folder = SYSTEM / f"runs/rows/{row}-{seed}"
+    chosen = Dataset.load(data_of(name, form == "bare")).select(splits=["test"])
+    (frames,) = chosen.sets
+    topology, positions = frames.topology(0), frames.positions[0] / ANGSTROM_PER_NM
+    potential = CGAAPotential(folder / "model.safetensors")
+    system = potential.createSystem(topology, positions=positions)
+    settings = SimulationSettings(
+        temperature=TEMPERATURE, timestep=2.0, picoseconds=picoseconds, report_interval=250, seed=seed, threads=1
+    )
+    out, ended = folder / "run", None
+    try:
+        simulate(system, topology, positions, out, settings, resume=(out / "run.json").is_file())
+    except CGAAError as error:
+        ended = str(error)
+    try:
+        done = read_run(out).trajectory
+    except CGAAError:  # it came to no frame
+        return {"picoseconds": 0.0, "ended": ended}
+    angles = torsions(name, done.xyz)
+    whole, by_chance = reference(name)
+    found = share(angles)
+    told = {"picoseconds": float(done.time[-1]), "ended": ended, "by_chance": by_chance} | compared(found, whole)
+    told["phi_positive"] = [float((each > 0).mean()) for each in (angles[:, 0],)] + [float(whole[BINS // 2 :].sum())]
+    place = places(name)
+    if HAND[-1] in place:
+        center, *three = (done.xyz[:, place[bead]] for bead in HAND)
+        signs = np.sign(np.linalg.det(np.stack([each - center for each in three], 1)))
+        told["inversions"] = int((signs[1:] != signs[:-1]).sum())
+        told["wrong_hand"] = float((signs != signs[0]).mean())
+    return told
+
+
+def table(results: dict) -> str:
+    heads = "row | seeds | force, rmse, eV/Å | runs that held | divergence, bits | phi above 0 | inversions of CA"
+    lines = [f"| {heads} |", "|---" * 7 + "|"]
+    for row in dict.fromkeys(key.rsplit("-", 1)[0] for key in results):
+        own = [value for key, value in results.items() if key.rsplit("-", 1)[0] == row]
+        all_runs = [value["run"] for value in own if "run" in value]
+        held = sum(one["ended"] is None for one in all_runs)
+        runs = [one for one in all_runs if "divergence" in one]
+        told = ["", "", ""]
+        if runs:
+            divergence = np.array([one["divergence"] for one in runs])
+            spread = f" ± {divergence.std(ddof=1):.3f}" if len(runs) > 1 else ""
+            told[0] = f"{divergence.mean():.3f}{spread} ({runs[0]['by_chance']['divergence']:.3f} by chance)"
+            told[1] = f"{np.mean([one['phi_positive'][0] for one in runs]):.2f} ({runs[0]['phi_positive'][1]:.2f})"
+            told[2] = ", ".join(str(one["inversions"]) for one in runs if "inversions" in one)
+        force = np.mean([value["rmse"] for value in own])
+        lines.append(f"| `{row}` | {len(own)} | {force:.4f} | {held} of {len(all_runs)} | {' | '.join(told)} |")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("rows", nargs="*", choices=[*ROWS, []], metavar="ROW", help=", ".join(ROWS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1])
+    parser.add_argument("--steps", type=int, help="for a trial; nothing is kept")
+    parser.add_argument("--run", type=float, metavar="PS", help="run the model of each row and seed")
+    parser.add_argument("--table", action="store_true")
+    args = parser.parse_args()
+    results = go_through(
+        RESULTS, args.rows, args.seeds, lambda *one: make(*one, args.steps), run, args.run, keep=not args.steps
+    )
+    if args.table or not args.rows:
+        print(table(results))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
