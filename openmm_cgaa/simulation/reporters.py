@@ -15,6 +15,7 @@ from ..inputs.arguments import FilePath
 from ..mapping.grains import GrainMap
 from ..model.domain import SAME_DENSITY, beyond
 from ..neighbors.contacts import pairs_between, shortest_contact
+from ..structures.beads import without_element
 from ..structures.density import density, mass_of_atom, mass_of_topology
 from ..structures.lattice import edges_and_angles
 from ..structures.structure import write_structure
@@ -22,6 +23,7 @@ from ..units import ANGSTROM_PER_NM, BOLTZMANN_KJMOL
 from ..wording import counted
 from .temperature import Moving, element_temperatures, kinetic_temperatures
 
+BEADS = 0.5  # of its length, that a bond between beads may change: behind it atoms turn
 TOO_HOT, LEAST_HOT = 10.0, 3000.0  # times what is set, and K: no start that is relaxed a little ends there
 COLUMNS = (
     "step,time_ps,potential_kjmol,kinetic_kjmol,total_kjmol,"
@@ -123,7 +125,7 @@ class StabilityReporter:
     interval : int
         Steps between looks.
     max_stretch : float
-        Å that a bond may be off its starting length.
+        Å that a bond may be off its starting length. One of beads may be off by half of its length, if that is more.
     contact : float, optional
         Å, the shortest distance between grains that the model was trained on. A run in which grains come closer than
         nine tenths of it (thermal motion goes a little below what some hundred frames hold) is warned of once.
@@ -146,10 +148,12 @@ class StabilityReporter:
         temperature: float | None = None,
         note: Callable[[str, str], object] = lambda what, text: None,
     ) -> None:
-        self.topology, self.interval, self.max_stretch = topology, interval, max_stretch
+        self.topology, self.interval = topology, interval
         self.bonds = list(topology.bonds())
         self._pairs = np.array([(a.index, b.index) for a, b in self.bonds], dtype=int).reshape(-1, 2)
         self._lengths = self._measure(positions)
+        beads = np.array([without_element(a) for a, _ in self.bonds], bool)
+        self._allowed = np.maximum(max_stretch, np.where(beads, BEADS * ANGSTROM_PER_NM * self._lengths, 0.0))
         self._good = np.array(positions), topology.getPeriodicBoxVectors()
         self._contact, self._density, self._note = contact, density, note
         self._temperature = temperature
@@ -241,13 +245,13 @@ class StabilityReporter:
         lengths = ANGSTROM_PER_NM * self._measure(positions)
         start = ANGSTROM_PER_NM * self._lengths
         off = np.abs(lengths - start)
-        if len(off) and off.max() > self.max_stretch:
-            worst = int(off.argmax())
+        if (off > self._allowed).any():
+            worst = int((off - self._allowed).argmax())
             a, b = self.bonds[worst]
             raise SimulationError(
                 f"residue {a.residue.name} {a.residue.id} falls apart: its bond {a.name}-{b.name} is "
-                f"{lengths[worst]:.2f} Å long, it began with {start[worst]:.2f} Å, and {self.max_stretch} Å of change "
-                "are allowed"
+                f"{lengths[worst]:.2f} Å long, it began with {start[worst]:.2f} Å, and {self._allowed[worst]:.3g} Å of "
+                "change are allowed"
             )
 
 

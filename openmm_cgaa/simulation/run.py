@@ -59,7 +59,7 @@ class SimulationSettings(Checked):
     seed : int
         0: another one in each run, as OpenMM has it.
     max_stretch : float
-        Å that a bond may be off its starting length.
+        Å that a bond may be off its starting length; one of beads may be off by half of it, if that is more.
     threads : int, optional
         Of OpenMM's CPU platform.
     platform : str, optional

@@ -1,5 +1,6 @@
 """Reporters by themselves, in a simulation of OpenMM's."""
 
+import numpy as np
 import openmm
 import pytest
 from bead_boxes import bead_box
@@ -44,3 +45,24 @@ def test_reporters_serve_a_plain_openmm_simulation(tmp_path):
     ]
     simulation.step(10)
     assert table(tmp_path / "s.csv")["step"].tolist() == [5, 10]
+
+
+@pytest.mark.parametrize("element, torn", [(app.element.carbon, 0.06), (None, 0.16)])
+def test_bonds_of_beads_may_change_more(element, torn):
+    """Atoms by half an Å, beads by half of their length: here it is 3 Å."""
+    system, topology = openmm.System(), app.Topology()
+    residue = topology.addResidue("DIM", topology.addChain())
+    topology.addBond(*(topology.addAtom(name, element, residue) for name in "AB"))
+    for _ in range(2):
+        system.addParticle(12.0)
+    simulation = app.Simulation(topology, system, openmm.VerletIntegrator(0.001))
+    positions = np.array([[0.0, 0.0, 0.0], [0.3, 0.0, 0.0]])
+    simulation.reporters = [StabilityReporter(topology, positions, 1)]
+    for stretch, ends in ((torn - 0.02, False), (torn, True)):
+        simulation.context.setPositions(positions + [[0.0, 0.0, 0.0], [stretch, 0.0, 0.0]])
+        simulation.context.setVelocities(np.zeros((2, 3)))
+        if ends:
+            with pytest.raises(SimulationError, match=f"bond A-B is .* began with 3.00 Å, and {10 * torn - 0.1:.3g}"):
+                simulation.step(1)
+        else:
+            simulation.step(1)
