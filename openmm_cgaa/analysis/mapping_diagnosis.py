@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import inf
 
 import openmm
 from openmm import app
@@ -10,7 +11,7 @@ from ..errors import CGAAError
 from ..inputs import arguments
 from ..inputs.arguments import FilePath
 from ..mapping.beadmapping import Mapping
-from .bead_frames import read_bead_frames
+from .bead_frames import MoleculeKind, read_bead_frames
 from .bead_lengths import BondLengths, bond_lengths
 from .bead_symmetry import FalseSymmetry, Handedness, false_symmetries, handedness, needless_species
 from .force_noise import ForceNoise, constraints_of, force_noise
@@ -100,7 +101,7 @@ def diagnose_mapping(
         *_of_lengths(lengths),
         *_of_species(symmetries, needless_species(read)),
         *_of_hands(hands),
-        *_of_shapes(shapes),
+        *_of_shapes(shapes, read.kinds),
         *_of_noise(noises),
     ]
     return MappingDiagnosis(findings, lengths, symmetries, hands, shapes, noises)
@@ -125,11 +126,12 @@ def _of_lengths(lengths: list[BondLengths]) -> Iterator[Finding]:
         )
     if lengths and not bad:
         least = min(lengths, key=lambda each: each.gap)
+        others = f"other pairs {least.nearest:.2f} Å apart and more" if least.gap < inf else "no other pair comes near"
         yield Finding(
             "lengths",
             "fine",
             f"bonded beads are told by their distance: bonds {'-'.join(least.species)} are {least.low:.2f} to "
-            f"{least.high:.2f} Å long, other pairs {least.nearest:.2f} Å apart and more",
+            f"{least.high:.2f} Å long, {others}",
         )
 
 
@@ -178,7 +180,15 @@ def _of_hands(hands: list[Handedness]) -> Iterator[Finding]:
         yield Finding("mirror images", "fine", "molecules and their mirror images are equally frequent")
 
 
-def _of_shapes(shapes: list[HiddenShape]) -> Iterator[Finding]:
+def _of_shapes(shapes: list[HiddenShape], kinds: list[MoleculeKind]) -> Iterator[Finding]:
+    points = [kind for kind in kinds if len(kind.species) == 1 and len(kind.elements) > 1]
+    for kind in points:
+        yield Finding(
+            "hidden shapes",
+            "mind",
+            f"{kind.name} is one bead, which does not show how it lies: forces are means over all its orientations",
+            "take more beads where orientation matters; two of a rigid molecule show an axis, three everything",
+        )
     hidden = [each for each in shapes if each.told < TOLD]
     for each in hidden[:SHOWN]:
         yield Finding(
@@ -189,7 +199,7 @@ def _of_shapes(shapes: list[HiddenShape]) -> Iterator[Finding]:
             "one over both, and holds for no other temperature",
             "take more beads across this bond, or expect more noise",
         )
-    if not hidden:
+    if not hidden and not points:
         yield Finding("hidden shapes", "fine", "beads tell how molecules are turned about their bonds")
 
 
