@@ -1,5 +1,6 @@
 """Atomistic frames as a mapping sees them: molecules of beads, beside the atoms that are behind them."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -10,7 +11,9 @@ import numpy as np
 from openmm import app
 
 from ..errors import CGAAError
+from ..inputs import arguments
 from ..inputs.arguments import FilePath
+from ..mapping import matching
 from ..mapping.beadmapping import MappedBeads, Mapping
 from ..mapping.grains import GrainMap
 from ..mapping.whole import whole_frames
@@ -31,7 +34,7 @@ class MoleculeKind(NamedTuple):
     name : str
         Of its residues.
     labels : tuple of str, [beads]
-        Residue and name of each: ``HEX:A``.
+        Residue and name of each: ``HEX:A``, or ``ALA2:N`` where the molecule has several residues of that name.
     species : tuple of str, [beads]
     residues : tuple of int, [beads]
         Which residue of the molecule each bead is in.
@@ -42,6 +45,8 @@ class MoleculeKind(NamedTuple):
     atom_bonds : tuple of pairs of atoms
     bead_of : tuple of int, [atoms]
         -1 for atoms of no bead.
+    weights : tuple of float, [atoms]
+        What each adds to the position of its bead.
     beads : int array, [molecules, beads]
         Their places in the mapped topology.
     atoms : int array, [molecules, atoms]
@@ -57,6 +62,7 @@ class MoleculeKind(NamedTuple):
     elements: tuple
     atom_bonds: tuple
     bead_of: tuple
+    weights: tuple
     beads: np.ndarray
     atoms: np.ndarray
 
@@ -115,25 +121,42 @@ def read_bead_frames(
     CGAAError
         A mapping or a trajectory that does not fit the topology, or one without frames.
     """
-    mapped, whole = replace(mapping, bare=False).on(topology, constraints), GrainMap.from_topology(topology).molecules
+    arguments.instance(mapping, Mapping, "mapping")
+    mapped = replace(mapping, bare=False).on(topology, constraints)
+    whole = GrainMap.from_topology(topology).molecules
     atoms_in_all, least, limit = MOST
     most = most or int(np.clip(atoms_in_all // topology.getNumAtoms(), least, limit))
-    read = _read(trajectory, mdtraj.Topology.from_openmm(topology), most)
-    boxes = read.unitcell_vectors
-    atoms = ANGSTROM_PER_NM * whole_frames(whole, read.xyz.astype(float), boxes)
-    boxes = None if boxes is None else ANGSTROM_PER_NM * boxes.astype(float)
+    positions, boxes = _read(trajectory, mdtraj.Topology.from_openmm(topology), most)
+    if not np.isfinite(positions).all() or (boxes is not None and not np.isfinite(boxes).all()):
+        raise CGAAError(f"{trajectory}: positions or boxes are not finite in some frame; leave such frames out")
+    if boxes is None and topology.getPeriodicBoxVectors() is not None:
+        raise CGAAError(
+            f"{trajectory}: its frames have no box, but the topology has one; write them with their box, or give a "
+            "topology without"
+        )
+    atoms = ANGSTROM_PER_NM * whole_frames(whole, positions, boxes)
+    boxes = None if boxes is None else ANGSTROM_PER_NM * boxes
     return BeadFrames(mapped, _kinds(topology, mapped), atoms, mapped.positions(atoms), boxes)
 
 
-def _read(path: FilePath, topology: mdtraj.Topology, most: int) -> mdtraj.Trajectory:
-    """At most so many frames. Their number is known at the end: until then every second one is let go at times."""
-    kept: list[mdtraj.Trajectory] = []
+def _read(path: FilePath, topology: mdtraj.Topology, most: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Positions and boxes (nm) of at most so many frames.
+
+    How many there are is known at the end: until then every second one is let go at times.
+    """
+    kept: list[tuple] = []
     stride = number = 0
     try:
         for piece in pieces(path, topology, CHUNK):
-            for frame in piece:
+            if piece.n_atoms != topology.n_atoms:
+                raise CGAAError(
+                    f"{path}: has {counted(piece.n_atoms, 'atom')}, but the topology "
+                    f"{counted(topology.n_atoms, 'atom')}; give the trajectory of this topology"
+                )
+            vectors = piece.unitcell_vectors
+            for index, frame in enumerate(piece.xyz):
                 if number % (1 << stride) == 0:
-                    kept.append(frame)
+                    kept.append((frame.astype(float), None if vectors is None else vectors[index].astype(float)))
                 number += 1
                 if len(kept) > most:
                     kept, stride = kept[::2], stride + 1
@@ -142,45 +165,58 @@ def _read(path: FilePath, topology: mdtraj.Topology, most: int) -> mdtraj.Trajec
     except Exception as error:  # MDTraj's readers raise all kinds
         reason = next(filter(None, str(error).splitlines()), type(error).__name__)
         raise CGAAError(
-            f"{path}: cannot be read as a trajectory of this topology of {counted(topology.n_atoms, 'atom')} ({reason})"
+            f"{path}: cannot be read as a trajectory of this topology of {counted(topology.n_atoms, 'atom')} "
+            f"({reason}); the trajectory comes first, then the files of its topology"
         ) from None
     if not kept:
         raise CGAAError(f"{path}: there are no frames in it")
-    return mdtraj.join(kept, check_topology=False) if len(kept) > 1 else kept[0]
+    positions, boxes = zip(*kept)
+    return np.stack(positions), None if any(box is None for box in boxes) else np.stack(boxes)
 
 
 def _kinds(topology: app.Topology, mapped: MappedBeads) -> list[MoleculeKind]:
     """Molecules that have beads, those that are alike together."""
     bead_of = {atom: bead for bead, members in enumerate(mapped.members) for atom in members}
+    weight = {a: w for own, of in zip(mapped.members, mapped.weights) for a, w in zip(own, of)}
     beads, atoms = list(mapped.topology.atoms()), list(topology.atoms())
     graph = networkx.Graph([(i.index, j.index) for i, j in topology.bonds()])
     for residue in topology.residues():
         networkx.add_path(graph, [atom.index for atom in residue.atoms()])
     graph.add_nodes_from(range(len(atoms)))
-    bonds = {frozenset((i.index, j.index)) for i, j in topology.bonds()}
-    bead_bonds = {frozenset((i.index, j.index)) for i, j in mapped.topology.bonds()}
+    parts = sorted(map(sorted, networkx.connected_components(graph)))
+    part_of = {atom: number for number, members in enumerate(parts) for atom in members}
+    bonds: list[list] = [[] for _ in parts]
+    bead_bonds: list[list] = [[] for _ in parts]
+    for i, j in topology.bonds():
+        bonds[part_of[i.index]].append((i.index, j.index))
+    for i, j in mapped.topology.bonds():
+        bead_bonds[part_of[mapped.members[i.index][0]]].append((i.index, j.index))
     found: dict[tuple, list[list]] = {}
-    for members in sorted(map(sorted, networkx.connected_components(graph))):
+    for number, members in enumerate(parts):
         own = sorted({bead_of[atom] for atom in members if atom in bead_of})
         if not own:
             continue
-        place, slot = ({each: at for at, each in enumerate(of)} for of in (members, own))
-        residues = list(dict.fromkeys(beads[bead].residue.index for bead in own))
+        slot = {bead: place for place, bead in enumerate(own)}
+        residues = list(dict.fromkeys(atoms[atom].residue for atom in members))
+        names = _names(residues)
+        of_beads = [beads[bead].residue.index for bead in own]
         key = (
-            "-".join(dict.fromkeys(atoms[atom].residue.name for atom in members)),
-            tuple(f"{beads[bead].residue.name}:{beads[bead].name}" for bead in own),
+            "-".join(dict.fromkeys(residue.name for residue in residues)),
+            tuple(f"{names[atoms[mapped.members[bead][0]].residue]}:{beads[bead].name}" for bead in own),
             tuple(beads[bead].species for bead in own),
-            tuple(residues.index(beads[bead].residue.index) for bead in own),
-            _inside(bead_bonds, slot),
-            tuple(f"{atoms[atom].residue.name}:{atoms[atom].name}" for atom in members),
+            tuple(list(dict.fromkeys(of_beads)).index(residue) for residue in of_beads),
+            matching.relabel(bead_bonds[number], own),
+            tuple(f"{names[atoms[atom].residue]}:{atoms[atom].name}" for atom in members),
             tuple(symbol(atoms[atom]) for atom in members),
-            _inside(bonds, place),
+            matching.relabel(bonds[number], members),
             tuple(slot[bead_of[atom]] if atom in bead_of else -1 for atom in members),
+            tuple(round(float(weight.get(atom, 0.0)), 6) for atom in members),
         )
         found.setdefault(key, []).append([own, members])
     return [MoleculeKind._make((*key, *map(np.array, zip(*rows)))) for key, rows in found.items()]
 
 
-def _inside(bonds: set, place: dict[int, int]) -> tuple:
-    """Bonds between given atoms, by their places."""
-    return tuple(sorted(tuple(sorted(place[end] for end in bond)) for bond in bonds if bond <= place.keys()))
+def _names(residues: list) -> dict:
+    """What the residues of a molecule are called: by their names, and their places where one name comes twice."""
+    often = Counter(residue.name for residue in residues)
+    return {r: r.name if often[r.name] == 1 else f"{r.name}{place}" for place, r in enumerate(residues, 1)}

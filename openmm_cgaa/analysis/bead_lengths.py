@@ -11,6 +11,7 @@ from .bead_frames import BeadFrames
 
 TAIL = 1e-3  # of the bonds, which may be shorter or longer than the range that counts as a bond's length
 FRAMES = 200  # in which unbonded beads are looked for, at most
+SAME = 1e-2  # Å, between a vector and the same one from another image
 REACH = 1.5  # times the longest bond: how far unbonded beads are looked for
 
 
@@ -97,15 +98,17 @@ def _others(
     names, code = np.unique(species, return_inverse=True)
     kinds, distances, insides = [], [], []
     for index in np.unique(np.linspace(0, len(frames.beads) - 1, min(FRAMES, len(frames.beads))).astype(int)):
-        points, box = frames.beads[index], None if frames.boxes is None else reduced(frames.boxes[index])
-        if box is not None:
-            points = points - np.floor(points @ np.linalg.inv(box)) @ box
+        whole, box = frames.beads[index], None if frames.boxes is None else reduced(frames.boxes[index])
+        points = whole if box is None else whole - np.floor(whole @ np.linalg.inv(box)) @ box
         cell = None if box is None else torch.from_numpy(box)
         j, k, shift = (each.numpy() for each in near_pairs(torch.from_numpy(points), cell, reach))
-        apart = np.linalg.norm(points[k] + shift - points[j], axis=1)
-        inside = molecule[j] == molecule[k]
-        # each pair once; of a bead and its own image either
-        wanted = (j <= k) & ~(inside & np.isin(j * number + k, codes) & (apart <= longest))
+        away = points[k] + shift - points[j]
+        apart = np.linalg.norm(away, axis=1)
+        # of the same molecule, and not of an image of it
+        inside = (molecule[j] == molecule[k]) & (np.abs(away - whole[k] + whole[j]).max(1, initial=0.0) < SAME)
+        first = np.sign(shift[np.arange(len(shift)), np.argmax(shift != 0, axis=1)])
+        once = (j < k) | ((j == k) & (first > 0))  # of a bead and its own images one of each two
+        wanted = once & ~(inside & np.isin(j * number + k, codes))
         kinds.append(np.sort(np.stack([code[j], code[k]], 1)[wanted], axis=1))
         distances.append(apart[wanted])
         insides.append(inside[wanted])

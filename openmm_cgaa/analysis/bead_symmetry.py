@@ -1,23 +1,26 @@
 """Symmetries that species and features have and atoms do not: chains read from the other end, and mirror images."""
 
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import combinations, product
 from typing import NamedTuple
 
 import networkx
 import numpy as np
 from scipy.stats import ks_2samp
 
-from ..errors import GrainError
-from ..mapping.matching import automorphisms
+from ..mapping.matching import generators, symmetry_classes
 from .bead_frames import BeadFrames, MoleculeKind
 
-SAMPLES = 20_000  # of a distance or an angle, at most
+SAMPLES = 20_000  # of a distance, at most
+DIFFERENT = 0.1  # between two distributions that a model takes for one (Kolmogorov-Smirnov)
+CERTAIN = 1.63  # times the root of 2 / samples: what that difference exceeds once in a hundred by chance
+ALIKE = 4  # samples of a trajectory that count as one that is independent, about
 BLOCKS = 5
 HANDED = 0.1  # of all samples, more of one sign than of the other: below it nobody would see the difference
-SURE = 4.0  # standard errors that it is beyond chance
+SURE = 5.0  # standard errors that it is beyond chance
+VISITS = 20  # to either sign, without which nothing is told of a molecule that has no hand by its bonds
 KEEPS_SIGN = 0.999  # of a marker's samples
-STEEP = 0.2  # a marker's triple product of unit vectors, at least, in nearly all samples
+STEEP = 0.2  # a marker's triple product of unit vectors, at least, in as many
 
 
 class FalseSymmetry(NamedTuple):
@@ -33,12 +36,20 @@ class FalseSymmetry(NamedTuple):
         (Kolmogorov-Smirnov): 0 for equal ones, 1 for such that have nothing in common.
     between : ((str, str), (str, str))
         These two.
+    by_chance : float
+        What so few samples differ by without a cause.
     """
 
     molecule: str
     beads: list
     difference: float
     between: tuple
+    by_chance: float
+
+    @property
+    def seen(self) -> bool:
+        """Whether lengths differ, too: else it is the atoms alone."""
+        return self.difference > max(DIFFERENT, self.by_chance)
 
 
 def false_symmetries(frames: BeadFrames) -> list[FalseSymmetry]:
@@ -46,14 +57,10 @@ def false_symmetries(frames: BeadFrames) -> list[FalseSymmetry]:
 
     An exchange keeps species, bonds and residues of the beads. It is right where some exchange of equal atoms moves all
     atoms of each bead with it.
-
-    Raises
-    ------
-    GrainError
-        A molecule has more such exchanges than can be looked at.
     """
     found = []
     for kind in frames.kinds:
+        # where all of these are right, so are their products, which are all exchanges
         wrong = [each for each in _exchanges(kind) if not _of_atoms(kind, each)]
         told = [_difference(frames, kind, each) for each in wrong]
         if told:
@@ -62,30 +69,37 @@ def false_symmetries(frames: BeadFrames) -> list[FalseSymmetry]:
 
 
 def needless_species(frames: BeadFrames) -> list[tuple[str, str, str]]:
-    """Molecule and two beads that atoms cannot tell apart, where their species differ."""
+    """Molecule and two beads that atoms cannot tell apart, where their species differ and their lengths do not."""
     found = []
     for kind in frames.kinds:
         names = [(kind.bead_of.count(bead),) for bead in range(len(kind.species))]
         plain = kind._replace(species=tuple(str(own) for own in names))
         for exchange in _exchanges(plain):
             moved = [bead for bead, other in enumerate(exchange) if kind.species[bead] != kind.species[other]]
-            if moved and _of_atoms(kind, exchange):
+            if moved and _of_atoms(kind, exchange) and not _difference(frames, kind, exchange).seen:
                 found.append((kind.name, kind.labels[moved[0]], kind.labels[exchange[moved[0]]]))
                 break
     return found
 
 
+def same_beads(frames: BeadFrames) -> list[tuple[str, str]]:
+    """Molecules of other atoms whose beads have the same species and bonds."""
+    seen: dict[tuple, MoleculeKind] = {}
+    found = []
+    for kind in frames.kinds:
+        other = seen.setdefault((kind.species, kind.bonds, kind.residues), kind)
+        if sorted(other.elements) != sorted(kind.elements) or len(other.atom_bonds) != len(kind.atom_bonds):
+            found.append((other.name, kind.name))
+    return found
+
+
 def _exchanges(kind: MoleculeKind) -> np.ndarray:
-    """Permutations of beads that keep species, bonds and which beads share a residue, without the identity."""
+    """Permutations of beads that keep species, bonds and which beads share a residue, of which all are products."""
     # a residue is a vertex of its own, so that an exchange moves residues as a whole
     number = len(kind.species)
     elements = (*kind.species, *["residue"] * (max(kind.residues) + 1))
     bonds = [*kind.bonds, *((bead, number + own) for bead, own in enumerate(kind.residues))]
-    try:
-        every = automorphisms(elements, tuple(sorted(bonds)))[:, :number]
-    except GrainError as error:
-        raise GrainError(f"{kind.name}: too many of its beads are alike to look at every exchange ({error})") from None
-    every = np.unique(every, axis=0)
+    every = generators(elements, tuple(sorted(bonds)))[:, :number]
     return every[(every != np.arange(number)).any(1)]
 
 
@@ -93,30 +107,30 @@ def _of_atoms(kind: MoleculeKind, exchange: np.ndarray) -> bool:
     """Whether an exchange of equal atoms moves all atoms of each bead to those of the bead that it is exchanged for."""
     here, there = networkx.Graph(kind.atom_bonds), networkx.Graph(kind.atom_bonds)
     for graph, moved in ((here, exchange), (there, np.arange(len(exchange)))):
-        for atom, element in enumerate(kind.elements):
-            bead = kind.bead_of[atom]
-            graph.add_node(atom, kind=(element, -1 if bead < 0 else int(moved[bead])))
+        for atom, (element, bead, weight) in enumerate(zip(kind.elements, kind.bead_of, kind.weights)):
+            graph.add_node(atom, kind=(element, weight, -1 if bead < 0 else int(moved[bead])))
     return networkx.is_isomorphic(here, there, node_match=lambda a, b: a["kind"] == b["kind"])
 
 
 def _difference(frames: BeadFrames, kind: MoleculeKind, exchange: np.ndarray) -> FalseSymmetry:
-    points = frames.beads_of(kind).reshape(-1, len(kind.species), 3)[:SAMPLES]
+    points = frames.beads_of(kind).reshape(-1, len(kind.species), 3)
+    points = points[np.unique(np.linspace(0, len(points) - 1, min(SAMPLES, len(points))).astype(int))]
     largest, between = 0.0, ((0, 0), (0, 0))
     for i, j in combinations(range(len(kind.species)), 2):
         other = tuple(sorted((int(exchange[i]), int(exchange[j]))))
-        if other <= (i, j):
-            continue  # the same two, or seen from the other side
+        if other == (i, j):
+            continue
         one, two = (np.linalg.norm(points[:, a] - points[:, b], axis=1) for a, b in ((i, j), other))
-        apart = float(ks_2samp(one, two, method="asymp").statistic)
+        apart = float(ks_2samp(one, two, method="asymp").statistic) if len(points) > 1 else 0.0
         if apart > largest:
             largest, between = apart, ((i, j), (other[0], other[1]))
     moved = [(kind.labels[bead], kind.labels[other]) for bead, other in enumerate(exchange) if bead < other]
     pairs = tuple((kind.labels[a], kind.labels[b]) for a, b in between)
-    return FalseSymmetry(kind.name, moved, largest, pairs)
+    return FalseSymmetry(kind.name, moved, largest, pairs, CERTAIN * np.sqrt(2.0 * ALIKE / len(points)))
 
 
 class Handedness(NamedTuple):
-    """Four beads that turn more often one way than the other.
+    """Four beads that turn more often one way than the other, for a model that takes equal beads for the same.
 
     Attributes
     ----------
@@ -126,6 +140,10 @@ class Handedness(NamedTuple):
         From -1 to 1: samples of one sign less those of the other.
     error : float
         Standard error of the bias: from blocks of frames or from the molecules, whichever is larger.
+    visits : int
+        How often molecules came to either sign; each begins at one.
+    by_bonds : bool
+        Whether the molecule has an atom with four different neighbours, and so another mirror image.
     marked_by : tuple of str
         Four beads that share two of these, and never change sign: by them the model can know the hand. Empty where
         there are none.
@@ -135,11 +153,16 @@ class Handedness(NamedTuple):
     beads: tuple
     bias: float
     error: float
+    visits: int
+    by_bonds: bool
     marked_by: tuple
 
     @property
     def seen(self) -> bool:
-        return abs(self.bias) > max(HANDED, SURE * self.error)
+        """A molecule without a hand by its bonds turns both ways alike, so that more is asked of such frames."""
+        if abs(self.bias) <= HANDED:
+            return False
+        return self.by_bonds or (self.visits >= VISITS and abs(self.bias) > SURE * self.error)
 
 
 def handedness(frames: BeadFrames) -> list[Handedness]:
@@ -150,25 +173,49 @@ def handedness(frames: BeadFrames) -> list[Handedness]:
     """
     found = []
     for kind in frames.kinds:
-        products = {four: _triple_products(frames, kind, four) for four in _fours(kind)}
-        markers = {}
-        for four, values in products.items():
-            sign = np.sign(np.median(values))
-            if np.mean(values * sign > STEEP) >= KEEPS_SIGN:
-                markers[four] = sign
+        exchanges, by_bonds = _exchanges(kind), _handed(kind)
+        signs, steep = {}, {}
+        for four in _fours(kind):
+            values = [_triple_products(frames, kind, each) for each in _images(four, exchanges)]
+            signs[four] = np.mean([np.sign(each) for each in values], axis=0)
+            steep[four] = np.min([np.abs(each) for each in values], axis=0)
+        markers = [
+            four
+            for four, own in signs.items()
+            if np.mean((own == np.sign(np.median(own))) & (np.abs(own) == 1.0) & (steep[four] > STEEP)) >= KEEPS_SIGN
+        ]
         seen = []
-        for four, values in products.items():
-            signs = np.sign(values)
+        for four, own in signs.items():
             near = [other for other in markers if len(set(other) & set(four)) >= 2]
             marker = tuple(kind.labels[bead] for bead in near[0]) if near else ()
             beads = tuple(kind.labels[bead] for bead in four)
-            seen.append(Handedness(kind.name, beads, float(signs.mean()), _error(signs), marker))
+            visits = own.shape[1] + int((np.sign(own[1:]) != np.sign(own[:-1])).sum())
+            seen.append(Handedness(kind.name, beads, float(own.mean()), _error(own), visits, by_bonds, marker))
         seen = [each for each in seen if each.seen]
         for unmarked in (True, False):
-            own = [each for each in seen if bool(each.marked_by) != unmarked]
-            if own:
-                found.append(max(own, key=lambda each: abs(each.bias)))
+            some = [each for each in seen if bool(each.marked_by) != unmarked]
+            if some:
+                found.append(max(some, key=lambda each: abs(each.bias)))
     return found
+
+
+def _handed(kind: MoleculeKind) -> bool:
+    """Whether an atom has four neighbours of which no two are alike."""
+    graph, classes = networkx.Graph(kind.atom_bonds), symmetry_classes(kind.elements, kind.atom_bonds)
+    return any(len(graph[atom]) == 4 == len({classes[other] for other in graph[atom]}) for atom in graph)
+
+
+def _images(four: tuple, exchanges: np.ndarray) -> list[tuple]:
+    """Four beads in their order, and what exchanges make of them."""
+    seen, left = {four}, [four]
+    while left:
+        here = left.pop()
+        for exchange in exchanges:
+            there = tuple(int(exchange[bead]) for bead in here)
+            if there not in seen:
+                seen.add(there)
+                left.append(there)
+    return sorted(seen)
 
 
 def _error(signs: np.ndarray) -> float:
@@ -185,17 +232,17 @@ def _fours(kind: MoleculeKind) -> Iterator[tuple[int, int, int, int]]:
     """Beads along three bonds, and beads with three that are bonded to it."""
     graph = networkx.Graph(kind.bonds)
     for j, k in kind.bonds:
-        for i in sorted(set(graph[j]) - {k}):
-            for m in sorted(set(graph[k]) - {j, i}):
+        for i, m in product(sorted(set(graph[j]) - {k}), sorted(set(graph[k]) - {j})):
+            if i != m:
                 yield i, j, k, m
     for center in sorted(graph):
         for three in combinations(sorted(graph[center]), 3):
             yield (center, *three)
 
 
-def _triple_products(frames: BeadFrames, kind: MoleculeKind, four: tuple[int, int, int, int]) -> np.ndarray:
+def _triple_products(frames: BeadFrames, kind: MoleculeKind, four: tuple) -> np.ndarray:
     """Of unit vectors from the first bead to the others, [frames, molecules]: mirror images have the other sign."""
     points = frames.beads_of(kind)
     away = points[:, :, four[1:]] - points[:, :, four[:1]]
-    unit = away / np.linalg.norm(away, axis=-1, keepdims=True)
+    unit = away / np.linalg.norm(away, axis=-1, keepdims=True).clip(min=1e-9)
     return np.linalg.det(unit)

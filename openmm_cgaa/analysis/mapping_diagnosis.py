@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from math import inf
+from math import inf, isnan
 
 import openmm
 from openmm import app
@@ -11,16 +11,18 @@ from ..errors import CGAAError
 from ..inputs import arguments
 from ..inputs.arguments import FilePath
 from ..mapping.beadmapping import Mapping
-from .bead_frames import MoleculeKind, read_bead_frames
+from ..wording import counted
+from .bead_frames import BeadFrames, read_bead_frames
 from .bead_lengths import BondLengths, bond_lengths
-from .bead_symmetry import FalseSymmetry, Handedness, false_symmetries, handedness, needless_species
+from .bead_symmetry import FalseSymmetry, Handedness, false_symmetries, handedness, needless_species, same_beads
 from .force_noise import ForceNoise, constraints_of, force_noise
 from .hidden_shapes import HiddenShape, hidden_shapes
 
 OVERLAP = 1e-3  # unbonded pairs at a bond's length, for each bond
 CLOSE = 4.0  # standard deviations of the bonds to the nearest other pair
-DIFFERENT = 0.1  # between two distributions that a model takes for one
 TOLD = 0.8  # of a molecule's shape
+FEW = 20  # frames, from which nothing is told of turns
+MORE = "give a longer trajectory"
 SHOWN = 3  # hidden shapes of a molecule, at most
 
 
@@ -47,9 +49,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class MappingDiagnosis:
-    """Findings in words, and the numbers behind them."""
+    """Findings in words, and the numbers behind them; of so many frames and molecules."""
 
     findings: list[Finding]
+    frames: int = 0
+    molecules: int = 0
     lengths: list[BondLengths] = field(default_factory=list)
     symmetries: list[FalseSymmetry] = field(default_factory=list)
     hands: list[Handedness] = field(default_factory=list)
@@ -85,7 +89,7 @@ def diagnose_mapping(
     Raises
     ------
     CGAAError
-        The files do not fit each other or the mapping; a System without a temperature.
+        The files do not fit each other or the mapping; a System without a temperature, or with one that is none.
     """
     if system is not None and temperature is None:
         raise CGAAError(
@@ -95,19 +99,25 @@ def diagnose_mapping(
     constraints = None if system is None else constraints_of(system)
     read = read_bead_frames(trajectory, topology, mapping, constraints, most)
     lengths, symmetries, hands = bond_lengths(read), false_symmetries(read), handedness(read)
-    shapes = hidden_shapes(read)
+    shapes, needless, same = hidden_shapes(read), needless_species(read), same_beads(read)
     noises = [] if system is None or temperature is None else force_noise(read, system, temperature)
     findings = [
-        *_of_lengths(lengths),
-        *_of_species(symmetries, needless_species(read)),
-        *_of_hands(hands),
-        *_of_shapes(shapes, read.kinds),
+        *_of_lengths(lengths, mapping.bare, all(len(set(kind.residues)) == 1 for kind in read.kinds)),
+        *_of_species(symmetries, needless, same),
+        *_of_hands(hands, read),
+        *_of_shapes(shapes, read),
         *_of_noise(noises),
     ]
-    return MappingDiagnosis(findings, lengths, symmetries, hands, shapes, noises)
+    molecules = sum(len(kind.beads) for kind in read.kinds)
+    return MappingDiagnosis(findings, len(read.beads), molecules, lengths, symmetries, hands, shapes, noises)
 
 
-def _of_lengths(lengths: list[BondLengths]) -> Iterator[Finding]:
+def _of_lengths(lengths: list[BondLengths], bare: bool, whole: bool) -> Iterator[Finding]:
+    advice = "models here know these bonds, inside of grains"
+    if bare:
+        advice = "set bare: false, so that the topology has the bonds"
+    elif not whole:
+        advice += " and across their links"
     bad = [each for each in lengths if each.at_a_bond >= OVERLAP or each.gap < CLOSE]
     for each in bad:
         a, b = each.species
@@ -115,14 +125,15 @@ def _of_lengths(lengths: list[BondLengths]) -> Iterator[Finding]:
         text = f"bonds {a}-{b} are {each.low:.2f} to {each.high:.2f} Å long, and "
         if each.at_a_bond >= OVERLAP:
             text += f"for each there are {each.at_a_bond:.3f} pairs without a bond as near{where}"
+        elif each.gap < 0.0:
+            text += f"pairs without a bond are nearer, at {each.nearest:.2f} Å"
         else:
             text += f"the nearest pairs without a bond are at {each.nearest:.2f} Å, {each.gap:.1f} spreads further"
         yield Finding(
             "lengths",
             "mind",
             text + ": a model that knows no bonds lets beads change partners",
-            "keep a molecule's beads in one residue, which is a grain here and has its bonds in the topology; for "
-            "programs without a topology hold bonds by a prior, or take beads that are bonded nearer",
+            f"{advice}; for programs without a topology take beads that are bonded nearer, or hold bonds by a prior",
         )
     if lengths and not bad:
         least = min(lengths, key=lambda each: each.gap)
@@ -135,17 +146,31 @@ def _of_lengths(lengths: list[BondLengths]) -> Iterator[Finding]:
         )
 
 
-def _of_species(symmetries: list[FalseSymmetry], needless: list[tuple[str, str, str]]) -> Iterator[Finding]:
-    wrong = [each for each in symmetries if each.difference >= DIFFERENT]
-    for each in wrong:
+def _of_species(
+    symmetries: list[FalseSymmetry], needless: list[tuple[str, str, str]], same: list[tuple[str, str]]
+) -> Iterator[Finding]:
+    for each in symmetries:
         moved = ", ".join(f"{a} and {b}" for a, b in each.beads)
         (a, b), (c, d) = each.between
+        text = f"{each.molecule}: nothing tells {moved} apart, whose atoms differ"
+        if each.seen:
+            text += (
+                f". A model takes {a}-{b} and {c}-{d} for the same, whose lengths differ by {each.difference:.2f} of 1"
+            )
+        else:
+            text += ", though no distance shows it in these frames"
+        first, other = each.beads[0]
+        advice = f"give {first} and {other} different species"
+        if first.split(":")[1] == other.split(":")[1]:  # so that they are in different residues
+            advice += "; residues of one name need other names for that, such as those of ends"
+        yield Finding("species", "wrong" if each.seen else "mind", text, advice)
+    for one, two in same:
         yield Finding(
             "species",
             "wrong",
-            f"{each.molecule}: nothing tells {moved} apart, so that a model cannot tell which end is which. It takes "
-            f"{a}-{b} and {c}-{d} for the same, whose lengths differ (by {each.difference:.2f} of 1)",
-            f"give {each.beads[0][0]} and {each.beads[0][1]} different species",
+            f"{one} and {two} are other molecules, and their beads have the same species and bonds: a model takes "
+            "them for one",
+            f"give the beads of {one} and {two} different species",
         )
     for molecule, a, b in needless:
         yield Finding(
@@ -154,11 +179,11 @@ def _of_species(symmetries: list[FalseSymmetry], needless: list[tuple[str, str, 
             f"{molecule}: {a} and {b} are alike in the atoms, and not in their species: a model learns the same twice",
             "give both the same species",
         )
-    if not wrong:
+    if not symmetries and not same:
         yield Finding("species", "fine", "beads that have the same species and bonds are alike in the atoms, too")
 
 
-def _of_hands(hands: list[Handedness]) -> Iterator[Finding]:
+def _of_hands(hands: list[Handedness], read: BeadFrames) -> Iterator[Finding]:
     for each in hands:
         turns = f"{each.molecule}: {', '.join(each.beads)} turn more one way than the other ({each.bias:+.2f} of ±1)"
         if each.marked_by:
@@ -176,18 +201,29 @@ def _of_hands(hands: list[Handedness]) -> Iterator[Finding]:
                 "same weight",
                 "add a bead that shows the hand, such as CB of an amino acid, or train a form with pseudoscalars",
             )
-    if not hands:
-        yield Finding("mirror images", "fine", "molecules and their mirror images are equally frequent")
+    if not hands and len(read.beads) < FEW:
+        yield Finding("mirror images", "mind", f"cannot be told from {counted(len(read.beads), 'frame')}", MORE)
+    elif not hands:
+        yield Finding("mirror images", "fine", "no molecule turns one way more often than its mirror image would")
 
 
-def _of_shapes(shapes: list[HiddenShape], kinds: list[MoleculeKind]) -> Iterator[Finding]:
-    points = [kind for kind in kinds if len(kind.species) == 1 and len(kind.elements) > 1]
+def _of_shapes(shapes: list[HiddenShape], read: BeadFrames) -> Iterator[Finding]:
+    points = [kind for kind in read.kinds if len(kind.species) == 1 and len(kind.elements) > 1]
     for kind in points:
         yield Finding(
             "hidden shapes",
             "mind",
             f"{kind.name} is one bead, which does not show how it lies: forces are means over all its orientations",
             "take more beads where orientation matters; two of a rigid molecule show an axis, three everything",
+        )
+    seldom = [each for each in shapes if isnan(each.told)]
+    for each in seldom[:SHOWN]:
+        yield Finding(
+            "hidden shapes",
+            "mind",
+            f"{each.molecule}: the distance {each.atoms[0]}-{each.atoms[1]} has two likely values, and turned too "
+            "seldom in these frames to tell whether beads show it",
+            MORE,
         )
     hidden = [each for each in shapes if each.told < TOLD]
     for each in hidden[:SHOWN]:
@@ -199,7 +235,9 @@ def _of_shapes(shapes: list[HiddenShape], kinds: list[MoleculeKind]) -> Iterator
             "one over both, and holds for no other temperature",
             "take more beads across this bond, or expect more noise",
         )
-    if not hidden and not points:
+    if len(read.beads) < FEW and not shapes:
+        yield Finding("hidden shapes", "mind", f"cannot be told from {counted(len(read.beads), 'frame')}", MORE)
+    elif not hidden and not points and not seldom:
         yield Finding("hidden shapes", "fine", "beads tell how molecules are turned about their bonds")
 
 

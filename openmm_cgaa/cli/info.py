@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "path is then a trajectory of the atoms, and a System (.xml) among the others lets the noise of forces be told",
     )
     add_number(parser, "--temperature", Range(float, 1.0, 1e5, "K"), None, "of the run; for the noise of forces")
+    add_number(parser, "--frames", Range(int, 1, 10**6), None, "of the trajectory of a mapping, at most")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
     from ..model.file import bundled_models, cuts_of_model, load_model, model_card
 
     console, smiles = Console(highlight=False, markup=False), given_smiles(args)
+    if args.mapping is None and (args.temperature is not None or args.frames is not None):
+        raise CGAAError("--temperature and --frames are of a trajectory of a mapping; name it by --mapping")
     if args.mapping:
         _print_diagnosis(console, args)
         return 0
@@ -109,14 +112,16 @@ def _print_diagnosis(console: "Console", args: argparse.Namespace) -> None:
         raise CGAAError("--mapping is of beads, --model and --cuts are of grains of atoms; ask for one at a time")
     mapping, given = Mapping.load(args.mapping), read_given(structure, args.templates, given_smiles(args))
     system = None if given.system is None else load_system(given.system)
-    found = diagnose_mapping(trajectory, given.topology, mapping, system, args.temperature)
+    found = diagnose_mapping(trajectory, given.topology, mapping, system, args.temperature, args.frames)
+    console.print(f"{counted(found.frames, 'frame')} of {counted(found.molecules, 'molecule')}")
     for each in found.findings:
         said = {"fine": "fine", "mind": "mind", "wrong": "looks wrong"}[each.verdict]
         console.print(f"{said}, {each.check}: {each.text}", soft_wrap=True)
         if each.advice:
             console.print(f"    {each.advice}", soft_wrap=True)
     if system is None:
-        console.print("the noise of forces was not looked at; give the run's System (.xml) and --temperature for it")
+        more = "the noise of forces was not looked at; give the run's System (.xml) and --temperature for it"
+        console.print(more, soft_wrap=True)
 
 
 def grain_table(grains: "GrainMap", title: str) -> "Table":

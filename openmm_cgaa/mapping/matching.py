@@ -171,6 +171,29 @@ def group_order(elements: tuple, bonds: tuple) -> int:
 
 
 @lru_cache(maxsize=256)
+def generators(elements: tuple, bonds: tuple) -> np.ndarray:
+    """Automorphisms of which all others are products, int [generators, atoms]; none where there is the identity alone.
+
+    For each atom that is held fixed in turn, one that moves it to each atom of its orbit.
+    """
+    neighbours, colours = _start(elements, bonds)
+    found = []
+    while tied := next((cell for cell in _cells(colours) if len(cell) > 1), None):
+        first, *others = tied
+        fixed = _refine(neighbours, _individualise(colours, first))
+        for other in others:
+            moved = _refine(neighbours, _individualise(colours, other))
+            if sorted(fixed) == sorted(moved):
+                matcher = _matcher(neighbours, fixed, moved)
+                if matcher.is_isomorphic():
+                    found.append([matcher.mapping[v] for v in range(len(elements))])
+        colours = fixed
+    made = np.array(found, int).reshape(-1, len(elements))
+    made.setflags(write=False)  # it is remembered
+    return made
+
+
+@lru_cache(maxsize=256)
 def automorphisms(elements: tuple, bonds: tuple) -> np.ndarray:
     """All permutations of equivalent atoms, int [automorphisms, atoms].
 

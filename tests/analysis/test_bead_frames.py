@@ -1,5 +1,6 @@
 """Molecules of beads, from frames of atoms."""
 
+import mdtraj
 import numpy as np
 import pytest
 from bead_samples import bead_frames, beads, molecules, written
@@ -52,3 +53,31 @@ def test_a_trajectory_of_other_atoms(tmp_path):
     (tmp_path / "none.dcd").write_bytes(b"nothing")
     with pytest.raises(CGAAError, match="none.dcd"):
         read_bead_frames(tmp_path / "none.dcd", molecules(["C"], []), beads(["C0"]))
+
+
+def test_frames_that_are_not_those_of_the_topology(tmp_path):
+    topology, mapping = molecules(["C", "O"], [(0, 1)]), beads(["C0"], ["O1"])
+    other = mdtraj.Trajectory(np.zeros((1, 3, 3)), mdtraj.Topology.from_openmm(molecules(["C"] * 3, [(0, 1), (1, 2)])))
+    other.save_pdb(str(tmp_path / "other.pdb"))  # a format with a topology of its own
+    with pytest.raises(CGAAError, match="has 3 atoms, but the topology 2 atoms; give the trajectory of this topology"):
+        read_bead_frames(tmp_path / "other.pdb", topology, mapping)
+    path = written(tmp_path / "nan.dcd", topology, np.full((2, 2, 3), np.nan))
+    with pytest.raises(CGAAError, match="positions or boxes are not finite in some frame; leave such frames out"):
+        read_bead_frames(path, topology, mapping)
+    path = written(tmp_path / "run.dcd", topology, np.ones((2, 2, 3)) * [[[0.0], [1.2]]])
+    read_bead_frames(path, topology, mapping)
+    topology.setUnitCellDimensions((2.0, 2.0, 2.0))
+    with pytest.raises(CGAAError, match="its frames have no box, but the topology has one"):
+        read_bead_frames(path, topology, mapping)
+    with pytest.raises(CGAAError, match="mapping"):
+        read_bead_frames(path, topology, "map.yaml")
+
+
+def test_residues_of_one_name_in_one_molecule(tmp_path):
+    topology = molecules(["C"], [], 3, "ALA")
+    first, second, third = topology.atoms()
+    topology.addBond(first, second)
+    topology.addBond(second, third)
+    positions = 1.5 * np.arange(3)[None, :, None] * np.array([1.0, 0.0, 0.0])
+    (kind,) = bead_frames(tmp_path, topology, beads(["C0"], name="ALA"), positions).kinds
+    assert kind.labels == ("ALA1:B0", "ALA2:B0", "ALA3:B0") and kind.residues == (0, 1, 2)

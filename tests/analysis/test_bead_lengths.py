@@ -53,3 +53,20 @@ def test_other_species_are_no_partners(tmp_path):
 def test_beads_without_bonds(tmp_path):
     topology, mapping = molecules(["C", "O"], [(0, 1)], 2), beads(["C0", "O1"])
     assert bond_lengths(bead_frames(tmp_path, topology, mapping, pairs(np.random.default_rng(1), 5, 1.0))) == []
+
+
+def test_images_of_a_molecule_are_other_molecules(tmp_path):
+    """A dimer in a box that is little longer than two of it, and the same crystal in a box of twice the edge."""
+    line = 3.0 * np.arange(2)[:, None] * np.array([1.0, 0.0, 0.0])
+    found = []
+    for repeats in (1, 2):
+        shifts = 7.0 * np.stack(np.meshgrid(*[np.arange(repeats)] * 3), -1).reshape(-1, 1, 3)
+        topology = molecules(["C", "C"], [(0, 1)], repeats**3)
+        positions = (line[None] + shifts).reshape(1, -1, 3) + 0.1
+        positions = np.repeat(positions, 40, axis=0)
+        positions[:, 1::2, 0] += np.linspace(-0.01, 0.01, 40)[:, None]
+        (lengths,) = bond_lengths(bead_frames(tmp_path, topology, beads(["C0"], ["C1"]), positions, 7.0 * repeats))
+        found.append(lengths)
+    assert found[0].inside == found[1].inside == 0.0
+    assert found[0].nearest == pytest.approx(found[1].nearest, abs=1e-3) == pytest.approx(4.0, abs=0.02)
+    assert found[0].at_a_bond == pytest.approx(found[1].at_a_bond)

@@ -1,5 +1,7 @@
 """What is said of a mapping: of butane, whose beads are chosen so that each check has something to say."""
 
+from dataclasses import replace
+
 import numpy as np
 import openmm
 import pytest
@@ -92,4 +94,16 @@ def test_all_frames_or_some(tmp_path, amine):
     with pytest.raises(CGAAError, match="frames is 0; give an integer"):
         diagnose_mapping(path, topology, beads(["C0", "C1"], ["C2", "N3"]), frames=0)
     few = diagnose_mapping(path, topology, beads(["C0", "C1"], ["C2", "N3"]), frames=5)
-    assert few.shapes == [] and few.hands == []
+    assert few.shapes == [] and few.hands == [] and few.frames <= 5 and few.molecules == 1
+    assert {("mirror images", "mind"), ("hidden shapes", "mind")} <= said(few)
+    assert all(each.advice == "give a longer trajectory" for each in few.findings if each.check != "species"
+               and each.verdict == "mind")  # fmt: skip
+
+
+def test_bare_beads_are_told_of_their_bonds(tmp_path):
+    topology, mapping = molecules(["C", "C"], [(0, 1)], 2), beads(["C0"], ["C1"])
+    line = 3.0 * np.arange(4)[None, :, None] * np.array([1.0, 0.0, 0.0])
+    line = line + 0.05 * np.random.default_rng(1).normal(size=(100, 4, 3))
+    path = written(tmp_path / "run.dcd", topology, line)
+    told = [diagnose_mapping(path, topology, replace(mapping, bare=bare)).findings[0].advice for bare in (False, True)]
+    assert told[0].startswith("models here know these bonds, inside of grains;") and "set bare: false" in told[1]

@@ -99,6 +99,11 @@ def test_symmetry_classes_and_group_of_known_molecules(molecule, sizes, order):
     permutations = matching.automorphisms(kind.elements, kind.bonds)
     assert len({tuple(p) for p in permutations}) == order
     assert all(matching.relabel(kind.bonds, np.argsort(p)) == kind.bonds for p in permutations)
+    few = matching.generators(kind.elements, kind.bonds)
+    made = left = {tuple(range(kind.num_slots))}
+    while left := {tuple(p[list(own)].tolist()) for own in left for p in few} - made:
+        made = made | left
+    assert made == {tuple(p.tolist()) for p in permutations} and len(few) <= 15
 
 
 @pytest.mark.parametrize("name, classes", [("frucht", 12), ("petersen", 1), ("truncated_tetrahedron", 1)])
