@@ -18,9 +18,8 @@ from ..mapping.beadmapping import MappedBeads, Mapping
 from ..mapping.grains import GrainMap
 from ..mapping.whole import whole_frames
 from ..structures.topologies import symbol
-from ..structures.trajectories import pieces
+from ..structures.trajectories import checked_pieces
 from ..units import ANGSTROM_PER_NM
-from ..wording import counted
 
 CHUNK = 20  # frames that are read at a time
 MOST = 2_000_000, 100, 5_000  # atoms in all frames that are kept, and frames, at least and at most
@@ -146,30 +145,16 @@ def _read(path: FilePath, topology: mdtraj.Topology, most: int) -> tuple[np.ndar
     """
     kept: list[tuple] = []
     stride = number = 0
-    try:
-        for piece in pieces(path, topology, CHUNK):
-            if piece.n_atoms != topology.n_atoms:
-                raise CGAAError(
-                    f"{path}: has {counted(piece.n_atoms, 'atom')}, but the topology "
-                    f"{counted(topology.n_atoms, 'atom')}; give the trajectory of this topology"
-                )
-            vectors = piece.unitcell_vectors
-            for index, frame in enumerate(piece.xyz):
-                if number % (1 << stride) == 0:
-                    kept.append((frame.astype(float), None if vectors is None else vectors[index].astype(float)))
-                number += 1
-                if len(kept) > most:
-                    kept, stride = kept[::2], stride + 1
-    except CGAAError:
-        raise
-    except Exception as error:  # MDTraj's readers raise all kinds
-        reason = next(filter(None, str(error).splitlines()), type(error).__name__)
-        raise CGAAError(
-            f"{path}: cannot be read as a trajectory of this topology of {counted(topology.n_atoms, 'atom')} "
-            f"({reason}); the trajectory comes first, then the files of its topology"
-        ) from None
+    for piece in checked_pieces(path, topology, CHUNK):
+        vectors = piece.unitcell_vectors
+        for index, frame in enumerate(piece.xyz):
+            if number % (1 << stride) == 0:
+                kept.append((frame.astype(float), None if vectors is None else vectors[index].astype(float)))
+            number += 1
+            if len(kept) > most:
+                kept, stride = kept[::2], stride + 1
     if not kept:
-        raise CGAAError(f"{path}: there are no frames in it")
+        raise CGAAError(f"{path}: there are no frames in it; give a trajectory that has some")
     positions, boxes = zip(*kept)
     return np.stack(positions), None if any(box is None for box in boxes) else np.stack(boxes)
 

@@ -72,8 +72,8 @@ def needless_species(frames: BeadFrames) -> list[tuple[str, str, str]]:
     """Molecule and two beads that atoms cannot tell apart, where their species differ and their lengths do not."""
     found = []
     for kind in frames.kinds:
-        names = [(kind.bead_of.count(bead),) for bead in range(len(kind.species))]
-        plain = kind._replace(species=tuple(str(own) for own in names))
+        sizes = (str(kind.bead_of.count(bead)) for bead in range(len(kind.species)))
+        plain = kind._replace(species=tuple(sizes))
         for exchange in _exchanges(plain):
             moved = [bead for bead, other in enumerate(exchange) if kind.species[bead] != kind.species[other]]
             if moved and _of_atoms(kind, exchange) and not _difference(frames, kind, exchange).seen:

@@ -19,7 +19,7 @@ from .force_noise import ForceNoise, constraints_of, force_noise
 from .hidden_shapes import HiddenShape, hidden_shapes
 
 OVERLAP = 1e-3  # unbonded pairs at a bond's length, for each bond
-CLOSE = 4.0  # standard deviations of the bonds to the nearest other pair
+CLOSE = 10.0  # standard deviations of the bonds to the nearest other pair; bare beads lost bonds at seven
 TOLD = 0.8  # of a molecule's shape
 FEW = 20  # frames, from which nothing is told of turns
 MORE = "give a longer trajectory"
@@ -132,7 +132,7 @@ def _of_lengths(lengths: list[BondLengths], bare: bool, whole: bool) -> Iterator
         yield Finding(
             "lengths",
             "mind",
-            text + ": a model that knows no bonds lets beads change partners",
+            text + ": a model that knows no bonds may lose them, or let beads change partners",
             f"{advice}; for programs without a topology take beads that are bonded nearer, or hold bonds by a prior",
         )
     if lengths and not bad:

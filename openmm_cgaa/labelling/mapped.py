@@ -32,7 +32,7 @@ from ..mapping.forcemaps import force_map
 from ..mapping.grains import GrainMap
 from ..structures.lattice import reduced
 from ..structures.states import read_states
-from ..structures.trajectories import pieces
+from ..structures.trajectories import checked_pieces
 from ..units import ANGSTROM_PER_NM, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
 from ..wording import counted
 from . import MAPPED
@@ -222,21 +222,9 @@ class _Forces:
                 box = self._box(path, state.box)
                 yield _Raw(path, state.time, state.positions, box, state.forces)
             return
-        for piece in self._pieces(path):
+        for piece in checked_pieces(path, self.topology, CHUNK):
             for at, positions, box in zip(piece.time, piece.xyz, self._boxes(path, piece)):
                 yield _Raw(path, float(at), positions.astype(float), box)
-
-    def _pieces(self, path: FilePath) -> Iterator[mdtraj.Trajectory]:
-        try:
-            yield from pieces(path, self.topology, CHUNK)
-        except CGAAError:
-            raise
-        except Exception as error:  # MDTraj's readers raise all kinds
-            reason = next(filter(None, str(error).splitlines()), type(error).__name__)
-            raise CGAAError(
-                f"{path}: cannot be read as a trajectory of this topology of "
-                f"{counted(self.topology.n_atoms, 'atom')} ({reason})"
-            ) from None
 
     def _boxes(self, path: FilePath, piece: mdtraj.Trajectory) -> list:
         vectors = piece.unitcell_vectors

@@ -74,6 +74,32 @@ def pieces(path: FilePath, topology: mdtraj.Topology, length: int) -> Iterator[m
         )
 
 
+def checked_pieces(path: FilePath, topology: mdtraj.Topology, length: int) -> Iterator[mdtraj.Trajectory]:
+    """`pieces` of a trajectory of a topology.
+
+    Raises
+    ------
+    CGAAError
+        It cannot be read, or has other atoms.
+    """
+    try:
+        for piece in pieces(path, topology, length):
+            if piece.n_atoms != topology.n_atoms:  # of a format with a topology of its own
+                raise CGAAError(
+                    f"{path}: has {counted(piece.n_atoms, 'atom')}, but the topology "
+                    f"{counted(topology.n_atoms, 'atom')}; give the trajectory of this topology"
+                )
+            yield piece
+    except CGAAError:
+        raise
+    except Exception as error:  # MDTraj's readers raise all kinds
+        reason = next(filter(None, str(error).splitlines()), type(error).__name__)
+        raise CGAAError(
+            f"{path}: cannot be read as a trajectory of this topology of {counted(topology.n_atoms, 'atom')} "
+            f"({reason}); the trajectory comes first, then the files of its topology"
+        ) from None
+
+
 class _Header(NamedTuple):
     """Frames that a DCD file tells; time of the first and between two (ps), 0 where they cannot be trusted."""
 

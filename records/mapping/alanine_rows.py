@@ -9,7 +9,6 @@ test run, and of a run of the model the free energy of phi and psi beside the re
 Jensen-Shannon divergence (in bits) and the mean squared difference over bins that both visit.
 """
 
-import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from pathlib import Path
 import mdtraj
 import numpy as np
 import yaml
-from bead_study import TEMPERATURE, Part, go_through, mapped, trained
+from bead_study import TEMPERATURE, Part, main, mapped, trained
 from scipy.spatial.distance import jensenshannon
 
 from openmm_cgaa import CGAAError, CGAAPotential, Dataset, Mapping, SimulationSettings, simulate
@@ -178,21 +177,5 @@ def table(results: dict) -> str:
     return "\n".join(lines)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("rows", nargs="*", choices=[*ROWS, []], metavar="ROW", help=", ".join(ROWS))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[1])
-    parser.add_argument("--steps", type=int, help="for a trial; nothing is kept")
-    parser.add_argument("--run", type=float, metavar="PS", help="run the model of each row and seed")
-    parser.add_argument("--table", action="store_true")
-    args = parser.parse_args()
-    results = go_through(
-        RESULTS, args.rows, args.seeds, lambda *one: make(*one, args.steps), run, args.run, keep=not args.steps
-    )
-    if args.table or not args.rows:
-        print(table(results))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__doc__, RESULTS, ROWS, make, run, table))

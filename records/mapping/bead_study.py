@@ -1,5 +1,6 @@
 """What the rows of paper 004 (docs/papers.md) share: frames of beads from runs of atoms, and models of them."""
 
+import argparse
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -61,6 +62,30 @@ def trained(values: dict, cutoff: float, split: str = "test") -> dict:
         "frames": errors["frames"],
         "steps": values["max_steps"],
     }
+
+
+def main(
+    description: str,
+    results: Path,
+    rows: Sequence[str],
+    make: Callable[[str, int, int | None], dict],
+    run: Callable[[str, int, float], dict],
+    table: Callable[[dict], str],
+) -> int:
+    """The command line of a study's rows."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument("rows", nargs="*", choices=[*rows, []], metavar="ROW", help=", ".join(rows))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1])
+    parser.add_argument("--steps", type=int, help="for a trial; nothing is kept")
+    parser.add_argument("--run", type=float, metavar="PS", help="run the model of each row and seed")
+    parser.add_argument("--table", action="store_true")
+    args = parser.parse_args()
+    known = go_through(
+        results, args.rows, args.seeds, lambda *one: make(*one, args.steps), run, args.run, keep=not args.steps
+    )
+    if args.table or not args.rows:
+        print(table(known))
+    return 0
 
 
 def go_through(

@@ -10,7 +10,6 @@ longer than the longest of the reference by half; a molecule has changed partner
 at a bond's length.
 """
 
-import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from pathlib import Path
 import mdtraj
 import numpy as np
 import yaml
-from bead_study import TEMPERATURE, Part, go_through, mapped, trained
+from bead_study import TEMPERATURE, Part, main, mapped, trained
 from openmm import app
 
 from openmm_cgaa import (
@@ -189,8 +188,10 @@ def run(row: str, seed: int, picoseconds: float) -> dict:
 
 
 def table(results: dict) -> str:
-    heads = "row | seeds | force, rmse, eV/Å | runs that held | changed partners | difference of g(r) (by chance)"
-    lines = [f"| {heads} |", "|---" * 6 + "|"]
+    heads = (
+        "row | seeds | force, rmse, eV/Å | runs that held | lost a bond | changed partners | g(r) differs (by chance)"
+    )
+    lines = [f"| {heads} |", "|---" * 7 + "|"]
     for row in dict.fromkeys(key.rsplit("-", 1)[0] for key in results):
         own = [value for key, value in results.items() if key.rsplit("-", 1)[0] == row]
         runs = [value["run"] for value in own if "run" in value]
@@ -200,28 +201,14 @@ def table(results: dict) -> str:
             told = "{:.3f} ({:.3f})".format(
                 *(np.mean([np.mean(list(one[key].values())) for one in held]) for key in ("rdf", "rdf_by_chance"))
             )
-        swapped = [one["exchanged"] for one in runs if "exchanged" in one]
-        moved = f"{np.mean(swapped):.2f}" if swapped else ""
+        seen = [one for one in runs if "lost" in one]
+        moved = [f"{np.mean([one[key] for one in seen]):.2f}" if seen else "" for key in ("lost", "exchanged")]
         force = np.mean([value["rmse"] for value in own])
-        lines.append(f"| `{row}` | {len(own)} | {force:.4f} | {len(held)} of {len(runs)} | {moved} | {told} |")
+        lines.append(
+            f"| `{row}` | {len(own)} | {force:.4f} | {len(held)} of {len(runs)} | {' | '.join(moved)} | {told} |"
+        )
     return "\n".join(lines)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("rows", nargs="*", choices=[*ROWS, []], metavar="ROW", help=", ".join(ROWS))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[1])
-    parser.add_argument("--steps", type=int, help="for a trial; nothing is kept")
-    parser.add_argument("--run", type=float, metavar="PS", help="run the model of each row and seed")
-    parser.add_argument("--table", action="store_true")
-    args = parser.parse_args()
-    results = go_through(
-        RESULTS, args.rows, args.seeds, lambda *one: make(*one, args.steps), run, args.run, keep=not args.steps
-    )
-    if args.table or not args.rows:
-        print(table(results))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__doc__, RESULTS, ROWS, make, run, table))

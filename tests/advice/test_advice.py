@@ -94,6 +94,7 @@ ELSEWHERE = {
     "was cut short: copy it again, or ask for fewer": "structures/test_trajectories.py test_a_dcd_that_was_cut_short",
     "or more, or take fewer pseudoscalars": "training/test_config.py test_pseudoscalars_take_three_vectors_each",
     "set bare: false, or leave rigid away": "mapping/test_beadmapping.py test_rigid_beads_have_bonds",
+    "; give the trajectory of this topology": "structures/test_trajectories.py test_a_trajectory_of_other_atoms",
     "must begin at a multiple of": "nn/test_runner.py test_launches_are_checked",
 }
 NOT_HERE = {

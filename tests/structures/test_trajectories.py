@@ -6,6 +6,7 @@ import sys
 import mdtraj
 import numpy as np
 import pytest
+from bead_samples import molecules
 from openmm import app, unit
 
 from openmm_cgaa.errors import CGAAError
@@ -105,3 +106,14 @@ def test_a_dcd_that_was_cut_short(frames, tmp_path):
     assert len(next(found)) == 2  # what is there is given to whoever asks for fewer frames
     with pytest.raises(CGAAError, match=r"its header tells 6 frames, of which \d can be read; the file was cut short"):
         list(found)
+
+
+@pytest.mark.parametrize("suffix", [".pdb", ".dcd"])  # with a topology of its own, and without
+def test_a_trajectory_of_other_atoms(tmp_path, suffix):
+    two, three = (molecules(["C"] * n, [(k, k + 1) for k in range(n - 1)]) for n in (2, 3))
+    frames = mdtraj.Trajectory(np.zeros((4, 3, 3)), mdtraj.Topology.from_openmm(three))
+    frames.save(str(tmp_path / f"run{suffix}"))
+    read = [mdtraj.Topology.from_openmm(topology) for topology in (two, three)]
+    with pytest.raises(CGAAError, match="the topology 2 atoms; give the|a trajectory of this topology of 2 atoms"):
+        list(trajectories.checked_pieces(tmp_path / f"run{suffix}", read[0], 10))
+    assert sum(len(piece) for piece in trajectories.checked_pieces(tmp_path / f"run{suffix}", read[1], 10)) == 4
