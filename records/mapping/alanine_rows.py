@@ -1,4 +1,4 @@
-"""Beads of capped alanine, with and without CB, species and a hand: paper 004 (docs/papers.md).
+"""Beads of capped alanine: which atoms, species, bonds and a hand. Paper 004 (docs/papers.md).
 
     python records/mapping/alanine_rows.py core_chemical-grains core_chemical-handed --seeds 1 2 3 4 5 --run 1000
     python records/mapping/alanine_rows.py --table
@@ -16,11 +16,10 @@ from pathlib import Path
 import mdtraj
 import numpy as np
 import yaml
-from bead_study import TEMPERATURE, Part, main, mapped, trained
+from bead_study import TEMPERATURE, Part, main, mapped, replica_of, runs_of, trained, with_interval
 from scipy.spatial.distance import jensenshannon
 
-from openmm_cgaa import CGAAError, CGAAPotential, Dataset, Mapping, SimulationSettings, simulate
-from openmm_cgaa.simulation.read import read_run
+from openmm_cgaa import Dataset, Mapping
 from openmm_cgaa.structures.structure import read_structure
 from openmm_cgaa.units import ANGSTROM_PER_NM, BOLTZMANN_KJMOL
 
@@ -29,7 +28,7 @@ RESULTS = Path(__file__).parent / "alanine_rows.json"
 FORMS = "bare", "grains", "handed"
 ROWS = [
     f"{core}_{species}-{form}"
-    for core in ("core", "core_cb")
+    for core in ("core", "core_cb", "heavy", "united")
     for species in ("equal", "chemical", "unique")
     for form in FORMS
 ]
@@ -122,31 +121,19 @@ def reference(name: str) -> tuple[np.ndarray, dict]:
     return share(angles), compared(*(share(half) for half in np.array_split(angles, 2)))
 
 
-def run(row: str, seed: int, picoseconds: float) -> dict:
+def run(row: str, seed: int, replica: int, picoseconds: float) -> dict:
     """Free energies of a run of a model beside the reference, and its hand."""
     name, form = row.split("-")
     folder = SYSTEM / f"runs/rows/{row}-{seed}"
     chosen = Dataset.load(data_of(name, form == "bare")).select(splits=["test"])
     (frames,) = chosen.sets
-    topology, positions = frames.topology(0), frames.positions[0] / ANGSTROM_PER_NM
-    potential = CGAAPotential(folder / "model.safetensors")
-    system = potential.createSystem(topology, positions=positions)
-    settings = SimulationSettings(
-        temperature=TEMPERATURE, timestep=2.0, picoseconds=picoseconds, report_interval=250, seed=seed, threads=1
-    )
-    out, ended = folder / "run", None
-    try:
-        simulate(system, topology, positions, out, settings, resume=(out / "run.json").is_file())
-    except CGAAError as error:
-        ended = str(error)
-    try:
-        done = read_run(out).trajectory
-    except CGAAError:  # it came to no frame
-        return {"picoseconds": 0.0, "ended": ended}
+    done, told = replica_of(folder, frames, replica, picoseconds)
+    if done is None:
+        return told
     angles = torsions(name, done.xyz)
     whole, by_chance = reference(name)
     found = share(angles)
-    told = {"picoseconds": float(done.time[-1]), "ended": ended, "by_chance": by_chance} | compared(found, whole)
+    told |= {"by_chance": by_chance} | compared(found, whole)
     told["phi_positive"] = [float((each > 0).mean()) for each in (angles[:, 0],)] + [float(whole[BINS // 2 :].sum())]
     place = places(name)
     if HAND[-1] in place:
@@ -158,22 +145,24 @@ def run(row: str, seed: int, picoseconds: float) -> dict:
 
 
 def table(results: dict) -> str:
-    heads = "row | seeds | force, rmse, eV/Å | runs that held | divergence, bits | phi above 0 | inversions of CA"
-    lines = [f"| {heads} |", "|---" * 7 + "|"]
+    heads = "row | models | force, rmse, eV/Å | runs that held"
+    heads += " | divergence, bits | by chance | phi above 0 | reference | inversions of CA"
+    lines = [f"| {heads} |", "|---" * 9 + "|"]
     for row in dict.fromkeys(key.rsplit("-", 1)[0] for key in results):
-        own = [value for key, value in results.items() if key.rsplit("-", 1)[0] == row]
-        all_runs = [value["run"] for value in own if "run" in value]
-        held = sum(one["ended"] is None for one in all_runs)
-        runs = [one for one in all_runs if "divergence" in one]
-        told = ["", "", ""]
-        if runs:
-            divergence = np.array([one["divergence"] for one in runs])
-            spread = f" ± {divergence.std(ddof=1):.3f}" if len(runs) > 1 else ""
-            told[0] = f"{divergence.mean():.3f}{spread} ({runs[0]['by_chance']['divergence']:.3f} by chance)"
-            told[1] = f"{np.mean([one['phi_positive'][0] for one in runs]):.2f} ({runs[0]['phi_positive'][1]:.2f})"
-            told[2] = ", ".join(str(one["inversions"]) for one in runs if "inversions" in one)
-        force = np.mean([value["rmse"] for value in own])
-        lines.append(f"| `{row}` | {len(own)} | {force:.4f} | {held} of {len(all_runs)} | {' | '.join(told)} |")
+        errors = [value["rmse"] for key, value in results.items() if key.rsplit("-", 1)[0] == row]
+        runs = runs_of(results, row)
+        seen = [one for one in runs if "divergence" in one]
+        told = [""] * 5
+        if seen:
+            told[0] = with_interval([one["divergence"] for one in seen], 3)
+            told[1] = f"{seen[0]['by_chance']['divergence']:.3f}"
+            told[2] = with_interval([one["phi_positive"][0] for one in seen], 2)
+            told[3] = f"{seen[0]['phi_positive'][1]:.2f}"
+            told[4] = ", ".join(str(one["inversions"]) for one in seen if "inversions" in one)
+        held = sum(one["ended"] is None for one in runs)
+        lines.append(
+            f"| `{row}` | {len(errors)} | {np.mean(errors):.4f} | {held} of {len(runs)} | {' | '.join(told)} |"
+        )
     return "\n".join(lines)
 
 

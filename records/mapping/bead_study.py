@@ -1,4 +1,7 @@
-"""What the rows of paper 004 (docs/papers.md) share: frames of beads from runs of atoms, and models of them."""
+"""What the rows of paper 004 (docs/papers.md) share: frames of beads from runs of atoms, models of them and their runs.
+
+A row is run from `REPLICAS` frames of the test run, each with velocities of its own.
+"""
 
 import argparse
 import json
@@ -7,15 +10,34 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import mdtraj
+import numpy as np
+import openmm
 from openmm import app
+from scipy import stats
 
-from openmm_cgaa import Dataset, Mapping, evaluate, load_system, map_trajectories, train
+from openmm_cgaa import (
+    CGAAError,
+    CGAAPotential,
+    Dataset,
+    Mapping,
+    SimulationSettings,
+    evaluate,
+    load_system,
+    map_trajectories,
+    simulate,
+    train,
+)
+from openmm_cgaa.data.dataset import Frames
 from openmm_cgaa.host.files import write_bytes
 from openmm_cgaa.inputs.settings import from_mapping
+from openmm_cgaa.simulation.read import read_run
 from openmm_cgaa.training.config import TrainingConfig
 from openmm_cgaa.training.fittedprior import fit_prior
+from openmm_cgaa.units import ANGSTROM_PER_NM
 
 TEMPERATURE = 300.0  # K
+REPLICAS = 5
 
 
 class Part(NamedTuple):
@@ -64,12 +86,52 @@ def trained(values: dict, cutoff: float, split: str = "test") -> dict:
     }
 
 
+def begun(frames: Frames, replica: int) -> int:
+    """The frame that a replica, 1 to `REPLICAS`, begins with."""
+    return (replica - 1) * len(frames) // REPLICAS
+
+
+def replica_of(
+    folder: Path, frames: Frames, replica: int, picoseconds: float, forces: Sequence[openmm.Force] = ()
+) -> tuple[mdtraj.Trajectory | None, dict]:
+    """A run of the model in a folder, from one of these frames: its trajectory, how far it came and what ended it."""
+    frame = begun(frames, replica)
+    topology, positions = frames.topology(frame), frames.positions[frame] / ANGSTROM_PER_NM
+    system = CGAAPotential(folder / "model.safetensors").createSystem(topology, positions=positions)
+    for force in forces:
+        system.addForce(force)
+    settings = SimulationSettings(
+        temperature=TEMPERATURE, timestep=2.0, picoseconds=picoseconds, report_interval=250, seed=replica, threads=1
+    )
+    out, ended = folder / f"run{replica}", None
+    try:
+        simulate(system, topology, positions, out, settings, resume=(out / "run.json").is_file())
+    except CGAAError as error:
+        ended = str(error)
+    try:
+        trajectory = read_run(out).trajectory
+    except CGAAError:  # it came to no frame
+        return None, {"picoseconds": 0.0, "ended": ended}
+    return trajectory, {"picoseconds": float(trajectory.time[-1]), "ended": ended}
+
+
+def with_interval(values: Sequence[float], digits: int) -> str:
+    """The mean of replicas and its 95 % interval, by Student's t."""
+    if not len(values):
+        return ""
+    mean = np.mean(values)
+    if len(values) == 1:
+        return f"{mean:.{digits}f}"
+    half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
+    return f"{mean:.{digits}f} ± {half:.{digits}f}"
+
+
 def main(
     description: str,
     results: Path,
     rows: Sequence[str],
     make: Callable[[str, int, int | None], dict],
-    run: Callable[[str, int, float], dict],
+    run: Callable[[str, int, int, float], dict],
     table: Callable[[dict], str],
 ) -> int:
     """The command line of a study's rows."""
@@ -77,7 +139,7 @@ def main(
     parser.add_argument("rows", nargs="*", choices=[*rows, []], metavar="ROW", help=", ".join(rows))
     parser.add_argument("--seeds", nargs="+", type=int, default=[1])
     parser.add_argument("--steps", type=int, help="for a trial; nothing is kept")
-    parser.add_argument("--run", type=float, metavar="PS", help="run the model of each row and seed")
+    parser.add_argument("--run", type=float, metavar="PS", help="run the model of each row and seed five times")
     parser.add_argument("--table", action="store_true")
     args = parser.parse_args()
     known = go_through(
@@ -88,12 +150,23 @@ def main(
     return 0
 
 
+def save(results: Path, known: dict) -> None:
+    """Rows in the order of their names, so that a file does not tell when they were made."""
+    write_bytes(results, (json.dumps(dict(sorted(known.items())), indent=1) + "\n").encode())
+
+
+def runs_of(results: dict, row: str) -> list[dict]:
+    """All runs of a row, of all seeds."""
+    own = [value for key, value in results.items() if key.rsplit("-", 1)[0] == row]
+    return [run for value in own for run in value.get("runs", {}).values()]
+
+
 def go_through(
     results: Path,
     rows: Sequence[str],
     seeds: Sequence[int],
     make: Callable[[str, int], dict],
-    run: Callable[[str, int, float], dict],
+    run: Callable[[str, int, int, float], dict],
     picoseconds: float | None,
     keep: bool,
 ) -> dict:
@@ -105,9 +178,13 @@ def go_through(
             if key not in known:
                 known[key] = make(row, seed)
                 print(key, json.dumps(known[key]), flush=True)
-            if picoseconds and known[key].get("run", {}).get("asked") != picoseconds:
-                known[key]["run"] = run(row, seed, picoseconds) | {"asked": picoseconds}
-                print(key, "run", json.dumps(known[key]["run"]), flush=True)
+            for replica in range(1, REPLICAS + 1) if picoseconds else ():
+                runs = known[key].setdefault("runs", {})
+                if runs.get(str(replica), {}).get("asked") != picoseconds:
+                    runs[str(replica)] = run(row, seed, replica, picoseconds) | {"asked": picoseconds}
+                    print(key, replica, json.dumps(runs[str(replica)]), flush=True)
+                if keep:
+                    save(results, known)
             if keep:
-                write_bytes(results, (json.dumps(known, indent=1) + "\n").encode())
+                save(results, known)
     return known

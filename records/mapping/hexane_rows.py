@@ -3,34 +3,31 @@
     python records/mapping/hexane_rows.py three-bare-5.5 three-grains-5.5 --seeds 1 2 3 4 5 --run 100
     python records/mapping/hexane_rows.py --table
 
-A row is a mapping of systems/hexane, `bare` or `grains`, a cutoff in Å and, where it ends on -prior, a fitted prior.
+A row is a mapping of systems/hexane, a form of `FORMS`, a cutoff in Å and, where it ends on -prior, a fitted prior.
+The prior is always that of molecules: bare beads are held by its bonds, too, and their network sees none of them.
 Frames are those of systems/hexane/runs/1, 2 and 3 (`hexane_reference`): training, validation and test. Results stand in
 hexane_rows.json: errors on the test run, and what a run of the model differs from it by. A bond is lost where it is
 longer than the longest of the reference by half; a molecule has changed partners where such a bond's ends have others
 at a bond's length.
 """
 
+import functools
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import mdtraj
 import numpy as np
+import openmm
 import yaml
-from bead_study import TEMPERATURE, Part, main, mapped, trained
+from bead_study import TEMPERATURE, Part, begun, main, mapped, replica_of, runs_of, trained, with_interval
 from openmm import app
 
-from openmm_cgaa import (
-    CGAAError,
-    CGAAPotential,
-    Dataset,
-    Mapping,
-    SimulationSettings,
-    simulate,
-)
+from openmm_cgaa import Dataset, Mapping
 from openmm_cgaa.analysis.rdf import radial_distribution
-from openmm_cgaa.simulation.read import read_run
+from openmm_cgaa.mapping.prior import Prior
 from openmm_cgaa.structures.structure import read_structure
+from openmm_cgaa.training.fittedprior import fit_prior
 from openmm_cgaa.units import ANGSTROM_PER_NM
 
 SYSTEM = Path(__file__).parents[2] / "systems/hexane"
@@ -42,12 +39,18 @@ MAPS = {  # cutoffs in Å for about ten and twenty neighbours, as in the paper; 
     "two": (6.5, 8.0),
     "two_unique": (6.5, 8.0),
 }
+FORMS = {  # of bare beads, how many neighbours one term of the energy is about, too
+    "bare": {},
+    "bare_vectors": {"tensors": 0},
+    "bare_messages": {"messages": 1},
+    "grains": {},
+}
 ROWS = [
     f"{name}-{form}-{cutoff}{prior}"
     for name, cutoffs in MAPS.items()
-    for form, priors in (("bare", [""]), ("grains", ["", "-prior"]))
+    for form in FORMS
     for cutoff in cutoffs
-    for prior in priors
+    for prior in ("", "-prior")
 ]
 SPLITS = {"train": 1, "validation": 2, "test": 3}
 FRAMES = {"train": 400, "validation": 20, "test": 30}
@@ -59,7 +62,7 @@ STRETCHED = 1.5  # times the longest bond of the reference
 def parts_of_row(row: str) -> tuple[str, bool, float, bool]:
     """Name of the mapping, whether beads are bare, cutoff in Å, whether there is a prior."""
     name, form, cutoff, *prior = row.split("-")
-    return name, form == "bare", float(cutoff), bool(prior)
+    return name, form.startswith("bare"), float(cutoff), bool(prior)
 
 
 def mapping_of(name: str, bare: bool) -> Mapping:
@@ -73,27 +76,58 @@ def data_of(name: str, bare: bool) -> Path:
     return mapped(SYSTEM / f"runs/{name}{'_bare' * bare}.h5", topology, mapping_of(name, bare), parts)
 
 
+@functools.cache
+def molecular_prior(name: str, cutoff: float) -> Prior:
+    dataset = Dataset.load(data_of(name, False)).select(splits=["train"])
+    return fit_prior(dataset, TEMPERATURE, cutoff=cutoff).prior
+
+
+def forces_of_prior(name: str, cutoff: float, split: str, frame: int) -> list[openmm.Force]:
+    """OpenMM forces of the molecules' prior on the beads of a frame."""
+    (frames,) = Dataset.load(data_of(name, False)).select(splits=[split]).sets
+    return molecular_prior(name, cutoff).forces(frames.grain_map(), frames.cell[frame] / ANGSTROM_PER_NM)
+
+
+def without_prior(name: str, cutoff: float) -> Path:
+    """Bare beads with what the molecules' prior leaves of their forces; made at the first call."""
+    path = SYSTEM / f"runs/{name}_bare_rest-{cutoff}.h5"
+    if not path.is_file():
+        bare, grains = (Dataset.load(data_of(name, lone)) for lone in (True, False))
+        rest = []
+        for lone, whole in zip(bare.sets, grains.sets, strict=True):
+            assert np.array_equal(lone.forces, whole.forces), "bare beads and molecules are in the same order"
+            bound = molecular_prior(name, cutoff).on(whole.grain_map(), periodic=True)
+            held = [bound(*frame)[1] for frame in zip(whole.positions.astype(float), whole.cell.astype(float))]
+            rest.append(replace(lone, forces=lone.forces - np.array(held, np.float32)))
+        replace(bare, sets=rest).save(path, precision="single")
+    return path
+
+
 def settings_of(row: str, seed: int) -> dict:
     """The training of a row, with absolute paths; batches are of as many molecules for bare beads as for grains."""
     name, bare, cutoff, prior = parts_of_row(row)
     values = yaml.safe_load((SYSTEM / "train.yaml").read_text())
     beads = len(next(iter(mapping_of(name, bare).residues.values())).beads)
-    values["model"] |= {"atom_cutoff": cutoff, "grain_cutoff": cutoff}
+    values["model"] |= {"atom_cutoff": cutoff, "grain_cutoff": cutoff} | FORMS[row.split("-")[1]]
     values["batch_grains"] *= beads if bare else 1
     values |= {
         "seed": seed,
         "output": str(SYSTEM / f"runs/rows/{row}-{seed}"),
     }
     values["data"] = {"paths": [str(SYSTEM / f"runs/{name}{'_bare' * bare}.h5")]}
-    if prior:
+    if prior and bare:
+        values["data"] = {"paths": [str(SYSTEM / f"runs/{name}_bare_rest-{cutoff}.h5")]}
+    elif prior:
         values["prior"] = {"file": str(SYSTEM / f"runs/{name}_prior.xml"), "cutoff": cutoff}
     return values
 
 
 def make(row: str, seed: int, steps: int | None) -> dict:
     """Errors of a row's model on the test run."""
-    name, bare, cutoff, _ = parts_of_row(row)
+    name, bare, cutoff, prior = parts_of_row(row)
     data_of(name, bare)
+    if bare and prior:
+        without_prior(name, cutoff)
     values = settings_of(row, seed)
     return trained(values | {"max_steps": steps or values["max_steps"]}, cutoff)
 
@@ -151,61 +185,46 @@ def exchanged(name: str, trajectory: mdtraj.Trajectory, longest: float) -> dict:
     return {"lost": count(lost), "exchanged": count(swapped)}
 
 
-def run(row: str, seed: int, picoseconds: float) -> dict:
-    """What a run of a model differs from the test run by."""
-    name, bare, *_ = parts_of_row(row)
-    folder = SYSTEM / f"runs/rows/{row}-{seed}"
-    (frames,) = Dataset.load(data_of(name, bare)).select(splits=["test"]).sets
-    topology = frames.topology(len(frames) - 1)
-    positions = frames.positions[-1] / ANGSTROM_PER_NM
-    potential = CGAAPotential(folder / "model.safetensors")
-    system = potential.createSystem(topology, positions=positions)
-    settings = SimulationSettings(
-        temperature=TEMPERATURE, timestep=2.0, picoseconds=picoseconds, report_interval=250, seed=seed, threads=1
-    )
-    out, ended = folder / "run", None
-    try:
-        simulate(system, topology, positions, out, settings, resume=(out / "run.json").is_file())
-    except CGAAError as error:
-        ended = str(error)
-    try:
-        trajectory = read_run(out).trajectory
-    except CGAAError:  # it came to no frame
-        return {"picoseconds": 0.0, "ended": ended}
-    reference = distributions(name, as_trajectory(frames, topology))
-    longest = float(np.quantile(reference["lengths"], 0.999))
-    found = exchanged(name, trajectory, longest)
-    told = {"picoseconds": float(trajectory.time[-1]), "ended": ended, **found}
-    if ended is None:
-        begin = len(trajectory) // 10
-        own = distributions(name, trajectory[begin:])
-        told["rdf"] = {pair: float(np.abs(own["g"][pair][0] - g).mean()) for pair, (g, _) in reference["g"].items()}
+def of_row(row: str, seed: int) -> Path:
+    return SYSTEM / f"runs/rows/{row}-{seed}"
+
+
+def run(row: str, seed: int, replica: int, picoseconds: float) -> dict:
+    """What a run of a model differs from the reference by, which is the training run, for it is the longest."""
+    name, bare, cutoff, prior = parts_of_row(row)
+    dataset = Dataset.load(data_of(name, bare))
+    (test,), (reference,) = (dataset.select(splits=[split]).sets for split in ("test", "train"))
+    forces = forces_of_prior(name, cutoff, "test", begun(test, replica)) if bare and prior else ()
+    trajectory, told = replica_of(of_row(row, seed), test, replica, picoseconds, forces)
+    if trajectory is None:
+        return told
+    whole = distributions(name, as_trajectory(reference, test.topology(0)))
+    longest = float(np.quantile(whole["lengths"], 0.999))
+    told |= exchanged(name, trajectory, longest)
+    if told["ended"] is None:
+        own = distributions(name, trajectory[len(trajectory) // 10 :])
+        told["rdf"] = {pair: float(np.abs(own["g"][pair][0] - g).mean()) for pair, (g, _) in whole["g"].items()}
         told["rdf_by_chance"] = {
-            pair: float(np.hypot(own["g"][pair][1], error).mean()) for pair, (_, error) in reference["g"].items()
+            pair: float(np.hypot(own["g"][pair][1], error).mean()) for pair, (_, error) in whole["g"].items()
         }
-        told["bond"] = [float(own["lengths"].mean()), float(reference["lengths"].mean())]
+        told["bond"] = [float(own["lengths"].mean()), float(whole["lengths"].mean())]
     return told
 
 
 def table(results: dict) -> str:
-    heads = (
-        "row | seeds | force, rmse, eV/Å | runs that held | lost a bond | changed partners | g(r) differs (by chance)"
-    )
-    lines = [f"| {heads} |", "|---" * 7 + "|"]
+    heads = "row | models | force, rmse, eV/Å | runs that held"
+    heads += " | lost a bond | changed partners | g(r) differs | by chance"
+    lines = [f"| {heads} |", "|---" * 8 + "|"]
     for row in dict.fromkeys(key.rsplit("-", 1)[0] for key in results):
-        own = [value for key, value in results.items() if key.rsplit("-", 1)[0] == row]
-        runs = [value["run"] for value in own if "run" in value]
+        errors = [value["rmse"] for key, value in results.items() if key.rsplit("-", 1)[0] == row]
+        runs = runs_of(results, row)
         held = [one for one in runs if one["ended"] is None]
-        told = ""
-        if held:
-            told = "{:.3f} ({:.3f})".format(
-                *(np.mean([np.mean(list(one[key].values())) for one in held]) for key in ("rdf", "rdf_by_chance"))
-            )
         seen = [one for one in runs if "lost" in one]
-        moved = [f"{np.mean([one[key] for one in seen]):.2f}" if seen else "" for key in ("lost", "exchanged")]
-        force = np.mean([value["rmse"] for value in own])
+        told = [with_interval([one[key] for one in seen], 3) for key in ("lost", "exchanged")]
+        told += [with_interval([np.mean(list(one["rdf"].values())) for one in held], 3)]
+        told += [f"{np.mean([list(one['rdf_by_chance'].values()) for one in held]):.3f}" if held else ""]
         lines.append(
-            f"| `{row}` | {len(own)} | {force:.4f} | {len(held)} of {len(runs)} | {' | '.join(moved)} | {told} |"
+            f"| `{row}` | {len(errors)} | {np.mean(errors):.4f} | {len(held)} of {len(runs)} | {' | '.join(told)} |"
         )
     return "\n".join(lines)
 

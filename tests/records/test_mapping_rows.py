@@ -22,7 +22,7 @@ def test_each_row_of_hexane_is_a_configuration(row):
     config = from_mapping(TrainingConfig, hexane_rows.settings_of(row, 1), "train.yaml")
     name, bare, cutoff, prior = hexane_rows.parts_of_row(row)
     beads = {"six": 6, "four": 4, "three": 3, "two": 2, "two_unique": 2}[name]
-    assert config.loss.energy == 0.0 and (config.prior is not None) == prior
+    assert config.loss.energy == 0.0 and (config.prior is not None) == (prior and not bare)
     assert config.batch_grains == 200 * (beads if bare else 1)
     assert complete_config(config.model)["atom_cutoff"] == cutoff
 
@@ -33,7 +33,7 @@ def test_each_row_of_alanine_is_a_configuration(row):
     assert (complete_config(config.model)["pseudoscalars"] > 0) == row.endswith("handed")
     mapping = alanine_rows.mapping_of(row.split("-")[0], row.endswith("bare"))
     beads = sum(len(kind.beads) for kind in mapping.residues.values())
-    assert beads == (6 if row.startswith("core_cb") else 5)
+    assert beads == {"core": 5, "core_cb": 6, "heavy": 10, "united": 10}[row.rsplit("_", 1)[0]]
     assert config.batch_grains == 64 * (beads if row.endswith("bare") else 3)
 
 
