@@ -145,8 +145,8 @@ class Handedness(NamedTuple):
     by_bonds : bool
         Whether the molecule has an atom with four different neighbours, and so another mirror image.
     marked_by : tuple of str
-        Four beads that share two of these, and never change sign: by them the model can know the hand. Empty where
-        there are none.
+        Four beads that share one of these at least, and never change sign: by them the model can know the hand.
+        Empty where there are none.
     """
 
     molecule: str
@@ -186,8 +186,8 @@ def handedness(frames: BeadFrames) -> list[Handedness]:
         ]
         seen = []
         for four, own in signs.items():
-            near = [other for other in markers if len(set(other) & set(four)) >= 2]
-            marker = tuple(kind.labels[bead] for bead in near[0]) if near else ()
+            near = max(markers, key=lambda other: len(set(other) & set(four)), default=())  # noqa: B023
+            marker = tuple(kind.labels[bead] for bead in near) if set(near) & set(four) else ()
             beads = tuple(kind.labels[bead] for bead in four)
             visits = own.shape[1] + int((np.sign(own[1:]) != np.sign(own[:-1])).sum())
             seen.append(Handedness(kind.name, beads, float(own.mean()), _error(own), visits, by_bonds, marker))
