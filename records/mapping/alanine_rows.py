@@ -25,7 +25,7 @@ from openmm_cgaa.units import ANGSTROM_PER_NM, BOLTZMANN_KJMOL
 
 SYSTEM = Path(__file__).parents[2] / "systems/alanine"
 RESULTS = Path(__file__).parent / "alanine_rows.json"
-FORMS = "bare", "grains", "handed"
+FORMS = {"bare": {}, "grains": {}, "handed": {"pseudoscalars": 4}}
 ROWS = [
     f"{core}_{species}-{form}"
     for core in ("core", "core_cb", "heavy", "united")
@@ -64,7 +64,7 @@ def settings_of(row: str, seed: int) -> dict:
     values = yaml.safe_load((SYSTEM / "train.yaml").read_text())
     kinds = mapping_of(name, False).residues.values()
     values["batch_grains"] *= sum(len(kind.beads) for kind in kinds) if form == "bare" else len(kinds)
-    values["model"] |= {"pseudoscalars": 4} if form == "handed" else {}
+    values["model"] |= FORMS[form]
     values["data"] = {"paths": [str(SYSTEM / f"runs/{name}{'_bare' * (form == 'bare')}.h5")]}
     return values | {"seed": seed, "output": str(SYSTEM / f"runs/rows/{row}-{seed}")}
 
@@ -113,12 +113,15 @@ def compared(ours: np.ndarray, theirs: np.ndarray) -> dict:
     }
 
 
-def reference(name: str) -> tuple[np.ndarray, dict]:
-    """phi and psi of all four runs, and how much two halves of them differ."""
+def reference(name: str, frames: int) -> tuple[np.ndarray, dict]:
+    """phi and psi of all four runs, and what so many frames of them in a row differ by from the rest."""
     dataset = Dataset.load(data_of(name, False))
     positions = np.concatenate([frames.positions for frames in dataset.sets]).astype(np.float32)
     angles = torsions(name, positions / ANGSTROM_PER_NM)
-    return share(angles), compared(*(share(half) for half in np.array_split(angles, 2)))
+    starts = range(0, len(angles) - frames + 1, frames)
+    parts = [(share(angles[i : i + frames]), share(np.delete(angles, slice(i, i + frames), 0))) for i in starts]
+    found = [compared(*part) for part in parts]
+    return share(angles), {key: float(np.mean([each[key] for each in found])) for key in found[0]}
 
 
 def run(row: str, seed: int, replica: int, picoseconds: float) -> dict:
@@ -131,10 +134,10 @@ def run(row: str, seed: int, replica: int, picoseconds: float) -> dict:
     if done is None:
         return told
     angles = torsions(name, done.xyz)
-    whole, by_chance = reference(name)
+    whole, by_chance = reference(name, len(angles))
     found = share(angles)
     told |= {"by_chance": by_chance} | compared(found, whole)
-    told["phi_positive"] = [float((each > 0).mean()) for each in (angles[:, 0],)] + [float(whole[BINS // 2 :].sum())]
+    told["phi_positive"] = [float(each[BINS // 2 :].sum()) for each in (found, whole)]
     place = places(name)
     if HAND[-1] in place:
         center, *three = (done.xyz[:, place[bead]] for bead in HAND)

@@ -29,6 +29,7 @@ from openmm_cgaa import (
     train,
 )
 from openmm_cgaa.data.dataset import Frames
+from openmm_cgaa.errors import SimulationError
 from openmm_cgaa.host.files import write_bytes
 from openmm_cgaa.inputs.settings import from_mapping
 from openmm_cgaa.simulation.read import read_run
@@ -105,8 +106,9 @@ def replica_of(
     )
     out, ended = folder / f"run{replica}", None
     try:
-        simulate(system, topology, positions, out, settings, resume=(out / "run.json").is_file())
-    except CGAAError as error:
+        if not simulate(system, topology, positions, out, settings, resume=(out / "run.json").is_file()):
+            raise SystemExit("interrupted; the same command goes on")
+    except SimulationError as error:
         ended = str(error)
     try:
         trajectory = read_run(out).trajectory

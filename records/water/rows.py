@@ -26,7 +26,6 @@ import yaml
 from openmm import app
 
 from openmm_cgaa import (
-    CGAAError,
     CGAAPotential,
     Dataset,
     Mapping,
@@ -36,6 +35,7 @@ from openmm_cgaa import (
     simulate,
     train,
 )
+from openmm_cgaa.errors import SimulationError
 from openmm_cgaa.host.files import write_bytes
 from openmm_cgaa.inputs.settings import from_mapping
 from openmm_cgaa.mapping.grains import GrainMap
@@ -187,8 +187,9 @@ def run_in(
     )
     again = (out / "run.json").is_file()
     try:
-        simulate(system, topology, positions, out, settings, resume=again, provenance=provenance)
-    except CGAAError as error:
+        if not simulate(system, topology, positions, out, settings, resume=again, provenance=provenance):
+            raise SystemExit("interrupted; the same command goes on")
+    except SimulationError as error:
         return {"picoseconds": picoseconds, "ended": str(error)}
     begin = 0.1 * picoseconds
     summary = analyze(out, tell=lambda line: None, teacher_frames=0, begin=begin).summary

@@ -1,0 +1,177 @@
+"""Beads of Ala15, a capped chain of fifteen alanines: which atoms and species. Paper 004 (docs/papers.md).
+
+    python records/mapping/ala15_rows.py core_palindromic-grains ca_unique-bare --run 500
+    python records/mapping/ala15_rows.py --table
+
+A row is a set of beads of `BEADS`, a coding of species and a form, as of `alanine_rows`. Codings count beads along the
+backbone: `equal` has one species, `unique` as many as beads, `palindromic` the same from both ends, `alternating` two
+in turn. CB is told by its CA. Frames are those of systems/alanine/runs/ala15-1 to ala15-3 (`alanine_reference`).
+Results stand in ala15_rows.json: errors on the test run; of a run of the model the parts of right-handed and
+left-handed helix, by the torsions of four CA in a row, the distribution of these torsions beside the reference, and
+the radius of gyration of the CA.
+"""
+
+import sys
+from pathlib import Path
+
+import mdtraj
+import numpy as np
+import yaml
+from alanine_rows import FORMS, SYSTEM
+from bead_study import Part, main, mapped, replica_of, runs_of, trained, with_interval
+from openmm import app
+from scipy.spatial.distance import jensenshannon
+
+from openmm_cgaa import Dataset, Mapping
+from openmm_cgaa.mapping.beadmapping import Bead, MappedResidue
+from openmm_cgaa.structures.structure import read_structure
+from openmm_cgaa.units import ANGSTROM_PER_NM
+
+RESULTS = Path(__file__).parent / "ala15_rows.json"
+BEADS = {"core": ("N", "CA", "C"), "core_cb": ("N", "CA", "C", "CB"), "ca": ("CA",)}
+CODINGS = "equal", "unique", "palindromic", "alternating"
+ROWS = [f"{beads}_{coding}-{form}" for beads in BEADS for coding in CODINGS for form in FORMS]
+RUNS = {"train": 1, "validation": 2, "test": 3}
+FRAMES = {"train": 2500, "validation": 300, "test": 500}
+CUTOFF = 12.0  # Å: a turn of the helix and more on either side
+BATCH = 8  # molecules
+HYDROGENS = {"N": ["H"], "CA": ["HA"], "CB": ["HB1", "HB2", "HB3"]}
+HELIX = np.radians([20.0, 80.0])  # torsions of four CA in a right-handed helix; in an ideal one 50 degrees
+BINS = 60
+
+
+def backbone(name: str) -> list[tuple[int, str]]:
+    """Beads along the chain: number of the residue, 0 of the cap before and 16 of that behind, and name."""
+    inner = [bead for bead in BEADS[name] if bead != "CB"]
+    caps = ([(0, "C")], [(16, "N")]) if len(inner) > 1 else ([], [])
+    return [*caps[0], *((residue, bead) for residue in range(1, 16) for bead in inner), *caps[1]]
+
+
+def species(name: str, coding: str) -> dict[tuple[int, str], str]:
+    """Of each bead, by the number of its residue and its name."""
+    chain = backbone(name)
+    count = len(chain)
+    codes = {
+        "equal": lambda place: 0,
+        "unique": lambda place: place,
+        "palindromic": lambda place: min(place, count - 1 - place),
+        "alternating": lambda place: place % 2,
+    }
+    found = {bead: f"S{codes[coding](place)}" for place, bead in enumerate(chain)}
+    if "CB" in BEADS[name]:
+        beside = {(residue, "CB"): found[residue, "CA"] for residue in range(1, 16)}
+        found |= {bead: code if coding == "equal" else f"B{code}" for bead, code in beside.items()}
+    return found
+
+
+def mapped_topology(name: str, coding: str) -> tuple[app.Topology, Mapping]:
+    """The peptide with a name of residue for each way its beads are called, and its mapping."""
+    topology, _ = read_structure(SYSTEM / "ala15.cif")
+    codes, kinds, named = species(name, coding), {}, {}
+    left_out = []
+    for number, residue in enumerate(topology.residues()):
+        own = [bead for place, bead in codes if place == number]
+        if not own:
+            left_out.append(residue.name)
+            continue
+        key = residue.name, *(codes[number, bead] for bead in own)
+        residue.name = named.setdefault(key, f"{residue.name[0]}{len(named):02d}")
+        atoms = [atom.name for atom in residue.atoms()]
+        beads = []
+        for bead in own:
+            # a lone CA takes all of its residue with it, so that the bonds between residues join beads
+            with_it = HYDROGENS.get(bead, []) if len(BEADS[name]) > 1 else [atom for atom in atoms if atom != bead]
+            others = [atom for atom in with_it if atom in atoms]
+            beads.append(Bead(bead, [bead, *others], species=codes[number, bead], position="atom"))
+        taken = {atom for bead in beads for atom in bead.atoms}
+        kinds[residue.name] = MappedResidue(beads, [atom for atom in atoms if atom not in taken])
+    return topology, Mapping(kinds, left_out)
+
+
+def data_of(row: str) -> Path:
+    name, form = row.split("-")
+    topology, mapping = mapped_topology(*name.rsplit("_", 1))
+    parts = [Part(split, SYSTEM / f"runs/ala15-{seed}/run.dcd", FRAMES[split]) for split, seed in RUNS.items()]
+    bare = form == "bare"
+    made = Mapping(mapping.residues, mapping.left_out, bare)
+    return mapped(SYSTEM / f"runs/ala15_{name}{'_bare' * bare}.h5", topology, made, parts)
+
+
+def settings_of(row: str, seed: int) -> dict:
+    """The training of a row, with absolute paths; batches are of as many molecules for bare beads as for grains."""
+    name, form = row.split("-")
+    values = yaml.safe_load((SYSTEM / "train.yaml").read_text())
+    beads = name.rsplit("_", 1)[0]
+    grains = len(species(beads, "equal")) if form == "bare" else 15 + 2 * (len(BEADS[beads]) > 1)
+    values["model"] |= {"atom_cutoff": CUTOFF, "grain_cutoff": CUTOFF, "atom_neighbors": 15} | FORMS[form]
+    values["data"] = {"paths": [str(SYSTEM / f"runs/ala15_{name}{'_bare' * (form == 'bare')}.h5")]}
+    output = str(SYSTEM / f"runs/rows/ala15_{row}-{seed}")
+    return values | {"batch_grains": BATCH * grains, "seed": seed, "output": output}
+
+
+def make(row: str, seed: int, steps: int | None) -> dict:
+    """Errors of a row's model on the test run."""
+    data_of(row)
+    values = settings_of(row, seed)
+    return trained(values | {"max_steps": steps or values["max_steps"]}, CUTOFF)
+
+
+def measured(name: str, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Torsions of four CA in a row (rad, [frames, 12]) and radius of gyration (Å, [frames]); positions in nm."""
+    topology, mapping = mapped_topology(name, "equal")
+    beads = mapping.on(topology).topology
+    alphas = [atom.index for atom in beads.atoms() if atom.name == "CA"]
+    trajectory = mdtraj.Trajectory(positions, mdtraj.Topology.from_openmm(beads)).atom_slice(alphas)
+    fours = [range(first, first + 4) for first in range(len(alphas) - 3)]
+    return mdtraj.compute_dihedrals(trajectory, fours, periodic=False), ANGSTROM_PER_NM * mdtraj.compute_rg(trajectory)
+
+
+def helicity(turns: np.ndarray) -> list[float]:
+    """Parts of right-handed and of left-handed helix."""
+    return [float(((sign * turns > HELIX[0]) & (sign * turns < HELIX[1])).mean()) for sign in (1.0, -1.0)]
+
+
+def share(turns: np.ndarray) -> np.ndarray:
+    return np.histogram(turns, BINS, (-np.pi, np.pi))[0] / turns.size
+
+
+def run(row: str, seed: int, replica: int, picoseconds: float) -> dict:
+    """Helix and size of a run of a model beside those of the training run."""
+    dataset = Dataset.load(data_of(row))
+    (test,), (reference,) = (dataset.select(splits=[split]).sets for split in ("test", "train"))
+    done, told = replica_of(SYSTEM / f"runs/rows/ala15_{row}-{seed}", test, replica, picoseconds)
+    if done is None:
+        return told
+    name, known = row.rsplit("_", 1)[0], reference.positions.astype(np.float32) / ANGSTROM_PER_NM
+    (turns, sizes), (known, known_sizes) = (measured(name, positions) for positions in (done.xyz, known))
+    return told | {
+        "helicity": helicity(turns),
+        "helicity_reference": helicity(known),
+        "divergence": float(jensenshannon(share(turns), share(known), base=2) ** 2),
+        "gyration": float(sizes.mean()),
+        "gyration_reference": float(known_sizes.mean()),
+    }
+
+
+def table(results: dict) -> str:
+    heads = "row | force, rmse, eV/Å | runs that held | right-handed helix | left-handed | reference"
+    heads += " | divergence of torsions, bits | radius of gyration, Å | reference"
+    lines = [f"| {heads} |", "|---" * 9 + "|"]
+    for row in dict.fromkeys(key.rsplit("-", 1)[0] for key in results):
+        errors = [value["rmse"] for key, value in results.items() if key.rsplit("-", 1)[0] == row]
+        runs = runs_of(results, row)
+        seen = [one for one in runs if "helicity" in one]
+        told = [""] * 6
+        if seen:
+            told[:2] = [with_interval([one["helicity"][side] for one in seen], 2) for side in (0, 1)]
+            told[2] = "{:.2f}, {:.2f}".format(*seen[0]["helicity_reference"])
+            told[3] = with_interval([one["divergence"] for one in seen], 3)
+            told[4] = with_interval([one["gyration"] for one in seen], 2)
+            told[5] = f"{seen[0]['gyration_reference']:.2f}"
+        held = sum(one["ended"] is None for one in runs)
+        lines.append(f"| `{row}` | {np.mean(errors):.4f} | {held} of {len(runs)} | {' | '.join(told)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main(__doc__, RESULTS, ROWS, make, run, table))
