@@ -6,7 +6,8 @@
 A row is a mapping of systems/alanine and a form: `bare`, `grains`, or `handed`, which are grains with pseudoscalars.
 Frames are those of systems/alanine/runs/1 to 4 (`alanine_reference`). Results stand in alanine_rows.json: errors on the
 test run, and of a run of the model the free energy of phi and psi beside the reference (60 x 60 bins), by the
-Jensen-Shannon divergence (in bits) and the mean squared difference over bins that both visit.
+Jensen-Shannon divergence (in bits) and the mean squared difference over bins that both visit. What a run and the
+reference are apart from their mirror images, and from chains that are read backwards, stands there, too.
 """
 
 import sys
@@ -37,6 +38,7 @@ FRAMES = {"train": 5000, "validation": 500, "test": 1000}  # of each run, two ps
 STRIDE = 2
 CUTOFF = 10.0  # Å: every bead sees every other
 BINS = 60
+STRETCHED = 1.5  # times the longest of the reference, of a lost bond
 # beads by residue and name, in the order of phi and of psi, and around CA
 PHI = ("ACE", "C"), ("ALA", "N"), ("ALA", "CA"), ("ALA", "C")
 PSI = ("ALA", "N"), ("ALA", "CA"), ("ALA", "C"), ("NME", "N")
@@ -109,7 +111,7 @@ def compared(ours: np.ndarray, theirs: np.ndarray) -> dict:
     apart = free[0] - free[1]
     return {
         "divergence": float(jensenshannon(ours.ravel(), theirs.ravel(), base=2) ** 2),
-        "squared": float(np.square(apart - apart.mean()).mean()),
+        "squared": float(np.square(apart - apart.mean()).mean()) if both.any() else None,
     }
 
 
@@ -122,6 +124,18 @@ def reference(name: str, frames: int) -> tuple[np.ndarray, dict]:
     parts = [(share(angles[i : i + frames]), share(np.delete(angles, slice(i, i + frames), 0))) for i in starts]
     found = [compared(*part) for part in parts]
     return share(angles), {key: float(np.mean([each[key] for each in found])) for key in found[0]}
+
+
+def lost(name: str, trajectory: mdtraj.Trajectory) -> float:
+    """Part of the bonds that are too long in the last frame."""
+    topology, _ = read_structure(SYSTEM / "alanine.cif")
+    bonds = np.array([(i.index, j.index) for i, j in mapping_of(name, False).on(topology).topology.bonds()])
+    (reference,) = Dataset.load(data_of(name, False)).select(splits=["test"]).sets
+    known, found = (
+        np.linalg.norm(np.diff(positions[..., bonds, :], axis=-2)[..., 0, :], axis=-1)
+        for positions in (reference.positions / ANGSTROM_PER_NM, trajectory.xyz[-1])
+    )
+    return float((found > STRETCHED * known.max(0)).mean())
 
 
 def run(row: str, seed: int, replica: int, picoseconds: float) -> dict:
@@ -138,6 +152,9 @@ def run(row: str, seed: int, replica: int, picoseconds: float) -> dict:
     found = share(angles)
     told |= {"by_chance": by_chance} | compared(found, whole)
     told["phi_positive"] = [float(each[BINS // 2 :].sum()) for each in (found, whole)]
+    for symmetry, image in (("mirrored", np.flip), ("reversed", np.transpose)):
+        told[symmetry] = [compared(each, image(each))["divergence"] for each in (found, whole)]
+    told["lost"] = lost(name, done)
     place = places(name)
     if HAND[-1] in place:
         center, *three = (done.xyz[:, place[bead]] for bead in HAND)

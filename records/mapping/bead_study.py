@@ -7,6 +7,7 @@ import argparse
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -92,15 +93,24 @@ def begun(frames: Frames, replica: int) -> int:
     return (replica - 1) * len(frames) // REPLICAS
 
 
+def system_of_model(folder: Path, topology: app.Topology, positions: np.ndarray) -> openmm.System:
+    return CGAAPotential(folder / "model.safetensors").createSystem(topology, positions=positions)
+
+
 def replica_of(
-    folder: Path, frames: Frames, replica: int, picoseconds: float, forces: Sequence[openmm.Force] = ()
+    folder: Path,
+    frames: Frames,
+    replica: int,
+    picoseconds: float,
+    make_system: Callable[[app.Topology, np.ndarray], openmm.System] | None = None,
 ) -> tuple[mdtraj.Trajectory | None, dict]:
-    """A run of the model in a folder, from one of these frames: its trajectory, how far it came and what ended it."""
+    """A run in a folder, from one of these frames: its trajectory, how far it came and what ended it.
+
+    Without `make_system` the model in the folder moves the beads.
+    """
     frame = begun(frames, replica)
     topology, positions = frames.topology(frame), frames.positions[frame] / ANGSTROM_PER_NM
-    system = CGAAPotential(folder / "model.safetensors").createSystem(topology, positions=positions)
-    for force in forces:
-        system.addForce(force)
+    system = (make_system or partial(system_of_model, folder))(topology, positions)
     settings = SimulationSettings(
         temperature=TEMPERATURE, timestep=2.0, picoseconds=picoseconds, report_interval=250, seed=replica, threads=1
     )

@@ -13,6 +13,7 @@ at a bond's length.
 
 import functools
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,18 @@ import mdtraj
 import numpy as np
 import openmm
 import yaml
-from bead_study import TEMPERATURE, Part, begun, main, mapped, replica_of, runs_of, trained, with_interval
+from bead_study import (
+    TEMPERATURE,
+    Part,
+    begun,
+    main,
+    mapped,
+    replica_of,
+    runs_of,
+    system_of_model,
+    trained,
+    with_interval,
+)
 from openmm import app
 
 from openmm_cgaa import Dataset, Mapping
@@ -62,7 +74,7 @@ STRETCHED = 1.5  # times the longest bond of the reference
 def parts_of_row(row: str) -> tuple[str, bool, float, bool]:
     """Name of the mapping, whether beads are bare, cutoff in Å, whether there is a prior."""
     name, form, cutoff, *prior = row.split("-")
-    return name, form.startswith("bare"), float(cutoff), bool(prior)
+    return name, not form.startswith("grains"), float(cutoff), bool(prior)
 
 
 def mapping_of(name: str, bare: bool) -> Mapping:
@@ -189,13 +201,29 @@ def of_row(row: str, seed: int) -> Path:
     return SYSTEM / f"runs/rows/{row}-{seed}"
 
 
-def run(row: str, seed: int, replica: int, picoseconds: float) -> dict:
+def with_prior(folder: Path, name: str, cutoff: float, frame: int, *start) -> openmm.System:
+    """Bare beads that the molecules' prior holds, too."""
+    system = system_of_model(folder, *start)
+    for force in forces_of_prior(name, cutoff, "test", frame):
+        system.addForce(force)
+    return system
+
+
+def run(
+    row: str,
+    seed: int,
+    replica: int,
+    picoseconds: float,
+    make_system: Callable[[app.Topology, np.ndarray], openmm.System] | None = None,
+) -> dict:
     """What a run of a model differs from the reference by, which is the training run, for it is the longest."""
     name, bare, cutoff, prior = parts_of_row(row)
     dataset = Dataset.load(data_of(name, bare))
     (test,), (reference,) = (dataset.select(splits=[split]).sets for split in ("test", "train"))
-    forces = forces_of_prior(name, cutoff, "test", begun(test, replica)) if bare and prior else ()
-    trajectory, told = replica_of(of_row(row, seed), test, replica, picoseconds, forces)
+    folder = of_row(row, seed)
+    if bare and prior:
+        make_system = functools.partial(with_prior, folder, name, cutoff, begun(test, replica))
+    trajectory, told = replica_of(folder, test, replica, picoseconds, make_system)
     if trajectory is None:
         return told
     whole = distributions(name, as_trajectory(reference, test.topology(0)))
