@@ -18,7 +18,7 @@ import mdtraj
 import numpy as np
 import yaml
 from alanine_rows import FORMS, SYSTEM
-from bead_study import Part, main, mapped, replica_of, runs_of, trained, with_interval
+from bead_study import Part, main, mapped, molecules_of, replica_of, runs_of, side_by_side, trained, with_interval
 from openmm import app
 from scipy.spatial.distance import jensenshannon
 
@@ -38,6 +38,7 @@ BATCH = 8  # molecules
 HYDROGENS = {"N": ["H"], "CA": ["HA"], "CB": ["HB1", "HB2", "HB3"]}
 HELIX = np.radians([20.0, 80.0])  # torsions of four CA in a right-handed helix; in an ideal one 50 degrees
 BINS = 60
+COPIES = 4  # molecules of a run, which do not see each other
 
 
 def backbone(name: str) -> list[tuple[int, str]]:
@@ -139,11 +140,13 @@ def run(row: str, seed: int, replica: int, picoseconds: float) -> dict:
     """Helix and size of a run of a model beside those of the training run."""
     dataset = Dataset.load(data_of(row))
     (test,), (reference,) = (dataset.select(splits=[split]).sets for split in ("test", "train"))
-    done, told = replica_of(SYSTEM / f"runs/rows/ala15_{row}-{seed}", test, replica, picoseconds)
+    start = side_by_side(test, replica, COPIES)
+    done, told = replica_of(SYSTEM / f"runs/rows/ala15_{row}-{seed}", *start, replica, picoseconds)
     if done is None:
         return told
+    positions = molecules_of(done, COPIES)
     name, known = row.rsplit("_", 1)[0], reference.positions.astype(np.float32) / ANGSTROM_PER_NM
-    (turns, sizes), (known, known_sizes) = (measured(name, positions) for positions in (done.xyz, known))
+    (turns, sizes), (known, known_sizes) = (measured(name, positions) for positions in (positions, known))
     return told | {
         "helicity": helicity(turns),
         "helicity_reference": helicity(known),

@@ -1,13 +1,14 @@
 """Beads of capped alanine: which atoms, species, bonds and a hand. Paper 004 (docs/papers.md).
 
-    python records/mapping/alanine_rows.py core_chemical-grains core_chemical-handed --seeds 1 2 3 4 5 --run 1000
+    python records/mapping/alanine_rows.py core_chemical-grains core_chemical-handed --run 50
     python records/mapping/alanine_rows.py --table
 
 A row is a mapping of systems/alanine and a form: `bare`, `grains`, or `handed`, which are grains with pseudoscalars.
-Frames are those of systems/alanine/runs/1 to 4 (`alanine_reference`). Results stand in alanine_rows.json: errors on the
-test run, and of a run of the model the free energy of phi and psi beside the reference (60 x 60 bins), by the
-Jensen-Shannon divergence (in bits) and the mean squared difference over bins that both visit. What a run and the
-reference are apart from their mirror images, and from chains that are read backwards, stands there, too.
+Frames are those of systems/alanine/runs/1 to 4 (`alanine_reference`). A run moves `COPIES` molecules. Results stand in
+alanine_rows.json: errors on the test run, and of a run of the model the free energy of phi and psi beside the reference
+(60 x 60 bins), by the Jensen-Shannon divergence (in bits) and the mean squared difference over bins that both visit.
+What a run and the reference are apart from their mirror images, and from chains that are read backwards, stands there,
+too.
 """
 
 import sys
@@ -17,7 +18,18 @@ from pathlib import Path
 import mdtraj
 import numpy as np
 import yaml
-from bead_study import TEMPERATURE, Part, main, mapped, replica_of, runs_of, trained, with_interval
+from bead_study import (
+    TEMPERATURE,
+    Part,
+    main,
+    mapped,
+    molecules_of,
+    replica_of,
+    runs_of,
+    side_by_side,
+    trained,
+    with_interval,
+)
 from scipy.spatial.distance import jensenshannon
 
 from openmm_cgaa import Dataset, Mapping
@@ -38,6 +50,7 @@ FRAMES = {"train": 5000, "validation": 500, "test": 1000}  # of each run, two ps
 STRIDE = 2
 CUTOFF = 10.0  # Å: every bead sees every other
 BINS = 60
+COPIES = 20  # molecules of a run, which do not see each other
 STRETCHED = 1.5  # times the longest of the reference, of a lost bond
 # beads by residue and name, in the order of phi and of psi, and around CA
 PHI = ("ACE", "C"), ("ALA", "N"), ("ALA", "CA"), ("ALA", "C")
@@ -126,14 +139,14 @@ def reference(name: str, frames: int) -> tuple[np.ndarray, dict]:
     return share(angles), {key: float(np.mean([each[key] for each in found])) for key in found[0]}
 
 
-def lost(name: str, trajectory: mdtraj.Trajectory) -> float:
-    """Part of the bonds that are too long in the last frame."""
+def lost(name: str, positions: np.ndarray) -> float:
+    """Part of the bonds that are too long in these frames."""
     topology, _ = read_structure(SYSTEM / "alanine.cif")
     bonds = np.array([(i.index, j.index) for i, j in mapping_of(name, False).on(topology).topology.bonds()])
     (reference,) = Dataset.load(data_of(name, False)).select(splits=["test"]).sets
     known, found = (
         np.linalg.norm(np.diff(positions[..., bonds, :], axis=-2)[..., 0, :], axis=-1)
-        for positions in (reference.positions / ANGSTROM_PER_NM, trajectory.xyz[-1])
+        for positions in (reference.positions / ANGSTROM_PER_NM, positions)
     )
     return float((found > STRETCHED * known.max(0)).mean())
 
@@ -144,23 +157,24 @@ def run(row: str, seed: int, replica: int, picoseconds: float) -> dict:
     folder = SYSTEM / f"runs/rows/{row}-{seed}"
     chosen = Dataset.load(data_of(name, form == "bare")).select(splits=["test"])
     (frames,) = chosen.sets
-    done, told = replica_of(folder, frames, replica, picoseconds)
+    done, told = replica_of(folder, *side_by_side(frames, replica, COPIES), replica, picoseconds)
     if done is None:
         return told
-    angles = torsions(name, done.xyz)
+    positions = molecules_of(done, COPIES)
+    angles = torsions(name, positions)
     whole, by_chance = reference(name, len(angles))
     found = share(angles)
     told |= {"by_chance": by_chance} | compared(found, whole)
     told["phi_positive"] = [float(each[BINS // 2 :].sum()) for each in (found, whole)]
     for symmetry, image in (("mirrored", np.flip), ("reversed", np.transpose)):
         told[symmetry] = [compared(each, image(each))["divergence"] for each in (found, whole)]
-    told["lost"] = lost(name, done)
+    told["lost"] = lost(name, molecules_of(done[-1], COPIES))
     place = places(name)
     if HAND[-1] in place:
-        center, *three = (done.xyz[:, place[bead]] for bead in HAND)
-        signs = np.sign(np.linalg.det(np.stack([each - center for each in three], 1)))
-        told["inversions"] = int((signs[1:] != signs[:-1]).sum())
-        told["wrong_hand"] = float((signs != signs[0]).mean())
+        center, *three = (positions[:, place[bead]] for bead in HAND)
+        signs = np.sign(np.linalg.det(np.stack([each - center for each in three], 1))).reshape(COPIES, -1)
+        told["inversions"] = int((signs[:, 1:] != signs[:, :-1]).sum())
+        told["wrong_hand"] = float((signs != signs[:, :1]).mean())
     return told
 
 

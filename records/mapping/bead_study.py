@@ -40,6 +40,7 @@ from openmm_cgaa.units import ANGSTROM_PER_NM
 
 TEMPERATURE = 300.0  # K
 REPLICAS = 5
+APART = 100.0  # nm between molecules that do not see each other: they diffuse by less in a run
 
 
 class Part(NamedTuple):
@@ -93,23 +94,46 @@ def begun(frames: Frames, replica: int) -> int:
     return (replica - 1) * len(frames) // REPLICAS
 
 
+def side_by_side(frames: Frames, replica: int, copies: int) -> tuple[app.Topology, np.ndarray]:
+    """So many molecules that do not see each other, from frames after that of a replica; positions in nm."""
+    one, made, places = frames.topology(0), app.Topology(), []
+    for copy in range(copies):
+        frame = begun(frames, replica) + copy * len(frames) // (REPLICAS * copies)
+        chain, own = made.addChain(), {}
+        for residue in one.residues():
+            target = made.addResidue(residue.name, chain, str(1000 * copy + int(residue.id)))
+            for atom in residue.atoms():
+                own[atom] = bead = made.addAtom(atom.name, None, target)
+                bead.species, bead.mass = atom.species, atom.mass
+        for first, second in one.bonds():
+            made.addBond(own[first], own[second])
+        positions = frames.positions[frame] / ANGSTROM_PER_NM
+        places.append(positions - positions.mean(0) + [APART * copy, 0.0, 0.0])
+    return made, np.concatenate(places)
+
+
+def molecules_of(trajectory: mdtraj.Trajectory, copies: int) -> np.ndarray:
+    """Positions of each of these molecules in all frames, one after the other, nm: [copies frames, beads, 3]."""
+    split = trajectory.xyz.reshape(len(trajectory), copies, -1, 3)
+    return np.swapaxes(split, 0, 1).reshape(-1, split.shape[2], 3)
+
+
 def system_of_model(folder: Path, topology: app.Topology, positions: np.ndarray) -> openmm.System:
     return CGAAPotential(folder / "model.safetensors").createSystem(topology, positions=positions)
 
 
 def replica_of(
     folder: Path,
-    frames: Frames,
+    topology: app.Topology,
+    positions: np.ndarray,
     replica: int,
     picoseconds: float,
     make_system: Callable[[app.Topology, np.ndarray], openmm.System] | None = None,
 ) -> tuple[mdtraj.Trajectory | None, dict]:
-    """A run in a folder, from one of these frames: its trajectory, how far it came and what ended it.
+    """A run in a folder, from positions in nm: its trajectory, how far it came and what ended it.
 
     Without `make_system` the model in the folder moves the beads.
     """
-    frame = begun(frames, replica)
-    topology, positions = frames.topology(frame), frames.positions[frame] / ANGSTROM_PER_NM
     system = (make_system or partial(system_of_model, folder))(topology, positions)
     settings = SimulationSettings(
         temperature=TEMPERATURE, timestep=2.0, picoseconds=picoseconds, report_interval=250, seed=replica, threads=1

@@ -223,7 +223,9 @@ def run(
     folder = of_row(row, seed)
     if bare and prior:
         make_system = functools.partial(with_prior, folder, name, cutoff, begun(test, replica))
-    trajectory, told = replica_of(folder, test, replica, picoseconds, make_system)
+    frame = begun(test, replica)
+    start = test.topology(frame), test.positions[frame] / ANGSTROM_PER_NM
+    trajectory, told = replica_of(folder, *start, replica, picoseconds, make_system)
     if trajectory is None:
         return told
     whole = distributions(name, as_trajectory(reference, test.topology(0)))
