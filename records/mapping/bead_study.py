@@ -50,6 +50,7 @@ class Part(NamedTuple):
     trajectory: Path
     frames: int
     stride: int = 1
+    temperature: float = TEMPERATURE  # K
 
 
 def mapped(path: Path, topology: app.Topology, mapping: Mapping, parts: Sequence[Part]) -> Path:
@@ -62,7 +63,7 @@ def mapped(path: Path, topology: app.Topology, mapping: Mapping, parts: Sequence
                 topology,
                 load_system(part.trajectory.parent / "system.xml"),
                 mapping,
-                temperature=TEMPERATURE,
+                temperature=part.temperature,
                 split=part.split,
                 frames=part.frames,
                 stride=part.stride,
@@ -129,6 +130,8 @@ def replica_of(
     replica: int,
     picoseconds: float,
     make_system: Callable[[app.Topology, np.ndarray], openmm.System] | None = None,
+    temperature: float = TEMPERATURE,
+    name: str = "run",
 ) -> tuple[mdtraj.Trajectory | None, dict]:
     """A run in a folder, from positions in nm: its trajectory, how far it came and what ended it.
 
@@ -136,9 +139,9 @@ def replica_of(
     """
     system = (make_system or partial(system_of_model, folder))(topology, positions)
     settings = SimulationSettings(
-        temperature=TEMPERATURE, timestep=2.0, picoseconds=picoseconds, report_interval=250, seed=replica, threads=1
+        temperature=temperature, timestep=2.0, picoseconds=picoseconds, report_interval=250, seed=replica, threads=1
     )
-    out, ended = folder / f"run{replica}", None
+    out, ended = folder / f"{name}{replica}", None
     try:
         if not simulate(system, topology, positions, out, settings, resume=(out / "run.json").is_file()):
             raise SystemExit("interrupted; the same command goes on")

@@ -2,11 +2,13 @@
 
     openmm-cgaa build systems/hexane/build.yaml
     python records/mapping/hexane_reference.py --picoseconds 1000
+    python records/mapping/hexane_reference.py --picoseconds 100 --hot
     python records/mapping/hexane_reference.py --check      # energies and forces of both programs
 
 GROMACS (`gmx`) brings its oplsaa.ff and runs ten times as fast as OpenMM on a CPU, where geometric mixing takes a force
 of its own. A run writes box.gro, run.tpr, run.xtc and system.xml into systems/hexane/runs/SEED, and goes on where it
-was stopped; one core. Bonds with hydrogens are held.
+was stopped; one core. Bonds with hydrogens are held. With --hot it is at `HOT` and in a wider box, in
+systems/hexane/runs/hot-SEED.
 """
 
 import argparse
@@ -28,6 +30,8 @@ SYSTEM = Path(__file__).parents[2] / "systems/hexane"
 CUTOFF = 1.0  # nm
 TYPES = {"C3": ("opls_135", -0.18, 12.011), "C2": ("opls_136", -0.12, 12.011), "H": ("opls_140", 0.06, 1.008)}
 WARM_UP = 50.0  # ps
+TEMPERATURE, HOT = 300.0, 350.0  # K
+WIDER = 1.04  # edges of the hot box by those of the other
 RUN = """
 integrator = {integrator}
 dt = 0.002
@@ -44,9 +48,9 @@ vdw-modifier = None
 constraints = {constraints}
 tc-grps = System
 tau-t = 1.0
-ref-t = 300
+ref-t = {temperature}
 gen-vel = {velocities}
-gen-temp = 300
+gen-temp = {temperature}
 gen-seed = {seed}
 ld-seed = {seed}
 """
@@ -125,13 +129,25 @@ def stage(folder: Path, name: str, start: str, **settings: Any) -> None:
     gmx(folder, "mdrun", "-deffnm", name, "-nt", 1, "-cpi", f"{name}.cpt", "-cpt", 5)
 
 
-def run(folder: Path, picoseconds: float, seed: int) -> None:
+def widened(topology: app.Topology, positions: np.ndarray) -> np.ndarray:
+    """Positions with molecules moved apart, nm; the box becomes as much wider."""
+    moved = positions.copy()
+    for residue in topology.residues():
+        own = [atom.index for atom in residue.atoms()]
+        moved[own] += (WIDER - 1.0) * positions[own].mean(0)
+    topology.setPeriodicBoxVectors(WIDER * topology.getPeriodicBoxVectors())
+    return moved
+
+
+def run(folder: Path, picoseconds: float, seed: int, hot: bool) -> None:
     topology, positions = read_structure(SYSTEM / "runs/box.cif")
+    positions = np.array(positions.value_in_unit(unit.nanometer))
+    positions = widened(topology, positions) if hot else positions
     folder.mkdir(parents=True, exist_ok=True)
-    write_gro(folder / "box.gro", topology, positions.value_in_unit(unit.nanometer))
+    write_gro(folder / "box.gro", topology, positions)
     (folder / "hexane.top").write_text(gromacs_topology(topology))
     (folder / "system.xml").write_text(openmm.XmlSerializer.serialize(geometric(topology)))
-    common = {"seed": seed, "constraints": "h-bonds", "integrator": "sd"}
+    common = {"seed": seed, "constraints": "h-bonds", "integrator": "sd", "temperature": HOT if hot else TEMPERATURE}
     if not (folder / "warm.gro").is_file():
         strained = common | {"integrator": "steep", "constraints": "none", "steps": 200, "velocities": "no"}
         stage(folder, "relax", "box.gro", **strained)
@@ -171,12 +187,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--picoseconds", type=float, default=1000.0)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--hot", action="store_true")
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
     if args.check:
         check()
         return 0
-    run(SYSTEM / f"runs/{args.seed}", args.picoseconds, args.seed)
+    run(SYSTEM / f"runs/{'hot-' * args.hot}{args.seed}", args.picoseconds, args.seed, args.hot)
     return 0
 
 
