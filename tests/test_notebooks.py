@@ -7,7 +7,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "docs/notebooks").glob("*.ipynb"))
-LESS = {"water_beads": [("STEPS, PICOSECONDS = 800, 20.0", "STEPS, PICOSECONDS = 5, 1.0")]}
+LESS = {
+    "choosing_a_mapping": [("PICOSECONDS, STEPS, RUN = 400.0, 2000, 50.0", "PICOSECONDS, STEPS, RUN = 10.0, 5, 1.0")],
+    "water_beads": [("STEPS, PICOSECONDS = 800, 20.0", "STEPS, PICOSECONDS = 5, 1.0")],
+}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
