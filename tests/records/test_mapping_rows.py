@@ -13,7 +13,11 @@ from openmm_cgaa.training.config import TrainingConfig
 pytest.importorskip("lightning")
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "records/mapping"))
-import alanine_rows  # noqa: E402 - scripts of their folder, not of the package
+import ala15_rows  # noqa: E402 - scripts of their folder, not of the package
+import alanine_rows  # noqa: E402
+import bead_study  # noqa: E402
+import foretold  # noqa: E402
+import hexane_drift  # noqa: E402
 import hexane_rows  # noqa: E402
 
 
@@ -60,3 +64,65 @@ def test_torsions_of_beads_are_phi_and_psi():
     line[0, [0, 1, 2, 4, 5]] = [[0, 1, 0], [0, 0, 0], [1, 0, 0], [1, -1, 0], [1, -1, 1]]
     phi, psi = np.degrees(alanine_rows.torsions("core_cb_chemical", line))[0]
     assert abs(phi) == pytest.approx(180.0) and abs(psi) == pytest.approx(90.0)
+
+
+@pytest.mark.parametrize("row", ala15_rows.ROWS)
+def test_each_row_of_ala15_is_a_configuration(row):
+    config = from_mapping(TrainingConfig, ala15_rows.settings_of(row, 1), "train.yaml")
+    name, form = row.split("-")
+    beads = {"core": 47, "core_cb": 62, "ca": 15}[name.rsplit("_", 1)[0]]
+    grains = 15 if name.startswith("ca_") else 17
+    assert config.batch_grains == ala15_rows.BATCH * (beads if form == "bare" else grains)
+    assert (complete_config(config.model)["pseudoscalars"] > 0) == (form == "handed")
+
+
+@pytest.mark.parametrize(("beads", "count"), [("core", 47), ("core_cb", 62), ("ca", 15)])
+def test_codings_of_ala15_are_what_they_are_called(beads, count):
+    kinds = {}
+    for coding in ala15_rows.CODINGS:
+        topology, mapping = ala15_rows.mapped_topology(beads, coding)
+        mapped = mapping.on(topology).topology
+        assert mapped.getNumAtoms() == count and mapped.getNumBonds() == count - 1  # one chain
+        kinds[coding] = [atom.species for atom in mapped.atoms() if atom.name != "CB"]
+    assert len(set(kinds["equal"])) == 1
+    assert len(set(kinds["unique"])) == len(kinds["unique"])
+    assert kinds["palindromic"] == kinds["palindromic"][::-1]
+    assert len(set(kinds["palindromic"])) == (len(kinds["palindromic"]) + 1) // 2
+    assert kinds["alternating"] == [f"S{place % 2}" for place in range(len(kinds["alternating"]))]
+
+
+def test_a_helix_has_its_sign():
+    turn, rise, radius = np.radians(100.0), 0.15, 0.23  # nm, of CA in an alpha helix
+    place = np.arange(15)
+    helix = np.stack([radius * np.cos(turn * place), radius * np.sin(turn * place), rise * place], 1)
+    turns, sizes = ala15_rows.measured("ca", helix[None].astype(np.float32))
+    assert turns.shape == (1, 12) and np.degrees(turns[0, 0]) == pytest.approx(50.0, abs=2.0)
+    assert ala15_rows.helicity(turns) == [1.0, 0.0] and ala15_rows.helicity(-turns) == [0.0, 1.0]
+    assert sizes[0] == pytest.approx(10.0 * np.sqrt(np.square(helix - helix.mean(0)).sum(1).mean()), rel=1e-5)
+
+
+def test_molecules_side_by_side_come_apart_again():
+    trajectory = type("Run", (), {"xyz": np.arange(2 * 6 * 3).reshape(2, 6, 3)})  # 2 frames of 3 molecules of 2 beads
+    trajectory.__len__ = lambda self: 2
+    split = bead_study.molecules_of(trajectory(), 3)
+    assert split.shape == (6, 2, 3)
+    np.testing.assert_array_equal(split[:2], trajectory.xyz[:, :2])  # both frames of the first molecule
+    np.testing.assert_array_equal(split[4:], trajectory.xyz[:, 4:])
+
+
+def test_intervals_are_those_of_student():
+    assert bead_study.with_interval([0.1, 0.2, 0.3, 0.2, 0.2], 3) == "0.200 ± 0.088"
+    assert bead_study.with_interval([0.25], 2) == "0.25" and bead_study.with_interval([], 2) == ""
+
+
+def test_hits_and_misses_are_counted():
+    rows = [("hexane `two`", "lengths", True, True, "0.50 lost"), ("hexane `six`", "lengths", False, True, "0.02 lost")]
+    told = foretold.table(rows)
+    assert "1 of 2 are right" in told and "| hexane `six` | lengths | no | yes | **miss** | 0.02 lost |" in told
+
+
+def test_slopes_stand_by_their_step():
+    found = {"1": {"slope": -0.0123, "error": 0.002, "ended": None}, "6": {"ended": "a bond tore"}}
+    assert hexane_drift.table({"three-grains-5.5": found}).endswith(
+        "| `three-grains-5.5` |  | -0.012 ± 0.002 |  |  | ended |"
+    )
