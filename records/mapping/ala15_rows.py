@@ -23,6 +23,7 @@ from openmm import app
 from scipy.spatial.distance import jensenshannon
 
 from openmm_cgaa import Dataset, Mapping
+from openmm_cgaa.data.dataset import Frames
 from openmm_cgaa.mapping.beadmapping import Bead, MappedResidue
 from openmm_cgaa.structures.structure import read_structure
 from openmm_cgaa.units import ANGSTROM_PER_NM
@@ -136,41 +137,59 @@ def share(turns: np.ndarray) -> np.ndarray:
     return np.histogram(turns, BINS, (-np.pi, np.pi))[0] / turns.size
 
 
-def run(row: str, seed: int, replica: int, picoseconds: float) -> dict:
-    """Helix and size of a run of a model beside those of the training run."""
-    dataset = Dataset.load(data_of(row))
-    (test,), (reference,) = (dataset.select(splits=[split]).sets for split in ("test", "train"))
-    start = side_by_side(test, replica, COPIES)
-    done, told = replica_of(SYSTEM / f"runs/rows/ala15_{row}-{seed}", *start, replica, picoseconds)
-    if done is None:
-        return told
-    positions = molecules_of(done, COPIES)
-    name, known = row.rsplit("_", 1)[0], reference.positions.astype(np.float32) / ANGSTROM_PER_NM
-    (turns, sizes), (known, known_sizes) = (measured(name, positions) for positions in (positions, known))
-    return told | {
+def hands(name: str, positions: np.ndarray) -> np.ndarray:
+    """Signs of the triple products at CA, of N, C and CB: [frames, 15]; positions in nm."""
+    topology, mapping = mapped_topology(name, "equal")
+    place = {(bead.residue.index, bead.name): bead.index for bead in mapping.on(topology).topology.atoms()}
+    residues = sorted({residue for residue, bead in place if bead == "CB"})
+    center, *three = (positions[:, [place[residue, bead] for residue in residues]] for bead in ("CA", "N", "C", "CB"))
+    return np.sign(np.linalg.det(np.stack([each - center for each in three], -2)))
+
+
+def told_of(name: str, positions: np.ndarray, reference: Frames) -> dict:
+    """Helix, size and hand of molecules [frames, beads, 3] (nm) beside those of the atoms."""
+    atoms = reference.positions.astype(np.float32) / ANGSTROM_PER_NM
+    (turns, sizes), (known, known_sizes) = (measured(name, each) for each in (positions, atoms))
+    told = {
         "helicity": helicity(turns),
         "helicity_reference": helicity(known),
         "divergence": float(jensenshannon(share(turns), share(known), base=2) ** 2),
         "gyration": float(sizes.mean()),
         "gyration_reference": float(known_sizes.mean()),
     }
+    if "CB" in BEADS[name]:
+        right = np.sign(hands(name, atoms).mean())
+        told["wrong_hand"] = float((hands(name, positions) != right).mean())
+    return told
+
+
+def run(row: str, seed: int, replica: int, picoseconds: float) -> dict:
+    """Helix, size and hand of a run of a model beside those of the training run."""
+    dataset = Dataset.load(data_of(row))
+    (test,), (reference,) = (dataset.select(splits=[split]).sets for split in ("test", "train"))
+    start = side_by_side(test, replica, COPIES)
+    done, told = replica_of(SYSTEM / f"runs/rows/ala15_{row}-{seed}", *start, replica, picoseconds)
+    if done is None:
+        return told
+    return told | told_of(row.rsplit("_", 1)[0], molecules_of(done, COPIES), reference)
 
 
 def table(results: dict) -> str:
     heads = "row | force, rmse, eV/Å | runs that held | right-handed helix | left-handed | reference"
-    heads += " | divergence of torsions, bits | radius of gyration, Å | reference"
-    lines = [f"| {heads} |", "|---" * 9 + "|"]
+    heads += " | divergence of torsions, bits | radius of gyration, Å | reference | wrong hand of CA"
+    lines = [f"| {heads} |", "|---" * 10 + "|"]
     for row in dict.fromkeys(key.rsplit("-", 1)[0] for key in results):
         errors = [value["rmse"] for key, value in results.items() if key.rsplit("-", 1)[0] == row]
         runs = runs_of(results, row)
         seen = [one for one in runs if "helicity" in one]
-        told = [""] * 6
+        told = [""] * 7
         if seen:
             told[:2] = [with_interval([one["helicity"][side] for one in seen], 2) for side in (0, 1)]
             told[2] = "{:.2f}, {:.2f}".format(*seen[0]["helicity_reference"])
             told[3] = with_interval([one["divergence"] for one in seen], 3)
             told[4] = with_interval([one["gyration"] for one in seen], 2)
             told[5] = f"{seen[0]['gyration_reference']:.2f}"
+            told[6] = with_interval([one["wrong_hand"] for one in seen if "wrong_hand" in one], 3)
         held = sum(one["ended"] is None for one in runs)
         lines.append(f"| `{row}` | {np.mean(errors):.4f} | {held} of {len(runs)} | {' | '.join(told)} |")
     return "\n".join(lines)

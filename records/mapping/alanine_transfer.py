@@ -1,0 +1,61 @@
+"""Models of capped alanine on the backbone of Ala15: paper 004 (docs/papers.md).
+
+    python records/mapping/alanine_transfer.py core_chemical-bare core_cb_chemical-bare
+
+A row is one of `alanine_rows` whose model is there. Its mapping makes beads of Ala15, too, and `ala15_rows` says what is
+measured. Grains are refused, for no grain of capped alanine is linked to another alanine, and the table says so.
+Results stand in alanine_transfer.json.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import ala15_rows
+import alanine_rows
+import numpy as np
+from bead_study import Part, mapped, molecules_of, replica_of, save, side_by_side
+
+from openmm_cgaa import CGAAError, Dataset
+from openmm_cgaa.structures.structure import read_structure
+
+RESULTS = Path(__file__).parent / "alanine_transfer.json"
+FRAMES = 500
+
+
+def transfer(row: str, picoseconds: float) -> dict:
+    system = alanine_rows.SYSTEM
+    name, form = row.rsplit("-", 1)
+    bare = form == "bare"
+    topology, _ = read_structure(system / "ala15.cif")
+    path = system / f"runs/ala15_by_{name}{'_bare' * bare}.h5"
+    part = Part("test", system / f"runs/ala15-{ala15_rows.RUNS['test']}/run.dcd", FRAMES)
+    (frames,) = Dataset.load(mapped(path, topology, alanine_rows.mapping_of(name, bare), [part])).sets
+    start = side_by_side(frames, 1, ala15_rows.COPIES)
+    try:
+        run, told = replica_of(system / f"runs/rows/{row}-1", *start, 1, picoseconds, name="ala15-")
+    except CGAAError as error:  # before it began
+        return {"refused": str(error)}
+    if run is None:
+        return told
+    beads = "core_cb" if "core_cb" in name else "core"
+    positions = molecules_of(run, ala15_rows.COPIES)
+    return told | ala15_rows.told_of(beads, positions, frames)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("rows", nargs="*", choices=[*alanine_rows.ROWS, []], metavar="ROW")
+    parser.add_argument("--picoseconds", type=float, default=50.0)
+    args = parser.parse_args()
+    known = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    for row in args.rows:
+        known[row] = transfer(row, args.picoseconds)
+        save(RESULTS, known)
+    print(json.dumps(known, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
