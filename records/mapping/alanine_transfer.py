@@ -2,9 +2,9 @@
 
     python records/mapping/alanine_transfer.py core_chemical-bare core_cb_chemical-bare
 
-A row is one of `alanine_rows` whose model is there. Its mapping makes beads of Ala15, too, and `ala15_rows` says what is
-measured. Grains are refused, for no grain of capped alanine is linked to another alanine, and the table says so.
-Results stand in alanine_transfer.json.
+A row is one of `alanine_rows` whose model is there. Its mapping makes beads of Ala15, too, and `ala15_rows` says what
+is measured. Grains are refused, for no grain of capped alanine is linked to another alanine; that is kept, too. Results
+stand in alanine_transfer.json.
 """
 
 import argparse
@@ -14,7 +14,6 @@ from pathlib import Path
 
 import ala15_rows
 import alanine_rows
-import numpy as np
 from bead_study import Part, mapped, molecules_of, replica_of, save, side_by_side
 
 from openmm_cgaa import CGAAError, Dataset
