@@ -32,7 +32,7 @@ from openmm_cgaa.units import KJMOL_PER_EV, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
 ELEMENTS = {"1": "C", "2": "N"}  # what species are called where only elements have names
 CUTOFF = 5.5  # Å
 ROWS = [f"three-mace_{order}-{CUTOFF}" for order in (1, 2, 3)]
-EPOCHS, BATCH = 10, 4
+EPOCHS, BATCH = 5, 4
 
 
 def names_of(frames: Frames) -> list[str]:
@@ -75,7 +75,7 @@ def train(row: str, seed: int, epochs: int) -> Path:
         "valid_batch_size": BATCH,
         "max_num_epochs": epochs,
         "scheduler": "ExponentialLR",
-        "lr_scheduler_gamma": 0.7,
+        "lr_scheduler_gamma": 0.5,
         "default_dtype": "float32",
         "device": "cpu",
         "error_table": "PerAtomRMSE",
