@@ -18,12 +18,23 @@ import mdtraj
 import numpy as np
 import yaml
 from alanine_rows import FORMS, SYSTEM
-from bead_study import Part, main, mapped, molecules_of, replica_of, runs_of, side_by_side, trained, with_interval
+from bead_study import (
+    Part,
+    main,
+    mapped,
+    molecules_of,
+    of_runs,
+    replica_of,
+    rows_of,
+    runs_of,
+    side_by_side,
+    trained,
+    with_interval,
+)
 from openmm import app
 from scipy.spatial.distance import jensenshannon
 
 from openmm_cgaa import Dataset, Mapping
-from openmm_cgaa.data.dataset import Frames
 from openmm_cgaa.mapping.beadmapping import Bead, MappedResidue
 from openmm_cgaa.structures.structure import read_structure
 from openmm_cgaa.units import ANGSTROM_PER_NM
@@ -39,6 +50,7 @@ BATCH = 8  # molecules
 HYDROGENS = {"N": ["H"], "CA": ["HA"], "CB": ["HB1", "HB2", "HB3"]}
 HELIX = np.radians([20.0, 80.0])  # torsions of four CA in a right-handed helix; in an ideal one 50 degrees
 BINS = 60
+SETTLED = 10.0  # ps that a run is left alone
 COPIES = 4  # molecules of a run, which do not see each other
 
 
@@ -111,11 +123,10 @@ def settings_of(row: str, seed: int) -> dict:
     return values | {"batch_grains": BATCH * grains, "seed": seed, "output": output}
 
 
-def make(row: str, seed: int, steps: int | None) -> dict:
+def make(row: str, seed: int) -> dict:
     """Errors of a row's model on the test run."""
     data_of(row)
-    values = settings_of(row, seed)
-    return trained(values | {"max_steps": steps or values["max_steps"]}, CUTOFF)
+    return trained(settings_of(row, seed), CUTOFF)
 
 
 def measured(name: str, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -129,31 +140,53 @@ def measured(name: str, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def helicity(turns: np.ndarray) -> list[float]:
-    """Parts of right-handed and of left-handed helix."""
-    return [float(((sign * turns > HELIX[0]) & (sign * turns < HELIX[1])).mean()) for sign in (1.0, -1.0)]
+    """Parts of right-handed and of left-handed helix: of three such torsions in a row, all in its range."""
+    found = []
+    for sign in (1.0, -1.0):
+        inside = (sign * turns > HELIX[0]) & (sign * turns < HELIX[1])
+        found.append(float((inside[:, :-2] & inside[:, 1:-1] & inside[:, 2:]).mean()))
+    return found
 
 
 def share(turns: np.ndarray) -> np.ndarray:
-    return np.histogram(turns, BINS, (-np.pi, np.pi))[0] / turns.size
+    """Distribution of each torsion along the chain: [torsions, bins]."""
+    return np.stack([np.histogram(column, BINS, (-np.pi, np.pi))[0] / len(column) for column in turns.T])
+
+
+def divergence(turns: np.ndarray, others: np.ndarray) -> float:
+    """Mean over the torsions of that of Jensen and Shannon, in bits."""
+    return float(np.mean([jensenshannon(*pair, base=2) ** 2 for pair in zip(share(turns), share(others))]))
+
+
+def places(name: str) -> dict[tuple[int, str], int]:
+    """Number of each bead, by its residue, 0 of the cap before, and its name."""
+    topology, mapping = mapped_topology(name, "equal")
+    beads = mapping.on(topology).topology.atoms()
+    return {(int(bead.residue.id) - 1, bead.name): bead.index for bead in beads}
 
 
 def hands(name: str, positions: np.ndarray) -> np.ndarray:
     """Signs of the triple products at CA, of N, C and CB: [frames, 15]; positions in nm."""
-    topology, mapping = mapped_topology(name, "equal")
-    place = {(bead.residue.index, bead.name): bead.index for bead in mapping.on(topology).topology.atoms()}
-    residues = sorted({residue for residue, bead in place if bead == "CB"})
+    place = places(name)
+    residues = sorted(residue for residue, bead in place if bead == "CB")
     center, *three = (positions[:, [place[residue, bead] for residue in residues]] for bead in ("CA", "N", "C", "CB"))
     return np.sign(np.linalg.det(np.stack([each - center for each in three], -2)))
 
 
-def told_of(name: str, positions: np.ndarray, reference: Frames) -> dict:
-    """Helix, size and hand of molecules [frames, beads, 3] (nm) beside those of the atoms."""
-    atoms = reference.positions.astype(np.float32) / ANGSTROM_PER_NM
-    (turns, sizes), (known, known_sizes) = (measured(name, each) for each in (positions, atoms))
+def atoms_of(row: str) -> list[np.ndarray]:
+    """Beads of the training and the test run, nm."""
+    sets = [Dataset.load(data_of(row)).select(splits=[split]).sets[0] for split in ("train", "test")]
+    return [frames.positions.astype(np.float32) / ANGSTROM_PER_NM for frames in sets]
+
+
+def told_of(name: str, positions: np.ndarray, atoms: np.ndarray, others: np.ndarray) -> dict:
+    """Helix, size and hand of molecules beside those of atoms; by chance, of others. All [frames, beads, 3] in nm."""
+    (turns, sizes), (known, known_sizes), (tested, _) = (measured(name, each) for each in (positions, atoms, others))
     told = {
         "helicity": helicity(turns),
         "helicity_reference": helicity(known),
-        "divergence": float(jensenshannon(share(turns), share(known), base=2) ** 2),
+        "divergence": divergence(turns, known),
+        "by_chance": divergence(tested, known),
         "gyration": float(sizes.mean()),
         "gyration_reference": float(known_sizes.mean()),
     }
@@ -165,33 +198,38 @@ def told_of(name: str, positions: np.ndarray, reference: Frames) -> dict:
 
 def run(row: str, seed: int, replica: int, picoseconds: float) -> dict:
     """Helix, size and hand of a run of a model beside those of the training run."""
-    dataset = Dataset.load(data_of(row))
-    (test,), (reference,) = (dataset.select(splits=[split]).sets for split in ("test", "train"))
+    (test,) = Dataset.load(data_of(row)).select(splits=["test"]).sets
     start = side_by_side(test, replica, COPIES)
     done, told = replica_of(SYSTEM / f"runs/rows/ala15_{row}-{seed}", *start, replica, picoseconds)
     if done is None:
         return told
-    return told | told_of(row.rsplit("_", 1)[0], molecules_of(done, COPIES), reference)
+    settled = done[done.time > SETTLED]
+    if not len(settled):
+        return told
+    return told | told_of(row.rsplit("_", 1)[0], molecules_of(settled, COPIES), *atoms_of(row))
 
 
 def table(results: dict) -> str:
-    heads = "row | force, rmse, eV/Å | runs that held | right-handed helix | left-handed | reference"
-    heads += " | divergence of torsions, bits | radius of gyration, Å | reference | wrong hand of CA"
-    lines = [f"| {heads} |", "|---" * 10 + "|"]
-    for row in dict.fromkeys(key.rsplit("-", 1)[0] for key in results):
+    heads = "row | force, rmse, eV/Å | runs that held | right-handed helix | left-handed | atoms"
+    heads += " | divergence of torsions, bits | by chance | radius of gyration, Å | atoms | wrong hand of CA"
+    lines = [f"| {heads} |", "|---" * 11 + "|"]
+    for row in rows_of(results):
         errors = [value["rmse"] for key, value in results.items() if key.rsplit("-", 1)[0] == row]
         runs = runs_of(results, row)
-        seen = [one for one in runs if "helicity" in one]
-        told = [""] * 7
+        whole = [one for own in runs for one in own]
+        seen = [one for one in whole if "helicity" in one]
+        told = [""] * 8
         if seen:
-            told[:2] = [with_interval([one["helicity"][side] for one in seen], 2) for side in (0, 1)]
+            told[0] = with_interval(of_runs(runs, lambda one: one.get("helicity", [None])[0]), 2)
+            told[1] = with_interval(of_runs(runs, lambda one: one.get("helicity", [None])[-1]), 2)
             told[2] = "{:.2f}, {:.2f}".format(*seen[0]["helicity_reference"])
-            told[3] = with_interval([one["divergence"] for one in seen], 3)
-            told[4] = with_interval([one["gyration"] for one in seen], 2)
-            told[5] = f"{seen[0]['gyration_reference']:.2f}"
-            told[6] = with_interval([one["wrong_hand"] for one in seen if "wrong_hand" in one], 3)
-        held = sum(one["ended"] is None for one in runs)
-        lines.append(f"| `{row}` | {np.mean(errors):.4f} | {held} of {len(runs)} | {' | '.join(told)} |")
+            told[3] = with_interval(of_runs(runs, lambda one: one.get("divergence")), 3)
+            told[4] = f"{seen[0]['by_chance']:.3f}"
+            told[5] = with_interval(of_runs(runs, lambda one: one.get("gyration")), 2)
+            told[6] = f"{seen[0]['gyration_reference']:.2f}"
+            told[7] = with_interval(of_runs(runs, lambda one: one.get("wrong_hand")), 3)
+        held = sum(one["ended"] is None for one in whole)
+        lines.append(f"| `{row}` | {np.mean(errors):.4f} | {held} of {len(whole)} | {' | '.join(told)} |")
     return "\n".join(lines)
 
 

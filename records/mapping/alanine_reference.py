@@ -40,9 +40,9 @@ def compare() -> None:
     for seed in (1, 2, 3, 4):
         run = mdtraj.load(SYSTEM / f"runs/{seed}/run.dcd", top=topology)
         angles.append(np.concatenate([mdtraj.compute_phi(run)[1], mdtraj.compute_psi(run)[1]], axis=1))
-    shares = [alanine_rows.share(each) for each in angles]
+    shares = [alanine_rows.share(each, alanine_rows.COARSE) for each in angles]
     rest = [np.mean(shares[:own] + shares[own + 1 :], axis=0) for own in range(4)]
-    apart = [alanine_rows.compared(*pair)["divergence"] for pair in zip(shares, rest)]
+    apart = [alanine_rows.divergence(*pair) for pair in zip(shares, rest)]
     helix = [((phi < 0) & (np.abs(psi - HELIX_PSI) < HELIX_WIDTH)).mean() for phi, psi in (each.T for each in angles)]
     frames = sum(map(len, angles))
     print(f"{frames} frames; a run and the three others are {np.mean(apart):.3f} bits apart")

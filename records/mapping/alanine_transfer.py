@@ -2,7 +2,7 @@
 
     python records/mapping/alanine_transfer.py core_chemical-bare core_cb_chemical-bare
 
-A row is one of `alanine_rows` whose model is there. Its mapping makes beads of Ala15, too, and `ala15_rows` says what
+A row is one of `ROWS` whose model is there. Its mapping makes beads of Ala15, too, and `ala15_rows` says what
 is measured. Grains are refused, for no grain of capped alanine is linked to another alanine; that is kept, too. Results
 stand in alanine_transfer.json.
 """
@@ -14,45 +14,49 @@ from pathlib import Path
 
 import ala15_rows
 import alanine_rows
-from bead_study import Part, mapped, molecules_of, replica_of, save, side_by_side
+from bead_study import Part, keep, mapped, molecules_of, read_results, replica_of, side_by_side
 
 from openmm_cgaa import CGAAError, Dataset
 from openmm_cgaa.structures.structure import read_structure
 
 RESULTS = Path(__file__).parent / "alanine_transfer.json"
 FRAMES = 500
+ROWS = [row for row in alanine_rows.ROWS if row.startswith("core")]
 
 
 def transfer(row: str, picoseconds: float) -> dict:
     system = alanine_rows.SYSTEM
     name, form = row.rsplit("-", 1)
-    bare = form == "bare"
+    beads, bare = name.rsplit("_", 1)[0], form == "bare"
     topology, _ = read_structure(system / "ala15.cif")
     path = system / f"runs/ala15_by_{name}{'_bare' * bare}.h5"
+    mapping = alanine_rows.mapping_of(name, bare)
     part = Part("test", system / f"runs/ala15-{ala15_rows.RUNS['test']}/run.dcd", FRAMES)
-    (frames,) = Dataset.load(mapped(path, topology, alanine_rows.mapping_of(name, bare), [part])).sets
+    (frames,) = Dataset.load(mapped(path, topology, mapping, [part])).sets
     start = side_by_side(frames, 1, ala15_rows.COPIES)
     try:
         run, told = replica_of(system / f"runs/rows/{row}-1", *start, 1, picoseconds, name="ala15-")
     except CGAAError as error:  # before it began
         return {"refused": str(error)}
-    if run is None:
+    if run is None or not len(settled := run[run.time > ala15_rows.SETTLED]):
         return told
-    beads = "core_cb" if "core_cb" in name else "core"
-    positions = molecules_of(run, ala15_rows.COPIES)
-    return told | ala15_rows.told_of(beads, positions, frames)
+    # beads of a residue may stand in another order
+    own = {}
+    for bead in alanine_rows.mapping_of(name, False).on(topology).topology.atoms():
+        own[int(bead.residue.id) - 1, bead.name] = bead.index
+    order = [own[bead] for bead in ala15_rows.places(beads)]
+    positions = molecules_of(settled, ala15_rows.COPIES)[:, order]
+    return told | ala15_rows.told_of(beads, positions, *ala15_rows.atoms_of(f"{beads}_equal-grains"))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("rows", nargs="*", choices=[*alanine_rows.ROWS, []], metavar="ROW")
+    parser.add_argument("rows", nargs="*", choices=[*ROWS, []], metavar="ROW")
     parser.add_argument("--picoseconds", type=float, default=50.0)
     args = parser.parse_args()
-    known = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
     for row in args.rows:
-        known[row] = transfer(row, args.picoseconds)
-        save(RESULTS, known)
-    print(json.dumps(known, indent=1))
+        keep(RESULTS, row, transfer(row, args.picoseconds))
+    print(json.dumps(read_results(RESULTS), indent=1))
     return 0
 
 

@@ -1,12 +1,16 @@
 """What the rows of paper 004 (docs/papers.md) share: frames of beads from runs of atoms, models of them and their runs.
 
-A row is run from `REPLICAS` frames of the test run, each with velocities of its own.
+A row is run from `REPLICAS` starts, each with velocities of its own. Results go into a JSON file, row by row, so that
+several processes may work on rows of one file. What a result was made from is told by checksums: data that changed are
+refused, as is a folder with a model of other data, or with a run of another model.
 """
 
 import argparse
+import hashlib
 import json
+import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +18,7 @@ from typing import NamedTuple
 import mdtraj
 import numpy as np
 import openmm
+from filelock import FileLock
 from openmm import app
 from scipy import stats
 
@@ -33,6 +38,7 @@ from openmm_cgaa.data.dataset import Frames
 from openmm_cgaa.errors import SimulationError
 from openmm_cgaa.host.files import write_bytes
 from openmm_cgaa.inputs.settings import from_mapping
+from openmm_cgaa.model.file import model_bytes, read_metadata
 from openmm_cgaa.simulation.read import read_run
 from openmm_cgaa.training.config import TrainingConfig
 from openmm_cgaa.training.fittedprior import fit_prior
@@ -41,6 +47,7 @@ from openmm_cgaa.units import ANGSTROM_PER_NM
 TEMPERATURE = 300.0  # K
 REPLICAS = 5
 APART = 100.0  # nm between molecules that do not see each other: they diffuse by less in a run
+STEPPING = "stopped near step"  # what an error of a run says, and no refusal
 
 
 class Part(NamedTuple):
@@ -53,24 +60,40 @@ class Part(NamedTuple):
     temperature: float = TEMPERATURE  # K
 
 
+def checksum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def mapped(path: Path, topology: app.Topology, mapping: Mapping, parts: Sequence[Part]) -> Path:
     """A data set of beads; what is there stays. The System of a run lies beside its trajectory."""
-    if not path.is_file():
-        made = []
-        for number, part in enumerate(parts, 1):
-            found = map_trajectories(
-                [part.trajectory],
-                topology,
-                load_system(part.trajectory.parent / "system.xml"),
-                mapping,
-                temperature=part.temperature,
-                split=part.split,
-                frames=part.frames,
-                stride=part.stride,
-            )
-            name = f"{part.trajectory.parent.name}-{number}"
-            made.append(replace(found, trajectories=[replace(found.trajectories[0], name=name)]))
-        Dataset.merge(made).save(path, precision="single")
+    systems = [part.trajectory.parent / "system.xml" for part in parts]
+    made_of = {
+        "mapping": asdict(mapping),
+        "parts": [[str(value) for value in part] for part in parts],
+        "systems": [checksum(system) for system in systems],
+    }
+    if path.is_file():
+        if Dataset.load(path).provenance.get("made_of") != json.loads(json.dumps(made_of)):
+            raise SystemExit(f"{path} was made of other frames or by another mapping; remove it and its rows")
+        return path
+    made = []
+    for number, (part, system) in enumerate(zip(parts, systems), 1):
+        found = map_trajectories(
+            [part.trajectory],
+            topology,
+            load_system(system),
+            mapping,
+            temperature=part.temperature,
+            split=part.split,
+            frames=part.frames,
+            stride=part.stride,
+        )
+        if len(found) < part.frames:
+            raise SystemExit(f"{part.trajectory} gives {len(found)} frames; {part.frames} are wanted: run it longer")
+        name = f"{part.trajectory.parent.name}-{number}"
+        made.append(replace(found, trajectories=[replace(found.trajectories[0], name=name)]))
+    whole = Dataset.merge(made)
+    replace(whole, provenance=whole.provenance | {"made_of": made_of}).save(path, precision="single")
     return path
 
 
@@ -80,13 +103,18 @@ def trained(values: dict, cutoff: float, split: str = "test") -> dict:
     if "prior" in values:
         fitted = fit_prior(Dataset.load(data).select(splits=["train"]), TEMPERATURE, cutoff=cutoff)
         write_bytes(values["prior"]["file"], fitted.prior.forcefield.encode())
-    errors = evaluate(train(from_mapping(TrainingConfig, values, "train.yaml")), data, split)
+    model = train(from_mapping(TrainingConfig, values, "train.yaml"))
+    made_of = read_metadata(model_bytes(model))["provenance"]["data"]
+    if made_of != {Path(data).name: checksum(Path(data))}:
+        raise SystemExit(f"{model} learned from other data; remove its folder")
+    errors = evaluate(model, data, split)
     return {
         "rmse": errors["force"]["component"],
         "reference": errors["force"]["reference_component"],
         "interval": errors["intervals"].get("component"),
         "frames": errors["frames"],
         "steps": values["max_steps"],
+        "data": checksum(Path(data)),
     }
 
 
@@ -96,10 +124,10 @@ def begun(frames: Frames, replica: int) -> int:
 
 
 def side_by_side(frames: Frames, replica: int, copies: int) -> tuple[app.Topology, np.ndarray]:
-    """So many molecules that do not see each other, from frames after that of a replica; positions in nm."""
+    """So many molecules that do not see each other, from frames of all the run; positions in nm."""
     one, made, places = frames.topology(0), app.Topology(), []
     for copy in range(copies):
-        frame = begun(frames, replica) + copy * len(frames) // (REPLICAS * copies)
+        frame = (copy * REPLICAS + replica - 1) * len(frames) // (REPLICAS * copies)
         chain, own = made.addChain(), {}
         for residue in one.residues():
             target = made.addResidue(residue.name, chain, str(1000 * copy + int(residue.id)))
@@ -142,10 +170,15 @@ def replica_of(
         temperature=temperature, timestep=2.0, picoseconds=picoseconds, report_interval=250, seed=replica, threads=1
     )
     out, ended = folder / f"{name}{replica}", None
+    (model,) = [*folder.glob("model.safetensors"), *folder.glob("mace.model")]
+    made_by = {"model_sha256": checksum(model), "forces": [force.getName() for force in system.getForces()]}
     try:
-        if not simulate(system, topology, positions, out, settings, resume=(out / "run.json").is_file()):
+        resume = (out / "run.json").is_file()
+        if not simulate(system, topology, positions, out, settings, resume=resume, provenance=made_by):
             raise SystemExit("interrupted; the same command goes on")
     except SimulationError as error:
+        if STEPPING not in str(error):
+            raise
         ended = str(error)
     try:
         trajectory = read_run(out).trajectory
@@ -154,22 +187,54 @@ def replica_of(
     return trajectory, {"picoseconds": float(trajectory.time[-1]), "ended": ended}
 
 
-def with_interval(values: Sequence[float], digits: int) -> str:
-    """The mean of replicas and its 95 % interval, by Student's t."""
-    if not len(values):
+def with_interval(values: Sequence[Sequence[float]], digits: int) -> str:
+    """The mean of runs and its 95 % interval, by Student's t.
+
+    Values are those of the runs of each model. Of one model it is the interval over its runs, of several that over the
+    means of models.
+    """
+    values = [own for own in values if len(own)]
+    if not values:
         return ""
-    mean = np.mean(values)
-    if len(values) == 1:
+    each = values[0] if len(values) == 1 else [np.mean(own) for own in values]
+    mean = np.mean(each)
+    if len(each) == 1:
         return f"{mean:.{digits}f}"
-    half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
+    half = stats.t.ppf(0.975, len(each) - 1) * np.std(each, ddof=1) / np.sqrt(len(each))
     return f"{mean:.{digits}f} ± {half:.{digits}f}"
+
+
+def runs_of(results: dict, row: str) -> list[list[dict]]:
+    """Runs of each model of a row."""
+    own = [value for key, value in results.items() if key.rsplit("-", 1)[0] == row]
+    return [list(value.get("runs", {}).values()) for value in own]
+
+
+def rows_of(results: dict) -> list[str]:
+    return list(dict.fromkeys(key.rsplit("-", 1)[0] for key in results))
+
+
+def of_runs(runs: Sequence[Sequence[dict]], value: Callable[[dict], float | None]) -> list[list[float]]:
+    """A number of each run that has it, by model."""
+    return [[number for one in own if (number := value(one)) is not None] for own in runs]
+
+
+def read_results(path: Path) -> dict:
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def keep(path: Path, key: str, value: dict) -> None:
+    """Put one entry into a file of results, which other processes may write to."""
+    with FileLock(Path(tempfile.gettempdir()) / f"{path.name}.lock"):
+        known = read_results(path) | {key: value}
+        write_bytes(path, (json.dumps(dict(sorted(known.items())), indent=1) + "\n").encode())
 
 
 def main(
     description: str,
     results: Path,
     rows: Sequence[str],
-    make: Callable[[str, int, int | None], dict],
+    make: Callable[[str, int], dict],
     run: Callable[[str, int, int, float], dict],
     table: Callable[[dict], str],
 ) -> int:
@@ -177,53 +242,21 @@ def main(
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("rows", nargs="*", choices=[*rows, []], metavar="ROW", help=", ".join(rows))
     parser.add_argument("--seeds", nargs="+", type=int, default=[1])
-    parser.add_argument("--steps", type=int, help="for a trial; nothing is kept")
     parser.add_argument("--run", type=float, metavar="PS", help="run the model of each row and seed five times")
     parser.add_argument("--table", action="store_true")
     args = parser.parse_args()
-    known = go_through(
-        results, args.rows, args.seeds, lambda *one: make(*one, args.steps), run, args.run, keep=not args.steps
-    )
-    if args.table or not args.rows:
-        print(table(known))
-    return 0
-
-
-def save(results: Path, known: dict) -> None:
-    """Rows in the order of their names, so that a file does not tell when they were made."""
-    write_bytes(results, (json.dumps(dict(sorted(known.items())), indent=1) + "\n").encode())
-
-
-def runs_of(results: dict, row: str) -> list[dict]:
-    """All runs of a row, of all seeds."""
-    own = [value for key, value in results.items() if key.rsplit("-", 1)[0] == row]
-    return [run for value in own for run in value.get("runs", {}).values()]
-
-
-def go_through(
-    results: Path,
-    rows: Sequence[str],
-    seeds: Sequence[int],
-    make: Callable[[str, int], dict],
-    run: Callable[[str, int, int, float], dict],
-    picoseconds: float | None,
-    keep: bool,
-) -> dict:
-    """What stands in a file of results, with what was missing of these rows and seeds; each is kept at once."""
-    known = json.loads(results.read_text()) if results.is_file() else {}
-    for row in rows:
-        for seed in seeds:
+    for row in args.rows:
+        for seed in args.seeds:
             key = f"{row}-{seed}"
-            if key not in known:
-                known[key] = make(row, seed)
-                print(key, json.dumps(known[key]), flush=True)
-            for replica in range(1, REPLICAS + 1) if picoseconds else ():
-                runs = known[key].setdefault("runs", {})
-                if runs.get(str(replica), {}).get("asked") != picoseconds:
-                    runs[str(replica)] = run(row, seed, replica, picoseconds) | {"asked": picoseconds}
+            own = read_results(results).get(key) or make(row, seed)
+            print(key, json.dumps({name: value for name, value in own.items() if name != "runs"}), flush=True)
+            keep(results, key, own)
+            for replica in range(1, REPLICAS + 1) if args.run else ():
+                runs = own.setdefault("runs", {})
+                if runs.get(str(replica), {}).get("asked") != args.run:
+                    runs[str(replica)] = run(row, seed, replica, args.run) | {"asked": args.run}
                     print(key, replica, json.dumps(runs[str(replica)]), flush=True)
-                if keep:
-                    save(results, known)
-            if keep:
-                save(results, known)
-    return known
+                    keep(results, key, own)
+    if args.table or not args.rows:
+        print(table(read_results(results)))
+    return 0

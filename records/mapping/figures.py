@@ -33,18 +33,18 @@ ALANINE = {
 HIGHEST = 25.0  # kJ/mol
 
 
-def runs(folder: Path) -> list[mdtraj.Trajectory]:
-    """All replicas of a row, without their first tenth."""
+def runs(folder: Path, settled: float) -> list[mdtraj.Trajectory]:
+    """All replicas of a row, without so many ps at first."""
     found = [folder / f"run{replica}" for replica in range(1, REPLICAS + 1)]
     trajectories = [read_run(one).trajectory for one in found if (one / "run.json").is_file()]
-    return [one[len(one) // 10 :] for one in trajectories]
+    return [one[one.time > settled] for one in trajectories]
 
 
 def of_hexane() -> None:
     (reference,) = Dataset.load(hexane_rows.data_of("three", True)).select(splits=["train"]).sets
     curves = {"atoms": hexane_rows.as_trajectory(reference, reference.topology(0))}
     for row, label in HEXANE.items():
-        if found := runs(hexane_rows.of_row(row, 1)):
+        if found := runs(hexane_rows.of_row(row, 1), 2.0):
             curves[label] = mdtraj.join(found)
     figure, axes = pyplot.subplots(1, 4, figsize=(13.0, 3.3), layout="constrained")
     for number, (label, trajectory) in enumerate(curves.items()):
@@ -62,11 +62,10 @@ def of_hexane() -> None:
 
 
 def of_alanine() -> None:
-    whole, _ = alanine_rows.reference("core_chemical", 2000)
-    maps = {"atoms": whole}
+    maps = {"atoms": alanine_rows.share(np.concatenate(alanine_rows.reference("core_chemical")))}
     for row, label in ALANINE.items():
         name = row.rsplit("-", 1)[0]
-        if found := runs(alanine_rows.SYSTEM / f"runs/rows/{row}-1"):
+        if found := runs(alanine_rows.SYSTEM / f"runs/rows/{row}-1", alanine_rows.SETTLED):
             positions = [molecules_of(one, alanine_rows.COPIES) for one in found]
             angles = alanine_rows.torsions(name, np.concatenate(positions))
             maps[label] = alanine_rows.share(angles)

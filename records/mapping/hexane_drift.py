@@ -2,7 +2,7 @@
 
     python records/mapping/hexane_drift.py three-grains-5.5 three-bare-5.5
 
-A row is one of `hexane_rows` whose model is there and has no prior. Each run has 2 ps at 300 K, from the same frame,
+A row is one of `WITHOUT_PRIOR` whose model is there. Each run has 2 ps at 300 K, from the same frame,
 before its NVE. Results stand in hexane_drift.json.
 """
 
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import hexane_rows
-from bead_study import TEMPERATURE, save, system_of_model
+from bead_study import STEPPING, TEMPERATURE, checksum, keep, read_results, system_of_model
 
 from openmm_cgaa import Dataset, SimulationSettings, simulate
 from openmm_cgaa.analysis.drift import energy_drift
@@ -23,6 +23,7 @@ from openmm_cgaa.units import ANGSTROM_PER_NM
 RESULTS = Path(__file__).parent / "hexane_drift.json"
 STEPS = 0.5, 1.0, 2.0, 4.0, 6.0  # fs
 BEFORE = 2.0  # ps
+WITHOUT_PRIOR = [row for row in hexane_rows.ROWS if not row.endswith("prior")]
 
 
 def drift(row: str, step: float, picoseconds: float) -> dict:
@@ -41,9 +42,13 @@ def drift(row: str, step: float, picoseconds: float) -> dict:
     out, told = folder / f"nve-{step:g}", {"picoseconds": picoseconds, "ended": None}
     try:
         system = system_of_model(folder, topology, positions)
-        if not simulate(system, topology, positions, out, settings, resume=(out / "run.json").is_file()):
+        made_by = {"model_sha256": checksum(folder / "model.safetensors")}
+        resume = (out / "run.json").is_file()
+        if not simulate(system, topology, positions, out, settings, resume=resume, provenance=made_by):
             raise SystemExit("interrupted; the same command goes on")
     except SimulationError as error:
+        if STEPPING not in str(error):
+            raise
         return told | {"ended": str(error)}
     nve = read_run(out).nve
     found = energy_drift(nve["time_ps"], nve["total_kjmol"], topology.getNumAtoms())
@@ -64,18 +69,17 @@ def table(results: dict) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("rows", nargs="*", choices=[*hexane_rows.ROWS, []], metavar="ROW")
+    parser.add_argument("rows", nargs="*", choices=[*WITHOUT_PRIOR, []], metavar="ROW")
     parser.add_argument("--picoseconds", type=float, default=20.0)
     args = parser.parse_args()
-    known = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
     for row in args.rows:
         for step in STEPS:
-            own = known.setdefault(row, {})
+            own = read_results(RESULTS).get(row, {})
             if own.get(f"{step:g}", {}).get("picoseconds") != args.picoseconds:
                 own[f"{step:g}"] = drift(row, step, args.picoseconds)
                 print(row, step, json.dumps(own[f"{step:g}"]), flush=True)
-                save(RESULTS, known)
-    print(table(known))
+                keep(RESULTS, row, own)
+    print(table(read_results(RESULTS)))
     return 0
 
 

@@ -6,9 +6,10 @@
 A row is a mapping of systems/hexane, a form of `FORMS`, a cutoff in Å and, where it ends on -prior, a fitted prior.
 The prior is always that of molecules: bare beads are held by its bonds, too, and their network sees none of them.
 Frames are those of systems/hexane/runs/1, 2 and 3 (`hexane_reference`): training, validation and test. Results stand in
-hexane_rows.json: errors on the test run, and what a run of the model differs from it by. A bond is lost where it is
-longer than the longest of the reference by half; a molecule has changed partners where such a bond's ends have others
-at a bond's length.
+hexane_rows.json: errors on the test run, and what five runs of the model differ from the training run by, from five of
+its frames. At the end of a run, in the mean of its last 2 ps, a bond is lost where it is longer than all of the
+reference by three standard deviations; a molecule has changed partners where an end of such a bond has another bead of
+the bond's species at a bond's length. Runs of grains are ended where a bond leaves its start by half of it, too.
 """
 
 import functools
@@ -25,9 +26,12 @@ from bead_study import (
     TEMPERATURE,
     Part,
     begun,
+    checksum,
     main,
     mapped,
+    of_runs,
     replica_of,
+    rows_of,
     runs_of,
     system_of_model,
     trained,
@@ -68,7 +72,8 @@ SPLITS = {"train": 1, "validation": 2, "test": 3}
 FRAMES = {"train": 400, "validation": 20, "test": 30}
 MOLECULES = 100
 FARTHEST = 1.2  # nm, of distributions
-STRETCHED = 1.5  # times the longest bond of the reference
+SPREADS = 3.0  # standard deviations above the longest bond of the reference, of a lost one
+LAST = 2.0  # ps, in whose mean bonds are looked at
 
 
 def parts_of_row(row: str) -> tuple[str, bool, float, bool]:
@@ -94,24 +99,30 @@ def molecular_prior(name: str, cutoff: float) -> Prior:
     return fit_prior(dataset, TEMPERATURE, cutoff=cutoff).prior
 
 
-def forces_of_prior(name: str, cutoff: float, split: str, frame: int) -> list[openmm.Force]:
-    """OpenMM forces of the molecules' prior on the beads of a frame."""
-    (frames,) = Dataset.load(data_of(name, False)).select(splits=[split]).sets
+def forces_of_prior(name: str, cutoff: float, frame: int) -> list[openmm.Force]:
+    """OpenMM forces of the molecules' prior on the beads of a training frame."""
+    (frames,) = Dataset.load(data_of(name, False)).select(splits=["train"]).sets
     return molecular_prior(name, cutoff).forces(frames.grain_map(), frames.cell[frame] / ANGSTROM_PER_NM)
 
 
 def without_prior(name: str, cutoff: float) -> Path:
     """Bare beads with what the molecules' prior leaves of their forces; made at the first call."""
-    path = SYSTEM / f"runs/{name}_bare_rest-{cutoff}.h5"
-    if not path.is_file():
-        bare, grains = (Dataset.load(data_of(name, lone)) for lone in (True, False))
-        rest = []
-        for lone, whole in zip(bare.sets, grains.sets, strict=True):
-            assert np.array_equal(lone.forces, whole.forces), "bare beads and molecules are in the same order"
-            bound = molecular_prior(name, cutoff).on(whole.grain_map(), periodic=True)
-            held = [bound(*frame)[1] for frame in zip(whole.positions.astype(float), whole.cell.astype(float))]
-            rest.append(replace(lone, forces=lone.forces - np.array(held, np.float32)))
-        replace(bare, sets=rest).save(path, precision="single")
+    path, paths = SYSTEM / f"runs/{name}_bare_rest-{cutoff}.h5", [data_of(name, lone) for lone in (True, False)]
+    prior = molecular_prior(name, cutoff)
+    made_of = {"data": [checksum(each) for each in paths], "prior": prior.to_dict()}
+    if path.is_file():
+        if Dataset.load(path).provenance.get("made_of") != made_of:
+            raise SystemExit(f"{path} was made of other frames or by another prior; remove it and its rows")
+        return path
+    bare, grains = map(Dataset.load, paths)
+    rest = []
+    for lone, whole in zip(bare.sets, grains.sets, strict=True):
+        assert np.array_equal(lone.forces, whole.forces), "bare beads and molecules are in the same order"
+        bound = prior.on(whole.grain_map(), periodic=True)
+        held = [bound(*frame)[1] for frame in zip(whole.positions.astype(float), whole.cell.astype(float))]
+        rest.append(replace(lone, forces=lone.forces - np.array(held, np.float32)))
+    made = replace(bare, sets=rest, provenance=bare.provenance | {"made_of": made_of})
+    made.save(path, precision="single")
     return path
 
 
@@ -134,14 +145,13 @@ def settings_of(row: str, seed: int) -> dict:
     return values
 
 
-def make(row: str, seed: int, steps: int | None) -> dict:
+def make(row: str, seed: int) -> dict:
     """Errors of a row's model on the test run."""
     name, bare, cutoff, prior = parts_of_row(row)
     data_of(name, bare)
     if bare and prior:
         without_prior(name, cutoff)
-    values = settings_of(row, seed)
-    return trained(values | {"max_steps": steps or values["max_steps"]}, cutoff)
+    return trained(settings_of(row, seed), cutoff)
 
 
 class Molecules:
@@ -180,19 +190,26 @@ def as_trajectory(frames, topology: app.Topology) -> mdtraj.Trajectory:
     return made
 
 
-def exchanged(name: str, trajectory: mdtraj.Trajectory, longest: float) -> dict:
-    """Parts of all molecules in the last frame: with a lost bond, and with other partners in its place."""
-    molecules, last = Molecules(name), trajectory[-1]
-    bonds = molecules.bonds
-    lengths = ANGSTROM_PER_NM * mdtraj.compute_distances(last, bonds, periodic=True)[0]
-    lost = lengths > STRETCHED * longest
-    near = {}
+def exchanged(name: str, trajectory: mdtraj.Trajectory, lengths: np.ndarray) -> dict:
+    """Parts of all molecules at the end: with a lost bond, and with another partner in its place.
+
+    Parameters
+    ----------
+    lengths : array [frames, bonds], Å
+        Of the reference.
+    """
+    molecules, last = Molecules(name), trajectory[trajectory.time > trajectory.time[-1] - LAST]
+    bonds, species = molecules.bonds, molecules.species
+    distances = lambda pairs: ANGSTROM_PER_NM * mdtraj.compute_distances(last, pairs, periodic=True).mean(0)  # noqa: E731
+    lost = distances(bonds) > lengths.max() + SPREADS * lengths.std()
+    partners: dict[int, set] = {}
     for pairs in molecules.pairs().values():
-        apart = ANGSTROM_PER_NM * mdtraj.compute_distances(last, pairs, periodic=True)[0]
-        for i, j in pairs[apart < longest]:
-            near.setdefault(int(i), set()).add(int(j))
-            near.setdefault(int(j), set()).add(int(i))
-    swapped = [gone and any(int(end) in near for end in bond) for gone, bond in zip(lost, bonds)]
+        apart = distances(pairs)
+        for i, j in pairs[(apart > lengths.min()) & (apart < lengths.max())].tolist():
+            partners.setdefault(i, set()).add(species[j])
+            partners.setdefault(j, set()).add(species[i])
+    ends = [((i, species[j]), (j, species[i])) for i, j in bonds.tolist()]
+    swapped = [gone and any(other in partners.get(end, ()) for end, other in two) for gone, two in zip(lost, ends)]
     count = lambda which: len(set(molecules.molecule[bonds[np.array(which, bool)][:, 0]])) / MOLECULES  # noqa: E731
     return {"lost": count(lost), "exchanged": count(swapped)}
 
@@ -204,7 +221,7 @@ def of_row(row: str, seed: int) -> Path:
 def with_prior(folder: Path, name: str, cutoff: float, frame: int, *start) -> openmm.System:
     """Bare beads that the molecules' prior holds, too."""
     system = system_of_model(folder, *start)
-    for force in forces_of_prior(name, cutoff, "test", frame):
+    for force in forces_of_prior(name, cutoff, frame):
         system.addForce(force)
     return system
 
@@ -219,18 +236,16 @@ def run(
     """What a run of a model differs from the reference by, which is the training run, for it is the longest."""
     name, bare, cutoff, prior = parts_of_row(row)
     dataset = Dataset.load(data_of(name, bare))
-    (test,), (reference,) = (dataset.select(splits=[split]).sets for split in ("test", "train"))
-    folder = of_row(row, seed)
+    (reference,) = dataset.select(splits=["train"]).sets
+    folder, frame = of_row(row, seed), begun(reference, replica)
     if bare and prior:
-        make_system = functools.partial(with_prior, folder, name, cutoff, begun(test, replica))
-    frame = begun(test, replica)
-    start = test.topology(frame), test.positions[frame] / ANGSTROM_PER_NM
+        make_system = functools.partial(with_prior, folder, name, cutoff, frame)
+    start = reference.topology(frame), reference.positions[frame] / ANGSTROM_PER_NM
     trajectory, told = replica_of(folder, *start, replica, picoseconds, make_system)
     if trajectory is None:
-        return told
-    whole = distributions(name, as_trajectory(reference, test.topology(0)))
-    longest = float(np.quantile(whole["lengths"], 0.999))
-    told |= exchanged(name, trajectory, longest)
+        return told | {"lost": 1.0, "exchanged": 0.0}
+    whole = distributions(name, as_trajectory(reference, start[0]))
+    told |= exchanged(name, trajectory, whole["lengths"])
     if told["ended"] is None:
         own = distributions(name, trajectory[len(trajectory) // 10 :])
         told["rdf"] = {pair: float(np.abs(own["g"][pair][0] - g).mean()) for pair, (g, _) in whole["g"].items()}
@@ -242,19 +257,23 @@ def run(
 
 
 def table(results: dict) -> str:
-    heads = "row | models | force, rmse, eV/Å | runs that held"
-    heads += " | lost a bond | changed partners | g(r) differs | by chance"
+    heads = (
+        "row | models | force, rmse, eV/Å | runs that held | lost a bond | changed partners | g(r) differs | by chance"
+    )
     lines = [f"| {heads} |", "|---" * 8 + "|"]
-    for row in dict.fromkeys(key.rsplit("-", 1)[0] for key in results):
+    for row in rows_of(results):
         errors = [value["rmse"] for key, value in results.items() if key.rsplit("-", 1)[0] == row]
         runs = runs_of(results, row)
-        held = [one for one in runs if one["ended"] is None]
-        seen = [one for one in runs if "lost" in one]
-        told = [with_interval([one[key] for one in seen], 3) for key in ("lost", "exchanged")]
-        told += [with_interval([np.mean(list(one["rdf"].values())) for one in held], 3)]
-        told += [f"{np.mean([list(one['rdf_by_chance'].values()) for one in held]):.3f}" if held else ""]
+        whole = [one for own in runs for one in own]
+        held = sum(one["ended"] is None for one in whole)
+        told = [with_interval(of_runs(runs, lambda one: one[key]), 3) for key in ("lost", "exchanged")]  # noqa: B023
+        for key in ("rdf", "rdf_by_chance"):
+            found = of_runs(runs, lambda one: np.mean(list(one[key].values())) if key in one else None)  # noqa: B023
+            told.append(
+                with_interval(found, 3) if key == "rdf" else f"{np.mean(np.concatenate(found)):.3f}" if held else ""
+            )
         lines.append(
-            f"| `{row}` | {len(errors)} | {np.mean(errors):.4f} | {len(held)} of {len(runs)} | {' | '.join(told)} |"
+            f"| `{row}` | {len(errors)} | {np.mean(errors):.4f} | {held} of {len(whole)} | {' | '.join(told)} |"
         )
     return "\n".join(lines)
 

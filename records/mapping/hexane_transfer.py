@@ -3,18 +3,19 @@
     python records/mapping/hexane_reference.py --picoseconds 100 --hot
     python records/mapping/hexane_transfer.py three-grains-5.5 four-grains-5.5
 
-A row is one of `hexane_rows` whose model is there and has no prior. Its run at `hexane_reference.HOT` is held against
-the atoms there, and so is the reference at 300 K. Results stand in hexane_transfer.json.
+A row is one of `hexane_drift.WITHOUT_PRIOR` whose model is there. Its runs at `hexane_reference.HOT` are held against
+the atoms there, and so is the reference at 300 K; by chance, halves of the hot reference differ. Results stand in
+hexane_transfer.json.
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 import hexane_rows
 import numpy as np
-from bead_study import Part, begun, mapped, replica_of, save
+from bead_study import Part, begun, keep, mapped, read_results, replica_of, with_interval
+from hexane_drift import WITHOUT_PRIOR
 from hexane_reference import HOT
 
 from openmm_cgaa import Dataset
@@ -23,6 +24,7 @@ from openmm_cgaa.units import ANGSTROM_PER_NM
 
 RESULTS = Path(__file__).parent / "hexane_transfer.json"
 FRAMES = 100
+RUNS = 3
 
 
 def hot(name: str, bare: bool) -> Dataset:
@@ -42,28 +44,38 @@ def difference(one: dict, other: dict) -> float:
 def transfer(row: str, picoseconds: float) -> dict:
     name, bare, *_ = hexane_rows.parts_of_row(row)
     (frames,) = hot(name, bare).sets
-    frame = begun(frames, 1)
-    start = frames.topology(frame), frames.positions[frame] / ANGSTROM_PER_NM
-    run, told = replica_of(hexane_rows.of_row(row, 1), *start, 1, picoseconds, temperature=HOT, name="hot")
-    if told["ended"] is not None:
-        return told
     (home,) = Dataset.load(hexane_rows.data_of(name, bare)).select(splits=["train"]).sets
-    there = hexane_rows.distributions(name, hexane_rows.as_trajectory(frames, start[0]))
-    here = hexane_rows.distributions(name, hexane_rows.as_trajectory(home, home.topology(0)))
-    own = hexane_rows.distributions(name, run[len(run) // 10 :])
-    return told | {"rdf": difference(own, there), "rdf_of_300": difference(here, there)}
+    curves = lambda own: hexane_rows.distributions(name, hexane_rows.as_trajectory(own, frames.topology(0)))  # noqa: E731
+    there, told = curves(frames), {"runs": {}}
+    halves = [curves(frames.take(range(*part))) for part in ((0, FRAMES // 2), (FRAMES // 2, FRAMES))]
+    told |= {"of_300": difference(curves(home), there), "halves": difference(*halves)}
+    for replica in range(1, RUNS + 1):
+        frame = begun(frames, replica)
+        start = frames.topology(frame), frames.positions[frame] / ANGSTROM_PER_NM
+        run, own = replica_of(hexane_rows.of_row(row, 1), *start, replica, picoseconds, temperature=HOT, name="hot")
+        if own["ended"] is None:
+            own["rdf"] = difference(hexane_rows.distributions(name, run[len(run) // 10 :]), there)
+        told["runs"][str(replica)] = own
+    return told
+
+
+def table(results: dict) -> str:
+    lines = ["| row | runs that held | g(r) differs | atoms at 300 K | halves of the reference |", "|---" * 5 + "|"]
+    for row, found in results.items():
+        held = [one["rdf"] for one in found["runs"].values() if "rdf" in one]
+        rest = f"{found['of_300']:.3f} | {found['halves']:.3f}"
+        lines.append(f"| `{row}` | {len(held)} of {len(found['runs'])} | {with_interval([held], 3)} | {rest} |")
+    return "\n".join(lines)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("rows", nargs="*", choices=[*hexane_rows.ROWS, []], metavar="ROW")
-    parser.add_argument("--picoseconds", type=float, default=60.0)
+    parser.add_argument("rows", nargs="*", choices=[*WITHOUT_PRIOR, []], metavar="ROW")
+    parser.add_argument("--picoseconds", type=float, default=20.0)
     args = parser.parse_args()
-    known = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
     for row in args.rows:
-        known[row] = transfer(row, args.picoseconds)
-        save(RESULTS, known)
-    print(json.dumps(known, indent=1))
+        keep(RESULTS, row, transfer(row, args.picoseconds))
+    print(table(read_results(RESULTS)))
     return 0
 
 

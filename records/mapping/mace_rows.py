@@ -5,10 +5,11 @@
 
 ENV is an environment with mace-torch and this repository in it: `python -m venv ENV; ENV/bin/pip install mace-torch
 -e '.[train,ase]'`. mace-torch asks for e3nn 0.4.4, this package for 0.5 and later; what this script needs of it does
-with either. The number is the body order less one: how many neighbours a term of a layer is about. Frames, runs and
-results are those of `hexane_rows`; the networks are small: 32 channels, two layers.
+with either. The number is how many neighbours a term of a layer is about. Frames, runs and results are those of
+`hexane_rows`; the networks are small: 32 channels, two layers. A training that is interrupted begins anew.
 """
 
+import shutil
 import subprocess
 import sys
 from functools import partial
@@ -20,7 +21,7 @@ import openmm
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
-from bead_study import main
+from bead_study import checksum, main
 from mace.calculators import MACECalculator
 
 from openmm_cgaa import Dataset
@@ -39,14 +40,12 @@ def names_of(frames: Frames) -> list[str]:
     return [ELEMENTS[atom.species] for atom in frames.topology(0).atoms()]
 
 
-def train(row: str, seed: int, epochs: int) -> Path:
-    """The model of a row; one that is there stays."""
+def train(row: str, seed: int) -> Path:
+    """The model of a row."""
     folder = hexane_rows.of_row(row, seed)
-    model = folder / "mace.model"
-    if model.is_file():
-        return model
     dataset = Dataset.load(hexane_rows.data_of("three", True))
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     for split in ("train", "validation"):
         (frames,) = dataset.select(splits=[split]).sets
         made = []
@@ -73,7 +72,7 @@ def train(row: str, seed: int, epochs: int) -> Path:
         "scaling": "rms_forces_scaling",
         "batch_size": BATCH,
         "valid_batch_size": BATCH,
-        "max_num_epochs": epochs,
+        "max_num_epochs": EPOCHS,
         "scheduler": "ExponentialLR",
         "lr_scheduler_gamma": 0.5,
         "default_dtype": "float32",
@@ -81,9 +80,9 @@ def train(row: str, seed: int, epochs: int) -> Path:
         "error_table": "PerAtomRMSE",
         "seed": seed,
     }
-    command = ["mace_run_train", *(f"--{key}={value}" for key, value in options.items()), "--restart_latest", "--ema"]
-    subprocess.run([str(Path(sys.executable).parent / command[0]), *command[1:]], cwd=folder, check=True)
-    return model
+    words = [f"--{key}={value}" for key, value in options.items()]
+    subprocess.run([Path(sys.executable).parent / "mace_run_train", *words, "--ema"], cwd=folder, check=True)
+    return folder / "mace.model"
 
 
 class MACEForce:
@@ -119,10 +118,9 @@ def system_of(model: Path, topology: openmm.app.Topology, positions: np.ndarray)
     return system
 
 
-def make(row: str, seed: int, steps: int | None) -> dict:
+def make(row: str, seed: int) -> dict:
     """Errors of a row's model on the test run."""
-    epochs = EPOCHS if steps is None else 1
-    calculator = MACECalculator(str(train(row, seed, epochs)), device="cpu", default_dtype="float32")
+    calculator = MACECalculator(str(train(row, seed)), device="cpu", default_dtype="float32")
     (frames,) = Dataset.load(hexane_rows.data_of("three", True)).select(splits=["test"]).sets
     sums = []
     for positions, cell, labelled in zip(frames.positions, frames.cell, frames.forces):
@@ -135,7 +133,8 @@ def make(row: str, seed: int, steps: int | None) -> dict:
         "reference": found["reference_component"],
         "interval": None,
         "frames": len(frames),
-        "steps": epochs * hexane_rows.FRAMES["train"] // BATCH,
+        "steps": EPOCHS * hexane_rows.FRAMES["train"] // BATCH,
+        "data": checksum(hexane_rows.data_of("three", True)),
     }
 
 

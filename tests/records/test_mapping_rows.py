@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import mdtraj
 import numpy as np
 import pytest
 
@@ -46,15 +47,51 @@ def test_free_energies_are_compared():
     angles = rng.uniform(-np.pi, np.pi, size=(200_000, 2))
     one = alanine_rows.share(angles)
     assert one.shape == (60, 60) and one.sum() == pytest.approx(1.0)
-    same = alanine_rows.compared(one, alanine_rows.share(-angles))
-    assert same["divergence"] < 0.01 and same["squared"] < 0.5
+    same = alanine_rows.share(-angles)
+    assert alanine_rows.divergence(one, same) < 0.01 and alanine_rows.squared(one, same) < 0.5
     left, right = (alanine_rows.share(np.abs(angles) * [sign, 1.0]) for sign in (-1, 1))
-    assert alanine_rows.compared(left, right)["divergence"] == pytest.approx(1.0)  # nothing in common
+    assert alanine_rows.divergence(left, right) == pytest.approx(1.0)  # nothing in common
+    assert alanine_rows.squared(left, right) is None
     # a part that is e times as frequent is kT lower
     heavy = one.copy()
     heavy[30:] *= np.e
-    told = alanine_rows.compared(heavy / heavy.sum(), one)
-    assert told["squared"] == pytest.approx((0.5 * 0.00831446 * 300.0) ** 2, rel=1e-3)
+    assert alanine_rows.squared(heavy / heavy.sum(), one) == pytest.approx((0.5 * 0.00831446 * 300.0) ** 2, rel=1e-3)
+
+
+def test_images_of_a_map_are_those_of_the_molecule():
+    angles = np.random.default_rng(2).uniform(-3.0, 1.0, size=(1000, 2))
+    share = alanine_rows.share(angles)
+    np.testing.assert_array_equal(np.flip(share), alanine_rows.share(-angles))  # in a mirror
+    np.testing.assert_array_equal(np.transpose(share), alanine_rows.share(angles[:, ::-1]))  # read backwards
+
+
+def test_bonds_that_are_lost_and_exchanged(monkeypatch):
+    molecules, time = object.__new__(hexane_rows.Molecules), np.arange(1.0, 5.0)
+    molecules.bonds = np.arange(2 * hexane_rows.MOLECULES).reshape(-1, 2)
+    molecules.species, molecules.molecule = np.tile(["1", "2"], hexane_rows.MOLECULES), molecules.bonds.ravel() // 2
+    monkeypatch.setattr(hexane_rows, "Molecules", lambda name: molecules)
+    rng = np.random.default_rng(3)
+    centers = 1.5 * np.stack(np.meshgrid(*[np.arange(5)] * 3), -1).reshape(-1, 3)[: len(molecules.species) // 2]
+    xyz = np.repeat(centers, 2, axis=0)
+    xyz[1::2, 0] += 0.35  # bonds of 3.5 Å
+    topology = mdtraj.Topology()
+    residue = topology.add_residue("HEX", topology.add_chain())
+    for _ in molecules.species:
+        topology.add_atom("B", mdtraj.element.virtual, residue)
+    lengths = rng.normal(3.5, 0.1, size=(100, len(molecules.bonds)))
+
+    def found(moved):
+        run = mdtraj.Trajectory(np.repeat(moved[None], 4, 0).astype(np.float32), topology, time)
+        run.unitcell_vectors = np.repeat(20.0 * np.eye(3)[None], 4, 0)
+        return hexane_rows.exchanged("two", run, lengths)
+
+    assert found(xyz) == {"lost": 0.0, "exchanged": 0.0}
+    torn = xyz.copy()
+    torn[1, 0] += 0.3
+    assert found(torn) == {"lost": 0.01, "exchanged": 0.0}
+    swapped = xyz.copy()
+    swapped[[1, 3]] = xyz[[3, 1]]  # two molecules have each other's ends
+    assert found(swapped) == {"lost": 0.02, "exchanged": 0.02}
 
 
 def test_torsions_of_beads_are_phi_and_psi():
@@ -98,6 +135,9 @@ def test_a_helix_has_its_sign():
     turns, sizes = ala15_rows.measured("ca", helix[None].astype(np.float32))
     assert turns.shape == (1, 12) and np.degrees(turns[0, 0]) == pytest.approx(50.0, abs=2.0)
     assert ala15_rows.helicity(turns) == [1.0, 0.0] and ala15_rows.helicity(-turns) == [0.0, 1.0]
+    lone = np.zeros((1, 12))
+    lone[0, 5] = turns[0, 0]  # one turn is no helix
+    assert ala15_rows.helicity(lone) == [0.0, 0.0]
     assert sizes[0] == pytest.approx(10.0 * np.sqrt(np.square(helix - helix.mean(0)).sum(1).mean()), rel=1e-5)
 
 
@@ -111,14 +151,31 @@ def test_molecules_side_by_side_come_apart_again():
 
 
 def test_intervals_are_those_of_student():
-    assert bead_study.with_interval([0.1, 0.2, 0.3, 0.2, 0.2], 3) == "0.200 ± 0.088"
-    assert bead_study.with_interval([0.25], 2) == "0.25" and bead_study.with_interval([], 2) == ""
+    runs = [0.1, 0.2, 0.3, 0.2, 0.2]
+    assert bead_study.with_interval([runs], 3) == "0.200 ± 0.088"  # runs of one model
+    assert bead_study.with_interval([[0.1, 0.3], [0.2], [0.3, 0.3], [0.2], [0.1]], 3) == "0.200 ± 0.088"  # of five
+    assert bead_study.with_interval([[0.25]], 2) == "0.25" and bead_study.with_interval([[]], 2) == ""
 
 
 def test_hits_and_misses_are_counted():
     rows = [("hexane `two`", "lengths", True, True, "0.50 lost"), ("hexane `six`", "lengths", False, True, "0.02 lost")]
+    rows.append(("hexane `three`", "lengths", True, True, "0.08 lost"))  # set a threshold
     told = foretold.table(rows)
     assert "1 of 2 are right" in told and "| hexane `six` | lengths | no | yes | **miss** | 0.02 lost |" in told
+    assert "set by it" in told
+
+
+def test_a_symmetry_is_seen_by_the_nearest_image():
+    flipped, both = [[0.9, 1.0], [0.8, 1.0]], [[0.2, 1.0], [0.4, 1.0]]
+    assert foretold.seen([flipped])[0] is False
+    assert foretold.seen([flipped, both]) == (True, "0.30 apart, atoms 1.00")
+
+
+def test_entries_of_several_processes_stay(tmp_path):
+    path = tmp_path / "rows.json"
+    bead_study.keep(path, "b-1", {"rmse": 1.0})
+    bead_study.keep(path, "a-1", {"rmse": 2.0})
+    assert list(bead_study.read_results(path)) == ["a-1", "b-1"]
 
 
 def test_slopes_stand_by_their_step():
