@@ -7,14 +7,14 @@ is measured. Grains are refused, for no grain of capped alanine is linked to ano
 stand in alanine_transfer.json.
 """
 
-import argparse
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 import ala15_rows
 import alanine_rows
-from bead_study import Part, keep, mapped, molecules_of, read_results, replica_of, side_by_side
+from bead_study import Part, mapped, molecules_of, replica_of, side_by_side, study
 
 from openmm_cgaa import CGAAError, Dataset
 from openmm_cgaa.structures.structure import read_structure
@@ -49,16 +49,5 @@ def transfer(row: str, picoseconds: float) -> dict:
     return told | ala15_rows.told_of(beads, positions, *ala15_rows.atoms_of(f"{beads}_equal-grains"))
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("rows", nargs="*", choices=[*ROWS, []], metavar="ROW")
-    parser.add_argument("--picoseconds", type=float, default=50.0)
-    args = parser.parse_args()
-    for row in args.rows:
-        keep(RESULTS, row, transfer(row, args.picoseconds))
-    print(json.dumps(read_results(RESULTS), indent=1))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(study(__doc__, RESULTS, ROWS, transfer, partial(json.dumps, indent=1), 50.0))

@@ -169,7 +169,24 @@ def replica_of(
     settings = SimulationSettings(
         temperature=temperature, timestep=2.0, picoseconds=picoseconds, report_interval=250, seed=replica, threads=1
     )
-    out, ended = folder / f"{name}{replica}", None
+    ended = moved(folder, name := f"{name}{replica}", system, topology, positions, settings)
+    try:
+        trajectory = read_run(folder / name).trajectory
+    except CGAAError:  # it came to no frame
+        return None, {"picoseconds": 0.0, "ended": ended}
+    return trajectory, {"picoseconds": float(trajectory.time[-1]), "ended": ended}
+
+
+def moved(
+    folder: Path,
+    name: str,
+    system: openmm.System,
+    topology: app.Topology,
+    positions: np.ndarray,
+    settings: SimulationSettings,
+) -> str | None:
+    """Simulate in a folder of the model's, or go on there; what ended the run, if anything did."""
+    out = folder / name
     (model,) = [*folder.glob("model.safetensors"), *folder.glob("mace.model")]
     made_by = {"model_sha256": checksum(model), "forces": [force.getName() for force in system.getForces()]}
     try:
@@ -179,12 +196,8 @@ def replica_of(
     except SimulationError as error:
         if STEPPING not in str(error):
             raise
-        ended = str(error)
-    try:
-        trajectory = read_run(out).trajectory
-    except CGAAError:  # it came to no frame
-        return None, {"picoseconds": 0.0, "ended": ended}
-    return trajectory, {"picoseconds": float(trajectory.time[-1]), "ended": ended}
+        return str(error)
+    return None
 
 
 def with_interval(values: Sequence[Sequence[float]], digits: int) -> str:
@@ -228,6 +241,27 @@ def keep(path: Path, key: str, value: dict) -> None:
     with FileLock(Path(tempfile.gettempdir()) / f"{path.name}.lock"):
         known = read_results(path) | {key: value}
         write_bytes(path, (json.dumps(dict(sorted(known.items())), indent=1) + "\n").encode())
+
+
+def study(
+    description: str,
+    results: Path,
+    rows: Sequence[str],
+    make: Callable[[str, float], dict],
+    table: Callable[[dict], str],
+    picoseconds: float,
+) -> int:
+    """The command line of what is made of models that are there: rows, and the length of their runs."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument("rows", nargs="*", choices=[*rows, []], metavar="ROW", help=", ".join(rows))
+    parser.add_argument("--picoseconds", type=float, default=picoseconds)
+    args = parser.parse_args()
+    for row in args.rows:
+        own = make(row, args.picoseconds)
+        print(row, json.dumps(own), flush=True)
+        keep(results, row, own)
+    print(table(read_results(results)))
+    return 0
 
 
 def main(

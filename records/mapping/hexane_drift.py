@@ -6,17 +6,14 @@ A row is one of `WITHOUT_PRIOR` whose model is there. Each run has 2 ps at 300 K
 before its NVE. Results stand in hexane_drift.json.
 """
 
-import argparse
-import json
 import sys
 from pathlib import Path
 
 import hexane_rows
-from bead_study import STEPPING, TEMPERATURE, checksum, keep, read_results, system_of_model
+from bead_study import TEMPERATURE, moved, read_results, study, system_of_model
 
-from openmm_cgaa import Dataset, SimulationSettings, simulate
+from openmm_cgaa import Dataset, SimulationSettings
 from openmm_cgaa.analysis.drift import energy_drift
-from openmm_cgaa.errors import SimulationError
 from openmm_cgaa.simulation.read import read_run
 from openmm_cgaa.units import ANGSTROM_PER_NM
 
@@ -39,20 +36,23 @@ def drift(row: str, step: float, picoseconds: float) -> dict:
         report_interval=round(48.0 / step),
         threads=1,
     )
-    out, told = folder / f"nve-{step:g}", {"picoseconds": picoseconds, "ended": None}
-    try:
-        system = system_of_model(folder, topology, positions)
-        made_by = {"model_sha256": checksum(folder / "model.safetensors")}
-        resume = (out / "run.json").is_file()
-        if not simulate(system, topology, positions, out, settings, resume=resume, provenance=made_by):
-            raise SystemExit("interrupted; the same command goes on")
-    except SimulationError as error:
-        if STEPPING not in str(error):
-            raise
-        return told | {"ended": str(error)}
-    nve = read_run(out).nve
+    system = system_of_model(folder, topology, positions)
+    told = {
+        "picoseconds": picoseconds,
+        "ended": moved(folder, name := f"nve-{step:g}", system, topology, positions, settings),
+    }
+    if told["ended"]:
+        return told
+    nve = read_run(folder / name).nve
     found = energy_drift(nve["time_ps"], nve["total_kjmol"], topology.getNumAtoms())
     return told | {"slope": found.value, "error": found.error, "temperature": float(nve["temperature_K"].mean())}
+
+
+def drifts(row: str, picoseconds: float) -> dict:
+    """`drift` at all time steps; what is known stays."""
+    known = read_results(RESULTS).get(row, {})
+    done = {step for step, own in known.items() if own["picoseconds"] == picoseconds}
+    return {f"{step:g}": known[f"{step:g}"] if f"{step:g}" in done else drift(row, step, picoseconds) for step in STEPS}
 
 
 def table(results: dict) -> str:
@@ -67,21 +67,5 @@ def table(results: dict) -> str:
     return "\n".join(lines)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("rows", nargs="*", choices=[*WITHOUT_PRIOR, []], metavar="ROW")
-    parser.add_argument("--picoseconds", type=float, default=20.0)
-    args = parser.parse_args()
-    for row in args.rows:
-        for step in STEPS:
-            own = read_results(RESULTS).get(row, {})
-            if own.get(f"{step:g}", {}).get("picoseconds") != args.picoseconds:
-                own[f"{step:g}"] = drift(row, step, args.picoseconds)
-                print(row, step, json.dumps(own[f"{step:g}"]), flush=True)
-                keep(RESULTS, row, own)
-    print(table(read_results(RESULTS)))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(study(__doc__, RESULTS, WITHOUT_PRIOR, drifts, table, 20.0))

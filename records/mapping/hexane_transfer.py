@@ -8,13 +8,12 @@ the atoms there, and so is the reference at 300 K; by chance, halves of the hot 
 hexane_transfer.json.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 import hexane_rows
 import numpy as np
-from bead_study import Part, begun, keep, mapped, read_results, replica_of, with_interval
+from bead_study import Part, begun, mapped, replica_of, study, with_interval
 from hexane_drift import WITHOUT_PRIOR
 from hexane_reference import HOT
 
@@ -68,16 +67,5 @@ def table(results: dict) -> str:
     return "\n".join(lines)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("rows", nargs="*", choices=[*WITHOUT_PRIOR, []], metavar="ROW")
-    parser.add_argument("--picoseconds", type=float, default=20.0)
-    args = parser.parse_args()
-    for row in args.rows:
-        keep(RESULTS, row, transfer(row, args.picoseconds))
-    print(table(read_results(RESULTS)))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(study(__doc__, RESULTS, WITHOUT_PRIOR, transfer, table, 20.0))
