@@ -1,16 +1,16 @@
-# make test, make demo, make validate: each does all of its set-up by itself, in .venv
+# make test, make demo, make docs, make validate: each does all of its set-up by itself, in .venv
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 # in one pip call, so that the torch which openmmtorch needs is the one chosen
-EXTRAS := dev,ase,openmmml,train,build,plot,teacher,xtb,label,metis,torchforce
+EXTRAS := dev,ase,openmmml,train,build,plot,teacher,xtb,label,metis,torchforce,docs
 
 export OMP_NUM_THREADS ?= 2
 export MKL_NUM_THREADS ?= $(OMP_NUM_THREADS)
 export OPENMM_CPU_THREADS ?= $(OMP_NUM_THREADS)
 
-.PHONY: test demo validate lint format clean
+.PHONY: test demo docs validate lint format clean
 
 # small boxes: two threads wait for each other longer than they work, and so two processes work
 test: export OMP_NUM_THREADS := 1
@@ -19,6 +19,9 @@ test: $(STAMP)
 
 demo: $(STAMP)
 	$(BIN)/python scripts/demo.py
+
+docs: $(STAMP)
+	$(BIN)/python -m sphinx -E -W -n --keep-going -c docs . build/site
 
 validate: $(STAMP)
 	$(BIN)/openmm-cgaa validate systems/ec_emc_lipf6/validation.yaml --short

@@ -11,6 +11,8 @@ import test_advice_engines
 import test_advice_files
 import test_advice_models
 import test_advice_structures
+from sitepages.markdown import HOLE
+from sitepages.messages import messages
 from test_messages import ROOT, named, texts
 
 TABLES = (
@@ -124,6 +126,19 @@ def test_each_advice_is_followed():
 @pytest.mark.parametrize("piece", [*ROWS, *ELSEWHERE, *NOT_HERE])
 def test_what_is_followed_is_still_said(piece):
     assert any(piece in text for _, text in texts())
+
+
+def test_what_is_followed_stands_on_the_page_of_messages():
+    """That page reads the source in its own way: what is filled in has a name there, and is a space here."""
+    told = [_letters(HOLE.sub("", message.text)) for message in messages()]
+    advising = [text for _, text in texts() if ADVICE.search(text)]
+    pieces = [piece for piece in [*ROWS, *ELSEWHERE] if any(piece in text for text in advising)]
+    assert len(pieces) > 100
+    assert [piece for piece in pieces if not any(_letters(piece) in text for text in told)] == []
+
+
+def _letters(text):
+    return re.sub(r"[\W_]+", "", text)
 
 
 def test_tests_elsewhere_are_there():
