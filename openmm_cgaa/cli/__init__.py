@@ -10,6 +10,8 @@ from .terminal import usable, words
 
 COMMANDS = {
     "info": "what a topology's grains are, or what a model file holds",
+    "model": "is a model file whole, does it compute here what it did there; what differs between two",
+    "doctor": "what is installed, what works, what is missing and the command that gets it",
     "build": "pack a box from SMILES or structure files",
     "sample": "configurations for a teacher to label",
     "label": "energies, forces and stresses of sampled frames, by a teacher; resumable",

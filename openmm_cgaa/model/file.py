@@ -86,6 +86,17 @@ def save_model(path: FilePath, network: Network, metadata: dict, half: bool = Fa
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     if half:
         tensors |= {name: tensors[name].half() for name, _ in network.named_parameters()}
+    _write(path, tensors, metadata)
+
+
+def changed_metadata(path: FilePath, changes: dict) -> None:
+    """Give a model file other parts of its metadata; its weights stay as they are. Errors as of `save_model`."""
+    data = model_bytes(path)
+    _, metadata = load_model_bytes(data, str(path))
+    _write(path, safetensors.torch.load(data), metadata | changes)
+
+
+def _write(path: FilePath, tensors: dict, metadata: dict) -> None:
     try:
         header = json.loads(_canonical({"provenance": {}, "domain": {}, "errors": {}, **metadata}))
     except (TypeError, ValueError) as error:

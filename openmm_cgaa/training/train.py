@@ -43,6 +43,7 @@ from .labelled import Item, LabelledFrames, closest_pairs, collate, common_types
 from .module import Distillation, set_statistics
 from .objectives import answer, known_virials
 from .progress import StepBar
+from .reference import add_reference_frame
 from .selection import choose_frames
 
 STARTS = "init", "warm_start"  # models that a configuration begins with
@@ -129,6 +130,7 @@ def _train(config: TrainingConfig, restart: bool) -> Path:
         average = module.average.module.cpu()
         assert isinstance(average, Network)  # as the one that it is the average of
         save_model(output / "model.safetensors", average, metadata, config.half)
+        add_reference_frame(output / "model.safetensors", chosen["validation"].sets)
     return output / "model.safetensors"
 
 

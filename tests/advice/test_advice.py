@@ -102,6 +102,9 @@ ELSEWHERE = {
 NOT_HERE = {
     "pip install 'openmm-cgaa[ ]'": "a network; test_public.py has one that is missing",
     "whole installation; install anew": "a network",
+    "pip install 'openmm-cgaa[torchforce]', where TorchForce is wanted": "a network; test_installation.py looks for it",
+    "install g++ for compiled trainings": "of the machine; test_compiled.py trains in both ways",
+    "pip install openmm-cgaa": "a network; test_installation.py looks for it",
     "pip install 'openmm-cgaa[metis]'; or give a SMILES": "a network; test_cutting.py cuts in both ways",
     "pip install 'openmm-cgaa[build]'": "a network; test_messages.py looks whether the extra is there",
     "get Parameters": "a name, no message",

@@ -52,6 +52,9 @@ SHORT = "--picoseconds 4e-5 --timestep 0.01 --report-interval 2 --max-stretch 5 
 COMMANDS = {
     "info": "info box.cif --model model.safetensors",
     "info mapping": "info run.dcd box.cif classical.xml --mapping map.yaml --temperature 300",
+    "model verify": "model verify model.safetensors",
+    "model diff": "model diff model.safetensors model.safetensors",
+    "doctor": "doctor --model model.safetensors",
     "build": "build box.yaml --output new.cif",
     "sample": "sample plan.yaml --output new.h5",
     "label": "label labelled.h5 new.h5 --teacher ase.calculators.lj:LennardJones",
