@@ -12,6 +12,11 @@ from ..wording import counted
 LONGEST_BOND = 1.6  # Å, on average along a few bonds
 BOND_LENGTHS = (0.5, 3.0)  # Å, of the median over a topology; by far beyond what any molecules have
 BEAD_LENGTHS = (0.5, 15.0)  # likewise, where beads are bonded
+FARTHEST = (30.0, 3.0)  # Å between atoms of a grain: in all, or for each of its atoms. Beyond, neighbours are countless
+
+
+class TornGrain(GeometryError):
+    """A molecule whose atoms are so far apart that neighbours could only be listed by the million."""
 
 
 def check_extent(grain_map: GrainMap, positions: np.ndarray, box: np.ndarray | None) -> None:
@@ -21,12 +26,17 @@ def check_extent(grain_map: GrainMap, positions: np.ndarray, box: np.ndarray | N
     ------
     GeometryError
         Half of the bonds are too long or too short, as where a unit is mistaken.
+    TornGrain
+        Atoms of one grain are farther apart than any molecule is long.
         A grain is as long as the lattice is high in its narrowest direction, so that it would touch its own image.
         A bond is half as long as the lattice is high.
         The box is so skewed that the network could not make grains whole in it.
     """
     distances = grain_map.distances(positions * ANGSTROM_PER_NM, None if box is None else box * ANGSTROM_PER_NM)
-    _check_scale(grain_map, distances)
+    torn = _torn(grain_map, distances)
+    _check_scale(grain_map, distances, TornGrain if torn else GeometryError)
+    if torn:
+        raise TornGrain(torn)
     if box is None:
         return
     short = lattice.reduced(box)
@@ -56,6 +66,21 @@ def check_extent(grain_map: GrainMap, positions: np.ndarray, box: np.ndarray | N
         )
 
 
+def _torn(grain_map: GrainMap, distances: list) -> str:
+    """What to say of a grain that flew apart; nothing where none did."""
+    for t, (kind, apart) in enumerate(zip(grain_map.types, distances)):
+        extents = apart.max(axis=(1, 2), initial=0.0)
+        most = max(FARTHEST[0], FARTHEST[1] * kind.num_slots)
+        if len(extents) and extents.max() > most:
+            worst = np.flatnonzero(grain_map.type_index == t)[extents.argmax()]
+            return (
+                f"residue {grain_map.labels[worst]} spans {extents.max():.4g} Å, where its "
+                f"{counted(kind.num_slots, 'atom')} reach {most:.4g} Å at most: it flew apart; go back to the last "
+                "good frame, and take shorter steps"
+            )
+    return ""
+
+
 def _check_links(grain_map: GrainMap, height: float) -> None:
     """Refuse a box in which atoms that a link holds together may have a nearer image."""
     if not len(grain_map.links):
@@ -68,7 +93,7 @@ def _check_links(grain_map: GrainMap, height: float) -> None:
         )
 
 
-def _check_scale(grain_map: GrainMap, distances: list) -> None:
+def _check_scale(grain_map: GrainMap, distances: list, error: type[GeometryError]) -> None:
     lengths = [apart[:, i, j] for kind, apart in zip(grain_map.types, distances) for i, j in kind.bonds if apart.size]
     if not lengths:  # ions alone
         return
@@ -84,9 +109,7 @@ def _check_scale(grain_map: GrainMap, distances: list) -> None:
         reason = "are they in nm where Å are expected (ASE takes Å)? Or all atoms are in one place"
     else:
         return
-    raise GeometryError(
-        f"with these positions the topology's bonds are {median:.3g} Å long (median), where {usual}: {reason}"
-    )
+    raise error(f"with these positions the topology's bonds are {median:.3g} Å long (median), where {usual}: {reason}")
 
 
 def take_grains(grain_map: GrainMap, atoms: np.ndarray) -> GrainMap:

@@ -169,7 +169,7 @@ class GeometryCheck:
     """Refuses positions and a box that the grains of a topology cannot have; in Å.
 
     At first, and in each new box, molecules that do not fit are an error. Later they are a warning, once: a minimiser
-    tries such steps and takes them back.
+    tries such steps and takes them back. Molecules that flew apart are always an error.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ class GeometryCheck:
         try:
             checks.check_extent(self.grain_map, given, vectors)
         except GeometryError as error:
-            if known != self.seen:
+            if known != self.seen or isinstance(error, checks.TornGrain):
                 raise
             if not self.warned:
                 warnings.warn(f"{error}. The model's numbers mean nothing there", CGAADomainWarning, stacklevel=2)

@@ -66,6 +66,7 @@ ELSEWHERE = {
     "already; move them away, or name another folder": "engines/test_lammpsfiles.py test_nothing_is_replaced",
     "keep; take openmm.MTSLangevinIntegrator(temp": "engines/test_respa_langevin.py test_what_it_cannot_do_is_refused",
     "LAMMPS's domains are cut from; give one with a unit": "engines/test_lammpsfiles.py test_what_cannot_be_is_refused",
+    "go back to the last good frame, and take shorter steps": "model/test_evaluator.py test_molecules_that_flew_apart",
     "or the box has no volume; go back to the last good frame": "nn/test_device_lists.py test_positions_that_cannot",
     "CUDA device: give device='cpu', or": "nn/test_runner.py test_what_is_missing_is_told",
     "twin on a CPU needs g++, which is not here: install": "nn/test_runner.py test_errors_of_the_host_compiler",

@@ -72,6 +72,24 @@ def test_positions_alone_in_another_unit(any_path, device, solvent):
         atoms.get_potential_energy()
 
 
+def test_molecules_that_flew_apart_are_an_error_and_no_endless_list(tiny_conserving_path, solvent):
+    """A run that blew up: where positions have no digits left for the box, molecules reach over many of its images."""
+    topology, positions, box = solvent
+    evaluator = CGAAPotential(tiny_conserving_path, device="cpu").evaluator(topology, periodic=True)
+    positions, box = evaluator.tensor(positions), evaluator.tensor(box)
+    before, moves = evaluator(positions, box)[0], np.random.default_rng(3).standard_normal(positions.shape)
+    for scale in (1e17, 1e30, 1e300):
+        with pytest.raises(GeometryError, match="Or the molecules flew apart"):
+            evaluator(positions + scale * evaluator.tensor(moves), box)
+    assert evaluator(positions, box)[0] == before
+    topology.setPeriodicBoxVectors(None)
+    evaluator = CGAAPotential(tiny_conserving_path, device="cpu").evaluator(topology, periodic=False)
+    evaluator(positions)
+    positions[3, 0] += 10.0
+    with pytest.raises(GeometryError, match="residue .* spans 1.* Å, where its .* atoms reach .* it flew apart"):
+        evaluator(positions)
+
+
 def test_a_molecule_that_grew_is_seen_with_the_next_list(tiny_conserving_path, solvent):
     """In a run it is a warning, for a minimiser tries such steps and takes them back."""
     topology, positions, box = solvent
