@@ -1,6 +1,7 @@
 """One figure for each question; each function draws one and writes it to a file (PNG)."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from ..wording import counted
 from .angles import AngularDistribution
 from .bonds import BondKind
 from .drift import Estimate
+from .lines import Line
 from .rdf import RDF
 from .teacher_error import TeacherError
 from .trust import Density
@@ -68,6 +70,40 @@ def rdf_figure(
         ax.set_ylim(top=(1.35 if reference else 1.05) * ax.dataLim.y1)  # room for the legend
     if reference:
         axes[0].legend(frameon=False, loc="upper left", fontsize="small")
+    return _save(figure, path)
+
+
+def lines_figure(
+    panels: dict[str, Sequence[Line]],
+    path: FilePath,
+    axes: tuple[str, str],
+    marks: dict[str, float | None] | None = None,
+    logarithmic: bool = False,
+) -> Path:
+    """Curves, a panel for each name; bands are two standard errors to either side.
+
+    Parameters
+    ----------
+    panels : dict of name to list of Line
+    axes : (str, str)
+        What x and y are, with their units.
+    marks : dict of name to float or None
+        Where a dotted line stands upright, in a panel.
+    logarithmic : bool
+        The axis of x.
+    """
+    figure, places = _axes(len(panels))
+    for ax, (name, lines) in zip(places, panels.items()):
+        for number, (x, y, error, label) in enumerate(lines):
+            ax.fill_between(x, y - 2.0 * error, y + 2.0 * error, color=f"C{number}", alpha=0.25, linewidth=0)
+            ax.plot(x, y, color=f"C{number}", linewidth=1.4, label=label)
+        if (mark := (marks or {}).get(name)) is not None:
+            ax.axvline(mark, color="0.5", linestyle=":", linewidth=1.0)
+        ax.set(title=name, xlabel=axes[0], ylabel=axes[1])
+        if logarithmic:
+            ax.set_xscale("log")
+        if any(line.label for line in lines):
+            ax.legend(frameon=False, fontsize="small")
     return _save(figure, path)
 
 

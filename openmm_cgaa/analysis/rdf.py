@@ -10,17 +10,18 @@ from numpy.typing import ArrayLike
 from ..errors import GeometryError
 from ..mapping.grains import GrainMap, GrainType
 from ..mapping.whole import whole_frames
+from .streaming import BlockSums, Pieces, feed, ratio
 
-BLOCKS = 5
 CHUNK = 5_000_000  # distances in memory at a time
 POLAR = ("N", "O", "F")  # hydrogens on these make strong hydrogen bonds
 ACCEPTORS = ("N", "O", "F", "S", "Cl", "Br", "I")  # what hydrogens and ions go near to
+Ends = tuple[np.ndarray, np.ndarray]  # atoms, or grains, of either end of pairs
 
 
 class RDF(NamedTuple):
     """A radial distribution: middles of the bins ``r`` [bins] in nm, ``g`` [bins], and its ``error`` [bins] of blocks.
 
-    The error is the standard error over `BLOCKS` parts of the trajectory, nan where there are fewer frames than these.
+    The error is the standard error over five parts of the trajectory, nan where there are fewer frames than these.
     """
 
     r: np.ndarray
@@ -28,12 +29,12 @@ class RDF(NamedTuple):
     error: np.ndarray
 
 
-def radial_distribution(trajectory: mdtraj.Trajectory, pairs: ArrayLike, bin_width: float = 0.01) -> RDF:
+def radial_distribution(trajectory: Pieces, pairs: ArrayLike, bin_width: float = 0.01) -> RDF:
     """Density of pairs at a distance over that of an ideal gas, up to half the smallest height of the box.
 
     Parameters
     ----------
-    trajectory : mdtraj.Trajectory
+    trajectory : mdtraj.Trajectory, or pieces of one
         Periodic; the box may change from frame to frame.
     pairs : int array [pairs, 2]
         Each pair once.
@@ -45,25 +46,47 @@ def radial_distribution(trajectory: mdtraj.Trajectory, pairs: ArrayLike, bin_wid
     GeometryError
         If the trajectory is not periodic, or there are no pairs.
     """
-    pairs = np.asarray(pairs, dtype=int).reshape(-1, 2)
-    if len(pairs) == 0:
-        raise GeometryError("a radial distribution needs at least one pair, but none was chosen")
-    r_max = half_height(trajectory)
-    edges = np.arange(0.0, r_max + 1e-9, bin_width)
-    chunk = max(1, CHUNK // len(pairs))
-    blocks = np.array_split(np.arange(trajectory.n_frames), BLOCKS if trajectory.n_frames >= BLOCKS else 1)
-    totals, weights = np.zeros((len(blocks), len(edges) - 1)), np.zeros(len(blocks))
-    for block, frames in enumerate(blocks):
-        for start in range(0, len(frames), chunk):
-            part = trajectory[frames[start : start + chunk]]
-            r, g = mdtraj.compute_rdf(part, pairs, r_range=(0.0, edges[-1]), n_bins=len(edges) - 1, opt=True)
-            ideal = (1.0 / part.unitcell_volumes).sum()
-            totals[block] += g * ideal
-            weights[block] += ideal
-    error = np.full(len(r), np.nan)
-    if len(blocks) == BLOCKS:
-        error = (totals / weights[:, None]).std(0, ddof=1) / np.sqrt(BLOCKS)
-    return RDF(r, totals.sum(0) / weights.sum(), error)
+    counts = PairCounts(pairs, bin_width)
+    feed(trajectory, counts)
+    return counts.rdf()
+
+
+class PairCounts:
+    """An observable that counts pairs by their distance; its arguments are those of `radial_distribution`."""
+
+    def __init__(self, pairs: ArrayLike, bin_width: float = 0.01) -> None:
+        self.pairs = np.asarray(pairs, dtype=int).reshape(-1, 2)
+        if len(self.pairs) == 0:
+            raise GeometryError("a radial distribution needs at least one pair, but none was chosen")
+        self.bin_width, self.r_max = bin_width, np.inf
+        self.counts, self._ideal = BlockSums(), BlockSums()
+        self._bins = 0
+
+    def add(self, piece: mdtraj.Trajectory) -> None:
+        self.r_max = min(self.r_max, half_height(piece))
+        self._bins = self._bins or len(self.edges())  # of the first frames; later ones only leave some out
+        chunk = max(1, CHUNK // len(self.pairs))
+        for start in range(0, piece.n_frames, chunk):
+            part = piece[start : start + chunk]
+            for distances, volume in zip(mdtraj.compute_distances(part, self.pairs), part.unitcell_volumes):
+                bins = (distances / self.bin_width).astype(int)
+                self.counts.add(self.counted(bins.clip(max=self._bins)))
+                self._ideal.add(1.0 / volume)
+
+    def counted(self, bins: np.ndarray) -> np.ndarray:
+        """Of one frame [rows, bins]: the pairs in each bin, and behind the last of them; from the bin of each pair."""
+        return np.bincount(bins, minlength=self._bins + 1)[None]
+
+    def edges(self) -> np.ndarray:
+        """Of the bins, nm, as far as all boxes reach."""
+        return np.arange(0.0, self.r_max + 1e-9, self.bin_width)
+
+    def rdf(self) -> RDF:
+        """What `radial_distribution` returns."""
+        edges = self.edges()
+        counts, ideal = self.counts.blocks()[0][:, 0, : len(edges) - 1], self._ideal.blocks()[0]
+        shells = 4.0 / 3.0 * np.pi * np.diff(edges**3)
+        return RDF(0.5 * (edges[1:] + edges[:-1]), *ratio(counts, ideal[:, None] * len(self.pairs) * shells))
 
 
 def half_height(trajectory: mdtraj.Trajectory) -> float:
@@ -95,11 +118,16 @@ def center_trajectory(trajectory: mdtraj.Trajectory, grain_map: GrainMap) -> mdt
     return out
 
 
+def center_ends(grain_map: GrainMap) -> dict[str, Ends]:
+    """Grains of either type for each pair of types, ``{"EC-EMC": (grains that are EC, grains that are EMC)}``."""
+    members = {kind.name: np.flatnonzero(grain_map.type_index == t) for t, kind in enumerate(grain_map.types)}
+    both = combinations_with_replacement(members, 2)
+    return {f"{a}-{b}": (members[a], members[b]) for a, b in both if len(_pairs(members[a], members[b]))}
+
+
 def center_pairs(grain_map: GrainMap) -> dict[str, np.ndarray]:
     """Pairs of grains for each pair of types that occurs: ``{"EC-EMC": int array [pairs, 2]}``."""
-    members = {kind.name: np.flatnonzero(grain_map.type_index == t) for t, kind in enumerate(grain_map.types)}
-    out = {f"{a}-{b}": _pairs(members[a], members[b]) for a, b in combinations_with_replacement(members, 2)}
-    return {name: pairs for name, pairs in out.items() if len(pairs)}
+    return {name: _pairs(*ends) for name, ends in center_ends(grain_map).items()}
 
 
 def atom_pairs(topology: mdtraj.Topology, first: ArrayLike, second: ArrayLike) -> np.ndarray:
@@ -112,12 +140,11 @@ def atom_pairs(topology: mdtraj.Topology, first: ArrayLike, second: ArrayLike) -
         Atom indices; they may overlap.
     """
     residue = np.array([atom.residue.index for atom in topology.atoms])
-    pairs = _pairs(np.asarray(first, dtype=int), np.asarray(second, dtype=int))
-    return pairs[residue[pairs[:, 0]] != residue[pairs[:, 1]]]
+    return pairs_of_two(np.asarray(first, dtype=int), np.asarray(second, dtype=int), residue)
 
 
-def contact_pairs(grain_map: GrainMap) -> dict[str, np.ndarray]:
-    """Pairs of atoms by which grains of different residues hold together, ``{"LI Li - EC O": int array [pairs, 2]}``.
+def contact_ends(grain_map: GrainMap) -> dict[str, Ends]:
+    """Atoms by which grains of different residues hold together, ``{"LI Li - EC O": (atoms Li, atoms O)}``.
 
     For each pair of grain types: hydrogens and each element of `ACCEPTORS`, and grains of one atom (ions) and each of
     them. The hydrogens are those on N, O or F, or all of a type that has none there.
@@ -127,12 +154,15 @@ def contact_pairs(grain_map: GrainMap) -> dict[str, np.ndarray]:
     out = {}
     for a, b in product(range(len(grain_map.types)), repeat=2):
         for (element, own), (other, slots) in product(reaching[a].items(), accepting[b].items()):
-            first, second = grain_map.members(a)[:, own].ravel(), grain_map.members(b)[:, slots].ravel()
-            pairs = _pairs(first, second)
-            pairs = pairs[grain_map.atom_grain[pairs[:, 0]] != grain_map.atom_grain[pairs[:, 1]]]
-            if len(pairs):
-                out[f"{grain_map.types[a].name} {element} - {grain_map.types[b].name} {other}"] = pairs
+            ends = grain_map.members(a)[:, own].ravel(), grain_map.members(b)[:, slots].ravel()
+            if len(pairs_of_two(*ends, grain_map.atom_grain)):
+                out[f"{grain_map.types[a].name} {element} - {grain_map.types[b].name} {other}"] = ends
     return out
+
+
+def contact_pairs(grain_map: GrainMap) -> dict[str, np.ndarray]:
+    """Pairs of the atoms of `contact_ends`, ``{"LI Li - EC O": int array [pairs, 2]}``."""
+    return {name: pairs_of_two(*ends, grain_map.atom_grain) for name, ends in contact_ends(grain_map).items()}
 
 
 def _sites(kind: GrainType) -> dict[str, list[int]]:
@@ -151,6 +181,12 @@ def _sites(kind: GrainType) -> dict[str, list[int]]:
 
 def _slots(kind: GrainType, element: str) -> list[int]:
     return [slot for slot, own in enumerate(kind.elements) if own == element]
+
+
+def pairs_of_two(first: np.ndarray, second: np.ndarray, grain: np.ndarray) -> np.ndarray:
+    """Pairs of atoms that are in different grains; the grain of each atom is given."""
+    pairs = _pairs(first, second)
+    return pairs[grain[pairs[:, 0]] != grain[pairs[:, 1]]]
 
 
 def _pairs(first: np.ndarray, second: np.ndarray) -> np.ndarray:

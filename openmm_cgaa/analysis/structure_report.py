@@ -1,4 +1,4 @@
-"""Sections of a run's report about structure: radial distributions, and angles between neighbours."""
+"""Sections of a run's report about structure: radial distributions, coordination, and angles between neighbours."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING
 import mdtraj
 import numpy as np
 
-from ..errors import CGAAError, GeometryError
+from ..errors import GeometryError
+from ..mapping.grains import GrainMap
 from ..simulation.read import RunOutput
 from ..units import ANGSTROM_PER_NM
 from .angles import AngularDistribution, angular_distribution
-from .rdf import RDF, atom_pairs, center_pairs, center_trajectory, contact_pairs, radial_distribution
+from .chosen import chosen_atoms
+from .coordination import NeighborCounts, first_minimum
+from .lines import Line
+from .rdf import Ends, center_ends, center_trajectory, contact_ends, pairs_of_two
+from .streaming import feed, in_pieces
 
 if TYPE_CHECKING:
     from .report import Report
@@ -23,7 +28,7 @@ def add_distances(
     label: str | None,
     pairs: Sequence[tuple[str, str]],
 ) -> None:
-    """Radial distributions of grain centers and of atoms, beside those of another trajectory.
+    """Radial distributions and coordination numbers of centers and of atoms, beside those of another trajectory.
 
     Parameters
     ----------
@@ -37,30 +42,49 @@ def add_distances(
     if run.trajectory.unitcell_vectors is None:
         report.skip("radial distributions: the run is not periodic")
         return
-    wanted = {"centers": (center_pairs(run.grain_map), lambda whole: center_trajectory(whole, run.grain_map))}
-    chosen = _chosen_pairs(run.trajectory.topology, pairs) if pairs else contact_pairs(run.grain_map)
-    wanted["atoms"] = (chosen, lambda trajectory: trajectory)
+    chosen = _chosen_ends(run.trajectory.topology, pairs) if pairs else contact_ends(run.grain_map)
     numbers, lines = {}, []
-    for kind, (chosen, points) in wanted.items():
-        curves = _curves(points(run.trajectory), chosen)
-        if not curves:
+    for kind, ends in (("centers", center_ends(run.grain_map)), ("atoms", chosen)):
+        counts = _counted(run.trajectory, run.grain_map, kind, ends)
+        if not counts:
             report.skip(f"radial distributions of {kind}: there are no such pairs")
             continue
-        context = None if other is None else _curves(points(other), chosen)
+        others = {} if other is None else _counted(other, run.grain_map, kind, ends)
+        curves = {name: own.rdf() for name, own in counts.items()}
+        context = {name: own.rdf() for name, own in others.items()}
+        near = {name: own.coordination() for name, own in counts.items()}
+        minima = {name: first_minimum(curve) for name, curve in curves.items()}
         for name, (r, g, error) in curves.items():
             top = int(np.argmax(g))
             numbers[name] = {"pairs": kind, "highest_at_nm": float(r[top]), "highest": float(g[top])}
-            lines.append(f"{name}: highest at {r[top]:.3f} nm, g = {g[top]:.2f}")
+            line = f"{name}: highest at {r[top]:.3f} nm, g = {g[top]:.2f}"
             if context:
                 shared = min(len(g), len(context[name].g))
                 other_g, other_error = context[name].g[:shared], context[name].error[:shared]
                 compared, said = _compared(g[:shared], error[:shared], other_g, other_error)
                 numbers[name] |= compared
-                lines[-1] += said
-        report.draw("rdf_figure", f"rdf_{kind}.png", curves, reference=context, reference_name=label)
-        report.curves(
-            f"rdf_{kind}.csv", next(iter(curves.values())).r, {name: curve.g for name, curve in curves.items()}
-        )
+                line += said
+            lines.append(line)
+            if (minimum := minima[name]) is not None:
+                found = near[name].at(minimum)
+                told = {"first_minimum_nm": minimum, "coordination": found.value, "coordination_error": found.error}
+                numbers[name] |= told
+                line = f"  {found.value:.2f} ± {found.error:.2f} within {minimum:.3f} nm, the first minimum"
+                if context:
+                    known = others[name].coordination().at(minimum)
+                    numbers[name] |= {"coordination_of_reference": known.value, "error_of_reference": known.error}
+                    line += f"; {known.value:.2f} ± {known.error:.2f} of the reference"
+                lines.append(line)
+        report.draw("rdf_figure", f"rdf_{kind}.png", curves, reference=context or None, reference_name=label)
+        first = next(iter(curves.values()))
+        report.curves(f"rdf_{kind}.csv", first.r, {name: curve.g for name, curve in curves.items()})
+        table = {
+            f"{name}{end}": x for name, one in near.items() for end, x in (("", one.number), (" error", one.error))
+        }
+        report.curves(f"coordination_{kind}.csv", next(iter(near.values())).r, table)
+        panels = {name: [Line(one.r, one.number, one.error)] for name, one in near.items()}
+        axes = ("r (nm)", "neighbours within r")
+        report.draw("lines_figure", f"coordination_{kind}.png", panels, axes=axes, marks=minima)
     if numbers:
         report.add("rdf", numbers, *lines)
 
@@ -102,27 +126,22 @@ def _angles(run: RunOutput, trajectory: mdtraj.Trajectory, cutoff: float) -> Ang
     return angular_distribution(center_trajectory(trajectory, run.grain_map), cutoff / ANGSTROM_PER_NM)
 
 
-def _curves(trajectory: mdtraj.Trajectory, chosen: dict[str, np.ndarray]) -> dict[str, RDF]:
-    return {name: radial_distribution(trajectory, pairs) for name, pairs in chosen.items()}
+def _counted(
+    trajectory: mdtraj.Trajectory, grain_map: GrainMap, kind: str, ends: dict[str, Ends]
+) -> dict[str, NeighborCounts]:
+    """Pairs of centers or of atoms, by their distance; those without pairs are left out."""
+    own = {name: both for name, both in ends.items() if len(both[0]) and len(both[1])}
+    centers = kind == "centers"
+    grain = np.arange(grain_map.num_grains) if centers else grain_map.atom_grain
+    pairs = {name: pairs_of_two(*both, grain) for name, both in own.items()}
+    counts = {name: NeighborCounts(found, *own[name]) for name, found in pairs.items() if len(found)}
+    for piece in in_pieces(trajectory) if counts else ():
+        feed(center_trajectory(piece, grain_map) if centers else piece, *counts.values())
+    return counts
 
 
-def _chosen_pairs(topology: mdtraj.Topology, selections: Sequence[tuple[str, str]]) -> dict[str, np.ndarray]:
-    chosen = {
-        f"{first} - {second}": atom_pairs(topology, _select(topology, first), _select(topology, second))
-        for first, second in selections
-    }
-    return {name: pairs for name, pairs in chosen.items() if len(pairs)}
+def _chosen_ends(topology: mdtraj.Topology, selections: Sequence[tuple[str, str]]) -> dict[str, Ends]:
+    def select(selection: str) -> np.ndarray:
+        return chosen_atoms(topology, selection, "--pairs")
 
-
-def _select(topology: mdtraj.Topology, selection: str) -> np.ndarray:
-    names = list(dict.fromkeys(atom.name for atom in topology.atoms))
-    try:
-        atoms = topology.select(selection)
-    except Exception as error:
-        raise CGAAError(
-            f"--pairs {selection!r}: not a selection of MDTraj ({error}); for example 'name {names[0]}'"
-        ) from None
-    if len(atoms) == 0:
-        some = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-        raise CGAAError(f"--pairs {selection!r}: selects no atom of this run, whose atoms are called {some}")
-    return atoms
+    return {f"{first} - {second}": (select(first), select(second)) for first, second in selections}

@@ -1,6 +1,6 @@
 """The report of a run: sections, figures, its teacher, and what is left out with a reason.
 
-Also `figures`, `structure_report` and `trust`.
+Also `chosen`, `figures`, `lines`, `structure_report` and `trust`.
 """
 
 import json
@@ -76,11 +76,16 @@ def test_report_of_a_run_has_every_section_and_figure(run_folder, tmp_path, caps
     assert 1.5 < summary["contacts"]["shortest_A"] < 2.5
     atoms = {f"{a} H - {b} O" for a in ("EC", "EMC") for b in ("EC", "EMC")}
     assert set(summary["rdf"]) == {"EC-EC", "EC-EMC", "EMC-EMC"} | atoms
+    found = summary["rdf"]["EC-EMC"]  # 12 EMC, of which about half stand around each EC
+    assert 2.0 < found["coordination"] < 8.0 and 0.0 < found["coordination_error"] < 1.0
+    assert found["coordination_of_reference"] == pytest.approx(found["coordination"], rel=0.3)
+    assert (tmp_path / "coordination_centers.csv").read_text().startswith("r_nm,EC-EC,EC-EC error,EC-EMC,")
     assert 30.0 < summary["angles"]["highest_at_degrees"] < 150.0 and summary["angles"]["cutoff_A"] == 7.0
     assert 0.0 < summary["angles"]["mean_difference_from_reference"] < 0.5
     assert (tmp_path / "angles.csv").read_text().startswith("theta_degrees,p,error\n30.5")
     assert summary["diffusion"]["EC"]["1e-9_m2_per_s"] > 0.0 and summary["diffusion"]["lags_ps"] == [0.005, 0.03]
     names = {"temperatures.png", "drift.png", "bonds.png", "rdf_centers.png", "rdf_atoms.png", "angles.png"}
+    names |= {"coordination_centers.png", "coordination_atoms.png"}
     assert {Path(path).name for path in summary["figures"]} == names
     assert all(Path(path).read_bytes()[:4] == b"\x89PNG" for path in summary["figures"])
     found, said = capsys.readouterr()
