@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # for editors and type checkers; at run time each name is imported when it is asked for
     from .analysis.mapping_diagnosis import diagnose_mapping as diagnose_mapping
+    from .analysis.observables import Observables as Observables
     from .analysis.report import analyze as analyze
     from .building.boxes import build as build
     from .building.boxes import relax as relax
@@ -54,6 +55,7 @@ _HOMES = {
     "GrainMap": "mapping.grains",
     "GrainType": "mapping.grains",
     "Mapping": "mapping.beadmapping",
+    "Observables": "analysis.observables",
     "RespaLangevinIntegrator": "engines.respa_langevin",
     "SimulationSettings": "simulation.run",
     "Trajectory": "data.trajectory",

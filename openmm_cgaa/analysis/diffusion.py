@@ -7,11 +7,13 @@ from numpy.typing import ArrayLike
 from ..errors import SimulationError
 from ..mapping.grains import GrainMap
 from ..structures.density import mass_of_atom
-from ..units import M2_PER_S_PER_NM2_PER_PS
+from ..structures.lattice import edges_and_angles
+from ..units import BOLTZMANN_EV, JOULE_PER_EV, M2_PER_S_PER_NM2_PER_PS, PA_S_PER_MPA_S
 from ..wording import counted
 from .drift import Estimate
 
 BLOCKS = 4
+CUBE = 2.837297  # of a cubic lattice of images
 
 
 def mean_square_displacement(positions: ArrayLike) -> np.ndarray:
@@ -75,6 +77,33 @@ def diffusion(time: ArrayLike, positions: np.ndarray, begin: float, end: float, 
 
     parts = [fitted(positions[block * length : (block + 1) * length]) for block in range(blocks)]
     return Estimate(fitted(positions), float(np.std(parts, ddof=1) / np.sqrt(blocks)))
+
+
+def box_correction(temperature: float, viscosity: float, box: ArrayLike | None) -> float:
+    """What a periodic cubic box takes from a self-diffusion coefficient, 1e-9 m^2/s.
+
+    ``2.837297 k T / (6 pi eta L)``: Yeh and Hummer, J. Phys. Chem. B 108, 15873 (2004), eq. 12.
+
+    Parameters
+    ----------
+    temperature : float, K
+    viscosity : float, mPa s
+        Of the liquid at that temperature.
+    box : array [3, 3], nm, or None
+
+    Raises
+    ------
+    SimulationError
+        There is no box, or it is no cube, for which the number holds.
+    """
+    if box is None:
+        raise SimulationError("without a box there is nothing to correct diffusion for; leave the viscosity away")
+    box = np.asarray(box, dtype=float)
+    edge = float(np.cbrt(abs(np.linalg.det(box))))
+    if np.abs(edges_and_angles(box) - [edge, edge, edge, 90.0, 90.0, 90.0]).max() > 1e-3 * edge:
+        raise SimulationError("the correction for the size of the box holds for a cube, which this box is not")
+    thermal = BOLTZMANN_EV * JOULE_PER_EV * temperature
+    return 1e9 * CUBE * thermal / (6.0 * np.pi * PA_S_PER_MPA_S * viscosity * 1e-9 * edge)
 
 
 def moving_centers(trajectory: mdtraj.Trajectory, grain_map: GrainMap) -> dict[str, np.ndarray]:

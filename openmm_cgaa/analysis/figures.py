@@ -78,6 +78,7 @@ def lines_figure(
     path: FilePath,
     axes: tuple[str, str],
     marks: dict[str, float | None] | None = None,
+    spans: tuple[float, float] | None = None,
     logarithmic: bool = False,
 ) -> Path:
     """Curves, a panel for each name; bands are two standard errors to either side.
@@ -89,11 +90,15 @@ def lines_figure(
         What x and y are, with their units.
     marks : dict of name to float or None
         Where a dotted line stands upright, in a panel.
+    spans : (float, float), optional
+        What part of x is shaded.
     logarithmic : bool
         The axis of x.
     """
     figure, places = _axes(len(panels))
     for ax, (name, lines) in zip(places, panels.items()):
+        if spans:
+            ax.axvspan(*spans, color="0.93")
         for number, (x, y, error, label) in enumerate(lines):
             ax.fill_between(x, y - 2.0 * error, y + 2.0 * error, color=f"C{number}", alpha=0.25, linewidth=0)
             ax.plot(x, y, color=f"C{number}", linewidth=1.4, label=label)

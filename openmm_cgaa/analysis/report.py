@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import CGAAError, EngineError, MissingPackageError, SimulationError
+from ..errors import CGAAError, EngineError, MissingPackageError
 from ..host.files import CURVES, FIGURE, SUMMARY, check_folder, check_output, check_spared, owned, write_bytes
 from ..inputs.arguments import FilePath
 from ..labelling.label import Progress
@@ -21,8 +21,9 @@ from ..units import ANGSTROM_PER_NM
 from ..wording import counted
 from .bonds import bond_stability
 from .cell import cell
-from .diffusion import diffusion, moving_centers
 from .drift import energy_drift, mean
+from .motion_report import add_conductivity, add_diffusion
+from .observables import Observables
 from .pressures import mean_pressure
 from .structure_report import add_angles, add_distances
 from .trust import density_of
@@ -115,6 +116,7 @@ def analyze(
     settings: dict | None = None,
     angles: float | None = None,
     lags: Sequence[float] | None = None,
+    observables: Observables | None = None,
 ) -> Report:
     """Analyse a run; what is missing is told and left out.
 
@@ -137,6 +139,8 @@ def analyze(
         Draw how often two neighbours of a grain stand at an angle, of grains nearer than this (`angular_distribution`).
     lags : (float, float), ps, optional
         Between these lags the mean square displacement gives the diffusion of each type of grain (`diffusion`).
+    observables : Observables, optional
+        What is measured besides: the conductivity of a salt, and more.
     begin : float
         ps; what comes before is left out, but for the NVE run.
     tell : callable
@@ -155,12 +159,15 @@ def analyze(
     Raises
     ------
     CGAAError
-        The run cannot be read, the named teacher cannot be made, or a file must not be replaced.
+        The run cannot be read or lacks what is asked for, the named teacher cannot be made, or a file must not be
+        replaced.
     """
     if settings and teacher is None:
         raise EngineError("settings are for a teacher; name it with teacher")
     teacher = None if teacher is None else as_teacher(teacher, settings)
+    asked = observables or Observables()
     run = read_run(folder, begin)
+    asked.check(run)
     inputs = [reference, model, *(Path(folder, name) for name in ("run.json", *FILES))]
     report = Report(out or Path(folder) / "analysis", tell, inputs)
     with owned(report.out):
@@ -174,7 +181,8 @@ def analyze(
         _bonds(run, report)
         _contacts(run, report)
         if lags is not None:
-            _diffusion(run, report, *lags)
+            add_diffusion(run, report, lags, asked.viscosity)
+        add_conductivity(run, report, asked)
         other = None if reference is None else read_reference(reference, run.trajectory.topology)
         label = None if reference is None else "/".join(Path(reference).parts[-2:])
         add_distances(run, report, other, label, pairs)
@@ -264,25 +272,6 @@ def _pressure(run: RunOutput, report: Report, model: FilePath | None) -> None:
         return
     numbers = {"mean_MPa": found.value, "error_MPa": found.error}
     report.add("pressure", numbers, f"{found.value:.0f} ± {found.error:.0f} MPa at constant volume")
-
-
-def _diffusion(run: RunOutput, report: Report, begin: float, end: float) -> None:
-    if run.settings.get("pressure") is not None:
-        report.skip("diffusion: the box changes, and moves all positions; run at constant volume")
-        return
-    try:
-        centers = moving_centers(run.trajectory, run.grain_map)
-        found = {kind: diffusion(run.trajectory.time, own, begin, end) for kind, own in centers.items()}
-    except SimulationError as error:
-        report.skip(str(error))
-        return
-    report.add(
-        "diffusion",
-        {"lags_ps": [begin, end]}
-        | {kind: {"1e-9_m2_per_s": one.value, "error": one.error} for kind, one in found.items()},
-        *(f"{kind} {one.value:.3g} ± {one.error:.1g} 1e-9 m²/s" for kind, one in found.items()),
-        f"lags of {begin:g} to {end:g} ps; not corrected for the size of the box",
-    )
 
 
 def _drift(run: RunOutput, report: Report) -> None:

@@ -3,7 +3,7 @@
 import argparse
 
 from ..inputs.ranges import Range
-from .options import add_number, add_teacher, teacher_settings
+from .options import add_number, add_teacher, given_charges, teacher_settings
 from .terminal import tell
 
 
@@ -28,10 +28,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     lag = Range(float, 0.0, 1e9, "ps")
     help = "diffusion of each type of grain, from mean square displacements between these lags"
     parser.add_argument("--diffusion", nargs=2, type=lag, metavar=("PS", "PS"), help=help)
+    help = "conductivity of a salt, from displacements between these lags"
+    parser.add_argument("--conductivity", nargs=2, type=lag, metavar=("PS", "PS"), help=help)
+    help = "charges of ions by residue name (default: formal charges, as far as elements and bonds tell them)"
+    parser.add_argument("--charges", nargs="+", default=(), metavar="NAME=CHARGE", help=help)
+    more = "viscosity of the liquid, by which diffusion is corrected for the size of a cubic box"
+    add_number(parser, "--viscosity", Range(float, 1e-6, 1e12, "mPa s"), None, more)
     add_number(parser, "--begin", Range(float, 0.0, 1e9, "ps"), 0.0, "leave out what comes before")
 
 
 def run(args: argparse.Namespace) -> None:
+    from ..analysis.observables import Observables
     from ..analysis.report import analyze
 
     report = analyze(
@@ -46,6 +53,11 @@ def run(args: argparse.Namespace) -> None:
         begin=args.begin,
         angles=args.angles,
         lags=args.diffusion,
+        observables=Observables(
+            conductivity=args.conductivity,
+            charges=given_charges(args.charges),
+            viscosity=args.viscosity,
+        ),
         tell=tell,
     )
     print((report.out / "summary.txt").read_text(), end="")

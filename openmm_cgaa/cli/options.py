@@ -2,8 +2,10 @@
 
 import argparse
 import json
+import math
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, NoReturn
 
@@ -71,6 +73,29 @@ def given_smiles(args: argparse.Namespace) -> dict[str, str]:
             raise CGAAError(f"--smiles names {name} twice; give each residue name once")
         found[name] = smiles
     return found
+
+
+def given_charges(words: Sequence[str]) -> dict[str, float] | None:
+    """Charges by residue name, of ``NAME=CHARGE``; None of no words.
+
+    Raises
+    ------
+    CGAAError
+        A word is none of these, or a name stands twice.
+    """
+    found: dict[str, float] = {}
+    for word in words:
+        name, _, text = word.partition("=")
+        try:
+            charge = float(text)
+        except ValueError:
+            charge = math.nan
+        if not name or not math.isfinite(charge):
+            raise CGAAError(f"--charges {word!r}; give RESIDUE=CHARGE, such as LI=1")
+        if name in found:
+            raise CGAAError(f"--charges names {name} twice; give each residue name once")
+        found[name] = charge
+    return found or None
 
 
 class Description(str):

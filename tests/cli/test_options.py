@@ -5,6 +5,8 @@ import pytest
 from openmm_cgaa import cli
 from openmm_cgaa.cli import main
 from openmm_cgaa.cli.benchmark import SOLVENT
+from openmm_cgaa.cli.options import given_charges
+from openmm_cgaa.errors import CGAAError
 
 
 @pytest.mark.parametrize(
@@ -40,3 +42,19 @@ def test_a_teacher_described_in_words_is_named_as_the_message_says(capsys):
     assert main(["benchmark", "--model", "ec-emc", "--teacher"]) == 2
     message = capsys.readouterr().err
     assert "in words alone, 'SevenNet-0 (7net-0" in message and "give --teacher sevennet-0-d3" in message
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("LI", "--charges 'LI'; give RESIDUE=CHARGE, such as LI=1"),
+        ("LI=one", "--charges 'LI=one'"),
+        ("LI=inf", "--charges 'LI=inf'"),
+        ("=1", "--charges '=1'"),
+        ("LI=1 LI=2", "--charges names LI twice"),
+    ],
+)
+def test_charges_by_residue(words, message):
+    assert given_charges(["LI=1", "PF6=-0.8"]) == {"LI": 1.0, "PF6": -0.8} and given_charges([]) is None
+    with pytest.raises(CGAAError, match=message):
+        given_charges(words.split())

@@ -2,6 +2,8 @@
 
 import mdtraj
 import numpy as np
+import openmm
+from openmm import unit
 
 SKEWED = np.array([[2.4, 0.0, 0.0], [0.7, 2.2, 0.0], [-0.5, 0.4, 2.3]])  # nm
 WATER = np.array([[0.0, 0.0, 0.0], [0.0958, 0.0, 0.0], [-0.0240, 0.0927, 0.0]])  # nm
@@ -47,6 +49,42 @@ def walks(frames, cations=8, anions=8, waters=0, step=0.02, box=SKEWED, seed=1, 
     made.time = interval * np.arange(frames)
     made.unitcell_vectors = np.tile(np.asarray(box, np.float32), (frames, 1, 1))
     return made
+
+
+def salt_run(folder, cations=8, anions=8, waters=12, picoseconds=10.0, pressure=None, box=SKEWED):
+    """A folder of `simulate`: particles that feel nothing but the bonds of water and a thermostat.
+
+    So each molecule diffuses by k T / (m friction), and ions of both kinds conduct as much as that tells.
+    """
+    from openmm_cgaa.simulation.run import SimulationSettings, simulate
+
+    start = walks(1, cations, anions, waters, box=box)
+    topology, system = start.topology.to_openmm(), openmm.System()
+    topology.setPeriodicBoxVectors(box * unit.nanometer)
+    system.setDefaultPeriodicBoxVectors(*box)
+    bonds, angles = openmm.HarmonicBondForce(), openmm.HarmonicAngleForce()
+    atoms = list(topology.atoms())
+    for atom in atoms:
+        system.addParticle(atom.element.mass)
+    for residue in topology.residues():
+        if residue.name == "HOH":
+            o, h1, h2 = (atom.index for atom in residue.atoms())
+            bonds.addBond(o, h1, 0.0958, 2e5)
+            bonds.addBond(o, h2, 0.0958, 2e5)
+            angles.addAngle(h1, o, h2, 1.824, 400.0)
+    bonds.setUsesPeriodicBoundaryConditions(True)
+    system.addForce(bonds)
+    system.addForce(angles)
+    settings = SimulationSettings(
+        picoseconds=picoseconds,
+        timestep=1.0,
+        friction=20.0,
+        report_interval=50,
+        platform="Reference",
+        pressure=pressure,
+    )
+    assert simulate(system, topology, start.xyz[0].astype(float), folder, settings, progress=False)
+    return folder
 
 
 def universe(trajectory):

@@ -1,0 +1,92 @@
+"""Sections of a run's report about motion: diffusion of molecules, and of the charge of a salt."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..errors import SimulationError
+from ..simulation.read import RunOutput
+from .conductivity import conductivity
+from .diffusion import box_correction, diffusion, moving_centers
+from .drift import Estimate
+from .lines import Line
+from .observables import Observables, ions_of
+
+if TYPE_CHECKING:
+    from .report import Report
+
+
+def add_diffusion(run: RunOutput, report: "Report", lags: Sequence[float], viscosity: float | None = None) -> None:
+    """Diffusion of each type of grain between two lags, ps; with a viscosity (mPa s) also that of a large box."""
+    begin, end = lags
+    if run.settings.get("pressure") is not None:
+        report.skip("diffusion: the box changes, and moves all positions; run at constant volume")
+        return
+    try:
+        centers = moving_centers(run.trajectory, run.grain_map)
+        found = {kind: diffusion(run.trajectory.time, own, begin, end) for kind, own in centers.items()}
+    except SimulationError as error:
+        report.skip(str(error))
+        return
+    numbers = {kind: {"1e-9_m2_per_s": one.value, "error": one.error} for kind, one in found.items()}
+    lines, more = [f"{kind} {with_error(one)} 1e-9 m²/s" for kind, one in found.items()], None
+    if viscosity is not None:
+        boxes = run.trajectory.unitcell_vectors
+        try:
+            more = box_correction(run.settings["temperature"], viscosity, None if boxes is None else boxes[0])
+        except SimulationError as error:
+            report.skip(f"diffusion: {error}")
+    lines.append(f"lags of {begin:g} to {end:g} ps; not corrected for the size of the box")
+    if more is not None:
+        for own in numbers.values():
+            own["of_a_large_box"] = own["1e-9_m2_per_s"] + more
+        lines.append(f"a large box has {more:.3g} more of each, at {viscosity:g} mPa s")
+    report.add("diffusion", {"lags_ps": [begin, end]} | numbers, *lines)
+
+
+def add_conductivity(run: RunOutput, report: "Report", asked: Observables) -> None:
+    """Conductivity by Einstein and by Nernst-Einstein, between the lags that were asked for."""
+    if asked.conductivity is None:
+        return
+    if run.settings.get("pressure") is not None:
+        report.skip("conductivity: the box changes, and moves all positions; run at constant volume")
+        return
+    charges, (begin, end) = ions_of(run, asked.charges), asked.conductivity
+    temperature = run.settings["temperature"]
+    try:
+        found = conductivity(run.trajectory, run.grain_map, charges, temperature, begin, end)
+    except SimulationError as error:
+        report.skip(str(error))
+        return
+    numbers: dict = {"lags_ps": [begin, end], "charges": charges}
+    for name, one in (("einstein", found.einstein), ("nernst_einstein", found.nernst_einstein)):
+        numbers |= {f"{name}_S_per_m": one.value, f"{name}_error": one.error}
+    numbers |= {"ratio": found.ratio.value, "ratio_error": found.ratio.error}
+    lines = [
+        f"{with_error(found.einstein)} S/m by the charge that all ions move (Einstein)",
+        f"{with_error(found.nernst_einstein)} S/m if each ion moved by itself (Nernst-Einstein)",
+        f"ratio of both {with_error(found.ratio)}",
+        f"lags of {begin:g} to {end:g} ps; charges " + ", ".join(f"{name} {own:+g}" for name, own in charges.items()),
+    ]
+    if asked.viscosity is not None:
+        try:
+            more = box_correction(temperature, asked.viscosity, run.trajectory.unitcell_vectors[0])
+        except SimulationError as error:
+            report.skip(f"conductivity: {error}")
+        else:
+            larger = found.nernst_einstein_with(more)
+            numbers |= {"viscosity_mPa_s": asked.viscosity, "nernst_einstein_of_a_large_box_S_per_m": larger.value}
+            lines.append(f"Nernst-Einstein {with_error(larger)} S/m of a large box, at {asked.viscosity:g} mPa s")
+    report.add("conductivity", numbers, *lines)
+    curve = found.charge_displacement
+    report.curves(
+        "conductivity.csv", found.lags, {"charge_displacement_nm2": curve.value, "error": curve.error}, of="lag_ps"
+    )
+    panels = {"Charge that all ions move": [Line(found.lags, curve.value, curve.error)]}
+    report.draw(
+        "lines_figure", "conductivity.png", panels, axes=("lag (ps)", "mean square, over e² (nm²)"), spans=(begin, end)
+    )
+
+
+def with_error(one: Estimate) -> str:
+    """A number with as many digits as its error has a meaning for."""
+    return f"{one.value:.3g} ± {one.error:.1g}"
