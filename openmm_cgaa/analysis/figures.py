@@ -112,6 +112,32 @@ def lines_figure(
     return _save(figure, path)
 
 
+def speciation_figure(
+    ions: dict[str, dict[str, Estimate]], sizes: np.ndarray, parts: np.ndarray, errors: np.ndarray, path: FilePath
+) -> Path:
+    """Parts of cations and anions by what they are in, and of all ions by the size of their cluster; two errors each.
+
+    Parameters
+    ----------
+    ions : dict of name to dict of kind to Estimate
+    sizes, parts, errors : arrays [sizes]
+    """
+    figure, (ax, of_clusters) = _axes(2)
+    for number, (name, kinds) in enumerate(ions.items()):
+        values, own = np.array(list(kinds.values())).T
+        places = np.arange(len(kinds)) + 0.4 * (number - 0.5)
+        ax.bar(
+            places, values, 0.38, yerr=2.0 * np.nan_to_num(own), capsize=3, color=f"C{number}", alpha=0.75, label=name
+        )
+    ax.set_xticks(range(len(kinds)), list(kinds))
+    ax.set(title="What ions are in", ylabel="part of the ions", ylim=(0.0, None))
+    ax.legend(frameon=False, fontsize="small")
+    of_clusters.bar(sizes, parts, yerr=2.0 * np.nan_to_num(errors), capsize=3, color="0.55")
+    of_clusters.set(title="Clusters of ions in contact", xlabel="ions of a cluster", ylim=(0.0, None))
+    of_clusters.xaxis.get_major_locator().set_params(integer=True)
+    return _save(figure, path)
+
+
 def angle_figure(
     found: AngularDistribution,
     path: FilePath,

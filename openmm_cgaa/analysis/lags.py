@@ -13,10 +13,12 @@ from numpy.typing import ArrayLike
 
 from ..errors import SimulationError
 from ..wording import counted
-from .streaming import BLOCKS, BlockSums
+from .drift import Estimate
+from .streaming import BLOCKS, BlockSums, block_error
 
 DEPTH = 16  # frames of a level, so that a lag is a whole number of frames and neighbours differ by an eighth at most
 LEVELS = 24  # 100 million frames
+LEFT, FALLEN = 0.05, float(np.exp(-1.0))  # of a correlation: where its integral ends, and how far it must fall
 LAGS = np.concatenate(
     [np.arange(1, DEPTH + 1), *(2**n * np.arange(DEPTH // 2 + 1, DEPTH + 1) for n in range(1, LEVELS))]
 )
@@ -104,6 +106,30 @@ class Lags:
         with np.errstate(invalid="ignore"):
             parts = sums[..., :-1] / sums[..., -1:]
         return self._interval * LAGS[known], sums[..., :-1].sum(0) / sums[..., -1:].sum(0), parts
+
+
+def decay_time(lags: ArrayLike, curve: ArrayLike) -> float:
+    """Integral of a correlation that decays from 1, in the unit of the lags; nan where it does not fall to 1/e.
+
+    It ends at the first lag at which less than `LEFT` is there, for a curve is noise beyond. What is left there, or at
+    the last lag, is taken to decay as an exponential of the same time.
+
+    Parameters
+    ----------
+    lags, curve : arrays [lags]
+    """
+    lags, curve = np.asarray(lags, dtype=float), np.asarray(curve, dtype=float)
+    below = np.flatnonzero(curve < LEFT)
+    end = below[0] + 1 if len(below) else len(curve)
+    left = curve[end - 1]
+    return float(np.trapezoid(curve[:end], lags[:end]) / (1.0 - left)) if left <= FALLEN else float("nan")
+
+
+def time_with_error(lags: ArrayLike, curve: ArrayLike, parts: ArrayLike) -> Estimate | None:
+    """`decay_time` of a curve [lags], with the error of those of its blocks [blocks, lags]; None where it has none."""
+    value = decay_time(lags, curve)
+    times = np.array([decay_time(lags, part) for part in np.asarray(parts)])
+    return Estimate(value, float(block_error(times))) if np.isfinite(value) else None
 
 
 def fitted_slope(lags: ArrayLike, curve: ArrayLike, begin: float, end: float) -> float:

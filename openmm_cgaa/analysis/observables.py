@@ -1,12 +1,34 @@
 """What `analyze` measures of a run if it is asked to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..errors import CGAAError
-from ..inputs.ranges import bounded
+from ..inputs.ranges import bounded, required
 from ..inputs.settings import Checked
 from ..simulation.read import RunOutput
+from .chosen import chosen_atoms
 from .formalcharges import charges_of
+
+
+@dataclass(frozen=True)
+class Shell(Checked):
+    """A shell whose neighbours come and go.
+
+    Attributes
+    ----------
+    first, second : str
+        Selections of MDTraj: of what has the shell, and of the neighbours in it, which are of other grains.
+    cutoff : float, Å
+        A neighbour is in the shell if one of its atoms is nearer than this.
+    """
+
+    first: str
+    second: str
+    cutoff: float = required(0.1, 1000.0, "Å")
+
+    @property
+    def name(self) -> str:
+        return f"{self.second} around {self.first}"
 
 
 @dataclass(frozen=True)
@@ -20,6 +42,12 @@ class Observables(Checked):
     charges : dict of float, optional
         Of grains, by the names of their types, in elementary charges. What is not named has its formal charge, as far
         as elements and bonds tell it.
+    speciation : (float, float), Å, optional
+        Ions nearer than the first distance are in contact, ions nearer than the second share solvent.
+    shells : list of Shell, or of dict with its keys
+        Whose neighbours have a residence time.
+    away : float, ps
+        A neighbour that leaves for as long, or less, has stayed.
     viscosity : float, mPa s, optional
         Of the liquid; with it diffusion is also told without the effect of a periodic cubic box (Yeh and Hummer).
 
@@ -31,13 +59,20 @@ class Observables(Checked):
 
     conductivity: list[float] | None = bounded(None, 0.0, 1e9, "ps")
     charges: dict[str, float] | None = bounded(None, -100.0, 100.0)
+    speciation: list[float] | None = bounded(None, 0.1, 1000.0, "Å")
+    shells: list[Shell] = field(default_factory=list)
+    away: float = bounded(0.0, 0.0, 1e9, "ps", "a neighbour that leaves a shell for as long, or less, has stayed")
     viscosity: float | None = bounded(None, 1e-6, 1e12, "mPa s", "viscosity of the liquid, to correct diffusion by")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _two("conductivity", self.conductivity, "lags")
-        if self.charges and not self.conductivity:
-            raise CGAAError("charges are for the conductivity of a salt; ask for it by --conductivity, or leave them")
+        _two("speciation", self.speciation, "distances")
+        if self.charges and not (self.conductivity or self.speciation):
+            raise CGAAError(
+                "charges are for the conductivity and the speciation of a salt; ask for one of them by --conductivity "
+                "or --speciation"
+            )
 
     def check(self, run: RunOutput) -> None:
         """Whether a run has what is asked for; before any work.
@@ -45,10 +80,13 @@ class Observables(Checked):
         Raises
         ------
         CGAAError
-            It has no ions, or no such grains.
+            It has no ions, no such grains, or no atoms of a selection.
         """
-        if self.conductivity:
+        if self.conductivity or self.speciation:
             ions_of(run, self.charges)
+        chosen = [("--shell", end) for shell in self.shells for end in (shell.first, shell.second)]
+        for option, selection in chosen:
+            chosen_atoms(run.trajectory.topology, selection, option)
 
 
 def ions_of(run: RunOutput, charges: dict[str, float] | None) -> dict[str, float]:

@@ -25,6 +25,7 @@ from .drift import energy_drift, mean
 from .motion_report import add_conductivity, add_diffusion
 from .observables import Observables
 from .pressures import mean_pressure
+from .salt_report import add_residence, add_speciation
 from .structure_report import add_angles, add_distances
 from .trust import density_of
 
@@ -183,6 +184,8 @@ def analyze(
         if lags is not None:
             add_diffusion(run, report, lags, asked.viscosity)
         add_conductivity(run, report, asked)
+        add_speciation(run, report, asked)
+        add_residence(run, report, asked)
         other = None if reference is None else read_reference(reference, run.trajectory.topology)
         label = None if reference is None else "/".join(Path(reference).parts[-2:])
         add_distances(run, report, other, label, pairs)

@@ -2,6 +2,7 @@
 
 import argparse
 
+from ..errors import CGAAError
 from ..inputs.ranges import Range
 from .options import add_number, add_teacher, given_charges, teacher_settings
 from .terminal import tell
@@ -30,6 +31,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--diffusion", nargs=2, type=lag, metavar=("PS", "PS"), help=help)
     help = "conductivity of a salt, from displacements between these lags"
     parser.add_argument("--conductivity", nargs=2, type=lag, metavar=("PS", "PS"), help=help)
+    distance = Range(float, 0.1, 1000.0, "Å")
+    help = (
+        "which ions are free, share solvent, are in pairs, in aggregates; ions nearer than the first distance are in "
+    )
+    help += "contact, and nearer than the second share solvent"
+    parser.add_argument("--speciation", nargs=2, type=distance, metavar=("Å", "Å"), help=help)
+    help = "how long grains with atoms of the second selection stay within a distance of atoms of the first; may be "
+    help += "given several times"
+    names = ("FIRST", "SECOND", "Å")
+    parser.add_argument("--shell", nargs=3, action="append", default=[], metavar=names, help=help)
+    away = "who leaves a shell for as long, or less, has stayed"
+    add_number(parser, "--away", Range(float, 0.0, 1e9, "ps"), 0.0, away)
     help = "charges of ions by residue name (default: formal charges, as far as elements and bonds tell them)"
     parser.add_argument("--charges", nargs="+", default=(), metavar="NAME=CHARGE", help=help)
     more = "viscosity of the liquid, by which diffusion is corrected for the size of a cubic box"
@@ -38,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from ..analysis.observables import Observables
+    from ..analysis.observables import Observables, Shell
     from ..analysis.report import analyze
 
     report = analyze(
@@ -56,8 +69,18 @@ def run(args: argparse.Namespace) -> None:
         observables=Observables(
             conductivity=args.conductivity,
             charges=given_charges(args.charges),
+            speciation=args.speciation,
+            shells=[Shell(first, second, _distance(word)) for first, second, word in args.shell],
+            away=args.away,
             viscosity=args.viscosity,
         ),
         tell=tell,
     )
     print((report.out / "summary.txt").read_text(), end="")
+
+
+def _distance(word: str) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        raise CGAAError(f"--shell: {word!r} is no distance; give two selections, then a number of Å") from None

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from openmm_cgaa.analysis.diffusion import mean_square_displacement
-from openmm_cgaa.analysis.lags import DEPTH, LAGS, Lags, fitted_slope
+from openmm_cgaa.analysis.lags import DEPTH, LAGS, Lags, decay_time, fitted_slope, time_with_error
 from openmm_cgaa.errors import SimulationError
 
 
@@ -36,6 +36,19 @@ def test_a_block_has_the_pairs_whose_later_frame_is_its_own():
         lags.add(float(number), frame)
     _, _, parts = lags.curves()
     assert parts[:, 0, 0].tolist() == [1.0, 1.0, 1.0, 1.0, 64.0]
+
+
+def test_the_time_of_a_decay():
+    """Of an exponential exact, however much of it is seen; nothing where it does not fall to 1/e."""
+    lags = np.linspace(0.0, 10.0, 1001)
+    for time in (0.5, 2.0, 9.0):
+        assert decay_time(lags, np.exp(-lags / time)) == pytest.approx(time, rel=1e-3)
+    assert np.isnan(decay_time(lags, np.exp(-lags / 11.0)))
+    noise = np.where(lags > 8.0, 0.03, 0.0)  # beyond 5 %
+    assert decay_time(lags, np.exp(-lags / 2.0) + noise) == pytest.approx(2.0, rel=1e-3)
+    assert time_with_error(lags, np.ones(1001), np.ones((5, 1001))) is None
+    found = time_with_error(lags, np.exp(-lags), np.exp(-lags / np.array([[0.8], [0.9], [1.0], [1.1], [1.2]])))
+    assert found == pytest.approx((1.0, np.sqrt(0.025 / 5)), rel=1e-2)
 
 
 def test_what_tells_no_lag_is_refused():

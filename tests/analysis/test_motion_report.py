@@ -21,6 +21,11 @@ def cube(tmp_path_factory):
     return salt_run(tmp_path_factory.mktemp("cube") / "run", 2, 2, 0, picoseconds=2.0, box=2.5 * np.eye(3))
 
 
+@pytest.fixture
+def without_figures(monkeypatch):
+    monkeypatch.setattr("openmm_cgaa.errors.find_spec", lambda _: None)
+
+
 def test_a_salt_conducts_as_its_friction_tells(salt, tmp_path, capsys):
     words = ["analyze", str(salt), "--out", str(tmp_path), "--teacher-frames", "0", "--conductivity", "0.3", "1.5"]
     assert main([*words, "--diffusion", "0.3", "1.5", "--viscosity", "1"]) == 0
@@ -41,7 +46,7 @@ def test_a_salt_conducts_as_its_friction_tells(salt, tmp_path, capsys):
     assert "S/m by the charge that all ions move (Einstein)" in capsys.readouterr().out
 
 
-def test_a_cube_is_corrected(cube, tmp_path):
+def test_a_cube_is_corrected(cube, tmp_path, without_figures):
     asked = Observables(conductivity=(0.1, 0.3), viscosity=2.0)
     found = analyze(
         cube, tmp_path, observables=asked, lags=(0.1, 0.3), teacher_frames=0, tell=lambda line: None
@@ -59,7 +64,7 @@ def test_a_cube_is_corrected(cube, tmp_path):
     ("options", "message"),
     [
         (["--conductivity", "1", "0.5"], "conductivity is [1.0, 0.5], expected two lags, the smaller first"),
-        (["--charges", "NA=1"], "ask for it by --conductivity"),
+        (["--charges", "NA=1"], "ask for one of them by --conductivity or --speciation"),
         (["--conductivity", "0.3", "1", "--charges", "LI=1"], "there is no grain LI; the grains are NA, CL"),
         (["--conductivity", "0.3", "1", "--charges", "NA=0", "CL=0"], "there are no ions"),
         (["--conductivity", "0.3", "1", "--charges", "NA=2"], "add up to +8"),
@@ -71,7 +76,7 @@ def test_what_cannot_be_asked_of_a_run(cube, salt, tmp_path, capsys, options, me
     assert message in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
-def test_what_a_run_cannot_tell_is_left_out(cube, tmp_path):
+def test_what_a_run_cannot_tell_is_left_out(cube, tmp_path, without_figures):
     def left_out(**options):
         report = analyze(cube, tmp_path, observables=Observables(**options), teacher_frames=0, tell=lambda line: None)
         return " ".join(report.skipped)

@@ -102,6 +102,7 @@ def universe(trajectory):
         trajectory=True,
     )
     made.add_TopologyAttr("names", [atom.name for atom in atoms])
+    made.add_TopologyAttr("resnames", [residue.name for residue in trajectory.topology.residues])
     made.add_TopologyAttr("masses", [atom.element.mass for atom in atoms])
     sizes = np.concatenate([10.0 * trajectory.unitcell_lengths, trajectory.unitcell_angles], axis=1)
     made.load_new(10.0 * trajectory.xyz.astype(float), dimensions=sizes, dt=float(trajectory.timestep))
