@@ -3,11 +3,12 @@
 from dataclasses import dataclass, field
 
 from ..errors import CGAAError
-from ..inputs.ranges import bounded, required
+from ..inputs.ranges import bounded, one_of, required
 from ..inputs.settings import Checked
 from ..simulation.read import RunOutput
 from .chosen import chosen_atoms
 from .formalcharges import charges_of
+from .profile import AXES
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,14 @@ class Observables(Checked):
         Whose neighbours have a residence time.
     away : float, ps
         A neighbour that leaves for as long, or less, has stayed.
+    histograms : str, optional
+        Bonds, angles and torsions between atoms of this selection; ``all`` for all of them.
+    axes : list of (str, str)
+        Selections: in each grain that has atoms of both, an axis whose turning is measured.
+    profile : str, optional
+        Axis of the box along which the density is measured: x, y or z.
+    layers_of : list of str
+        Selections whose density is measured there; by default each type of grain.
     viscosity : float, mPa s, optional
         Of the liquid; with it diffusion is also told without the effect of a periodic cubic box (Yeh and Hummer).
 
@@ -62,12 +71,20 @@ class Observables(Checked):
     speciation: list[float] | None = bounded(None, 0.1, 1000.0, "Å")
     shells: list[Shell] = field(default_factory=list)
     away: float = bounded(0.0, 0.0, 1e9, "ps", "a neighbour that leaves a shell for as long, or less, has stayed")
+    histograms: str | None = None
+    axes: list[list[str]] = field(default_factory=list)
+    profile: str | None = one_of(None, *AXES)
+    layers_of: list[str] = field(default_factory=list)
     viscosity: float | None = bounded(None, 1e-6, 1e12, "mPa s", "viscosity of the liquid, to correct diffusion by")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _two("conductivity", self.conductivity, "lags")
         _two("speciation", self.speciation, "distances")
+        if any(len(ends) != 2 for ends in self.axes):
+            raise CGAAError(f"axes are {self.axes}, expected pairs of selections: from where and to where")
+        if self.layers_of and self.profile is None:
+            raise CGAAError("layers are of a density profile; ask for one by --profile x, y or z")
         if self.charges and not (self.conductivity or self.speciation):
             raise CGAAError(
                 "charges are for the conductivity and the speciation of a salt; ask for one of them by --conductivity "
@@ -85,6 +102,9 @@ class Observables(Checked):
         if self.conductivity or self.speciation:
             ions_of(run, self.charges)
         chosen = [("--shell", end) for shell in self.shells for end in (shell.first, shell.second)]
+        chosen += [("--axis", end) for ends in self.axes for end in ends]
+        chosen += [("--profile-of", selection) for selection in self.layers_of]
+        chosen += [("--histograms", self.histograms)] if self.histograms else []
         for option, selection in chosen:
             chosen_atoms(run.trajectory.topology, selection, option)
 

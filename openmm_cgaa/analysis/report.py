@@ -22,6 +22,7 @@ from ..wording import counted
 from .bonds import bond_stability
 from .cell import cell
 from .drift import energy_drift, mean
+from .molecule_report import add_histograms, add_orientation, add_profile
 from .motion_report import add_conductivity, add_diffusion
 from .observables import Observables
 from .pressures import mean_pressure
@@ -186,6 +187,9 @@ def analyze(
         add_conductivity(run, report, asked)
         add_speciation(run, report, asked)
         add_residence(run, report, asked)
+        add_histograms(run, report, asked)
+        add_orientation(run, report, asked)
+        add_profile(run, report, asked)
         other = None if reference is None else read_reference(reference, run.trajectory.topology)
         label = None if reference is None else "/".join(Path(reference).parts[-2:])
         add_distances(run, report, other, label, pairs)

@@ -43,6 +43,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shell", nargs=3, action="append", default=[], metavar=names, help=help)
     away = "who leaves a shell for as long, or less, has stayed"
     add_number(parser, "--away", Range(float, 0.0, 1e9, "ps"), 0.0, away)
+    help = "histograms of bonds, angles and torsions between the atoms of a selection (default: all)"
+    parser.add_argument("--histograms", nargs="?", const="all", metavar="SELECTION", help=help)
+    help = "how fast molecules turn: an axis from the atoms of a selection to those of another, in each grain that has "
+    help += "both; may be given several times"
+    parser.add_argument("--axis", nargs=2, action="append", default=[], metavar=("FROM", "TO"), help=help)
+    help = "density along an axis of the box"
+    parser.add_argument("--profile", choices=("x", "y", "z"), help=help)
+    help = "of the atoms of these selections (default: of each type of grain)"
+    parser.add_argument("--profile-of", nargs="+", default=[], metavar="SELECTION", help=help)
     help = "charges of ions by residue name (default: formal charges, as far as elements and bonds tell them)"
     parser.add_argument("--charges", nargs="+", default=(), metavar="NAME=CHARGE", help=help)
     more = "viscosity of the liquid, by which diffusion is corrected for the size of a cubic box"
@@ -72,6 +81,10 @@ def run(args: argparse.Namespace) -> None:
             speciation=args.speciation,
             shells=[Shell(first, second, _distance(word)) for first, second, word in args.shell],
             away=args.away,
+            histograms=args.histograms,
+            axes=args.axis,
+            profile=args.profile,
+            layers_of=args.profile_of,
             viscosity=args.viscosity,
         ),
         tell=tell,
