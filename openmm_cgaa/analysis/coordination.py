@@ -96,14 +96,14 @@ def first_minimum(rdf: RDF) -> float | None:
 
     g(r) is smoothed by a Gaussian of `SMOOTH`, and peaks stand out by `PROMINENCE`. There is none if the first one
     does so by less than three standard errors. Without a second peak it is where g(r) is smallest beyond the first, if
-    that lies as far below 1.
+    that lies as far below 1. There is none without errors, which tell a peak from chance.
     """
+    if not np.isfinite(rdf.error).all():
+        return None
     width = SMOOTH / float(rdf.r[1] - rdf.r[0]) if len(rdf.r) > 1 else SMOOTH
     smooth = gaussian_filter1d(rdf.g, width)
     # of a mean of independent bins: the square of a Gaussian is one of a smaller width
-    squares = gaussian_filter1d(np.square(np.nan_to_num(rdf.error)), width / np.sqrt(2.0)) / (
-        2.0 * np.sqrt(np.pi) * width
-    )
+    squares = gaussian_filter1d(np.square(rdf.error), width / np.sqrt(2.0)) / (2.0 * np.sqrt(np.pi) * width)
     least = np.maximum(PROMINENCE, 3.0 * np.sqrt(squares))
     peaks, found = find_peaks(smooth, prominence=PROMINENCE)
     if not len(peaks) or found["prominences"][0] < least[peaks[0]]:

@@ -80,6 +80,7 @@ def test_the_first_minimum_is_between_two_peaks():
     curve = RDF(r, peaks + 0.6 * np.exp(-(((r - 0.55) / 0.06) ** 2)), np.full(len(r), 0.01))
     assert first_minimum(curve) == pytest.approx(0.30, abs=0.05)
     assert first_minimum(curve._replace(error=np.full(len(r), 2.0))) is None  # the peaks may be chance
+    assert first_minimum(curve._replace(error=np.full(len(r), np.nan))) is None  # who knows?
     gas = RDF(r, np.ones(len(r)), np.full(len(r), 0.05))
     assert first_minimum(gas) is None
     falling = RDF(r, 1.0 + np.exp(-(((r - 0.3) / 0.1) ** 2)) * (r < 0.5), np.full(len(r), 0.01))
