@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -97,12 +98,21 @@ class Report:
 
     def write(self) -> dict:
         """Write ``summary.json`` and ``summary.txt``; returns the former's content."""
-        data = {**self.summary, "figures": self.figures, "left_out": self.skipped}
+        data = _finite({**self.summary, "figures": self.figures, "left_out": self.skipped})
         lines = [*self.lines, *(f"{'left out':<13}{why}" for why in self.skipped)]
         lines += [f"{'figure':<13}{path}" for path in self.figures]
         write_bytes(self.out / "summary.json", (json.dumps(data, indent=2) + "\n").encode())
         write_bytes(self.out / "summary.txt", ("\n".join(lines) + "\n").encode())
         return data
+
+
+def _finite(value: Any) -> Any:
+    """The same for JSON, which has no NaN: an error that is not known becomes null."""
+    if isinstance(value, dict):
+        return {name: _finite(own) for name, own in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(own) for own in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def analyze(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import LIQUID, TINY_CONSERVING, tiny_model
 
-from openmm_cgaa.analysis.report import analyze
+from openmm_cgaa.analysis.report import Report, analyze
 from openmm_cgaa.cli import main
 from openmm_cgaa.errors import CGAAError, EngineError
 from openmm_cgaa.labelling.teachers import load_teacher
@@ -91,6 +91,13 @@ def test_report_of_a_run_has_every_section_and_figure(run_folder, tmp_path, caps
     found, said = capsys.readouterr()
     assert "meV/atom/ps" in found and "drift.png" in found and "error against the teacher: no frames" in found
     assert "drift: done" in said and "drift: done" not in found
+
+
+def test_an_error_that_is_not_known_is_null(tmp_path):
+    report = Report(tmp_path, tell=lambda line: None)
+    report.add("some", {"value": 1.0, "error": float("nan"), "more": [{"error": float("inf")}], "count": 3})
+    known = {"value": 1.0, "error": None, "more": [{"error": None}], "count": 3}
+    assert report.write()["some"] == known == json.loads((tmp_path / "summary.json").read_text())["some"]
 
 
 def test_missing_parts_are_told_and_left_out(run_folder, tmp_path):
