@@ -52,14 +52,14 @@ def write(header: dict, sets: Iterable[Frames], precision: str = "double") -> me
     buffer, digest = io.BytesIO(), hashlib.sha256()
     with h5py.File(buffer, "w") as file:
         file.attrs["format"] = DATA_SET.mark
-        _write(file, "header", text, digest)
+        write_array(file, "header", text, digest)
         file.create_group("sets")
         for index, frames in enumerate(sets):
             group = file.create_group(f"sets/{index:04d}")
             for name in (*TOPOLOGY, *BEADS, *ARRAYS, *LABELS):
                 values = getattr(frames, name)
                 if values is not None:
-                    _write(group, name, _stored(name, values, precision), digest)
+                    write_array(group, name, _stored(name, values, precision), digest)
         file.attrs["sha256"] = digest.hexdigest()
     return buffer.getbuffer()
 
@@ -78,9 +78,9 @@ def read(path: FilePath) -> tuple[dict, list[Frames]]:
     digest = hashlib.sha256()
     with h5py.File(path, "r") as file:
         DATA_SET.check(file.attrs.get("format"), path)
-        header = json.loads(_read(file, "header", "u", digest).tobytes())
-        groups = _inside(file, "sets", h5py.Group)
-        fields = [_read_set(_inside(groups, name, h5py.Group), digest) for name in sorted(groups)]
+        header = json.loads(read_array(file, "header", "u", digest).tobytes())
+        groups = member(file, "sets", h5py.Group)
+        fields = [_read_set(member(groups, name, h5py.Group), digest) for name in sorted(groups)]
         sealed = file.attrs.get("sha256", digest.hexdigest())
     if sealed != digest.hexdigest():
         raise DatasetError("the checksum does not match, the file was altered or damaged; fetch or make it again")
@@ -105,7 +105,8 @@ def _stored(name: str, values: np.ndarray, precision: str) -> np.ndarray:
     return values
 
 
-def _write(group: h5py.Group, name: str, values: np.ndarray, digest: Digest) -> None:
+def write_array(group: h5py.Group, name: str, values: np.ndarray, digest: Digest) -> None:
+    """Put an array into a group, compressed where it is large, and into the digest."""
     _add(digest, group, name, values)
     if values.nbytes < SMALL_BYTES:
         group.create_dataset(name, data=values)
@@ -120,12 +121,13 @@ def _read_set(group: h5py.Group, digest: Digest) -> dict:
     if missing:
         raise DatasetError(f"set {group.name}: {', '.join(missing)} missing; make the file again and save all arrays")
     names = [name for name in (*TOPOLOGY, *BEADS, *ARRAYS, *LABELS) if name in group]
-    fields = {name: _read(group, name, "S" if name in TEXT else "iuf", digest) for name in names}
+    fields = {name: read_array(group, name, "S" if name in TEXT else "iuf", digest) for name in names}
     return fields | {name: [value.decode() for value in fields[name]] for name in TEXT if name in fields}
 
 
-def _read(group: h5py.Group, name: str, kinds: str, digest: Digest) -> np.ndarray:
-    dataset = _inside(group, name, h5py.Dataset)
+def read_array(group: h5py.Group, name: str, kinds: str, digest: Digest) -> np.ndarray:
+    """An array of a group, if it is of these kinds of number (numpy's letters) and lies in this file."""
+    dataset = member(group, name, h5py.Dataset)
     where = f"{dataset.name}"
     if dataset.is_virtual or dataset.external:
         raise DatasetError(f"{where}: its numbers lie in another file; a data set holds all that it needs")
@@ -142,7 +144,7 @@ def _read(group: h5py.Group, name: str, kinds: str, digest: Digest) -> np.ndarra
     return values
 
 
-def _inside(group: h5py.Group, name: str, kind: type[T]) -> T:
+def member(group: h5py.Group, name: str, kind: type[T]) -> T:
     """A member of a group, if it lies in this place of this file."""
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
         raise DatasetError(

@@ -80,6 +80,40 @@ def read_yaml(path: str | os.PathLike[str], what: str) -> dict:
     return values
 
 
+def changed(values: dict, change: str) -> None:
+    """Set one nested key of what a file holds, in place.
+
+    Parameters
+    ----------
+    values : dict
+    change : str
+        ``a.b=value``, with the value in YAML.
+
+    Raises
+    ------
+    CGAAError
+        It is no such word, or ``a`` is no block of keys.
+    """
+    key, equals, text = change.partition("=")
+    if not equals or not all(key.split(".")):
+        raise CGAAError(
+            f"change {change!r}: expected key=value, the value in YAML; for example seed=2 or "
+            "data.max_grains.liquid=10000"
+        )
+    try:
+        value = parse_yaml(text)
+    except CGAAError as error:
+        raise CGAAError(f"change {change!r}: the value is {error}; expected key=value, such as seed=2") from None
+    *above, last = key.split(".")
+    for name in above:
+        if isinstance(values, dict) and values.get(name) is None:
+            values[name] = {}
+        values = values[name] if isinstance(values, dict) else None
+    if not isinstance(values, dict):
+        raise CGAAError(f"change {change!r}: {'.'.join(above) or 'the file'} is no block of keys")
+    values[last] = value
+
+
 def _size(node: yaml.Node, known: dict[int, int]) -> int:
     """Values in a node with all aliases written out; a node inside itself has no end."""
     if id(node) not in known:

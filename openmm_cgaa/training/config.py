@@ -10,7 +10,7 @@ from ..errors import CGAAError
 from ..inputs.arguments import FilePath
 from ..inputs.ranges import SEEDS, THREADS, bounded, one_of, required
 from ..inputs.settings import Checked, from_mapping
-from ..inputs.yamlfile import parse_yaml, read_yaml
+from ..inputs.yamlfile import changed, read_yaml
 from ..mapping.prior import LONGEST, SHORTEST, Prior
 
 
@@ -165,7 +165,11 @@ def load_config(path: FilePath, changes: Iterable[str] = ()) -> TrainingConfig:
     path = Path(path)
     values = read_yaml(path, "a training configuration")
     for change in changes:
-        _change(values, change)
+        changed(values, change)
+    if "objective" in values:
+        raise CGAAError(
+            f"{path}: objective is a key of propagators; train one by openmm-cgaa train, with objective: propagate"
+        )
     config = from_mapping(TrainingConfig, values, str(path))
     folder = path.resolve().parent
     data = replace(config.data, paths=[str(folder / p) for p in config.data.paths])
@@ -175,25 +179,3 @@ def load_config(path: FilePath, changes: Iterable[str] = ()) -> TrainingConfig:
         warm = str(folder / warm)
     prior = config.prior and replace(config.prior, file=str(folder / config.prior.file))
     return replace(config, prior=prior, data=data, init=init, warm_start=warm, output=str(folder / config.output))
-
-
-def _change(values: dict, change: str) -> None:
-    """Set one nested key of what the file holds, ``a.b=value``."""
-    key, equals, text = change.partition("=")
-    if not equals or not all(key.split(".")):
-        raise CGAAError(
-            f"change {change!r}: expected key=value, the value in YAML; for example seed=2 or "
-            "data.max_grains.liquid=10000"
-        )
-    try:
-        value = parse_yaml(text)
-    except CGAAError as error:
-        raise CGAAError(f"change {change!r}: the value is {error}; expected key=value, such as seed=2") from None
-    *above, last = key.split(".")
-    for name in above:
-        if isinstance(values, dict) and values.get(name) is None:
-            values[name] = {}
-        values = values[name] if isinstance(values, dict) else None
-    if not isinstance(values, dict):
-        raise CGAAError(f"change {change!r}: {'.'.join(above) or 'the file'} is no block of keys")
-    values[last] = value

@@ -31,7 +31,7 @@ VERBS = (
 ADVICE = re.compile(rf"(?:^|[;:,.?(] |\bor |\band )(?:{'|'.join(VERBS)}) [\w'(]", re.IGNORECASE)
 # what runs, commands, data and training say is followed in the tests of those
 OTHER_ROOMS = re.compile(
-    r"openmm_cgaa/(?:(?:analysis|benchmark|cli|data|distill|ensemble|host|labelling|pipeline|sampling|simulation|training|"
+    r"openmm_cgaa/(?:(?:analysis|benchmark|cli|data|distill|ensemble|host|labelling|pipeline|propagate|sampling|simulation|training|"
     r"validation)/|"
     r"(?:building/forcefield|inputs/settings|inputs/yamlfile)\.py)"
 )
@@ -98,6 +98,8 @@ ELSEWHERE = {
     "or more, or take fewer pseudoscalars": "training/test_config.py test_pseudoscalars_take_three_vectors_each",
     "set bare: false, or leave rigid away": "mapping/test_beadmapping.py test_rigid_beads_have_bonds",
     "; give the trajectory of this topology": "structures/test_trajectories.py test_a_trajectory_of_other_atoms",
+    "; give the System of this topology": "structures/test_bondgraph.py test_masses_of_another_system",
+    "has no mass; give the System of its run": "structures/test_bondgraph.py test_beads_need_a_mass_that_is_told",
     "must begin at a multiple of": "nn/test_runner.py test_launches_are_checked",
 }
 NOT_HERE = {
