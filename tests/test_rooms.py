@@ -18,7 +18,7 @@ FLOORS = [
     {"model"},
     {"engines"},
     {"potential", "data"},
-    {"labelling"},
+    {"labelling", "propagate"},
     {"building"},
     {"simulation"},
     {"sampling", "analysis", "benchmark"},
@@ -142,6 +142,15 @@ def test_models_and_networks_import_no_engine():
                 assert not {alias.name.split(".")[0] for alias in node.names} & engines, path
             if isinstance(node, ast.ImportFrom) and not node.level:
                 assert (node.module or "").split(".")[0] not in engines, path
+
+
+def test_propagators_import_no_openmm():
+    """They have no forces; a trajectory is read by MDTraj."""
+    for path in (PACKAGE / "propagate").rglob("*.py"):
+        nodes = list(ast.walk(ast.parse(path.read_text())))
+        plain = {alias.name.split(".")[0] for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+        from_ = {(n.module or "").split(".")[0] for n in nodes if isinstance(n, ast.ImportFrom) and not n.level}
+        assert not (plain | from_) & {"openmm", "ase"}, path
 
 
 def test_no_modules_import_each_other_in_a_circle():

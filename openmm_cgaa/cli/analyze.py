@@ -1,4 +1,7 @@
-"""``openmm-cgaa analyze RUN``: radial distributions, drift, temperatures, bonds and errors of a run."""
+"""``openmm-cgaa analyze RUN``: radial distributions, drift, temperatures, bonds and errors of a run.
+
+Of a propagation: sizes and shapes of its chains.
+"""
 
 import argparse
 
@@ -9,9 +12,12 @@ from .terminal import tell
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", help="output folder of openmm-cgaa simulate")
+    parser.add_argument("run", help="output folder of openmm-cgaa simulate or openmm-cgaa propagate")
     parser.add_argument("--out", help="folder for figures and summary (default: RUN/analysis)")
-    parser.add_argument("--reference", help="trajectory or a data set (.h5) of the same atoms, for comparison")
+    parser.add_argument(
+        "--reference",
+        help="trajectory or a data set (.h5) of the same atoms, for comparison; of a propagation, a file of sequences",
+    )
     parser.add_argument("--model", help="model to hold against the teacher (default: the one that made the run)")
     add_teacher(parser, None, "the one that the model learned from")
     add_number(parser, "--teacher-frames", Range(int, 0, 10**6), 20, "frames to label, with 0 none")
@@ -60,9 +66,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    from ..analysis.chainreport import analyze_propagation, is_propagation_folder
     from ..analysis.observables import Observables, Shell
     from ..analysis.report import analyze
 
+    if is_propagation_folder(args.run):
+        of_atoms = "model teacher setting pairs angles diffusion conductivity charges viscosity speciation shell away"
+        of_atoms += " histograms axis profile profile_of"
+        given = {f"--{name.replace('_', '-')}": getattr(args, name) or None for name in of_atoms.split()}
+        if other := [option for option, value in given.items() if value is not None]:
+            raise CGAAError(
+                f"{', '.join(other)}: not for a propagation, which has no atoms and no forces; leave it out"
+            )
+        told = analyze_propagation(args.run, args.out, args.reference, args.begin, tell)
+        print((told.out / "summary.txt").read_text(), end="")
+        return
     report = analyze(
         args.run,
         out=args.out,

@@ -48,7 +48,15 @@ def run(args: argparse.Namespace) -> int:
     from ..mapping.links import links_in_words
     from ..mapping.soundness import doubts, faults, mixed_hands
     from ..mapping.survey import names_of_atoms, oversized, read_grains, strangers
-    from ..model.file import bundled_models, cuts_of_model, load_model, model_card
+    from ..model.file import (
+        PROPAGATOR,
+        bundled_models,
+        cuts_of_model,
+        load_model,
+        model_bytes,
+        model_card,
+        read_tensors,
+    )
 
     console, smiles = Console(highlight=False, markup=False), given_smiles(args)
     if args.mapping is None and (args.temperature is not None or args.frames is not None):
@@ -60,6 +68,9 @@ def run(args: argparse.Namespace) -> int:
     if path.suffix == ".safetensors" or (name in bundled_models() and not path.exists()):
         if len(args.path) > 1:
             raise CGAAError(f"{name} is a model; show it alone, or compare grains with it: --model {name}")
+        if path.exists() and (metadata := read_tensors(model_bytes(name), name)[0]).get("kind") == PROPAGATOR:
+            _print_parts(console, metadata, "form", "kinds", "scales", "provenance", "errors")
+            return 0
         _print_model(console, name, load_model(name)[1], None if path.exists() else model_card(name))
         return 0
     if not path.exists():
@@ -166,5 +177,9 @@ def _print_model(console: "Console", name: str, metadata: dict, card: str | None
         console.print(f"links between grains, at element:class {'; '.join(links)}", soft_wrap=True)
     if (prior := Prior.of_metadata(metadata)) is not None:
         console.print(f"prior: {', '.join(prior.kinds)}, up to {prior.cutoff:g} Å", soft_wrap=True)
-    for part in ("config", "provenance", "domain", "errors"):
+    _print_parts(console, metadata, "config", "provenance", "domain", "errors")
+
+
+def _print_parts(console: "Console", metadata: dict, *parts: str) -> None:
+    for part in parts:
         console.print(f"{part}: {json.dumps(metadata.get(part, {}), indent=2)}", soft_wrap=True)

@@ -121,4 +121,13 @@ ROUND = Format(
     older="the number",
 )
 PIPELINE = Format(*("record of stages", 1, 1, errors.CGAAError, "pipeline.stages"))
-FORMATS = (MODEL, SYSTEM, GRAIN_MAP, DATA_SET, LABELS, RUN, TRAINING, ROUND, PIPELINE)
+SEQUENCES = Format(*("file of sequences", 1, 1, errors.DatasetError, "propagate.sequences", "openmm-cgaa-sequences-"))
+PROPAGATION = Format(*("checkpoint of a propagator", 1, 1, errors.CGAAError, "propagate.fitting"))
+PROPAGATED = Format(
+    *("run of openmm-cgaa propagate", 1, 1, errors.SimulationError, "propagate.propagation"),
+    prefix="openmm-cgaa-propagation-",
+)
+FORMATS = (
+    *(MODEL, SYSTEM, GRAIN_MAP, DATA_SET, LABELS, RUN, TRAINING, ROUND, PIPELINE),
+    *(SEQUENCES, PROPAGATION, PROPAGATED),
+)

@@ -22,6 +22,7 @@ from ..nn import Network, build_network, complete_config
 from .schema import UNITS, check_metadata, check_tensors
 
 HEADER = "openmm_cgaa"
+PROPAGATOR = "propagator"  # the kind of a model without forces, which the room propagate knows
 BUNDLED = Path(__file__).parents[1] / "models"
 ELSEWHERE = {"ec-emc-lipf6-published": "systems/ec_emc_lipf6/models"}  # of the repository; once bundled
 
@@ -96,16 +97,47 @@ def changed_metadata(path: FilePath, changes: dict) -> None:
     _write(path, safetensors.torch.load(data), metadata | changes)
 
 
-def _write(path: FilePath, tensors: dict, metadata: dict) -> None:
+def write_tensors(path: FilePath, metadata: dict, tensors: dict) -> None:
+    """Write a model of another kind than a network of forces, whose ``kind`` its metadata tell.
+
+    Raises
+    ------
+    ModelFileError
+        The metadata are not JSON, or a weight is not finite.
+    OutputError
+        The file cannot be written.
+    """
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    _write(path, tensors, metadata, forces=False)
+
+
+def _write(path: FilePath, tensors: dict, metadata: dict, forces: bool = True) -> None:
     try:
         header = json.loads(_canonical({"provenance": {}, "domain": {}, "errors": {}, **metadata}))
     except (TypeError, ValueError) as error:
         raise ModelFileError(f"metadata for {path}: {error}; only finite numbers, text, lists and dicts fit") from None
     header.update(format=formats.MODEL.mark, units=UNITS)
-    check_metadata(header, f"metadata for {path}")
+    if forces:
+        check_metadata(header, f"metadata for {path}")
     check_tensors(tensors, f"network for {path}")
     header["sha256"] = _digest(header, tensors)
     write_bytes(path, safetensors.torch.save(tensors, {HEADER: _canonical(header)}))
+
+
+def read_tensors(data: bytes, source: str) -> tuple[dict, dict]:
+    """Metadata and tensors of a model of any kind, once its checksum fits.
+
+    Raises
+    ------
+    ModelFileError
+        It is truncated, altered, foreign, or of a newer format; `source` names it.
+    """
+    metadata, tensors = read_metadata(data, source), safetensors.torch.load(data)
+    if metadata.get("sha256") != _digest(metadata, tensors):
+        raise ModelFileError(
+            f"{source}: the checksum does not match, the file was altered or damaged; get a fresh copy of it"
+        )
+    return metadata, tensors
 
 
 def model_bytes(model: FilePath) -> bytes:
@@ -141,11 +173,10 @@ def load_model(model: FilePath | bytes) -> tuple:
 @building(seed=0)  # of weights that the file's replace
 def load_model_bytes(data: bytes, source: str = "model from memory") -> tuple:
     """As `load_model`; ``source`` names the file in errors."""
-    metadata = read_metadata(data, source)
-    tensors = safetensors.torch.load(data)
-    if metadata.get("sha256") != _digest(metadata, tensors):
+    metadata, tensors = read_tensors(data, source)
+    if metadata.get("kind") == PROPAGATOR:
         raise ModelFileError(
-            f"{source}: the checksum does not match, the file was altered or damaged; get a fresh copy of it"
+            f"{source}: a propagator, which knows no forces and no energy; run it by openmm-cgaa propagate"
         )
     types = check_metadata(metadata, source)
     check_tensors(tensors, source)

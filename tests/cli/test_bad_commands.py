@@ -24,6 +24,7 @@ pytest.importorskip("ase")
 pytest.importorskip("lightning")
 
 from bad_lines import Table, contents, restore, spoil  # noqa: E402
+from chains import SMALL, chain_sequences, chain_topology, small_propagator, walk  # noqa: E402
 from conftest import TINY_CONSERVING, tiny_model, topology_of  # noqa: E402
 
 from openmm_cgaa import cli  # noqa: E402
@@ -35,6 +36,8 @@ from openmm_cgaa.ensemble.ensembleplan import EnsemblePlan, Sweep  # noqa: E402
 from openmm_cgaa.inputs.ranges import Range  # noqa: E402
 from openmm_cgaa.mapping.beadmapping import Bead, MappedResidue, Mapping  # noqa: E402
 from openmm_cgaa.pipeline.active import Round  # noqa: E402
+from openmm_cgaa.propagate.fitsettings import PropagationConfig  # noqa: E402
+from openmm_cgaa.propagate.propagator import PropagatorForm  # noqa: E402
 from openmm_cgaa.sampling.makers import MAKERS  # noqa: E402
 from openmm_cgaa.sampling.plan import Plan  # noqa: E402
 from openmm_cgaa.sampling.sampler import Sampler  # noqa: E402
@@ -64,7 +67,10 @@ COMMANDS = {
     "data export": "data export labelled.h5 new.extxyz",
     "data import": "data import labelled.extxyz new.h5 --topology box.cif",
     "data merge": "data merge labelled.h5 --output new.h5",
+    "group": "group chain.dcd beads.cif beads.xml --size 2 --split train --output new.h5",
     "train": "train train.yaml --output newfolder",
+    "train propagator": "train propagator.yaml --output newfolder",
+    "propagate": "propagate propagator.safetensors sequences.h5 --steps 2 --out newfolder",
     "train beads": "train beads.yaml --output newfolder",
     "active": "active round.yaml",
     "distill": "distill distill.yaml --out newfolder",
@@ -85,6 +91,7 @@ BLOCKS = {  # of each YAML file: where a dataclass of settings stands in it
     "map.yaml": {(): Mapping, ("residues", "EC"): MappedResidue, ("residues", "EC", "beads", 0): Bead},
     "train.yaml": {(): TrainingConfig, ("data",): DataConfig, ("loss",): LossConfig, ("optimizer",): OptimizerConfig},
     "beads.yaml": {("prior",): PriorConfig},
+    "propagator.yaml": {(): PropagationConfig, ("model",): PropagatorForm},
     "round.yaml": {(): Round},
     "distill.yaml": {
         **{(): DistillPlan, ("molecules", 0): Molecule, ("classical",): ClassicalFrames, ("own",): OwnFrames},
@@ -127,6 +134,10 @@ FILES = {
         "loss": {"forces": 1.0},
         "optimizer": {"lr": 1e-3},
         **{"output": "newfolder", "max_steps": 4, "validate_every": 4, "batch_grains": 18, "threads": 1},
+    },
+    "propagator.yaml": {
+        **{"objective": "propagate", "data": ["sequences.h5"], "output": "newfolder", "model": SMALL},
+        **{"max_steps": 1, "validate_every": 1, "batch": 1, "threads": 1},
     },
     "round.yaml": {"train": "train.yaml", "sample": "plan.yaml", "output": "newfolder"},
     "distill.yaml": {
@@ -198,6 +209,13 @@ def good(tmp_path_factory, liquid):
     (folder / "classical.xml").write_text(openmm.XmlSerializer.serialize(system))
     trajectory = mdtraj.Trajectory(np.tile(positions, (3, 1, 1)), mdtraj.Topology.from_openmm(topology))
     trajectory.save_dcd(str(folder / "run.dcd"))
+    small_propagator().save(folder / "propagator.safetensors", {"name": "small"}, {})
+    chain_sequences(frames=6).save(folder / "sequences.h5")
+    graph, (chain, masses) = chain_topology()
+    places = walk(graph, 4, seed=0) / 10.0
+    write_structure(folder / "beads.cif", chain, places[0])
+    (folder / "beads.xml").write_text(openmm.XmlSerializer.serialize(masses))
+    mdtraj.Trajectory(places, mdtraj.Topology.from_openmm(chain)).save_dcd(str(folder / "chain.dcd"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         assert cli.main(COMMANDS["map"].replace("new.h5", "beads.h5").split()) == 0

@@ -11,11 +11,13 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import mdtraj
 import numpy as np
 import pytest
 import yaml
+from chains import chain_topology, walk
 from conftest import TINY_CONSERVING
-from openmm import unit
+from openmm import XmlSerializer, unit
 
 from openmm_cgaa.benchmark.cases import Cost
 from openmm_cgaa.cli import COMMANDS, main, parser_of
@@ -40,6 +42,7 @@ OUTPUTS = {
     "label": "label set.h5 OUT --teacher springs:Springs",
     "sample": "sample sample.yaml --output OUT",
     "build": "build build.yaml --output OUT",
+    "group": "group run.xtc beads.cif beads.xml --size 2 --split train --output OUT",
 }
 READ_BY_YAML = {"sample": ["set.h5", "molecule.cif", "forcefield.xml"], "build": ["molecule.cif"]}
 
@@ -58,6 +61,11 @@ def place(solvent, liquid, tiny_conserving_path, tmp_path, monkeypatch):
     Dataset([one], [Trajectory("box", "liquid", "test")], {"name": "springs:Springs"}).save("set.h5")
     Dataset([one], [Trajectory("other", "liquid", "test")], {"name": "springs:Springs"}).save("other.h5")
     export_xyz(Dataset.load("set.h5"), "set.extxyz")
+    beads, (topology, system) = chain_topology()
+    places = walk(beads, 4, seed=0) / 10.0
+    write_structure("beads.cif", topology, places[0])
+    Path("beads.xml").write_text(XmlSerializer.serialize(system))
+    mdtraj.Trajectory(places, mdtraj.Topology.from_openmm(topology)).save_xtc("run.xtc")
     runs = [{"kind": "cluster", "name": "c", "source": "set.h5"}]
     plan = {"runs": runs, "output": "frames.h5", "sampler": {"forcefield": ["forcefield.xml"]}}
     plan["molecules"] = [{"name": "EC", "structure": "molecule.cif"}]
@@ -191,7 +199,7 @@ def untimed(monkeypatch):
 @pytest.mark.parametrize("command", OUTPUTS)
 def test_a_folder_that_is_missing_is_made(place, command, monkeypatch):
     untimed(monkeypatch)
-    output = Path("new/deep", "out.h5" if command in ("label", "sample") else "out.cif")
+    output = Path("new/deep", "out.h5" if command in ("label", "sample", "group") else "out.cif")
     assert main(OUTPUTS[command].replace("OUT", str(output)).split()) == 0
     assert output.stat().st_size > 0
 

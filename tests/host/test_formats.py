@@ -11,6 +11,7 @@ from openmm import app
 
 pytest.importorskip("lightning")
 
+from chains import SMALL, chain_sequences, small_propagator
 from conftest import TINY_CONSERVING, tiny_model, topology_of
 from older import training_0_1_0
 
@@ -25,6 +26,11 @@ from openmm_cgaa.model.file import load_model
 from openmm_cgaa.nn import build_network
 from openmm_cgaa.pipeline import active
 from openmm_cgaa.pipeline.stages import Pipeline, Stage
+from openmm_cgaa.propagate.fitsettings import PropagationConfig
+from openmm_cgaa.propagate.fitting import read_fitting, train_propagator
+from openmm_cgaa.propagate.propagation import propagate, propagation_record
+from openmm_cgaa.propagate.propagator import PropagatorForm
+from openmm_cgaa.propagate.sequences import Sequences
 from openmm_cgaa.simulation.folder import make_record, read_record
 from openmm_cgaa.simulation.run import SimulationSettings
 from openmm_cgaa.training.checkpoints import AtomicCheckpointIO, read_checkpoint
@@ -173,6 +179,41 @@ class Stages(Kind):
     write_old = write  # there is none
 
 
+class GroupFile(Kind):
+    def write(self):
+        chain_sequences(frames=2).save(self.path)
+
+    def read(self):
+        return len(Sequences.load(self.path).members)
+
+    write_old = write  # there is none
+
+
+class Fitted(Kind):
+    def write(self):
+        chain_sequences(frames=9).save(self.folder / "s.h5")
+        settings = {"data": [str(self.folder / "s.h5")], "max_steps": 1, "validate_every": 1, "batch": 1}
+        train_propagator(PropagationConfig(output=str(self.folder), model=PropagatorForm(**SMALL), **settings))
+        (self.folder / "last.ckpt").rename(self.path)
+
+    def read(self):
+        return read_fitting(self.path)["step"]
+
+    write_old = write  # there is none
+
+
+class Propagation(Kind):
+    def write(self):
+        small_propagator().save(self.folder / "p.safetensors", {}, {})
+        chain_sequences(frames=4).save(self.folder / "s.h5")
+        propagate(self.folder / "p.safetensors", self.folder / "s.h5", 1, self.path, progress=False)
+
+    def read(self):
+        return propagation_record(self.path)["steps"]
+
+    write_old = write  # there is none
+
+
 KINDS = {
     formats.MODEL: Model,
     formats.SYSTEM: System,
@@ -183,6 +224,9 @@ KINDS = {
     formats.TRAINING: Training,
     formats.ROUND: Round,
     formats.PIPELINE: Stages,
+    formats.SEQUENCES: GroupFile,
+    formats.PROPAGATION: Fitted,
+    formats.PROPAGATED: Propagation,
 }
 
 
