@@ -14,6 +14,7 @@ from ..propagate.sequences import GroupSequence, Sequences
 from ..wording import counted
 from .chains import autocorrelation, contact_map, distribution_of, internal_distances, relaxation_time
 from .drift import mean
+from .lines import Line
 from .report import Report
 
 LEAST = 10  # frames
@@ -84,11 +85,16 @@ def analyze_propagation(
             )
         if sizes:
             size, apart = "squared radius of gyration (Å$^2$)", "mean distance (Å)"
-            report.draw("lines_figure", "sizes.png", sizes, across=size, upwards="density")
-            report.draw("lines_figure", "memory.png", decays, across="time (ps)", upwards="autocorrelation of the size")
-            report.draw("lines_figure", "distances.png", shapes, across="groups apart", upwards=apart)
+            report.draw("lines_figure", "sizes.png", _lines(sizes), axes=(size, "density"))
+            report.draw("lines_figure", "memory.png", _lines(decays), axes=("time (ps)", "autocorrelation of the size"))
+            report.draw("lines_figure", "distances.png", _lines(shapes), axes=("groups apart", apart))
         report.write()
     return report
+
+
+def _lines(panels: dict[str, dict]) -> dict[str, list[Line]]:
+    """Curves by their runs, as lines without errors."""
+    return {name: [Line(x, y, np.zeros_like(y), run) for run, (x, y) in own.items()] for name, own in panels.items()}
 
 
 def _overview(report: Report, run: Sequences, folder: FilePath) -> None:

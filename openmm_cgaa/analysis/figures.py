@@ -177,26 +177,6 @@ def band_figure(bands: dict[str, dict[str, tuple[np.ndarray, np.ndarray, np.ndar
     return _save(figure, path)
 
 
-def lines_figure(
-    panels: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]], path: FilePath, across: str, upwards: str
-) -> Path:
-    """A panel for each name, with a line for each run in it.
-
-    Parameters
-    ----------
-    panels : dict of name to dict of run to (x, y)
-    across, upwards : str
-        What the axes are.
-    """
-    figure, axes = _axes(len(panels))
-    for ax, (name, lines) in zip(axes, panels.items()):
-        for number, (run, (x, y)) in enumerate(lines.items()):
-            ax.plot(x, y, color=f"C{number}", linestyle="-" if number == 0 else "--", linewidth=1.2, label=run)
-        ax.set(title=name, xlabel=across, ylabel=upwards)
-    axes[0].legend(frameon=False, fontsize="small")
-    return _save(figure, path)
-
-
 def points_figure(numbers: dict[str, dict[str, Estimate]], path: FilePath) -> Path:
     """A panel for each number, in which each point has its value and its standard error.
 
