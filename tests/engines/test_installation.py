@@ -51,5 +51,10 @@ def test_the_command_ends_by_what_it_found(tiny_conserving_path, tmp_path, liqui
         monkeypatch.setattr(installation, "NEEDED", ("neither-this",))
     assert main(["doctor", "--model", str(path)]) == int(broken)
     said = capsys.readouterr().out
-    assert ("wrong: neither-this" if broken else "what is here works") in said
+    assert ("wrong: neither-this" if broken else "what was looked at works") in said
     assert "PythonForce, platform CPU" in said and "agrees" in said
+
+
+def test_a_model_without_a_reference_frame_is_told(tiny_conserving_path, capsys):
+    assert main(["doctor", "--model", str(tiny_conserving_path)]) == 0
+    assert "has no reference frame; no answer of a model was looked at" in capsys.readouterr().out
