@@ -90,6 +90,18 @@ def test_molecules_that_flew_apart_are_an_error_and_no_endless_list(tiny_conserv
         evaluator(positions)
 
 
+def test_molecules_that_flew_apart_are_an_error_by_torch_alone_too(tiny_published_path, solvent):
+    topology, positions, box = solvent
+    evaluator = CGAAPotential(tiny_published_path, device="cpu").evaluator(topology, periodic=True)
+    positions, box = evaluator.tensor(positions), evaluator.tensor(box)
+    before = evaluator(positions, box)[1]
+    moves = evaluator.tensor(np.random.default_rng(3).standard_normal(positions.shape))
+    for scale in (1e17, 1e300):
+        with pytest.raises(GeometryError, match="flew apart"):
+            evaluator(positions + scale * moves, box)
+    assert (evaluator(positions, box)[1] == before).all()
+
+
 def test_a_molecule_that_grew_is_seen_with_the_next_list(tiny_conserving_path, solvent):
     """In a run it is a warning, for a minimiser tries such steps and takes them back."""
     topology, positions, box = solvent
