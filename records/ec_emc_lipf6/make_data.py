@@ -15,7 +15,7 @@ from openmm_cgaa.pipeline.stages import Pipeline
 from openmm_cgaa.pipeline.work import Work
 
 SYSTEM = Path(__file__).parents[2] / "systems" / "ec_emc_lipf6"
-PLANS = ("liquids", "pairs", "cuts", "turned", "strained")  # the cuts are made from the liquids
+PLANS = ("liquids", "more", "pairs", "close", "cuts", "turned", "strained")  # the cuts are made from the liquids
 SPACE = {"cuts": ["cluster", "dynamics"]}  # volume scans stay in `runs`, for want of space
 
 
