@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,9 +15,9 @@ from ..inputs.arguments import FilePath
 from ..mapping.grains import GrainMap
 from ..structures.beads import tell_beads
 from ..structures.lattice import triangular
+from ..structures.lazyframes import LazyFrames
 from ..structures.structure import read_structure
 from ..structures.topologies import symbol
-from ..structures.trajectories import load
 from ..units import ANGSTROM_PER_NM
 from ..wording import counted
 from .folder import read_dcd, read_record
@@ -31,8 +32,8 @@ class RunOutput:
 
     Attributes
     ----------
-    trajectory : mdtraj.Trajectory
-        Times in ps.
+    frames : LazyFrames
+        Of the trajectory, read when they are looked at; times in ps.
     grain_map : GrainMap
     settings, provenance : dict
         As in ``run.json``.
@@ -42,13 +43,18 @@ class RunOutput:
         Rows of ``state.csv`` and ``nve.csv``.
     """
 
-    trajectory: mdtraj.Trajectory
+    frames: LazyFrames
     grain_map: GrainMap
     settings: dict
     provenance: dict
     outside: dict | None
     state: np.ndarray | None
     nve: np.ndarray | None
+
+    @cached_property
+    def trajectory(self) -> mdtraj.Trajectory:
+        """All frames, in memory from now on."""
+        return self.frames[:]
 
 
 def read_run(folder: FilePath, begin: float = 0.0) -> RunOutput:
@@ -63,7 +69,8 @@ def read_run(folder: FilePath, begin: float = 0.0) -> RunOutput:
     Raises
     ------
     SimulationError
-        A file is missing or cannot be read, or nothing is left after `begin`.
+        A file is missing or cannot be read, or nothing is left after `begin`. Frames that are damaged are told when they
+        are looked at.
     """
     folder = Path(folder)
     record = read_record(folder)
@@ -71,20 +78,17 @@ def read_run(folder: FilePath, begin: float = 0.0) -> RunOutput:
     topology = mdtraj.Topology.from_openmm(_read(folder / "topology.cif", read_structure)[0])
     tell_beads(topology.residues, record.get("beads", {}))  # the file keeps their names alone
     path = folder / "trajectory.dcd"
-    trajectory = _read(path, lambda path: _load_dcd(path, topology, settings))
+    number = _read(path, lambda path: _held(path, topology, settings))
     interval = settings["report_interval"] * settings["timestep"] / 1000.0
-    trajectory.time = interval * np.arange(1, trajectory.n_frames + 1)
-    trajectory = trajectory[trajectory.time >= begin - 1e-9]
-    if trajectory.n_frames == 0:
+    time = interval * np.arange(1, number + 1)
+    skip = int(np.searchsorted(time, begin - 1e-9))
+    if skip == number:
         raise SimulationError(f"{path}: no frame at or after {begin} ps; begin earlier, or run longer")
-    bad = np.flatnonzero(~np.isfinite(trajectory.xyz).all(axis=(1, 2)))
-    if len(bad):
-        raise SimulationError(f"{path}: positions at {trajectory.time[bad[0]]:.3f} ps are not finite")
     state = _table(folder / "state.csv")
     if state is not None:
         state = state[state["time_ps"] >= begin - 1e-9]
     return RunOutput(
-        trajectory=trajectory,
+        frames=LazyFrames(path, topology, time[skip:], skip),
         grain_map=GrainMap.from_mdtraj(topology),
         settings=settings,
         provenance=record["provenance"],
@@ -103,7 +107,7 @@ def _settings(values: dict, path: Path) -> dict:
         raise SimulationError(f"{path}: is damaged ({error}); bring the file back from a copy") from None
 
 
-def read_reference(path: FilePath, topology: mdtraj.Topology) -> mdtraj.Trajectory:
+def read_reference(path: FilePath, topology: mdtraj.Topology) -> mdtraj.Trajectory | LazyFrames:
     """A trajectory of the same atoms: any file of MDTraj, or a data set (h5).
 
     Parameters
@@ -112,10 +116,15 @@ def read_reference(path: FilePath, topology: mdtraj.Topology) -> mdtraj.Trajecto
     topology : mdtraj.Topology
         Of the run.
 
+    Returns
+    -------
+    mdtraj.Trajectory or LazyFrames
+        The latter of a file of MDTraj, whose frames stay in it until they are looked at.
+
     Raises
     ------
     SimulationError
-        The file cannot be read, or holds other atoms.
+        The file cannot be read, or holds other atoms; of a trajectory as far as its first frame tells.
     """
     path, elements = Path(path), [symbol(atom) for atom in topology.atoms]
     if path.suffix == ".h5" and is_dataset(path):
@@ -127,10 +136,13 @@ def read_reference(path: FilePath, topology: mdtraj.Topology) -> mdtraj.Trajecto
         trajectory = mdtraj.Trajectory(positions, topology)
         trajectory.unitcell_vectors = boxes
         return trajectory
-    return _read(path, lambda path: load(path, topology))
+    found = LazyFrames(path, topology)
+    _read(path, lambda _: found.box)  # the first frame tells whether it can be read
+    return found
 
 
-def _load_dcd(path: Path, topology: mdtraj.Topology, settings: dict) -> mdtraj.Trajectory:
+def _held(path: Path, topology: mdtraj.Topology, settings: dict) -> int:
+    """Whole frames of a run."""
     held = read_dcd(path) if path.stat().st_size else None  # MDTraj takes some damaged files
     if held and held.atoms != topology.n_atoms:
         found = f"{counted(held.frames, 'frame')} of {counted(held.atoms, 'atom')}"
@@ -144,7 +156,7 @@ def _load_dcd(path: Path, topology: mdtraj.Topology, settings: dict) -> mdtraj.T
             f"{path}: holds no frame: a run of {before + last:g} ps that writes one every {interval:g} ps has not come "
             f"to the first. Go on with it: openmm-cgaa simulate as before, with --resume{longer}"
         )
-    return load(path, topology)
+    return held.frames
 
 
 def _read(path: Path, reader: Callable[[Path], T]) -> T:

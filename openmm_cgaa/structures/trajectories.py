@@ -55,23 +55,31 @@ def pieces(path: FilePath, topology: mdtraj.Topology, length: int) -> Iterator[m
         kinds besides.
     """
     header, count = _dcd_header(path), 0
-    with _ascii(path) as name:
-        reader = mdtraj.iterload(name, chunk=length, top=topology)
-        while True:
-            with _unsaid(), warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "Casting xyz dtype")  # MDTraj's own, of what its reader gave it
-                piece = next(reader, None)
-            if piece is None:
-                break
-            if header and header.interval:
-                piece.time = header.first + header.interval * np.arange(count, count + len(piece))
-            count += len(piece)
-            yield piece
+    for piece in raw_pieces(path, topology, length):
+        if header and header.interval:
+            piece.time = header.first + header.interval * np.arange(count, count + len(piece))
+        count += len(piece)
+        yield piece
     if header and count < header.frames:
         raise CGAAError(
             f"{path}: its header tells {counted(header.frames, 'frame')}, of which {count} can be read; the file was "
             "cut short: copy it again, or ask for fewer frames"
         )
+
+
+def raw_pieces(
+    path: FilePath, topology: mdtraj.Topology, length: int, first: int = 0
+) -> Iterator[mdtraj.Trajectory]:
+    """The frames of a file from one on, so many at a time, as `mdtraj.iterload` reads them; it raises all kinds."""
+    with _ascii(path) as name:
+        reader = mdtraj.iterload(name, chunk=length, top=topology, skip=first)
+        while True:
+            with _unsaid(), warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Casting xyz dtype")  # MDTraj's own, of what its reader gave it
+                piece = next(reader, None)
+            if piece is None:
+                return
+            yield piece
 
 
 def checked_pieces(path: FilePath, topology: mdtraj.Topology, length: int) -> Iterator[mdtraj.Trajectory]:
