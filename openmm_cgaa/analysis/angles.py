@@ -9,14 +9,13 @@ import torch
 from ..errors import GeometryError
 from ..neighbors.build import near_pairs
 from ..structures.lattice import reduced
-
-BLOCKS = 5
+from .streaming import BlockSums, Pieces, block_error, feed
 
 
 class AngularDistribution(NamedTuple):
     """Middles of the bins ``theta`` [bins], degrees; ``p`` [bins], 1 where it is largest; ``error`` [bins], of blocks.
 
-    The error is nan where there are fewer frames than `BLOCKS`.
+    The error is nan where there are fewer frames than blocks.
     """
 
     theta: np.ndarray
@@ -25,7 +24,7 @@ class AngularDistribution(NamedTuple):
 
 
 def angular_distribution(
-    trajectory: mdtraj.Trajectory, cutoff: float = 0.45, low: float = 30.0, high: float = 150.0, width: float = 1.0
+    trajectory: Pieces, cutoff: float = 0.45, low: float = 30.0, high: float = 150.0, width: float = 1.0
 ) -> AngularDistribution:
     """How often two neighbours of a point stand at an angle, over the most frequent angle.
 
@@ -33,7 +32,7 @@ def angular_distribution(
 
     Parameters
     ----------
-    trajectory : mdtraj.Trajectory
+    trajectory : mdtraj.Trajectory, or pieces of one
         Of points that are no neighbours by bonds, such as the centers of grains (`rdf.center_trajectory`).
     cutoff : float, nm
     low, high, width : float, degrees
@@ -44,25 +43,35 @@ def angular_distribution(
     GeometryError
         There are no such triplets.
     """
-    edges = np.linspace(low, high, round((high - low) / width) + 1)
-    boxes = trajectory.unitcell_vectors
-    counts = np.stack(
-        [
-            _counts(frame.astype(float), None if boxes is None else reduced(boxes[index].astype(float)), cutoff, edges)
-            for index, frame in enumerate(trajectory.xyz)
-        ]
-    )
-    total = counts.sum(0)
-    if not total.any():
-        raise GeometryError(
-            f"no two neighbours within {cutoff:g} nm of a point stand at {low:g} to {high:g} degrees; take a larger "
-            "cutoff"
-        )
-    error = np.full(len(total), np.nan)
-    if len(counts) >= BLOCKS:
-        parts = np.stack([part.sum(0) for part in np.array_split(counts, BLOCKS)])
-        error = (parts / parts.max(1, keepdims=True).clip(min=1)).std(0, ddof=1) / np.sqrt(BLOCKS)
-    return AngularDistribution(0.5 * (edges[1:] + edges[:-1]), total / total.max(), error)
+    triplets = Triplets(cutoff, low, high, width)
+    feed(trajectory, triplets)
+    return triplets.distribution()
+
+
+class Triplets:
+    """An observable of points; arguments are those of `angular_distribution`."""
+
+    def __init__(self, cutoff: float = 0.45, low: float = 30.0, high: float = 150.0, width: float = 1.0) -> None:
+        self.cutoff, self.edges = cutoff, np.linspace(low, high, round((high - low) / width) + 1)
+        self._sums = BlockSums()
+
+    def add(self, piece: mdtraj.Trajectory) -> None:
+        boxes = piece.unitcell_vectors
+        for index, frame in enumerate(piece.xyz.astype(float)):
+            box = None if boxes is None else reduced(boxes[index].astype(float))
+            self._sums.add(_counts(frame, box, self.cutoff, self.edges))
+
+    def distribution(self) -> AngularDistribution:
+        """What `angular_distribution` returns."""
+        parts, _ = self._sums.blocks()
+        total, edges = parts.sum(0), self.edges
+        if not total.any():
+            raise GeometryError(
+                f"no two neighbours within {self.cutoff:g} nm of a point stand at {edges[0]:g} to {edges[-1]:g} "
+                "degrees; take a larger cutoff"
+            )
+        error = block_error(parts / parts.max(1, keepdims=True).clip(min=1))
+        return AngularDistribution(0.5 * (edges[1:] + edges[:-1]), total / total.max(), error)
 
 
 def _counts(points: np.ndarray, box: np.ndarray | None, cutoff: float, edges: np.ndarray) -> np.ndarray:

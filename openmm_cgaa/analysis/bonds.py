@@ -7,6 +7,7 @@ import numpy as np
 
 from ..mapping.grains import GrainMap
 from ..units import ANGSTROM_PER_NM
+from .streaming import AllFrames, feed
 
 
 class BondKind(NamedTuple):
@@ -32,7 +33,52 @@ class BondKind(NamedTuple):
     frame: int
 
 
-def bond_stability(trajectory: mdtraj.Trajectory, grain_map: GrainMap) -> list[BondKind]:
+class BondLengths:
+    """An observable; arguments are those of `bond_stability`."""
+
+    def __init__(self, topology: mdtraj.Topology, grain_map: GrainMap) -> None:
+        self._names, self._labels = [atom.name for atom in topology.atoms], grain_map.labels
+        self.kinds: dict[str, np.ndarray] = {}  # atoms of each bond and its grain, [bonds, 3]
+        found: dict[str, list] = {}
+        for g, t in enumerate(grain_map.type_index):
+            kind, atoms = grain_map.types[t], grain_map.slots[g]
+            for i, j in kind.bonds:
+                i, j = sorted((i, j), key=lambda slot: kind.classes[slot])
+                ends = "-".join(f"{kind.elements[slot]}{kind.classes[slot]}" for slot in (i, j))
+                found.setdefault(f"{kind.name} {ends}", []).append((atoms[i], atoms[j], g))
+        self.kinds = {name: np.array(bonds) for name, bonds in found.items()}
+        self._frames = 0
+        self._sums = {name: np.zeros(3) for name in found}  # number, sum, sum of squares, less the first length
+        self._first: dict[str, float] = {}
+        self._ends: dict[str, list[tuple[float, int, int]]] = {name: [] for name in found}  # length, frame, bond
+
+    def add(self, piece: mdtraj.Trajectory) -> None:
+        for name, bonds in self.kinds.items():
+            lengths = ANGSTROM_PER_NM * mdtraj.compute_distances(piece, bonds[:, :2])  # [frame, bond]
+            first = self._first.setdefault(name, float(lengths[0, 0]))
+            away = lengths.astype(float) - first  # squares of what is small keep their digits
+            self._sums[name] += away.size, away.sum(), np.square(away).sum()
+            ends = self._ends[name]
+            for place in (lengths.argmin(), lengths.argmax()):
+                frame, bond = np.unravel_index(place, lengths.shape)
+                ends.append((float(lengths[frame, bond]), self._frames + int(frame), int(bond)))
+            self._ends[name] = [pick(ends, key=lambda end: end[0]) for pick in (min, max)]
+        self._frames += piece.n_frames
+
+    def stability(self) -> list[BondKind]:
+        """What `bond_stability` returns."""
+        out = []
+        for name, (number, total, squares) in self._sums.items():
+            off = total / number
+            mean, spread = self._first[name] + off, np.sqrt(max(squares / number - off**2, 0.0))
+            length, frame, bond = max(self._ends[name], key=lambda end: abs(end[0] - mean))
+            i, j, grain = self.kinds[name][bond]
+            label = f"{self._labels[grain]}: {self._names[i]}-{self._names[j]}"
+            out.append(BondKind(name, mean, float(spread), abs(length - mean), label, frame))
+        return sorted(out, key=lambda kind: -kind.largest)
+
+
+def bond_stability(trajectory: AllFrames, grain_map: GrainMap) -> list[BondKind]:
     """Every kind of bond of a run, the least stable first.
 
     A bond is held against the mean of its equivalents, not against its own, so that one which is broken all the time
@@ -40,28 +86,13 @@ def bond_stability(trajectory: mdtraj.Trajectory, grain_map: GrainMap) -> list[B
 
     Parameters
     ----------
-    trajectory : mdtraj.Trajectory
+    trajectory : mdtraj.Trajectory or LazyFrames
     grain_map : GrainMap
 
     Returns
     -------
     list of BondKind
     """
-    kinds: dict[str, list] = {}
-    for g, t in enumerate(grain_map.type_index):
-        kind, atoms = grain_map.types[t], grain_map.slots[g]
-        for i, j in kind.bonds:
-            i, j = sorted((i, j), key=lambda slot: kind.classes[slot])
-            ends = "-".join(f"{kind.elements[slot]}{kind.classes[slot]}" for slot in (i, j))
-            kinds.setdefault(f"{kind.name} {ends}", []).append((atoms[i], atoms[j], g))
-    names = [atom.name for atom in trajectory.topology.atoms]
-    out = []
-    for name, bonds in kinds.items():
-        lengths = ANGSTROM_PER_NM * mdtraj.compute_distances(trajectory, [(i, j) for i, j, _ in bonds])  # [frame, bond]
-        deviation = np.abs(lengths - lengths.mean())
-        frame, worst = np.unravel_index(deviation.argmax(), deviation.shape)
-        i, j, g = bonds[worst]
-        label = f"{grain_map.labels[g]}: {names[i]}-{names[j]}"
-        numbers = (float(lengths.mean()), float(lengths.std()), float(deviation.max()))
-        out.append(BondKind(name, *numbers, label, int(frame)))
-    return sorted(out, key=lambda kind: -kind.largest)
+    bonds = BondLengths(trajectory.topology, grain_map)
+    feed(trajectory, bonds)
+    return bonds.stability()

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from ..errors import GeometryError
 
-CHUNK = 5_000_000  # distances in memory at a time
+CHUNK = 2_000_000  # distances in memory at a time
 
 
 class GrainDistances:
@@ -33,14 +33,14 @@ class GrainDistances:
     """
 
     def __init__(self, first: ArrayLike, second: ArrayLike, grain: np.ndarray) -> None:
-        ends = [np.unique(np.asarray(each, dtype=int)) for each in (first, second)]
-        atoms = np.stack(np.meshgrid(*ends, indexing="ij"), axis=-1).reshape(-1, 2)
-        owners = grain[atoms]
-        atoms, owners = (each[owners[:, 0] != owners[:, 1]] for each in (atoms, owners))
+        ends = [np.unique(np.asarray(each, dtype=np.int32)) for each in (first, second)]
+        apart = np.nonzero(grain[ends[0]][:, None] != grain[ends[1]])
+        atoms = np.stack([own[place] for own, place in zip(ends, apart)], axis=1)  # [pairs, 2]
         if not len(atoms):
             raise GeometryError(
                 "there are no two grains of which one has atoms of the first kind, the other of the second"
             )
+        owners = grain[atoms].astype(np.int32)
         order = np.lexsort((owners[:, 1], owners[:, 0]))
         self._atoms, owners = atoms[order], owners[order]
         self._starts = np.flatnonzero(np.any(np.diff(owners, axis=0, prepend=-1) != 0, axis=1))
@@ -50,5 +50,6 @@ class GrainDistances:
         """Shortest distance of each pair, by the nearest image, [pairs], nm, of each frame."""
         chunk = max(1, CHUNK // len(self._atoms))
         for start in range(0, piece.n_frames, chunk):
-            for distances in mdtraj.compute_distances(piece[start : start + chunk], self._atoms):
+            part = piece.slice(slice(start, start + chunk), copy=False)
+            for distances in mdtraj.compute_distances(part, self._atoms):
                 yield np.minimum.reduceat(distances, self._starts)

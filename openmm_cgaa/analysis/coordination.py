@@ -1,5 +1,6 @@
 """How many neighbours an atom has: running coordination numbers, and that at the first minimum of g(r)."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import mdtraj
@@ -9,7 +10,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
 from .drift import Estimate
-from .rdf import RDF, PairCounts, atom_pairs
+from .rdf import CHUNK, RDF, PairCounts
 from .streaming import Pieces, feed, ratio
 
 SMOOTH = 0.02  # nm, of the Gaussian that g(r) is smoothed by before its extrema are sought
@@ -31,12 +32,14 @@ class Coordination(NamedTuple):
 class NeighborCounts(PairCounts):
     """An observable: radial distribution and running coordination number, of the same pass.
 
+    Pairs are listed as they are needed where there are many, so that memory grows with the atoms alone.
+
     Parameters
     ----------
-    pairs : int array [pairs, 2]
-        Each pair once, such as `rdf.atom_pairs` makes them from both ends.
     first, second : int arrays
         Neighbours are of `second`, around those of `first`; they may overlap.
+    grain : int array [atoms]
+        Of each atom; pairs of the same grain do not count.
     bin_width : float, nm
 
     Raises
@@ -45,19 +48,41 @@ class NeighborCounts(PairCounts):
         There are no pairs.
     """
 
-    def __init__(self, pairs: ArrayLike, first: ArrayLike, second: ArrayLike, bin_width: float = 0.01) -> None:
-        super().__init__(pairs, bin_width)
-        self.number_of_first = len(np.unique(first))
-        i, j = self.pairs.T
-        # a pair makes a neighbour for each of its atoms that is of `first`, if the other one is of `second`
-        times = np.isin(i, first) & np.isin(j, second), np.isin(j, first) & np.isin(i, second)
-        self._times = times[0].astype(int) + times[1]
-        self._alike = len(set(self._times.tolist())) == 1
+    def __init__(self, first: ArrayLike, second: ArrayLike, grain: np.ndarray, bin_width: float = 0.01) -> None:
+        self._first, self._second = (np.unique(np.asarray(ends, dtype=np.int32)) for ends in (first, second))
+        self._grain, self.number_of_first = np.asarray(grain), len(self._first)
+        own, other = np.isin(self._first, self._second), np.isin(self._second, self._first)
+        self._both = own, other
+        a, b, c = (self._sizes(ends) for ends in (self._first, self._second, self._first[own]))
+        each_way = a.sum() * b.sum() - a @ b  # of these, pairs of which both atoms are in both come twice
+        self._begin(int(each_way - (c.sum() ** 2 - c @ c) // 2), bin_width)
+        self._kept = self._all() if self.number <= CHUNK else None
 
-    def counted(self, bins: np.ndarray) -> np.ndarray:
-        (pairs,) = super().counted(bins)
-        weighted = pairs * self._times[0] if self._alike else np.bincount(bins, self._times, len(pairs))
-        return np.stack([pairs, weighted])
+    def _sizes(self, atoms: np.ndarray) -> np.ndarray:
+        return np.bincount(self._grain[atoms], minlength=self._grain.max() + 1)
+
+    def chunks(self) -> Iterator[tuple[np.ndarray, np.ndarray | int]]:
+        return self._listed() if self._kept is None else iter([self._kept])
+
+    def _all(self) -> tuple[np.ndarray, np.ndarray | int]:
+        pairs, times = (np.concatenate(parts) for parts in zip(*self._listed()))
+        return pairs, int(times[0]) if (times == times[0]).all() else times
+
+    def _listed(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Pairs, each once, and how many neighbours each makes."""
+        rows = max(1, CHUNK // len(self._second))
+        for start in range(0, len(self._first), rows):
+            first, own = self._first[start : start + rows], self._both[0][start : start + rows]
+            twice = own[:, None] & self._both[1]
+            known = (self._grain[first][:, None] != self._grain[self._second]) & ~(
+                twice & (self._second < first[:, None])
+            )
+            i, j = np.nonzero(known)
+            yield np.stack([first[i], self._second[j]], axis=1), 1 + twice[known]
+
+    def counted(self, bins: np.ndarray, times: np.ndarray | int) -> np.ndarray:
+        (pairs,) = super().counted(bins, times)
+        return np.stack([pairs, pairs * times if isinstance(times, int) else np.bincount(bins, times, len(pairs))])
 
     def coordination(self) -> Coordination:
         edges, (counts, frames) = self.edges(), self.counts.blocks()
@@ -86,7 +111,8 @@ def coordination(
     GeometryError
         The trajectory has no box, or there are no pairs.
     """
-    counts = NeighborCounts(atom_pairs(topology, first, second), first, second, bin_width)
+    grain = np.array([atom.residue.index for atom in topology.atoms])
+    counts = NeighborCounts(first, second, grain, bin_width)
     feed(trajectory, counts)
     return counts.rdf(), counts.coordination()
 

@@ -7,12 +7,12 @@ import numpy as np
 from ..errors import GeometryError, SimulationError
 from ..simulation.read import RunOutput
 from .chosen import chosen_atoms
-from .internal import internal_histograms
+from .internal import InternalCoordinates
 from .lines import Line
 from .observables import Observables
-from .orientation import orientation
+from .onepass import Look, Section, Tried
+from .orientation import Axes
 from .profile import Layers, Profile
-from .streaming import feed
 
 if TYPE_CHECKING:
     from .report import Report
@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 PANELS = 16  # of a figure at most
 
 
-def add_histograms(run: RunOutput, report: "Report", asked: Observables) -> None:
+def add_histograms(run: RunOutput, report: "Report", asked: Observables) -> Section:
     """Histograms of bonds, angles and torsions of the chosen atoms."""
     if asked.histograms is None:
         return
-    atoms = chosen_atoms(run.trajectory.topology, asked.histograms, "--histograms")
+    atoms = chosen_atoms(run.frames.topology, asked.histograms, "--histograms")
     try:
-        found = internal_histograms(run.trajectory, run.grain_map, atoms)
+        coordinates = InternalCoordinates(run.grain_map, atoms)
+        yield [Look(run.frames, [coordinates])]
+        found = coordinates.histograms()
     except GeometryError as error:
         report.skip(f"histograms: {error}")
         return
@@ -59,14 +61,20 @@ def add_histograms(run: RunOutput, report: "Report", asked: Observables) -> None
             report.skip(f"figure of {kind}s: the first {PANELS} of {len(own)} are drawn; choose atoms by --histograms")
 
 
-def add_orientation(run: RunOutput, report: "Report", asked: Observables) -> None:
+def add_orientation(run: RunOutput, report: "Report", asked: Observables) -> Section:
     """Correlation of the axes of molecules with themselves."""
-    topology = run.trajectory.topology
     numbers, lines, panels = {}, [], {}
+    looking = []
     for first, second in asked.axes:
-        ends = [chosen_atoms(topology, selection, "--axis") for selection in (first, second)]
+        ends = [chosen_atoms(run.frames.topology, selection, "--axis") for selection in (first, second)]
         try:
-            found = orientation(run.trajectory, run.grain_map, ends[0], ends[1])
+            looking.append((first, second, Tried(Axes(run.grain_map, ends[0], ends[1]))))
+        except GeometryError as error:
+            report.skip(f"axis from {first} to {second}: {error}")
+    yield [Look(run.frames, [axes for *_, axes in looking])]
+    for first, second, axes in looking:
+        try:
+            found = axes.seen().orientation()
         except (GeometryError, SimulationError) as error:
             report.skip(f"axis from {first} to {second}: {error}")
             continue
@@ -89,11 +97,11 @@ def add_orientation(run: RunOutput, report: "Report", asked: Observables) -> Non
         report.draw("lines_figure", "orientation.png", panels, axes=("lag (ps)", "correlation of the axis"))
 
 
-def add_profile(run: RunOutput, report: "Report", asked: Observables) -> None:
+def add_profile(run: RunOutput, report: "Report", asked: Observables) -> Section:
     """Density along an axis of the box: of all, and of each type of grain or each selection."""
     if asked.profile is None:
         return
-    topology, grain_map = run.trajectory.topology, run.grain_map
+    topology, grain_map = run.frames.topology, run.grain_map
     wanted = {"all": np.arange(topology.n_atoms)}
     if asked.layers_of:
         wanted |= {selection: chosen_atoms(topology, selection, "--profile-of") for selection in asked.layers_of}
@@ -101,7 +109,7 @@ def add_profile(run: RunOutput, report: "Report", asked: Observables) -> None:
         wanted |= {kind.name: grain_map.members(t).ravel() for t, kind in enumerate(grain_map.types)}
     layers = {name: Layers(topology, atoms, asked.profile) for name, atoms in wanted.items()}
     try:
-        feed(run.trajectory, *layers.values())
+        yield [Look(run.frames, [*layers.values()])]
     except GeometryError as error:
         report.skip(f"profile: {error}")
         return

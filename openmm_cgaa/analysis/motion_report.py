@@ -5,34 +5,35 @@ from typing import TYPE_CHECKING
 
 from ..errors import SimulationError
 from ..simulation.read import RunOutput
-from .conductivity import conductivity
-from .diffusion import box_correction, diffusion, moving_centers
+from .conductivity import Motions
+from .diffusion import GrainWalks, box_correction
 from .drift import Estimate
 from .lines import Line
 from .observables import Observables, ions_of
+from .onepass import Look, Section
 
 if TYPE_CHECKING:
     from .report import Report
 
 
-def add_diffusion(run: RunOutput, report: "Report", lags: Sequence[float], viscosity: float | None = None) -> None:
+def add_diffusion(run: RunOutput, report: "Report", lags: Sequence[float], viscosity: float | None = None) -> Section:
     """Diffusion of each type of grain between two lags, ps; with a viscosity (mPa s) also that of a large box."""
     begin, end = lags
     if run.settings.get("pressure") is not None:
         report.skip("diffusion: the box changes, and moves all positions; run at constant volume")
         return
     try:
-        centers = moving_centers(run.trajectory, run.grain_map)
-        found = {kind: diffusion(run.trajectory.time, own, begin, end) for kind, own in centers.items()}
+        walks = GrainWalks(run.grain_map, run.frames.time, begin, end)
+        yield [Look(run.frames, [walks])]
+        found = walks.diffusion()
     except SimulationError as error:
         report.skip(str(error))
         return
     numbers = {kind: {"1e-9_m2_per_s": one.value, "error": one.error} for kind, one in found.items()}
     lines, more = [f"{kind} {with_error(one)} 1e-9 m²/s" for kind, one in found.items()], None
     if viscosity is not None:
-        boxes = run.trajectory.unitcell_vectors
         try:
-            more = box_correction(run.settings["temperature"], viscosity, None if boxes is None else boxes[0])
+            more = box_correction(run.settings["temperature"], viscosity, run.frames.box)
         except SimulationError as error:
             report.skip(f"diffusion: {error}")
     lines.append(f"lags of {begin:g} to {end:g} ps; not corrected for the size of the box")
@@ -43,7 +44,7 @@ def add_diffusion(run: RunOutput, report: "Report", lags: Sequence[float], visco
     report.add("diffusion", {"lags_ps": [begin, end]} | numbers, *lines)
 
 
-def add_conductivity(run: RunOutput, report: "Report", asked: Observables) -> None:
+def add_conductivity(run: RunOutput, report: "Report", asked: Observables) -> Section:
     """Conductivity by Einstein and by Nernst-Einstein, between the lags that were asked for."""
     if asked.conductivity is None:
         return
@@ -53,7 +54,9 @@ def add_conductivity(run: RunOutput, report: "Report", asked: Observables) -> No
     charges, (begin, end) = ions_of(run, asked.charges), asked.conductivity
     temperature = run.settings["temperature"]
     try:
-        found = conductivity(run.trajectory, run.grain_map, charges, temperature, begin, end)
+        motions = Motions(run.grain_map, charges)
+        yield [Look(run.frames, [motions])]
+        found = motions.conductivity(temperature, begin, end)
     except SimulationError as error:
         report.skip(str(error))
         return
@@ -69,7 +72,7 @@ def add_conductivity(run: RunOutput, report: "Report", asked: Observables) -> No
     ]
     if asked.viscosity is not None:
         try:
-            more = box_correction(temperature, asked.viscosity, run.trajectory.unitcell_vectors[0])
+            more = box_correction(temperature, asked.viscosity, run.frames.box)
         except SimulationError as error:
             report.skip(f"conductivity: {error}")
         else:

@@ -106,7 +106,7 @@ class Observables(Checked):
         chosen += [("--profile-of", selection) for selection in self.layers_of]
         chosen += [("--histograms", self.histograms)] if self.histograms else []
         for option, selection in chosen:
-            chosen_atoms(run.trajectory.topology, selection, option)
+            chosen_atoms(run.frames.topology, selection, option)
 
 
 def ions_of(run: RunOutput, charges: dict[str, float] | None) -> dict[str, float]:

@@ -41,10 +41,10 @@ def mean_pressure(run: RunOutput, model: LoadedModel, count: int = 100) -> Estim
     if not model.conserving or model.prior is not None:
         what = "it has a prior" if model.conserving else "its forces are no gradient"
         raise EngineError(f"the model {model.source} has no virial, for {what}")
-    trajectory, grain_map = run.trajectory, run.grain_map
-    chosen = np.unique(np.linspace(0, trajectory.n_frames - 1, min(count, trajectory.n_frames)).round().astype(int))
-    positions = ANGSTROM_PER_NM * trajectory.xyz[chosen].astype(float)
-    boxes = ANGSTROM_PER_NM * trajectory.unitcell_vectors[chosen].astype(float)
+    frames, grain_map = run.frames, run.grain_map
+    chosen = frames[np.unique(np.linspace(0, frames.n_frames - 1, min(count, frames.n_frames)).round().astype(int))]
+    positions = ANGSTROM_PER_NM * chosen.xyz.astype(float)
+    boxes = ANGSTROM_PER_NM * chosen.unitcell_vectors.astype(float)
     whole = whole_frames(grain_map, positions, boxes)
     ideal = grain_map.num_grains * BOLTZMANN_EV * run.settings["temperature"]
     binding, found = Binding(model, model.grain_map(grain_map), True), []

@@ -1,5 +1,6 @@
 """Radial distributions between grain centers and between chosen atoms."""
 
+from collections.abc import Iterator
 from itertools import combinations_with_replacement, product
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from ..mapping.grains import GrainMap, GrainType
 from ..mapping.whole import whole_frames
 from .streaming import BlockSums, Pieces, feed, ratio
 
-CHUNK = 5_000_000  # distances in memory at a time
+CHUNK = 2_000_000  # distances, and pairs of them, in memory at a time
 POLAR = ("N", "O", "F")  # hydrogens on these make strong hydrogen bonds
 ACCEPTORS = ("N", "O", "F", "S", "Cl", "Br", "I")  # what hydrogens and ions go near to
 Ends = tuple[np.ndarray, np.ndarray]  # atoms, or grains, of either end of pairs
@@ -55,26 +56,40 @@ class PairCounts:
     """An observable that counts pairs by their distance; its arguments are those of `radial_distribution`."""
 
     def __init__(self, pairs: ArrayLike, bin_width: float = 0.01) -> None:
-        self.pairs = np.asarray(pairs, dtype=int).reshape(-1, 2)
-        if len(self.pairs) == 0:
+        self.pairs = np.asarray(pairs, dtype=np.int32).reshape(-1, 2)
+        self._begin(len(self.pairs), bin_width)
+
+    def _begin(self, number: int, bin_width: float) -> None:
+        if number == 0:
             raise GeometryError("a radial distribution needs at least one pair, but none was chosen")
-        self.bin_width, self.r_max = bin_width, np.inf
+        self.number, self.bin_width, self.r_max = number, bin_width, np.inf
         self.counts, self._ideal = BlockSums(), BlockSums()
         self._bins = 0
+
+    def chunks(self) -> Iterator[tuple[np.ndarray, np.ndarray | int]]:
+        """All pairs [pairs, 2] in chunks, or in one of `CHUNK` at most; and for `counted` what each of them counts."""
+        for start in range(0, self.number, CHUNK):
+            yield self.pairs[start : start + CHUNK], 1
 
     def add(self, piece: mdtraj.Trajectory) -> None:
         self.r_max = min(self.r_max, half_height(piece))
         self._bins = self._bins or len(self.edges())  # of the first frames; later ones only leave some out
-        chunk = max(1, CHUNK // len(self.pairs))
-        for start in range(0, piece.n_frames, chunk):
-            part = piece[start : start + chunk]
-            for distances, volume in zip(mdtraj.compute_distances(part, self.pairs), part.unitcell_volumes):
-                bins = (distances / self.bin_width).astype(int)
-                self.counts.add(self.counted(bins.clip(max=self._bins)))
-                self._ideal.add(1.0 / volume)
+        at_once = max(1, CHUNK // self.number)
+        parts = [piece.slice(slice(i, i + at_once), copy=False) for i in range(0, piece.n_frames, at_once)]
+        sums: list[np.ndarray] = []
+        for pairs, times in self.chunks():  # outside of the loop over frames: to list them takes time
+            found = [self.counted(bins, times) for part in parts for bins in self._in_bins(part, pairs)]
+            sums = [a + b for a, b in zip(sums, found)] if sums else found
+        for counts, volume in zip(sums, piece.unitcell_volumes):
+            self.counts.add(counts)
+            self._ideal.add(1.0 / volume)
 
-    def counted(self, bins: np.ndarray) -> np.ndarray:
-        """Of one frame [rows, bins]: the pairs in each bin, and behind the last of them; from the bin of each pair."""
+    def _in_bins(self, part: mdtraj.Trajectory, pairs: np.ndarray) -> Iterator[np.ndarray]:
+        for distances in mdtraj.compute_distances(part, pairs):
+            yield (distances / self.bin_width).astype(int).clip(max=self._bins)
+
+    def counted(self, bins: np.ndarray, times: np.ndarray | int) -> np.ndarray:
+        """Of pairs of one frame [rows, bins]: those in each bin, and behind the last; from the bin of each pair."""
         return np.bincount(bins, minlength=self._bins + 1)[None]
 
     def edges(self) -> np.ndarray:
@@ -86,7 +101,7 @@ class PairCounts:
         edges = self.edges()
         counts, ideal = self.counts.blocks()[0][:, 0, : len(edges) - 1], self._ideal.blocks()[0]
         shells = 4.0 / 3.0 * np.pi * np.diff(edges**3)
-        return RDF(0.5 * (edges[1:] + edges[:-1]), *ratio(counts, ideal[:, None] * len(self.pairs) * shells))
+        return RDF(0.5 * (edges[1:] + edges[:-1]), *ratio(counts, ideal[:, None] * self.number * shells))
 
 
 def half_height(trajectory: mdtraj.Trajectory) -> float:
@@ -108,21 +123,27 @@ def center_trajectory(trajectory: mdtraj.Trajectory, grain_map: GrainMap) -> mdt
     """Trajectory of the unweighted means of the atoms of each grain, one atom a grain, named after its type."""
     whole = whole_grains(trajectory, grain_map)
     centers = np.stack([whole[:, slots].mean(axis=1) for slots in grain_map.slots], axis=1)  # [frame, grain, xyz]
+    out = mdtraj.Trajectory(centers, center_topology(grain_map), time=trajectory.time)
+    out.unitcell_vectors = trajectory.unitcell_vectors
+    return out
+
+
+def center_topology(grain_map: GrainMap) -> mdtraj.Topology:
+    """One atom a grain, named after its type."""
     topology = mdtraj.Topology()
     chain = topology.add_chain()
     for t in grain_map.type_index:
         name = grain_map.types[t].name
         topology.add_atom(name, mdtraj.element.virtual, topology.add_residue(name, chain))
-    out = mdtraj.Trajectory(centers, topology, time=trajectory.time)
-    out.unitcell_vectors = trajectory.unitcell_vectors
-    return out
+    return topology
 
 
 def center_ends(grain_map: GrainMap) -> dict[str, Ends]:
     """Grains of either type for each pair of types, ``{"EC-EMC": (grains that are EC, grains that are EMC)}``."""
     members = {kind.name: np.flatnonzero(grain_map.type_index == t) for t, kind in enumerate(grain_map.types)}
     both = combinations_with_replacement(members, 2)
-    return {f"{a}-{b}": (members[a], members[b]) for a, b in both if len(_pairs(members[a], members[b]))}
+    each = np.arange(grain_map.num_grains)
+    return {f"{a}-{b}": (members[a], members[b]) for a, b in both if has_pairs(members[a], members[b], each)}
 
 
 def center_pairs(grain_map: GrainMap) -> dict[str, np.ndarray]:
@@ -155,7 +176,7 @@ def contact_ends(grain_map: GrainMap) -> dict[str, Ends]:
     for a, b in product(range(len(grain_map.types)), repeat=2):
         for (element, own), (other, slots) in product(reaching[a].items(), accepting[b].items()):
             ends = grain_map.members(a)[:, own].ravel(), grain_map.members(b)[:, slots].ravel()
-            if len(pairs_of_two(*ends, grain_map.atom_grain)):
+            if has_pairs(*ends, grain_map.atom_grain):
                 out[f"{grain_map.types[a].name} {element} - {grain_map.types[b].name} {other}"] = ends
     return out
 
@@ -187,6 +208,11 @@ def pairs_of_two(first: np.ndarray, second: np.ndarray, grain: np.ndarray) -> np
     """Pairs of atoms that are in different grains; the grain of each atom is given."""
     pairs = _pairs(first, second)
     return pairs[grain[pairs[:, 0]] != grain[pairs[:, 1]]]
+
+
+def has_pairs(first: np.ndarray, second: np.ndarray, grain: np.ndarray) -> bool:
+    """Whether `pairs_of_two` finds any."""
+    return len(first) > 0 and len(second) > 0 and len(np.unique(grain[np.concatenate([first, second])])) > 1
 
 
 def _pairs(first: np.ndarray, second: np.ndarray) -> np.ndarray:

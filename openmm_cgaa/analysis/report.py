@@ -13,19 +13,20 @@ from ..inputs.arguments import FilePath
 from ..labelling.label import Progress
 from ..labelling.teachers import Teacher, as_teacher, known_teacher
 from ..model.loaded import LoadedModel
-from ..neighbors.contacts import pairs_between, shortest_contact
 from ..simulation.barostats import ISOTROPIC
 from ..simulation.folder import FILES
 from ..simulation.read import RunOutput, read_reference, read_run
 from ..structures.topologies import symbol
 from ..units import ANGSTROM_PER_NM
 from ..wording import counted
-from .bonds import bond_stability
+from .bonds import BondLengths
 from .cell import cell
+from .closest import ClosestContact
 from .drift import energy_drift, mean
 from .molecule_report import add_histograms, add_orientation, add_profile
 from .motion_report import add_conductivity, add_diffusion
 from .observables import Observables
+from .onepass import Centers, Look, Section, go_by
 from .pressures import mean_pressure
 from .salt_report import add_residence, add_speciation
 from .structure_report import add_angles, add_distances
@@ -190,28 +191,25 @@ def analyze(
         _cell(run, report)
         _pressure(run, report, model)
         _drift(run, report)
-        _bonds(run, report)
-        _contacts(run, report)
-        if lags is not None:
-            add_diffusion(run, report, lags, asked.viscosity)
-        add_conductivity(run, report, asked)
-        add_speciation(run, report, asked)
-        add_residence(run, report, asked)
-        add_histograms(run, report, asked)
-        add_orientation(run, report, asked)
-        add_profile(run, report, asked)
-        other = None if reference is None else read_reference(reference, run.trajectory.topology)
+        other = None if reference is None else read_reference(reference, run.frames.topology)
         label = None if reference is None else "/".join(Path(reference).parts[-2:])
-        add_distances(run, report, other, label, pairs)
+        centers = Centers(run.grain_map)
+        sections = [_bonds(run, report), _contacts(run, report)]
+        if lags is not None:
+            sections.append(add_diffusion(run, report, lags, asked.viscosity))
+        for add in (add_conductivity, add_speciation, add_residence, add_histograms, add_orientation, add_profile):
+            sections.append(add(run, report, asked))
+        sections.append(add_distances(run, report, centers, other, label, pairs))
         if angles is not None:
-            add_angles(run, report, other, label, angles)
+            sections.append(add_angles(run, report, centers, other, label, angles))
+        go_by(sections)
         _teacher(run, report, model, teacher, teacher_frames)
         report.write()
     return report
 
 
 def _run(run: RunOutput, report: Report, folder: FilePath) -> None:
-    topology, time = run.trajectory.topology, run.trajectory.time
+    topology, time = run.frames.topology, run.frames.time
     counts = ", ".join(
         f"{count} {kind.name}" for kind, count in zip(run.grain_map.types, run.grain_map.network_order()[1])
     )
@@ -235,7 +233,7 @@ def _temperatures(run: RunOutput, report: Report) -> None:
         report.skip("temperatures: the run has no state.csv, or no row after the beginning that was asked for")
         return
     series = {name: run.state[f"{name}_K"] for name in MOTIONS} | {"all": run.state["temperature_K"]}
-    elements = dict.fromkeys(symbol(atom) for atom in run.trajectory.topology.atoms)
+    elements = dict.fromkeys(symbol(atom) for atom in run.frames.topology.atoms)
     columns = run.state.dtype.names or ()  # older runs have no temperatures of elements
     series |= {element: run.state[f"{element}_K"] for element in elements if f"{element}_K" in columns}
     series = {name: values for name, values in series.items() if np.isfinite(values).all()}
@@ -276,7 +274,7 @@ def _cell(run: RunOutput, report: Report) -> None:
 
 
 def _pressure(run: RunOutput, report: Report, model: FilePath | None) -> None:
-    if run.settings.get("pressure") is not None or run.trajectory.unitcell_vectors is None:
+    if run.settings.get("pressure") is not None or run.frames.box is None:
         return
     model = model or run.provenance.get("model")
     if model is None:
@@ -298,7 +296,7 @@ def _drift(run: RunOutput, report: Report) -> None:
     if len(run.nve) < 10:
         report.skip(f"drift: nve.csv has {counted(len(run.nve), 'row')}, at least 10 are needed")
         return
-    time, energy, atoms = run.nve["time_ps"], run.nve["total_kjmol"], run.trajectory.n_atoms
+    time, energy, atoms = run.nve["time_ps"], run.nve["total_kjmol"], run.frames.n_atoms
     estimate = energy_drift(time, energy, atoms)
     length = float(time[-1] - time[0])
     report.add(
@@ -309,36 +307,34 @@ def _drift(run: RunOutput, report: Report) -> None:
     report.draw("drift_figure", "drift.png", time, energy, estimate, atoms)
 
 
-def _bonds(run: RunOutput, report: Report) -> None:
-    kinds = bond_stability(run.trajectory, run.grain_map)
-    if not kinds:
+def _bonds(run: RunOutput, report: Report) -> Section:
+    bonds = BondLengths(run.frames.topology, run.grain_map)
+    if not bonds.kinds:
         report.skip("bonds: the topology has none")
         return
+    yield [Look(run.frames, [bonds])]
+    kinds = bonds.stability()
     worst = kinds[0]
     report.add(
         "bonds",
         {"largest_deviation_A": worst.largest, "worst": worst.worst, "kinds": [kind._asdict() for kind in kinds]},
-        f"largest deviation {worst.largest:.3f} Å: {worst.worst} at {run.trajectory.time[worst.frame]:.2f} ps",
+        f"largest deviation {worst.largest:.3f} Å: {worst.worst} at {run.frames.time[worst.frame]:.2f} ps",
     )
     report.draw("bond_figure", "bonds.png", kinds)
 
 
-def _contacts(run: RunOutput, report: Report) -> None:
-    trajectory, atoms = run.trajectory, list(run.trajectory.topology.atoms)
-    bonds = [(i.index, j.index) for i, j in run.trajectory.topology.bonds]
-    pairs = pairs_between([atom.residue.index for atom in atoms], bonds)
-    boxes = trajectory.unitcell_vectors
-    found = [shortest_contact(xyz, None if boxes is None else boxes[i], pairs) for i, xyz in enumerate(trajectory.xyz)]
-    frame = int(np.argmin([distance for distance, _ in found]))
-    if not np.isfinite(found[frame][0]):
+def _contacts(run: RunOutput, report: Report) -> Section:
+    closest = ClosestContact(run.frames.topology)
+    yield [Look(run.frames, [closest])]
+    if not np.isfinite(closest.distance):
         report.skip("contacts between grains: there is one grain only")
         return
-    shortest, (a, b) = ANGSTROM_PER_NM * found[frame][0], (atoms[i] for i in pairs[:, found[frame][1]])
+    shortest, (a, b) = ANGSTROM_PER_NM * closest.distance, map(run.frames.topology.atom, closest.atoms)
     trained = run.provenance.get("trained_contact")
     report.add(
         "contacts",
         {"shortest_A": shortest, "trained_A": trained, "atoms": [str(a), str(b)]},
-        f"shortest between grains {shortest:.2f} Å ({a} to {b}) at {trajectory.time[frame]:.2f} ps"
+        f"shortest between grains {shortest:.2f} Å ({a} to {b}) at {run.frames.time[closest.frame]:.2f} ps"
         + (f"; the model was trained down to {trained:.2f} Å" if trained else ""),
     )
 
@@ -354,7 +350,7 @@ def _teacher(run: RunOutput, report: Report, model: FilePath | None, teacher: Te
     from ..potential import CGAAPotential
     from .teacher_error import teacher_error
 
-    potential, trajectory = CGAAPotential(model), run.trajectory
+    potential, trajectory = CGAAPotential(model), run.frames
     if teacher is None:
         try:
             teacher = known_teacher(potential.metadata["provenance"].get("teacher"))

@@ -12,14 +12,15 @@ from .chosen import chosen_atoms
 from .drift import Estimate
 from .lines import Line
 from .observables import Observables, ions_of
-from .residence import residence
-from .speciation import KINDS, speciation
+from .onepass import Look, Section, Tried
+from .residence import Stays
+from .speciation import KINDS, IonClusters
 
 if TYPE_CHECKING:
     from .report import Report
 
 
-def add_speciation(run: RunOutput, report: "Report", asked: Observables) -> None:
+def add_speciation(run: RunOutput, report: "Report", asked: Observables) -> Section:
     """Which part of the ions is free, behind shared solvent, in pairs and in aggregates."""
     if asked.speciation is None:
         return
@@ -30,7 +31,9 @@ def add_speciation(run: RunOutput, report: "Report", asked: Observables) -> None
     )
     grain, near, far = run.grain_map.atom_grain, contact / ANGSTROM_PER_NM, shared / ANGSTROM_PER_NM
     try:
-        found = speciation(run.trajectory, cations, anions, grain, near, far)
+        clusters = IonClusters(cations, anions, grain, near, far)
+        yield [Look(run.frames, [clusters])]
+        found = clusters.speciation()
     except GeometryError as error:
         report.skip(f"speciation: {error}")
         return
@@ -51,14 +54,22 @@ def add_speciation(run: RunOutput, report: "Report", asked: Observables) -> None
     report.draw("speciation_figure", "speciation.png", both, sizes, parts, errors)
 
 
-def add_residence(run: RunOutput, report: "Report", asked: Observables) -> None:
+def add_residence(run: RunOutput, report: "Report", asked: Observables) -> Section:
     """Survival functions and residence times of the neighbours in shells."""
-    topology, grain = run.trajectory.topology, run.grain_map.atom_grain
+    topology, grain = run.frames.topology, run.grain_map.atom_grain
     numbers, lines, panels = {}, [], {}
+    looking = []
     for shell in asked.shells:
         first, second = (chosen_atoms(topology, selection, "--shell") for selection in (shell.first, shell.second))
+        cutoff, frames = shell.cutoff / ANGSTROM_PER_NM, run.frames.n_frames
         try:
-            found = residence(run.trajectory, first, second, grain, shell.cutoff / ANGSTROM_PER_NM, asked.away)
+            looking.append((shell, Tried(Stays(first, second, grain, cutoff, frames, asked.away))))
+        except GeometryError as error:
+            report.skip(f"{shell.name}: {error}")
+    yield [Look(run.frames, [stays for _, stays in looking])]
+    for shell, stays in looking:
+        try:
+            found = stays.seen().residence()
         except (GeometryError, SimulationError) as error:
             report.skip(f"{shell.name}: {error}")
             continue

@@ -11,12 +11,13 @@ import mdtraj
 import numpy as np
 
 from ..errors import GeometryError
+from ..structures.lazyframes import LazyFrames, frames_of_piece
 
 BLOCKS = 5
 PARTS = 200  # kept at least, where there are as many frames: five blocks of them are nearly of one length
-VALUES = 3_000_000  # coordinates in a piece
 
-Pieces: TypeAlias = mdtraj.Trajectory | Iterable[mdtraj.Trajectory]
+AllFrames: TypeAlias = mdtraj.Trajectory | LazyFrames  # whose number is known before they go by
+Pieces: TypeAlias = AllFrames | Iterable[mdtraj.Trajectory]
 
 
 class Observable(Protocol):
@@ -38,19 +39,14 @@ def in_pieces(trajectory: Pieces) -> Iterator[mdtraj.Trajectory]:
     Parameters
     ----------
     trajectory : mdtraj.Trajectory, or pieces of one
-        The latter as `structures.trajectories.checked_pieces` reads them from a file.
+        The latter as `LazyFrames`, or `structures.trajectories.checked_pieces`, read them from a file.
     """
     if not isinstance(trajectory, mdtraj.Trajectory):
         yield from trajectory
         return
     length = frames_of_piece(trajectory.n_atoms)
     for start in range(0, trajectory.n_frames, length):
-        yield trajectory[start : start + length]
-
-
-def frames_of_piece(atoms: int) -> int:
-    """Frames of so many atoms that make a piece."""
-    return max(1, VALUES // (3 * max(atoms, 1)))
+        yield trajectory.slice(slice(start, start + length), copy=False)
 
 
 def feed(trajectory: Pieces, *observables: Observable) -> int:

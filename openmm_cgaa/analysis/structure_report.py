@@ -10,12 +10,13 @@ from ..errors import GeometryError
 from ..mapping.grains import GrainMap
 from ..simulation.read import RunOutput
 from ..units import ANGSTROM_PER_NM
-from .angles import AngularDistribution, angular_distribution
+from .angles import Triplets
 from .chosen import chosen_atoms
 from .coordination import NeighborCounts, first_minimum
 from .lines import Line
-from .rdf import Ends, center_ends, center_trajectory, contact_ends, pairs_of_two
-from .streaming import feed, in_pieces
+from .onepass import AtCenters, Centers, Look, Section
+from .rdf import Ends, center_ends, contact_ends, has_pairs
+from .streaming import AllFrames, Observable
 
 if TYPE_CHECKING:
     from .report import Report
@@ -24,32 +25,41 @@ if TYPE_CHECKING:
 def add_distances(
     run: RunOutput,
     report: "Report",
-    other: mdtraj.Trajectory | None,
+    centers: Centers,
+    other: AllFrames | None,
     label: str | None,
     pairs: Sequence[tuple[str, str]],
-) -> None:
+) -> Section:
     """Radial distributions and coordination numbers of centers and of atoms, beside those of another trajectory.
 
     Parameters
     ----------
     run : RunOutput
     report : Report
-    other : mdtraj.Trajectory, optional
+    centers : Centers
+        Of the run's grains.
+    other : mdtraj.Trajectory or LazyFrames, optional
         The reference, of the same atoms; `label` names it.
     pairs : list of (str, str)
         Selections of atoms, as of `report.analyze`.
     """
-    if run.trajectory.unitcell_vectors is None:
+    if run.frames.box is None:
         report.skip("radial distributions: the run is not periodic")
         return
-    chosen = _chosen_ends(run.trajectory.topology, pairs) if pairs else contact_ends(run.grain_map)
+    chosen = _chosen_ends(run.frames.topology, pairs) if pairs else contact_ends(run.grain_map)
+    wanted = {"centers": center_ends(run.grain_map), "atoms": chosen}
+    counting = {kind: _counts(run.grain_map, kind, ends) for kind, ends in wanted.items()}
+    looks, compared_with = [Look(run.frames, _looking(counting, centers))], {kind: {} for kind in wanted}
+    if other is not None:
+        compared_with = {kind: _counts(run.grain_map, kind, ends) for kind, ends in wanted.items()}
+        looks.append(Look(other, _looking(compared_with, centers)))
+    yield looks
     numbers, lines = {}, []
-    for kind, ends in (("centers", center_ends(run.grain_map)), ("atoms", chosen)):
-        counts = _counted(run.trajectory, run.grain_map, kind, ends)
+    for kind, counts in counting.items():
         if not counts:
             report.skip(f"radial distributions of {kind}: there are no such pairs")
             continue
-        others = {} if other is None else _counted(other, run.grain_map, kind, ends)
+        others = compared_with[kind]
         curves = {name: own.rdf() for name, own in counts.items()}
         context = {name: own.rdf() for name, own in others.items()}
         near = {name: own.coordination() for name, own in counts.items()}
@@ -90,12 +100,14 @@ def add_distances(
 
 
 def add_angles(
-    run: RunOutput, report: "Report", other: mdtraj.Trajectory | None, label: str | None, cutoff: float
-) -> None:
+    run: RunOutput, report: "Report", centers: Centers, other: AllFrames | None, label: str | None, cutoff: float
+) -> Section:
     """P(theta) of grain centers nearer than `cutoff` (Å); other parameters as of `add_distances`."""
+    trajectories = [run.frames] if other is None else [run.frames, other]
+    triplets = [Triplets(cutoff / ANGSTROM_PER_NM) for _ in trajectories]
     try:
-        found = _angles(run, run.trajectory, cutoff)
-        context = None if other is None else _angles(run, other, cutoff)
+        yield [Look(one, [AtCenters(centers, own)]) for one, own in zip(trajectories, triplets)]
+        found, context = triplets[0].distribution(), None if other is None else triplets[1].distribution()
     except GeometryError as error:
         report.skip(f"angles between neighbours: {error}")
         return
@@ -122,22 +134,15 @@ def _compared(curve: np.ndarray, error: np.ndarray, other: np.ndarray, other_err
     return {"mean_difference_from_reference": difference, **by_chance}, said
 
 
-def _angles(run: RunOutput, trajectory: mdtraj.Trajectory, cutoff: float) -> AngularDistribution:
-    return angular_distribution(center_trajectory(trajectory, run.grain_map), cutoff / ANGSTROM_PER_NM)
+def _counts(grain_map: GrainMap, kind: str, ends: dict[str, Ends]) -> dict[str, NeighborCounts]:
+    """Of pairs of centers or of atoms; those without pairs are left out."""
+    grain = np.arange(grain_map.num_grains) if kind == "centers" else grain_map.atom_grain
+    return {name: NeighborCounts(*both, grain) for name, both in ends.items() if has_pairs(*both, grain)}
 
 
-def _counted(
-    trajectory: mdtraj.Trajectory, grain_map: GrainMap, kind: str, ends: dict[str, Ends]
-) -> dict[str, NeighborCounts]:
-    """Pairs of centers or of atoms, by their distance; those without pairs are left out."""
-    own = {name: both for name, both in ends.items() if len(both[0]) and len(both[1])}
-    centers = kind == "centers"
-    grain = np.arange(grain_map.num_grains) if centers else grain_map.atom_grain
-    pairs = {name: pairs_of_two(*both, grain) for name, both in own.items()}
-    counts = {name: NeighborCounts(found, *own[name]) for name, found in pairs.items() if len(found)}
-    for piece in in_pieces(trajectory) if counts else ():
-        feed(center_trajectory(piece, grain_map) if centers else piece, *counts.values())
-    return counts
+def _looking(counts: dict[str, dict[str, NeighborCounts]], centers: Centers) -> list[Observable]:
+    at_centers = [AtCenters(centers, one) for one in counts["centers"].values()]
+    return [*at_centers, *counts["atoms"].values()]
 
 
 def _chosen_ends(topology: mdtraj.Topology, selections: Sequence[tuple[str, str]]) -> dict[str, Ends]:

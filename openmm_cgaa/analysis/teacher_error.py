@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-import mdtraj
 import numpy as np
 
 from ..errors import EngineError
@@ -15,6 +14,7 @@ from ..mapping.whole import whole_frames
 from ..units import ANGSTROM_PER_NM, MPA_PER_EV_PER_ANGSTROM3
 from .deviations import force_errors
 from .drift import mean
+from .streaming import AllFrames
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -74,7 +74,7 @@ class TeacherError(NamedTuple):
 
 
 def teacher_error(
-    trajectory: mdtraj.Trajectory,
+    trajectory: AllFrames,
     grain_map: GrainMap,
     potential: "CGAAPotential",
     teacher: Teacher,
@@ -86,7 +86,7 @@ def teacher_error(
 
     Parameters
     ----------
-    trajectory : mdtraj.Trajectory
+    trajectory : mdtraj.Trajectory or LazyFrames
     grain_map : GrainMap
         Of the trajectory's topology.
     potential : CGAAPotential
@@ -110,8 +110,9 @@ def teacher_error(
     except ImportError as error:
         raise EngineError("the teacher needs ase; install it with: pip install 'openmm-cgaa[teacher]'") from error
     chosen = np.unique(np.linspace(0, trajectory.n_frames - 1, min(count, trajectory.n_frames)).round().astype(int))
-    positions = trajectory.xyz[chosen].astype(float)  # nm
-    boxes = None if trajectory.unitcell_vectors is None else trajectory.unitcell_vectors[chosen].astype(float)
+    some = trajectory[chosen]
+    positions = some.xyz.astype(float)  # nm
+    boxes = None if some.unitcell_vectors is None else some.unitcell_vectors.astype(float)
     numbers = [atom.element.atomic_number for atom in trajectory.topology.atoms]
     cells = [None] * len(chosen) if boxes is None else boxes * ANGSTROM_PER_NM
     frames = [Atoms(numbers, xyz * ANGSTROM_PER_NM, cell=c, pbc=c is not None) for xyz, c in zip(positions, cells)]

@@ -69,8 +69,8 @@ def read_run(folder: FilePath, begin: float = 0.0) -> RunOutput:
     Raises
     ------
     SimulationError
-        A file is missing or cannot be read, or nothing is left after `begin`. Frames that are damaged are told when they
-        are looked at.
+        A file is missing or cannot be read, or nothing is left after `begin`. Frames that are damaged are told when
+        they are looked at.
     """
     folder = Path(folder)
     record = read_record(folder)

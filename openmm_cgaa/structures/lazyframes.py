@@ -18,6 +18,7 @@ from ..wording import counted
 from . import trajectories
 
 PIECE = 12_000_000  # bytes of positions in a piece; work on it takes several times as many
+MOST = 2000  # frames of it: some observables keep more of a frame than its positions while they work on a piece
 BY_PIECES = (".dcd", ".xtc", ".trr", ".nc", ".netcdf", ".ncdf", ".h5", ".hdf5", ".lh5")
 BY_PIECES += (".xyz", ".xyz.gz", ".lammpstrj", ".mdcrd", ".crd")
 FEW = 8  # fewer frames than all over this are sought in a DCD file one by one, which takes no pass over all of it
@@ -43,9 +44,7 @@ class LazyFrames:
         As they were given.
     """
 
-    def __init__(
-        self, path: FilePath, topology: mdtraj.Topology, time: ArrayLike | None = None, skip: int = 0
-    ) -> None:
+    def __init__(self, path: FilePath, topology: mdtraj.Topology, time: ArrayLike | None = None, skip: int = 0) -> None:
         self.path, self.topology, self._skip = Path(path), topology, skip
         self._time = None if time is None else np.asarray(time, dtype=float)
 
@@ -94,8 +93,8 @@ class LazyFrames:
                 return
         if self._time is not None:
             raise SimulationError(
-                f"{self.path}: ends after {counted(count, 'frame')} of {len(self._time)} that were there; was it changed "
-                "meanwhile? Analyse it when nothing writes to it"
+                f"{self.path}: ends after {counted(count, 'frame')} of {len(self._time)} that were there; was it "
+                "changed meanwhile? Analyse it when nothing writes to it"
             )
 
     def __getitem__(self, key: int | slice | ArrayLike) -> mdtraj.Trajectory:
@@ -168,4 +167,4 @@ class LazyFrames:
 
 def frames_of_piece(atoms: int) -> int:
     """Frames of so many atoms that make a piece."""
-    return max(1, PIECE // (12 * max(atoms, 1)))
+    return min(max(1, PIECE // (12 * max(atoms, 1))), MOST)

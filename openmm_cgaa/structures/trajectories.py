@@ -67,9 +67,7 @@ def pieces(path: FilePath, topology: mdtraj.Topology, length: int) -> Iterator[m
         )
 
 
-def raw_pieces(
-    path: FilePath, topology: mdtraj.Topology, length: int, first: int = 0
-) -> Iterator[mdtraj.Trajectory]:
+def raw_pieces(path: FilePath, topology: mdtraj.Topology, length: int, first: int = 0) -> Iterator[mdtraj.Trajectory]:
     """The frames of a file from one on, so many at a time, as `mdtraj.iterload` reads them; it raises all kinds."""
     with _ascii(path) as name:
         reader = mdtraj.iterload(name, chunk=length, top=topology, skip=first)

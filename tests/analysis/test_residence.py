@@ -4,7 +4,8 @@ import mdtraj
 import numpy as np
 import pytest
 
-from openmm_cgaa.analysis.residence import residence
+from openmm_cgaa.analysis.residence import Stays, residence
+from openmm_cgaa.analysis.streaming import feed
 from openmm_cgaa.errors import GeometryError, SimulationError
 
 INTERVAL = 0.1  # ps
@@ -87,8 +88,9 @@ def test_a_grain_is_near_if_one_of_its_atoms_is():
     together = residence(made, [0], [1, 2], np.array([0, 1, 1]), 0.5)
     assert together.neighbors.value == 1.0 and together.survival.value.tolist() == [1.0] * len(together.lags)
     assert together.time is None and together.stays == 1
-    pieces = residence((made[i : i + 7] for i in range(0, 40, 7)), [0], [1, 2], np.array([0, 1, 1]), 0.5)
-    assert pieces.neighbors == together.neighbors
+    pieces = Stays([0], [1, 2], np.array([0, 1, 1]), 0.5, 40)
+    assert feed((made[i : i + 7] for i in range(0, 40, 7)), pieces) == 40
+    assert pieces.residence().neighbors == together.neighbors
 
 
 def test_what_tells_no_residence():

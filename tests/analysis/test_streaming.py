@@ -43,7 +43,7 @@ def test_a_trajectory_goes_by_in_pieces(monkeypatch):
         def add(self, piece):
             seen.append(piece.time.tolist())
 
-    monkeypatch.setattr("openmm_cgaa.analysis.streaming.VALUES", 3 * 16 * 3)
+    monkeypatch.setattr("openmm_cgaa.structures.lazyframes.PIECE", 12 * 16 * 3)
     assert frames_of_piece(16) == 3 and frames_of_piece(10**6) == 1
     assert feed(trajectory, Look()) == 7 and [len(piece) for piece in seen] == [3, 3, 1]
     assert sum(seen, []) == trajectory.time.tolist()
