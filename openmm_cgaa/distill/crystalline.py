@@ -147,7 +147,7 @@ def kept(
     means = list(cell(run.state).values())[:3]
     found["cell"] = {edge: [mean.value / old - 1.0, mean.error / old] for edge, mean, old in zip("abc", means, was)}
     parts = folder / "analysis" / "teacher.parts"
-    off = teacher_error(run.trajectory, run.grain_map, CGAAPotential(str(model)), teacher, parts, frames).axes
+    off = teacher_error(run.frames, run.grain_map, CGAAPotential(str(model)), teacher, parts, frames).axes
     edges = np.stack([run.state[name] for name in COLUMNS[:3]], axis=1)
     if off is not None and np.abs(edges_and_angles(box)[3:] - 90.0).max() < RIGHT:
         soft = compliance(edges, run.settings["temperature"])

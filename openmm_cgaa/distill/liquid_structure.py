@@ -43,10 +43,10 @@ def structure_of(folder: Path, model: Path, teacher: Teacher, frames: int, begin
     """
     run = read_run(folder, begin)
     parts = folder / "analysis" / "teacher.parts"
-    error = teacher_error(run.trajectory, run.grain_map, CGAAPotential(str(model)), teacher, parts, frames)
+    error = teacher_error(run.frames, run.grain_map, CGAAPotential(str(model)), teacher, parts, frames)
     if len(error.frames) < LEAST:
         return {}
-    chosen = run.trajectory[error.frames]
+    chosen = run.frames[error.frames]
     weights, _ = first_order(-error.energy * run.grain_map.num_atoms / 1000.0, run.settings["temperature"])
     blocks = np.array_split(np.arange(len(chosen)), BLOCKS)
     centers = center_trajectory(chosen, run.grain_map)

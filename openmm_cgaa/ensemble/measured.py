@@ -4,10 +4,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..analysis.diffusion import diffusion, moving_centers
+from ..analysis.diffusion import GrainWalks
 from ..analysis.drift import Estimate, energy_drift, mean
+from ..analysis.onepass import AtCenters, Centers
 from ..analysis.pressures import mean_pressure
-from ..analysis.rdf import RDF, center_pairs, center_trajectory, contact_pairs, radial_distribution
+from ..analysis.rdf import RDF, PairCounts, center_pairs, contact_pairs
+from ..analysis.streaming import feed
 from ..errors import CGAAError, SimulationError
 from ..model.loaded import LoadedModel
 from ..simulation.read import RunOutput, read_run
@@ -62,13 +64,13 @@ def measured_run(plan: EnsemblePlan, member: Member) -> Measured:
     for table in tables[:1]:
         if np.isfinite(table["density_gml"]).all():
             numbers["density_g_per_ml"] = mean(table["density_gml"])
-    if run.settings.get("pressure") is None and run.trajectory.unitcell_vectors is not None:
+    if run.settings.get("pressure") is None and run.frames.box is not None:
         try:
             numbers["pressure_MPa"] = mean_pressure(run, LoadedModel(member.model))
         except CGAAError as error:
             left_out.append(f"pressure: {error}")
     if run.nve is not None and len(run.nve) >= 10:
-        drift = energy_drift(run.nve["time_ps"], run.nve["total_kjmol"], run.trajectory.n_atoms)
+        drift = energy_drift(run.nve["time_ps"], run.nve["total_kjmol"], run.frames.n_atoms)
         numbers["drift_meV_per_atom_per_ps"] = drift
     if plan.lags is not None:
         try:
@@ -78,7 +80,7 @@ def measured_run(plan: EnsemblePlan, member: Member) -> Measured:
     speeds = [table["ns_per_day"][-1] for table in tables]
     return Measured(
         numbers=numbers,
-        picoseconds=float(run.trajectory.time[-1]),
+        picoseconds=float(run.frames.time[-1]),
         ns_per_day=float(speeds[-1]) if speeds and np.isfinite(speeds[-1]) else None,
         curves=_curves(run),
         outside=run.outside or {},
@@ -88,20 +90,16 @@ def measured_run(plan: EnsemblePlan, member: Member) -> Measured:
 
 
 def _curves(run: RunOutput) -> dict[str, dict[str, RDF]]:
-    if run.trajectory.unitcell_vectors is None:
+    if run.frames.box is None:
         return {}
-    whole, centers = run.trajectory, center_trajectory(run.trajectory, run.grain_map)
-    return {
-        kind: {name: radial_distribution(points, pairs) for name, pairs in chosen.items()}
-        for kind, chosen, points in (
-            ("centers", center_pairs(run.grain_map), centers),
-            ("atoms", contact_pairs(run.grain_map), whole),
-        )
-    }
+    wanted = {"centers": center_pairs(run.grain_map), "atoms": contact_pairs(run.grain_map)}
+    counts = {kind: {name: PairCounts(pairs) for name, pairs in own.items()} for kind, own in wanted.items()}
+    centers = Centers(run.grain_map)
+    feed(run.frames, *(AtCenters(centers, one) for one in counts["centers"].values()), *counts["atoms"].values())
+    return {kind: {name: one.rdf() for name, one in own.items()} for kind, own in counts.items()}
 
 
 def _diffusion(run: RunOutput, begin: float, end: float) -> dict[str, Estimate]:
-    centers = moving_centers(run.trajectory, run.grain_map)
-    return {
-        f"diffusion {kind} 1e-9 m2/s": diffusion(run.trajectory.time, own, begin, end) for kind, own in centers.items()
-    }
+    walks = GrainWalks(run.grain_map, run.frames.time, begin, end)
+    feed(run.frames, walks)
+    return {f"diffusion {kind} 1e-9 m2/s": own for kind, own in walks.diffusion().items()}

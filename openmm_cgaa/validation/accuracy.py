@@ -20,7 +20,7 @@ PARTS = ("force", "net_force", "torque")
 def against_teacher(place, name, run, frames):
     """Errors on frames of a run, evenly spaced; see `analysis.teacher_error`."""
     folder = place.folder_of(name) / "teacher.parts"
-    return teacher_error(run.trajectory, run.grain_map, place.potential(), place.teacher, folder, frames)
+    return teacher_error(run.frames, run.grain_map, place.potential(), place.teacher, folder, frames)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class Along(Row):
         for name in self.runs:
             run = place.finished(name)
             error = against_teacher(place, name, run, place.count(self.frames, 2))
-            time = run.trajectory.time[error.frames]
+            time = run.frames.time[error.frames]
             found[name] = error.summary() | {
                 "force_rmse_halves": [float(np.sqrt(np.mean(half**2))) for half in np.array_split(error.force_rmse, 2)],
                 "time_ps": time.tolist(),

@@ -37,9 +37,9 @@ def bursts(place, who, names=None, count=None) -> list:
     found = []
     for name in names or plan.runs:
         run = place.finished(name)
-        chosen = np.linspace(0, run.trajectory.n_frames - 1, place.count(count or plan.count, 2)).round().astype(int)
+        chosen = np.linspace(0, run.frames.n_frames - 1, place.count(count or plan.count, 2)).round().astype(int)
         for index in chosen:
-            each, start = len(found), run.trajectory[index]
+            each, start = len(found), run.frames[index]
             made = hashlib.sha256(model.encode() + start.xyz.tobytes()).hexdigest()[:12]
             path = place.folder / "bursts" / f"{who}-{each}-{made}.npy"
             if not path.is_file():

@@ -38,15 +38,15 @@ class Spread(Row):
             raise CGAAError(f"a committee needs two models at least, committee names {len(members)}")
         for name in self.runs:
             run = place.finished(name)
-            chosen = np.unique(np.linspace(0, run.trajectory.n_frames - 1, self.frames).round().astype(int))
+            chosen = np.unique(np.linspace(0, run.frames.n_frames - 1, self.frames).round().astype(int))
             values = []
-            for index in chosen:
-                positions, box = run.trajectory.xyz[index].astype(float), run.trajectory.unitcell_vectors[index]
+            some = run.frames[chosen]
+            for positions, box in zip(some.xyz.astype(float), some.unitcell_vectors):
                 forces = [member.evaluate(run.grain_map, positions, box.astype(float))[1] for member in members]
                 nets = np.array([[force[s].sum(axis=0) for s in run.grain_map.slots] for force in forces])
                 values.append(nets.std(axis=0).ravel() / KJMOL_PER_NM_PER_EV_PER_ANGSTROM)
             values = np.sqrt(np.square(values).mean(axis=1))
-            time, half = run.trajectory.time[chosen], len(chosen) // 2
+            time, half = run.frames.time[chosen], len(chosen) // 2
             found[name] = {
                 "halves_eV_per_A": [float(part.mean()) for part in (values[:half], values[half:])],
                 "largest_eV_per_A": float(values.max()),

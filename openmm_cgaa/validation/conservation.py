@@ -119,13 +119,13 @@ def slopes(place, names) -> dict:
         row = found[name] = {"step": place.system.runs[name].timestep}
         try:
             run = place.finished(name)
-            row |= about_a_line(run.nve, run.trajectory.n_atoms)
+            row |= about_a_line(run.nve, run.frames.n_atoms)
         except SimulationError as error:
             row["end"] = place.how_it_ended(name, error)
             with suppress(SimulationError):  # it may have ended before there was a slope
                 run = read_run(place.folder_of(name))
                 if run.nve is not None:
-                    row |= about_a_line(run.nve[: len(run.nve) // 2], run.trajectory.n_atoms)
+                    row |= about_a_line(run.nve[: len(run.nve) // 2], run.frames.n_atoms)
     rows = [row for row in found.values() if "end" not in row]
     if len(rows) > 1:
         steps, spreads = (np.log([row[key] for row in rows]) for key in ("step", "spread_meV_per_atom"))

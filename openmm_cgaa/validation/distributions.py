@@ -87,7 +87,7 @@ class Distributions(Row):
         names = place.system.bursts.runs
         trajectories = {who: [settled(t, place) for t in bursts(place, who)] for who in ("student", "teacher")}
         frames = place.count(self.frames, 4)
-        chosen = [t[:: max(1, len(t) // frames)] for t in (place.finished(name).trajectory for name in names)]
+        chosen = [t[:: max(1, len(t) // frames)] for t in (place.finished(name).frames for name in names)]
         some, run = mdtraj.join(chosen), place.finished(names[0])
         weights, numbers = _weights(place, run, some)
         found = {"energy_difference": numbers, "pairs": {}}
@@ -113,7 +113,7 @@ class Distributions(Row):
             for name, pairs in center_pairs(run.grain_map).items()
         }
         for name, own in self.atoms.items():
-            chosen[name] = Points(lambda trajectory: trajectory, own.select(run.trajectory.topology), own.width)
+            chosen[name] = Points(lambda trajectory: trajectory, own.select(run.frames.topology), own.width)
         return {name: own for name, own in chosen.items() if len(own.pairs)}
 
     def must(self):

@@ -38,7 +38,7 @@ class Bonds(Row):
         parts = {who: [settled(t, place) for t in bursts(place, who)] for who in ("student", "teacher")}
         topology = parts["student"][0].topology
         if self.classical:
-            some = place.finished(self.classical).trajectory[:: place.count(5, 1)]
+            some = place.finished(self.classical).frames[:: place.count(5, 1)]
             parts["classical"] = [some[b] for b in np.array_split(np.arange(len(some)), min(BLOCKS, len(some)))]
         found = {}
         for residue, pairs in _kinds(topology):

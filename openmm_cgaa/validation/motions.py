@@ -47,7 +47,7 @@ class MotionTemperatures(Row):
             columns = [c for c in run.state.dtype.names if c.endswith("_K") and np.isfinite(run.state[c]).all()]
             means = {column[:-2]: mean(run.state[column]) for column in columns}
             found[name] = {motion: estimate(value) for motion, value in means.items()}
-            weights.append(run.trajectory.n_atoms * len(run.state) * run.settings["report_interval"])
+            weights.append(run.frames.n_atoms * len(run.state) * run.settings["report_interval"])
             scale = self.at / run.settings["temperature"]
             for motion, value in means.items():
                 off.setdefault(motion, []).append((scale * value.value, scale * value.error, weights[-1]))

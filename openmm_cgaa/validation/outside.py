@@ -41,7 +41,7 @@ class Mistakes(Row):
                 error = against_teacher(place, name, run, place.count(self.frames, 2))
                 found[name] |= error.summary() | {
                     "temperature_K": estimate(mean(run.state["temperature_K"])),
-                    "largest_bond_deviation_A": bond_stability(run.trajectory, run.grain_map)[0].largest,
+                    "largest_bond_deviation_A": bond_stability(run.frames, run.grain_map)[0].largest,
                 }
         return found
 

@@ -128,7 +128,7 @@ class Workplace:
         topology, positions = self.start(what.box, what.scale)
         inputs = [self._packed(what.box, what.scale)]
         if what.after:
-            positions = self.finished(what.after).trajectory.xyz[-1].astype(float)
+            positions = self.finished(what.after).frames[-1].xyz[0].astype(float)
             inputs.append(self.folder_of(what.after) / "trajectory.dcd")
         asked = {key: value for key, value in asdict(settings).items() if key not in FREE}
         if what.model == CLASSICAL:

@@ -49,7 +49,7 @@ class Pressure(Row):
         return {
             "density_g_per_ml": estimate(mean(run.state["density_gml"])),
             "density_slope_g_per_ml_per_ns": estimate(slope(run.state["time_ps"] / 1000.0, run.state["density_gml"])),
-            "picoseconds": float(run.trajectory.time[-1] - run.trajectory.time[0]),
+            "picoseconds": float(run.frames.time[-1] - run.frames.time[0]),
             "student_minus_teacher_bar": {"atomic": estimate(mean(atomic)), "molecular": estimate(mean(molecular))},
             "frames": len(atomic),
             "time_ps": run.state["time_ps"][kept].tolist(),

@@ -45,7 +45,7 @@ class Respa(Row):
             if "end" in found[name]:
                 continue
             run = place.finished(name)
-            nvt = run.trajectory[run.trajectory.time <= run.settings["picoseconds"] + 1e-6]
+            nvt = run.frames[run.frames.time <= run.settings["picoseconds"] + 1e-6]
             curves[name] = self._curves(run, nvt)
             if name == self.runs[0]:
                 halves = [self._curves(run, nvt[part]) for part in np.array_split(np.arange(len(nvt)), 2)]

@@ -39,16 +39,16 @@ class Stability(Row):
         found = {}
         for name in [*self.runs, *(name for name in self.where_made or () if place.made(name))]:
             run = place.finished(name)
-            trajectory, atoms = run.trajectory, run.trajectory.n_atoms
-            worst = bond_stability(trajectory, run.grain_map)[0]
-            bonds = [(i.index, j.index) for i, j in trajectory.topology.bonds]
-            pairs = pairs_between([atom.residue.index for atom in trajectory.topology.atoms], bonds)
-            some = trajectory[:: max(1, trajectory.n_frames // 200)]
+            frames, atoms = run.frames, run.frames.n_atoms
+            worst = bond_stability(frames, run.grain_map)[0]
+            bonds = [(i.index, j.index) for i, j in frames.topology.bonds]
+            pairs = pairs_between([atom.residue.index for atom in frames.topology.atoms], bonds)
+            some = frames[:: max(1, frames.n_frames // 200)]
             contacts = [shortest_contact(x, box, pairs)[0] for x, box in zip(some.xyz, some.unitcell_vectors)]
             potential = 1000.0 / KJMOL_PER_EV / atoms * run.state["potential_kjmol"]
             kept = thinned(len(potential))
             found[name] = {
-                "picoseconds": float(trajectory.time[-1]),
+                "picoseconds": float(frames.time[-1]),
                 "largest_bond_deviation_A": worst.largest,
                 "worst_bond": worst.worst,
                 "shortest_contact_A": float(ANGSTROM_PER_NM * min(contacts)),

@@ -66,7 +66,7 @@ class Transport(Row):
         found = {}
         for name in self.runs:
             run = place.finished(name)
-            time = run.trajectory.time
+            time = run.frames.time
             begin, end = np.array(self.lags) * (0.01 * (time[-1] - time[0]) if place.short else 1.0)
             lags = np.arange(len(time)) * (time[1] - time[0])
             inside = (lags >= begin) & (lags <= end) & (lags > 0.0)

@@ -43,7 +43,7 @@ class Spectrum(Row):
 
     def measure(self, place):
         run, plan, found = place.finished(self.run), place.system.bursts, {}
-        masses = [atom.element.mass for atom in run.trajectory.topology.atoms]
+        masses = [atom.element.mass for atom in run.frames.topology.atoms]
         for who in ("student", "teacher"):
             each = [
                 density_of_states(whole_grains(t, run.grain_map), masses, plan.timestep * plan.every, self.smoothing)
