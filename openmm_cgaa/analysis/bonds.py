@@ -33,7 +33,7 @@ class BondKind(NamedTuple):
     frame: int
 
 
-class BondLengths:
+class StretchedBonds:
     """An observable; arguments are those of `bond_stability`."""
 
     def __init__(self, topology: mdtraj.Topology, grain_map: GrainMap) -> None:
@@ -96,6 +96,6 @@ def bond_stability(trajectory: AllFrames, grain_map: GrainMap) -> list[BondKind]
     -------
     list of BondKind
     """
-    bonds = BondLengths(trajectory.topology, grain_map)
+    bonds = StretchedBonds(trajectory.topology, grain_map)
     feed(trajectory, bonds)
     return bonds.stability()

@@ -3,7 +3,7 @@
 import mdtraj
 import numpy as np
 
-from ..neighbors.contacts import closest_contact, molecules_of
+from ..neighbors.contacts import closest_contact, molecule_of_atoms
 
 BEGUN = 0.2  # nm: where the shortest distance of the first frame is sought; in a liquid it is shorter
 
@@ -27,7 +27,7 @@ class ClosestContact:
 
     def __init__(self, topology: mdtraj.Topology) -> None:
         residues = [atom.residue.index for atom in topology.atoms]
-        self._molecules = molecules_of(residues, [(i.index, j.index) for i, j in topology.bonds])
+        self._molecules = molecule_of_atoms(residues, [(i.index, j.index) for i, j in topology.bonds])
         self._alone = len(np.unique(self._molecules)) < 2
         self._frames = 0
         self.distance, self.atoms, self.frame = float("inf"), (-1, -1), -1

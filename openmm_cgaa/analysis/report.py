@@ -19,7 +19,7 @@ from ..simulation.read import RunOutput, read_reference, read_run
 from ..structures.topologies import symbol
 from ..units import ANGSTROM_PER_NM
 from ..wording import counted
-from .bonds import BondLengths
+from .bonds import StretchedBonds
 from .cell import cell
 from .closest import ClosestContact
 from .drift import energy_drift, mean
@@ -308,7 +308,7 @@ def _drift(run: RunOutput, report: Report) -> None:
 
 
 def _bonds(run: RunOutput, report: Report) -> Section:
-    bonds = BondLengths(run.frames.topology, run.grain_map)
+    bonds = StretchedBonds(run.frames.topology, run.grain_map)
     if not bonds.kinds:
         report.skip("bonds: the topology has none")
         return

@@ -50,7 +50,7 @@ def closest_contact(
     box : array [3, 3] or None
         Rows are the vectors.
     molecules : int array [atoms]
-        Of `molecules_of`.
+        Of `molecule_of_atoms`.
     below : float
     """
     points = np.asarray(positions, dtype=float)
@@ -69,7 +69,7 @@ def closest_contact(
     return float(np.sqrt(square[closest])), (i, j)
 
 
-def molecules_of(residues: ArrayLike, bonds: ArrayLike = ()) -> np.ndarray:
+def molecule_of_atoms(residues: ArrayLike, bonds: ArrayLike = ()) -> np.ndarray:
     """The molecule of each atom, int array [atoms]; arguments as of `pairs_between`."""
     own = np.asarray(residues)
     ends = own[np.asarray(bonds, dtype=int).reshape(-1, 2)]
@@ -87,7 +87,7 @@ def pairs_between(residues: ArrayLike, bonds: ArrayLike = ()) -> np.ndarray:
     bonds : int array, [bonds, 2]
         Atoms.
     """
-    molecule = molecules_of(residues, bonds)
+    molecule = molecule_of_atoms(residues, bonds)
     first, second = np.triu_indices(len(molecule), 1)
     apart = molecule[first] != molecule[second]
     return np.stack([first[apart], second[apart]])

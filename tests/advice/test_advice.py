@@ -98,6 +98,7 @@ ELSEWHERE = {
     "or more, or take fewer pseudoscalars": "training/test_config.py test_pseudoscalars_take_three_vectors_each",
     "set bare: false, or leave rigid away": "mapping/test_beadmapping.py test_rigid_beads_have_bonds",
     "; give the trajectory of this topology": "structures/test_trajectories.py test_a_trajectory_of_other_atoms",
+    "holds no frame; give a trajectory that has": "structures/test_lazyframes.py test_frames_that_are_not_finite",
     "; give the System of this topology": "structures/test_bondgraph.py test_masses_of_another_system",
     "has no mass; give the System of its run": "structures/test_bondgraph.py test_beads_need_a_mass_that_is_told",
     "must begin at a multiple of": "nn/test_runner.py test_launches_are_checked",

@@ -10,7 +10,7 @@ import pytest
 from salts import walks
 
 from openmm_cgaa.analysis.angles import Triplets
-from openmm_cgaa.analysis.bonds import BondLengths
+from openmm_cgaa.analysis.bonds import StretchedBonds
 from openmm_cgaa.analysis.closest import ClosestContact
 from openmm_cgaa.analysis.conductivity import Motions
 from openmm_cgaa.analysis.coordination import NeighborCounts
@@ -36,7 +36,7 @@ def everything(trajectory):
     topology = trajectory.topology
     grain_map = GrainMap.from_mdtraj(topology)
     grain, centers = grain_map.atom_grain, Centers(grain_map)
-    bonds, closest = BondLengths(topology, grain_map), ClosestContact(topology)
+    bonds, closest = StretchedBonds(topology, grain_map), ClosestContact(topology)
     walk, motions = GrainWalks(grain_map, trajectory.time, 0.2, 1.0), Motions(grain_map, {"NA": 1.0, "CL": -1.0})
     stays = Stays(np.arange(6), np.arange(6, 12), grain, 0.8, trajectory.n_frames, 0.1)
     clusters = IonClusters(np.arange(6), np.arange(6, 12), grain, 0.5, 0.9)
@@ -208,7 +208,7 @@ sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from memory import write_run
 import numpy as np
-from openmm_cgaa.analysis.bonds import BondLengths
+from openmm_cgaa.analysis.bonds import StretchedBonds
 from openmm_cgaa.analysis.coordination import NeighborCounts
 from openmm_cgaa.analysis.diffusion import GrainWalks
 from openmm_cgaa.analysis.onepass import AtCenters, Centers
@@ -221,7 +221,7 @@ def peak_after(folder, frames):
     run = read_run(write_run(Path(folder), frames, 8, 3))
     grain_map, every = run.grain_map, np.arange(run.frames.n_atoms)
     first, grains = every[::20], np.arange(grain_map.num_grains)
-    seen = [BondLengths(run.frames.topology, grain_map), GrainWalks(grain_map, run.frames.time, 0.2, 1.0)]
+    seen = [StretchedBonds(run.frames.topology, grain_map), GrainWalks(grain_map, run.frames.time, 0.2, 1.0)]
     seen += [AtCenters(Centers(grain_map), NeighborCounts(grains, grains, grains))]
     seen += [Layers(run.frames.topology, every), Stays(first, first, grain_map.atom_grain, 0.6, frames)]
     assert feed(run.frames, *seen) == frames

@@ -38,11 +38,11 @@ def by_energy(run, model, frame):
 
 def test_it_is_the_slope_of_the_energy(run_folder, tiny_conserving_path):
     run, model = read_run(run_folder), LoadedModel(tiny_conserving_path, "double")
-    one = replace(run, trajectory=run.trajectory[7])
+    one = replace(run, frames=run.frames[7])
     assert mean_pressure(one, model).value == pytest.approx(by_energy(run, model, 7), rel=1e-4)
     chosen = [0, 20, 39]
     some = mean_pressure(run, model, 3)
-    each = [mean_pressure(replace(run, trajectory=run.trajectory[k]), model).value for k in chosen]
+    each = [mean_pressure(replace(run, frames=run.frames[int(k)]), model).value for k in chosen]
     assert some.value == pytest.approx(np.mean(each), rel=1e-9) and some.error > 0
 
 
@@ -67,5 +67,5 @@ def test_beads_have_one_too(tmp_path):
     settings = SimulationSettings(picoseconds=0.02, timestep=1.0, report_interval=10, threads=1)
     simulate(system, topology, positions, tmp_path / "run", settings, progress=False)
     run = read_run(tmp_path / "run")
-    one = replace(run, trajectory=run.trajectory[0])
+    one = replace(run, frames=run.frames[0])
     assert mean_pressure(one, model).value == pytest.approx(by_energy(one, model, 0), rel=1e-4)
