@@ -145,7 +145,8 @@ class LazyFrames:
         except (CGAAError, GeneratorExit):
             raise
         except Exception as error:  # MDTraj's readers raise all kinds
-            other = "it has other atoms" if "xyz must be shape" in str(error) else error
+            shapes = "xyz must be shape", "might not contain the same atoms"  # as MDTraj says it
+            other = "it has other atoms" if any(shape in str(error) for shape in shapes) else error
             raise SimulationError(
                 f"{self.path}: cannot be read ({other}); is it truncated, or of another system?"
             ) from error

@@ -78,10 +78,10 @@ def test_a_dcd_that_ends_in_mid_frame_has_the_frames_before(made, tmp_path):
     assert sum(map(len, LazyFrames(path, made.topology, np.arange(5)))) == 5  # a run that goes on meanwhile
 
 
-@pytest.mark.parametrize(("suffix", "said"), [(".dcd", "it has other atoms"), (".pdb", "of 8 atoms, not of 6")])
-def test_a_file_of_other_atoms(made, tmp_path, suffix, said):
+@pytest.mark.parametrize("suffix", [".dcd", ".xtc", ".pdb"])
+def test_a_file_of_other_atoms(made, tmp_path, suffix):
     made.save(str(tmp_path / f"run{suffix}"))
-    with pytest.raises(SimulationError, match=said):
+    with pytest.raises(SimulationError, match="it has other atoms"):
         list(LazyFrames(tmp_path / f"run{suffix}", made.topology.subset(range(6))))
 
 
