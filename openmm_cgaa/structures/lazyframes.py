@@ -7,6 +7,7 @@ CIF, DTR, ...), so that such files are in memory while they go by.
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import mdtraj
 import numpy as np
@@ -19,8 +20,7 @@ from . import trajectories
 
 PIECE = 12_000_000  # bytes of positions in a piece; work on it takes several times as many
 MOST = 2000  # frames of it: some observables keep more of a frame than its positions while they work on a piece
-BY_PIECES = (".dcd", ".xtc", ".trr", ".nc", ".netcdf", ".ncdf", ".h5", ".hdf5", ".lh5")
-BY_PIECES += (".xyz", ".xyz.gz", ".lammpstrj", ".mdcrd", ".crd")
+BY_PIECES = tuple(".dcd .xtc .trr .nc .netcdf .ncdf .h5 .hdf5 .lh5 .xyz .xyz.gz .lammpstrj .mdcrd .crd".split())
 FEW = 8  # fewer frames than all over this are sought in a DCD file one by one, which takes no pass over all of it
 
 
@@ -97,7 +97,7 @@ class LazyFrames:
                 "changed meanwhile? Analyse it when nothing writes to it"
             )
 
-    def __getitem__(self, key: int | slice | ArrayLike) -> mdtraj.Trajectory:
+    def __getitem__(self, key: Any) -> mdtraj.Trajectory:
         """Some frames, in memory: by a number, a slice, numbers or a mask of all; errors as of iteration."""
         numbers = np.atleast_1d(np.arange(self.n_frames)[key])
         wanted = np.unique(numbers)
