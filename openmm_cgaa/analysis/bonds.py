@@ -1,5 +1,6 @@
 """Do the bonds hold? Lengths over a run, against the mean of equivalent bonds."""
 
+from operator import itemgetter
 from typing import NamedTuple
 
 import mdtraj
@@ -65,7 +66,7 @@ class StretchedBonds:
             for place in (lengths.argmin(), lengths.argmax()):
                 frame, bond = np.unravel_index(place, lengths.shape)
                 ends.append((float(lengths[frame, bond]), self._frames + int(frame), int(bond)))
-            self._ends[name] = [pick(ends, key=lambda end: end[0]) for pick in (min, max)]
+            self._ends[name] = [min(ends, key=itemgetter(0)), max(ends, key=itemgetter(0))]  # the first of equal ones
         self._frames += piece.n_frames
 
     def stability(self) -> list[BondKind]:

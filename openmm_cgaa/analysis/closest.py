@@ -36,12 +36,11 @@ class ClosestContact:
         boxes = piece.unitcell_vectors
         for index, positions in enumerate(piece.xyz if not self._alone else ()):
             box = None if boxes is None else boxes[index]
-            below, found = self.distance, None
-            if not np.isfinite(below):
-                below = BEGUN
-                while (found := closest_contact(positions, box, self._molecules, below)) is None:
-                    below *= 2.0
-            else:
+            begun = np.isfinite(self.distance)
+            below = self.distance if begun else BEGUN
+            found = closest_contact(positions, box, self._molecules, below)
+            while found is None and not begun:
+                below *= 2.0
                 found = closest_contact(positions, box, self._molecules, below)
             if found is not None:
                 (self.distance, self.atoms), self.frame = found, self._frames + index

@@ -119,7 +119,8 @@ class Walks:
         self._chosen = np.flatnonzero((lags >= begin - 1e-9) & (lags <= end + 1e-9))
         self._sizes, self._frames = sizes, 0
         self._all = self._new()
-        self._block, self._parts = self._new(), []
+        self._block = self._new()
+        self._parts: list[np.ndarray] = []  # of the blocks that have gone by
 
     def _new(self) -> LaggedSquares:
         return LaggedSquares(int(self._chosen[-1]), self._sizes)

@@ -49,7 +49,8 @@ def add_distances(
     chosen = _chosen_ends(run.frames.topology, pairs) if pairs else contact_ends(run.grain_map)
     wanted = {"centers": center_ends(run.grain_map), "atoms": chosen}
     counting = {kind: _counts(run.grain_map, kind, ends) for kind, ends in wanted.items()}
-    looks, compared_with = [Look(run.frames, _looking(counting, centers))], {kind: {} for kind in wanted}
+    looks = [Look(run.frames, _looking(counting, centers))]
+    compared_with: dict[str, dict[str, NeighborCounts]] = {kind: {} for kind in wanted}
     if other is not None:
         compared_with = {kind: _counts(run.grain_map, kind, ends) for kind, ends in wanted.items()}
         looks.append(Look(other, _looking(compared_with, centers)))
