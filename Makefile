@@ -1,16 +1,16 @@
-# make test, make demo, make docs, make validate: each does all of its set-up by itself, in .venv
+# make test, make demo, make docs, make validate, make release: each does all of its set-up by itself, in .venv
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 # in one pip call, so that the torch which openmmtorch needs is the one chosen
-EXTRAS := dev,ase,openmmml,train,build,plot,teacher,xtb,label,metis,torchforce,docs
+EXTRAS := dev,ase,openmmml,train,build,plot,teacher,xtb,label,metis,torchforce,docs,release
 
 export OMP_NUM_THREADS ?= 2
 export MKL_NUM_THREADS ?= $(OMP_NUM_THREADS)
 export OPENMM_CPU_THREADS ?= $(OMP_NUM_THREADS)
 
-.PHONY: test demo docs validate lint format clean
+.PHONY: test demo docs validate release lint format clean
 
 # small boxes: two threads wait for each other longer than they work, and so two processes work
 test: export OMP_NUM_THREADS := 1
@@ -25,6 +25,10 @@ docs: $(STAMP)
 
 validate: $(STAMP)
 	$(BIN)/openmm-cgaa validate systems/ec_emc_lipf6/validation.yaml --short
+
+# uploads nothing; make release ARGS="--rehearsal --python 3.12 --skip-missing"
+release: $(STAMP)
+	$(BIN)/python scripts/release.py $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

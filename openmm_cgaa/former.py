@@ -32,6 +32,7 @@ NAMES = {  # what has left the rest of its module
     "reference.frames": {"SPLITS": "data.trajectory", "Trajectory": "data.trajectory"},
 }
 PACKAGE = __package__
+GONE = "1.0"  # the version from which on none of these is found (docs/releasing.md)
 
 
 class Finder(MetaPathFinder, Loader):
@@ -50,7 +51,8 @@ class Finder(MetaPathFinder, Loader):
     def exec_module(self, module: ModuleType) -> None:
         home = f"{PACKAGE}.{MOVED[module.__name__[len(PACKAGE) + 1 :]]}"
         warnings.warn(
-            f"{module.__name__} is {home} now, and its old name will go; public names are in {PACKAGE} (docs/api.md)",
+            f"{module.__name__} is {home} now, and its old name goes in {GONE};"
+            f" public names are in {PACKAGE} (docs/api.md)",
             FutureWarning,
             stacklevel=2,
         )
