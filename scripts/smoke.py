@@ -68,9 +68,9 @@ def frame(stored, k):
     return topology, (stored[f"{k}/positions"] / 10) * unit.nanometer
 
 
-def agrees(model, topology, positions, stored, key):
+def agrees(model, topology, positions, stored, key, fused=True):
     """Energy and forces by PythonForce on the reference platform, beside the stored numbers."""
-    potential = CGAAPotential(model, precision="double", device="cpu")
+    potential = CGAAPotential(model, precision="double", device="cpu", fused=fused)
     system = potential.createSystem(topology, removeCMMotion=False, backend="python", positions=positions)
     context = Context(system, LangevinMiddleIntegrator(300, 1, 0.0005), Platform.getPlatformByName("Reference"))
     context.setPositions(positions)
