@@ -23,7 +23,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "dist"  # made anew
-PYTHONS = ("3.11", "3.12", "3.13")  # the classifiers of pyproject.toml
+PYTHONS = ("3.11", "3.12", "3.13")  # one gets its classifier in pyproject.toml when it has passed
 SETS = {"minimum": "lowest-direct", "newest": "highest"}  # of versions, and what uv calls them
 LARGEST = 12e6  # bytes of a wheel
 TOOL = {"check": False, "text": True, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}

@@ -42,7 +42,7 @@ def test_this_checkout_has_one_version_and_the_script_its_pythons():
     assert release.disagreements(ROOT) == []
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     told = [line.rpartition(" ")[2] for line in project["classifiers"] if " :: 3." in line]
-    assert list(release.PYTHONS) == told
+    assert told and set(told) <= set(release.PYTHONS)
     assert f">={release.PYTHONS[0]}" == project["requires-python"]
     assert all(release.bound(one) for one in release.requirements())
 
