@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time each name is imp
     from .data.trajectory import Trajectory as Trajectory
     from .engines.ase import CGAACalculator as CGAACalculator
     from .engines.lammps import CGAALammps as CGAALammps
+    from .engines.metatomic import export_metatomic as export_metatomic
     from .engines.respa_langevin import RespaLangevinIntegrator as RespaLangevinIntegrator
     from .engines.retaken import CheckedSteps as CheckedSteps
     from .engines.saved import load_system as load_system
@@ -64,6 +65,7 @@ _HOMES = {
     "build": "building.boxes",
     "diagnose_mapping": "analysis.mapping_diagnosis",
     "evaluate": "training.evaluation",
+    "export_metatomic": "engines.metatomic",
     "export_xyz": "data.extxyz",
     "import_xyz": "data.extxyz",
     "improve": "pipeline.active",

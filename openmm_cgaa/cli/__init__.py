@@ -10,7 +10,7 @@ from .terminal import usable, words
 
 COMMANDS = {
     "info": "what a topology's grains are, or what a model file holds",
-    "model": "is a model file whole, does it compute here what it did there; what differs between two",
+    "model": "is a model whole, does it compute here what it did; what differs; a file for other engines",
     "doctor": "what is installed, what works, what is missing and the command that gets it",
     "build": "pack a box from SMILES or structure files",
     "sample": "configurations for a teacher to label",

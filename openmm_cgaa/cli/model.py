@@ -1,4 +1,4 @@
-"""``openmm-cgaa model verify|diff``: is a model file whole, does it compute here what it did there, what differs."""
+"""``openmm-cgaa model verify|diff|export``: does it compute what it did, what differs, a file for other engines."""
 
 import argparse
 from collections.abc import Sequence
@@ -23,11 +23,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     diff.add_argument("first", metavar="MODEL")
     diff.add_argument("second", metavar="MODEL")
+    export = actions.add_parser("export", help="a file for engines that read metatomic models: ASE, LAMMPS, i-PI ...")
+    export.add_argument("model", metavar="MODEL", help="a model file, or a bundled name")
+    export.add_argument("--metatomic", required=True, metavar="OUT", help="the file (.pt)")
+    export.add_argument(
+        "--precision", choices=["double", "single"], default="double", help="of the network (default: %(default)s)"
+    )
+    help = "structure files of a system to prove it with: nothing is written if it computes anything else there"
+    export.add_argument("--box", nargs="+", metavar="FILE", help=help)
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints; the exit status is 1 where a model does not compute what it did, or where two models differ."""
-    return {"verify": _verify, "diff": _diff}[args.action](args)
+    return {"verify": _verify, "diff": _diff, "export": _export}[args.action](args)
+
+
+def _export(args: argparse.Namespace) -> int:
+    from ..host.files import METATOMIC, check_output
+    from ..model.file import model_bytes
+    from ..structures.structure import read_structure
+
+    check_output(args.metatomic, METATOMIC, [args.model, *(args.box or [])])
+    model_bytes(args.model)  # a wrong name is told before a package that is missing
+    system = () if args.box is None else read_structure(args.box)
+    from ..engines.metatomic import export_metatomic
+
+    export_metatomic(args.model, args.metatomic, args.precision, *system)
+    proof = f"; it gives the model's energy and forces of {', '.join(args.box)}" if args.box else ""
+    print(f"written: {args.metatomic}{proof}")
+    return 0
 
 
 def _verify(args: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ from ..nn.cuda import nvrtc
 from .backends import missing_torchforce
 
 NEEDED = ("openmm-cgaa", "openmm", "torch", "numpy", "numba", "mdtraj", "safetensors", "h5py")
+INSTALLED_AS = {"metatomic": "metatomic-torch", "metatensor": "metatensor-torch"}  # where it is not as imported
 FINE, MISSING, WRONG = "fine", "missing", "wrong"
 
 
@@ -47,7 +48,7 @@ def packages() -> list[Found]:
 def _package(name: str, extra: str) -> Found:
     what = f"{name} ({extra})" if extra else name
     try:
-        return Found(what, FINE, version(name))
+        return Found(what, FINE, version(INSTALLED_AS.get(name, name)))
     except PackageNotFoundError:
         if extra:
             return Found(what, MISSING, "not installed", f"pip install 'openmm-cgaa[{extra}]'")

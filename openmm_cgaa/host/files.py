@@ -40,6 +40,7 @@ HEADS = {  # how a file of each kind begins
     "table of curves (CSV)": rb"(r_nm|theta_degrees),",
     "results of a validation (JSON)": rb'\s*\{\s*"',
     "page of openmm-cgaa validate (Markdown)": rb"<!-- openmm-cgaa validate ",
+    "model of metatomic (TorchScript)": rb"(?s)PK\x03\x04.{0,60}extra/extensions",
     "report of openmm-cgaa distill (HTML)": rb"<!doctype html>\s*<!-- openmm-cgaa distill ",
     "report of openmm-cgaa distill (JSON)": rb'\s*\{\s*"report"',
 }
@@ -57,6 +58,7 @@ HEADS = {  # how a file of each kind begins
     CURVES,
     RESULTS,
     PAGE,
+    METATOMIC,
     *_,
 ) = HEADS
 *_, DISTILL_PAGE, DISTILL_REPORT = HEADS

@@ -115,6 +115,11 @@ class ConservingNetwork(Algebra):
         rest = grain_sum(by_atom, graph) + by_grain
         return rest if part == Part.REST.value else rest + intra
 
+    def differentiable(self, graph: Graph) -> Tensor:
+        """As `Network.differentiable`."""
+        pairs, edges, links = graph.pair_shift, graph.edge_shift, graph.link_shift
+        return self.grain_energies(graph.positions, pairs, edges, links, graph, 0, True)
+
     def forward(self, graph: Graph, part: int = 0, walls: bool = True) -> Tuple[Tensor, Tensor, Tensor]:
         """As `Network.forward`."""
         energy, forces, virial, _ = self.with_grains(graph, part, walls)

@@ -95,6 +95,13 @@ class Network(nn.Module):
         """
         raise NotImplementedError
 
+    def differentiable(self, graph: Graph) -> Tensor:
+        """Energy of each grain less the reference of its type, [grains], eV, for others to differentiate.
+
+        By `positions` and the shifts of the graph, whatever these depend on. For a network that `tells_grains`.
+        """
+        raise NotImplementedError
+
     def reference(self, graph: Graph) -> Tensor:
         """Sum of the reference energies, [frames], eV, float64."""
         per_grain = torch.cat([self.type_energy[t].repeat(count) for t, count in enumerate(graph.counts)])

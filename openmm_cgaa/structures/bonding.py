@@ -86,6 +86,13 @@ def _bonds(atoms: "ase.Atoms", factor: float) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([first, second], axis=1)[bonded], shifts[bonded]
 
 
+def longest_bond(first: str, second: str, factor: float = BONDED) -> float:
+    """Up to which distance two elements count as bonded, Å: the factor times the sum of their covalent radii."""
+    from ase.data import atomic_numbers, covalent_radii
+
+    return float(factor * (covalent_radii[atomic_numbers[first]] + covalent_radii[atomic_numbers[second]]))
+
+
 def molecule_indices(num_atoms: int, bonds: ArrayLike) -> np.ndarray:
     """Number of the molecule of each atom, int [atoms]: what bonds join, counted as the first atoms come."""
     ends = np.asarray(bonds, dtype=int).reshape(-1, 2).T

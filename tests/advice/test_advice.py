@@ -101,6 +101,18 @@ ELSEWHERE = {
     "holds no frame; give a trajectory that has": "structures/test_lazyframes.py test_frames_that_are_not_finite",
     "; give the System of this topology": "structures/test_bondgraph.py test_masses_of_another_system",
     "has no mass; give the System of its run": "structures/test_bondgraph.py test_beads_need_a_mass_that_is_told",
+    "or cell are not finite; go back": "model/test_standalone.py test_what_cannot_be_used_is_told",
+    "give all atoms of each molecule, and": "mapping/test_perception.py test_atoms_that_make_no_molecule",
+    "so that it has no end: give a cell that is larger": "mapping/test_perception.py test_a_molecule_without_an_end",
+    "are no longer: use a shorter time step, or": "mapping/test_perception.py test_molecules_are_kept",
+    "all atoms together: ask for no energies": "engines/test_metatomic.py test_what_an_engine_cannot_have",
+    "only some are asked for: run the engine": "engines/test_metatomic.py test_what_an_engine_cannot_have",
+    "in some directions alone; give a box": "engines/test_metatomic.py test_what_an_engine_cannot_have",
+    "those of this model are not; take a conserving model": "engines/test_metatomic.py test_models_that_need_a_topology",
+    "do not keep; take a conserving model of network": "engines/test_metatomic.py test_models_that_need_a_topology",
+    "know atoms alone: take a model of atoms": "engines/test_metatomic.py test_models_that_need_a_topology",
+    "run it in OpenMM, or take a model of whole": "engines/test_metatomic.py test_models_that_need_a_topology",
+    "nothing is written; give precision='double'": "engines/test_metatomic.py test_the_command_proves_what_it_writes",
     "must begin at a multiple of": "nn/test_runner.py test_launches_are_checked",
 }
 NOT_HERE = {

@@ -57,6 +57,7 @@ COMMANDS = {
     "info mapping": "info run.dcd box.cif classical.xml --mapping map.yaml --temperature 300",
     "model verify": "model verify model.safetensors",
     "model diff": "model diff model.safetensors model.safetensors",
+    "model export": "model export model.safetensors --metatomic new.pt --box box.cif",
     "doctor": "doctor --model model.safetensors",
     "build": "build box.yaml --output new.cif",
     "sample": "sample plan.yaml --output new.h5",
