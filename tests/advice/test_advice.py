@@ -108,7 +108,7 @@ ELSEWHERE = {
     "all atoms together: ask for no energies": "engines/test_metatomic.py test_what_an_engine_cannot_have",
     "only some are asked for: run the engine": "engines/test_metatomic.py test_what_an_engine_cannot_have",
     "in some directions alone; give a box": "engines/test_metatomic.py test_what_an_engine_cannot_have",
-    "those of this model are not; take a conserving model": "engines/test_metatomic.py test_models_that_need_a_topology",
+    "model are not; take a conserving model": "engines/test_metatomic.py test_models_that_need_a_topology",
     "do not keep; take a conserving model of network": "engines/test_metatomic.py test_models_that_need_a_topology",
     "know atoms alone: take a model of atoms": "engines/test_metatomic.py test_models_that_need_a_topology",
     "run it in OpenMM, or take a model of whole": "engines/test_metatomic.py test_models_that_need_a_topology",

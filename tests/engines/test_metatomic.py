@@ -112,7 +112,9 @@ def test_a_run_conserves_energy_as_the_calculator_of_the_package_does(files, sal
     for calc in (calculator(files / f"{name}.pt"), CGAACalculator(name, device="cpu")):
         moving = salt.copy()
         moving.calc = calc
-        moving.set_momenta(np.random.default_rng(1).normal(size=(len(salt), 3)) * np.sqrt(salt.get_masses())[:, None] / 7)
+        moving.set_momenta(
+            np.random.default_rng(1).normal(size=(len(salt), 3)) * np.sqrt(salt.get_masses())[:, None] / 7
+        )
         run, total = VelocityVerlet(moving, 0.5 * units.fs), []
         run.attach(lambda: total.append(moving.get_total_energy()))  # noqa: B023 - called inside of this turn
         run.run(20)

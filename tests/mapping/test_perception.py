@@ -16,7 +16,8 @@ LONGEST = {("C", "C"): 1.9, ("C", "H"): 1.35, ("C", "O"): 1.78}
 
 def finder_of(elements, bonds, residues):
     grain_map = GrainMap.from_arrays(elements, bonds, residues)
-    return GrainFinder(grain_map.types, NUMBERS, LONGEST), grain_map.types
+    longest = {pair: length for pair, length in LONGEST.items() if set(pair) <= set(elements)}
+    return GrainFinder(grain_map.types, NUMBERS, longest), grain_map.types
 
 
 def found_by(finder, elements, bonds, lengths=1.2, steps=None):

@@ -10,7 +10,7 @@ from openmm_cgaa.model.standalone import StandaloneModel
 
 NUMBERS = {"H": 1, "C": 6, "O": 8}
 LONGEST = {("C", "C"): 1.9, ("C", "H"): 1.35, ("C", "O"): 1.78}
-SKEW = np.array([[0.0, 0.0, 0.0], [13.0, 0.0, 0.0], [-9.0, 21.0, 0.0]])
+SKEW = np.array([[1, 0, 0], [1, 1, 0], [-1, 2, 1]])  # other vectors of a lattice, which nothing is wrapped by
 
 
 def standalone(path, precision="double"):
@@ -18,9 +18,12 @@ def standalone(path, precision="double"):
     return potential, StandaloneModel(potential.network, potential.types, NUMBERS, LONGEST)
 
 
-def answers(model, elements, positions, cell):
-    """Energy, forces and virial by the slopes of the energy, and what is wrong."""
-    pairs, steps = half_list(positions, cell, model.cutoff, most=3)
+def answers(model, elements, positions, cell, other=None):
+    """Energy, forces and virial by the slopes of the energy, and what is wrong; by `other` vectors of the lattice."""
+    pairs, steps = half_list(positions, cell, model.cutoff)
+    if other is not None:
+        steps = (steps.double() @ torch.tensor(cell @ np.linalg.inv(other))).round().long()
+        cell = other
     at = torch.tensor(positions, requires_grad=True)
     strain = torch.eye(3, dtype=torch.float64, requires_grad=True)
     box = None if cell is None else torch.tensor(cell) @ strain
@@ -45,16 +48,13 @@ def test_the_numbers_are_those_of_an_evaluator(tiny_conserving_path, liquid, way
     positions, cell = liquid.positions[0].astype(float), liquid.cell[0]
     order = np.arange(240)
     if way == "no box":
-        cell, positions = (
-            None,
-            GrainMap.from_arrays(liquid.elements, liquid.bonds, liquid.residues).whole(positions, cell),
-        )
+        grain_map = GrainMap.from_arrays(liquid.elements, liquid.bonds, liquid.residues)
+        cell, positions = None, grain_map.whole(positions, cell)
     energy, forces, virial = expected(potential, liquid, positions, cell)
     if way in ("shuffled", "skewed"):
         order, positions = np.random.default_rng(2).permutation(240), scattered(positions, cell)
-    if way == "skewed":  # the same lattice by other vectors, far beyond what wrapping by fractions would stand
-        cell = cell + np.round(SKEW / np.diag(cell)) @ cell
-    found, pulls, stretch, trouble = answers(model, [liquid.elements[a] for a in order], positions[order], cell)
+    given = [liquid.elements[atom] for atom in order], positions[order], cell
+    found, pulls, stretch, trouble = answers(model, *given, SKEW @ cell if way == "skewed" else None)
     assert trouble == "" and found == pytest.approx(float(energy), abs=1e-9)
     np.testing.assert_allclose(pulls, forces[order], atol=1e-9 * np.abs(forces).max())
     if cell is not None:
@@ -76,7 +76,7 @@ def test_single_precision_has_its_digits_far_from_the_origin(tiny_conserving_pat
     positions = GrainMap.from_arrays(liquid.elements, liquid.bonds, liquid.residues).whole(positions, liquid.cell[0])
     potential, model = standalone(tiny_conserving_path, "single")
     _, forces, _, trouble = answers(model, liquid.elements, positions + 1e5, cell)
-    exact = expected(CGAAPotential(tiny_conserving_path, "double", "cpu"), liquid, positions, cell)[1]
+    exact = expected(CGAAPotential(tiny_conserving_path, "double", "cpu", fused=False), liquid, positions, cell)[1]
     assert trouble == "" and np.abs(forces - exact).max() < 1e-4 * np.abs(exact).max()
 
 
