@@ -7,116 +7,21 @@ gradient of the energy.
 import math
 import tempfile
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
 
 import numpy as np
-import torch
-from ase import Atoms
-from ase.data import atomic_numbers
-from metatensor.torch import Labels, TensorBlock, TensorMap
-from metatomic.torch import (
-    AtomisticModel,
-    ModelCapabilities,
-    ModelMetadata,
-    ModelOutput,
-    NeighborListOptions,
-    System,
-)
 from openmm import app
-from torch import Tensor, nn
 
-from ..errors import EngineError
+from ..errors import EngineError, MissingPackageError
 from ..host.files import write_bytes
 from ..inputs import arguments
 from ..inputs.arguments import FilePath, Numbers
 from ..model.loaded import LoadedModel
-from ..model.standalone import StandaloneModel
 from ..structures import geometry
 from ..structures.beads import is_bead
 from ..structures.bonding import longest_bond
 from ..structures.topologies import symbol
 from ..units import ANGSTROM_PER_NM, KJMOL_PER_EV, KJMOL_PER_NM_PER_EV_PER_ANGSTROM
 from .verification import APART
-
-
-class MetatomicModule(nn.Module):
-    """What `AtomisticModel` calls.
-
-    It asks the engine for one list of neighbours, each pair once. All of its arithmetic that loses digits is in double
-    precision, whatever that of the network.
-
-    Parameters
-    ----------
-    model : StandaloneModel
-    """
-
-    def __init__(self, model: StandaloneModel):
-        super().__init__()
-        self.model = model
-        self.request = NeighborListOptions(cutoff=model.cutoff, full_list=False, strict=False)
-
-    @torch.jit.export
-    def requested_neighbor_lists(self) -> List[NeighborListOptions]:
-        return [self.request]
-
-    def forward(
-        self, systems: List[System], outputs: Dict[str, ModelOutput], selected_atoms: Optional[Labels]
-    ) -> Dict[str, TensorMap]:
-        """The energy of each system, eV.
-
-        Raises
-        ------
-        ValueError
-            Atoms that make no molecules of the model, or only a part of the atoms are asked for.
-        """
-        answer: Dict[str, TensorMap] = {}
-        trouble = ""
-        if "energy" in outputs:
-            atoms = 0
-            for system in systems:
-                atoms += system.positions.size(0)
-            if outputs["energy"].sample_kind != "system":
-                trouble = "this model has an energy of all atoms together: ask for no energies of atoms"
-            if selected_atoms is not None:
-                if selected_atoms.values.size(0) != atoms:
-                    trouble = (
-                        "this model has an energy of all atoms together, and only some are asked for: run the engine "
-                        "in one process (in LAMMPS one MPI rank, in GROMACS -ntmpi 1), with all atoms in the model"
-                    )
-            energies: List[Tensor] = []
-            for system in systems:
-                if trouble == "":
-                    energy, trouble = self.energy_of(system)
-                    energies.append(energy)
-            if trouble == "":
-                answer["energy"] = self.table(energies, systems)
-        if trouble != "":
-            raise ValueError(trouble)
-        return answer
-
-    def energy_of(self, system: System) -> Tuple[Tensor, str]:
-        """Energy [], float64, eV, and why there is none, in words, or an empty string."""
-        periodic: List[bool] = system.pbc.tolist()
-        cell: Optional[Tensor] = None
-        if periodic[0] or periodic[1] or periodic[2]:
-            if not (periodic[0] and periodic[1] and periodic[2]):
-                return torch.zeros([], dtype=torch.float64), (
-                    "the system is periodic in some directions alone; give a box in all three, or in none"
-                )
-            cell = system.cell
-        pairs = system.get_neighbor_list(self.request).samples.values.long()
-        return self.model(system.types.long(), system.positions, cell, pairs[:, :2].t(), pairs[:, 2:])
-
-    def table(self, energies: List[Tensor], systems: List[System]) -> TensorMap:
-        """The energies as metatensor has them."""
-        values = torch.zeros([0, 1], dtype=torch.float64)
-        device = values.device
-        if len(systems) > 0:
-            values, device = torch.stack(energies).unsqueeze(1), systems[0].positions.device
-        number = torch.arange(len(systems), dtype=torch.int32, device=device).unsqueeze(1)
-        zero = torch.zeros([1, 1], dtype=torch.int32, device=device)
-        block = TensorBlock(values, Labels(["system"], number), [], Labels(["energy"], zero))
-        return TensorMap(Labels(["_"], zero), [block])
 
 
 def export_metatomic(
@@ -150,15 +55,23 @@ def export_metatomic(
         There is no such model, or it is damaged.
     OutputError
         The file cannot be written.
+    MissingPackageError
+        The extra ``metatomic`` is not installed.
     """
     data = model.data if isinstance(model, LoadedModel) else model
     loaded = LoadedModel(data, precision, "cpu", fused=False)
     loaded.source = model.source if isinstance(model, LoadedModel) else loaded.source
     refuse(loaded)
     output = arguments.path(output, "output")
+    try:
+        from .metatomicmodule import metatomic_model
+    except ImportError as error:
+        raise MissingPackageError.of(error) from error
+    elements = {element for kind in loaded.types for element in kind.elements}
+    numbers = {element: app.Element.getBySymbol(element).atomic_number for element in elements}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.pt"
-        metatomic_model(loaded).save(path)
+        metatomic_model(loaded, numbers, bonds_of(loaded)).save(path)
         if topology is not None:
             prove(path, loaded, topology, [] if positions is None else positions)
         write_bytes(output, path.read_bytes())
@@ -173,6 +86,7 @@ def prove(path: Path, loaded: LoadedModel, topology: app.Topology, positions: Nu
     ------
     EngineError, GeometryError, GrainError
     """
+    from ase import Atoms
     from metatomic_ase import MetatomicCalculator
 
     places = geometry.check_positions(positions, arguments.topology(topology).getNumAtoms())
@@ -202,29 +116,6 @@ def last_line(error: Exception) -> str:
     """What a TorchScript module has raised, without the lines of code that torch shows before it."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[-1].removeprefix("builtins.ValueError: ")
-
-
-def metatomic_model(loaded: LoadedModel) -> AtomisticModel:
-    """A loaded model as metatomic has it, in Python; errors are those of `export_metatomic`."""
-    symbols = sorted({symbol for kind in loaded.types for symbol in kind.elements})
-    numbers = {symbol: atomic_numbers[symbol] for symbol in symbols}
-    module = MetatomicModule(StandaloneModel(loaded.network, loaded.types, numbers, bonds_of(loaded)))
-    energy = ModelOutput(unit="eV", sample_kind="system", description="of all atoms, the teacher's total")
-    capabilities = ModelCapabilities(
-        outputs={"energy": energy},
-        atomic_types=sorted(numbers.values()),
-        interaction_range=math.inf,  # so LAMMPS refuses to share atoms among processes, and lists no more than is asked
-        length_unit="angstrom",
-        supported_devices=["cuda", "cpu"],
-        dtype="float64",
-    )
-    described = ModelMetadata(
-        name=loaded.source,
-        description=f"openmm_cgaa model, {loaded.precision} precision; knows {', '.join(map(str, loaded.types))}",
-        references={"architecture": ["https://arxiv.org/abs/2505.01058"]},
-        extra={"model_sha256": loaded.provenance()["model_sha256"]},
-    )
-    return AtomisticModel(module.eval(), described, capabilities)
 
 
 def refuse(loaded: LoadedModel) -> None:

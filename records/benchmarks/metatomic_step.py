@@ -61,9 +61,8 @@ def main():
 
             ours, found = timed(forces, frames)
             apart = np.abs(found - pulls.numpy() / KJMOL_PER_NM_PER_EV_PER_ANGSTROM).max()
-            print(
-                f"{args.model}, {size} atoms: {ours:.0f} ms, TorchForce's module {before:.0f} ms; {apart:.1e} eV/Å apart"
-            )
+            told = f"{ours:.0f} ms, TorchForce's module {before:.0f} ms; {apart:.1e} eV/Å apart"
+            print(f"{args.model}, {size} atoms: {told}")
 
 
 if __name__ == "__main__":

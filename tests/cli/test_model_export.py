@@ -7,7 +7,7 @@ from openmm_cgaa.cli import main
 
 def test_a_missing_package_is_told_with_its_extra(tmp_path, tiny_conserving_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "metatensor", None)
-    monkeypatch.delitem(sys.modules, "openmm_cgaa.engines.metatomic", raising=False)
+    monkeypatch.delitem(sys.modules, "openmm_cgaa.engines.metatomicmodule", raising=False)
     output = tmp_path / "model.pt"
     assert main(["model", "export", str(tiny_conserving_path), "--metatomic", str(output)]) == 2
     assert "pip install 'openmm-cgaa[metatomic]'" in capsys.readouterr().err and not output.exists()

@@ -66,7 +66,9 @@ def test_script_gives_the_same_when_called_again(tiny_conserving_path, liquid):
     script = torch.jit.script(model)
     for frame in (0, 4):
         positions, cell = liquid.positions[frame].astype(float), liquid.cell[frame]
-        ours, theirs = (answers(one, liquid.elements, positions, cell) for one in (model, script))
+        ours = answers(model, liquid.elements, positions, cell)
+        with torch.jit.optimized_execution(False):  # two calls are not worth compiling for
+            theirs = answers(script, liquid.elements, positions, cell)
         for one, other in zip(ours[:3], theirs[:3]):
             np.testing.assert_allclose(one, other, atol=1e-9)
 
