@@ -17,7 +17,7 @@ from .graintypes import GrainType
 STRETCHED = 1.12  # times the longest bond that is found: what a bond may be in a run, with `bonding.BONDED` 1.4 radii
 
 
-class Molecules(NamedTuple):
+class FoundGrains(NamedTuple):
     """What is known of the atoms of one system; as in `Layout`, atoms are in network order.
 
     Attributes
@@ -50,10 +50,10 @@ class Molecules(NamedTuple):
     way: Tensor
 
 
-def nothing_found() -> Molecules:
+def nothing_found() -> FoundGrains:
     """To begin with."""
     none = torch.zeros(0, dtype=torch.int64)
-    return Molecules(none, none, none, none, none, [], none, none, none)
+    return FoundGrains(none, none, none, none, none, [], none, none, none)
 
 
 class GrainFinder(nn.Module):
@@ -75,7 +75,7 @@ class GrainFinder(nn.Module):
     row: Tensor
     found2: Tensor
     kept2: Tensor
-    known: Molecules
+    known: FoundGrains
     ends: List[Tensor]
     colours: List[Tensor]
     signatures: List[int]
@@ -128,7 +128,7 @@ class GrainFinder(nn.Module):
 
     def forward(
         self, numbers: Tensor, first: Tensor, second: Tensor, steps: Tensor, distance2: Tensor
-    ) -> Tuple[Molecules, Tensor, str]:
+    ) -> Tuple[FoundGrains, Tensor, str]:
         """The molecules, the lattice steps along each of their bonds, [bonds, 3], and what is wrong.
 
         Parameters
@@ -164,8 +164,8 @@ class GrainFinder(nn.Module):
         self.known = found
         return found, steps, ""
 
-    def find(self, numbers: Tensor, rows: Tensor, bonds: Tensor) -> Tuple[Molecules, str]:
-        """All molecules of a system, by the row of each atom's element and sorted bonds (`Molecules.bonds`)."""
+    def find(self, numbers: Tensor, rows: Tensor, bonds: Tensor) -> Tuple[FoundGrains, str]:
+        """All molecules of a system, by the row of each atom's element and sorted bonds (`FoundGrains.bonds`)."""
         count = rows.size(0)
         first, second = torch.div(bonds, count, rounding_mode="floor"), bonds % count
         if bool((bonds[1:] == bonds[:-1]).any()) or bool((first == second).any()):
@@ -205,7 +205,7 @@ class GrainFinder(nn.Module):
         one, other = index, index[above]
         up = places(bonds, torch.minimum(one, other) * count + torch.maximum(one, other))
         way, device = torch.sign(one - other), numbers.device
-        return Molecules(
+        return FoundGrains(
             numbers,
             index.to(device),
             torch.argsort(index).to(device),

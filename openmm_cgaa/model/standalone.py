@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..host.torchstate import building
 from ..mapping.graintypes import GrainType
-from ..mapping.perception import GrainFinder, Molecules, nothing_found
+from ..mapping.perception import FoundGrains, GrainFinder, nothing_found
 from ..mapping.whole import GRID, inverse
 from ..neighbors.couples import Capacity, Couples, couples_of, no_room, roomier
 from ..neighbors.fixed import is_outgrown
@@ -105,7 +105,7 @@ class StandaloneModel(nn.Module):
                 )
         return energy, trouble
 
-    def graph(self, found: Molecules, images: Images, positions: Tensor, cell: Optional[Tensor]) -> Graph:
+    def graph(self, found: FoundGrains, images: Images, positions: Tensor, cell: Optional[Tensor]) -> Graph:
         """The frame as the network sees it, as a function of positions and cell."""
         box = torch.zeros_like(positions[:1]).expand(3, 3) if cell is None else cell
         own, pairs, edges, origin = found.atom_grain, images.pair_index, images.edge_index, images.origin
@@ -129,7 +129,7 @@ class StandaloneModel(nn.Module):
 
     def neighbors(
         self, numbers: Tensor, positions: Tensor, cell: Optional[Tensor], pairs: Tensor, steps: Tensor
-    ) -> Tuple[Molecules, Images, str]:
+    ) -> Tuple[FoundGrains, Images, str]:
         """The molecules, which images of atoms and grains see each other, and what is wrong."""
         box = torch.zeros_like(positions[:1]).expand(3, 3) if cell is None else cell
         if not bool(torch.isfinite(positions).all() & torch.isfinite(box).all()):
@@ -156,7 +156,7 @@ class StandaloneModel(nn.Module):
         edge_index, edge_steps = self.edges(centers, cell)
         return found, Images(turns, pair_index, pair_steps, edge_index, edge_steps, origin), ""
 
-    def turns(self, found: Molecules, along: Tensor) -> Tuple[Tensor, str]:
+    def turns(self, found: FoundGrains, along: Tensor) -> Tuple[Tensor, str]:
         """Lattice steps that make each grain whole, int64 [atoms, 3], and what is wrong; `along` are those of bonds."""
         if along.size(0) == 0:
             return torch.zeros([found.way.size(0), 3], dtype=torch.int64, device=along.device), ""
@@ -171,7 +171,7 @@ class StandaloneModel(nn.Module):
         return turns, "" if bool(closed.all()) else self.finder.endless()
 
     def pairs_between(
-        self, found: Molecules, pairs: Tensor, steps: Tensor, distance2: Tensor, turns: Tensor
+        self, found: FoundGrains, pairs: Tensor, steps: Tensor, distance2: Tensor, turns: Tensor
     ) -> Tuple[Tensor, Tensor]:
         """Atom pairs of different grains, or of one and its image, [2, pairs], and their lattice steps, [pairs, 3]."""
         near = distance2 < self.atom_cutoff * self.atom_cutoff
