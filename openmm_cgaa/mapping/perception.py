@@ -11,6 +11,7 @@ from typing import Dict, List, NamedTuple, Sequence, Tuple
 import torch
 from torch import Tensor, nn
 
+from ..wording import counted
 from .colouring import assigned, components, mixed, places, refined
 from .graintypes import GrainType
 
@@ -99,7 +100,7 @@ class GrainFinder(nn.Module):
         self.register_buffer("kept2", (STRETCHED * limits).square())
         self.reach = STRETCHED * float(limits.max())
         self.told = ", ".join(f"{one}-{other} {length:.2f} Å" for (one, other), length in sorted(longest.items()))
-        self.known_types = ", ".join(f"{kind} ({len(kind.bonds)} bonds)" for kind in types)
+        self.known_types = ", ".join(f"{kind} ({counted(len(kind.bonds), 'bond')})" for kind in types)
         self.largest = max(kind.num_slots for kind in types)
         self.slots = [kind.num_slots for kind in types]
         self.ends = []  # of the bonds of each type, [2, bonds]
@@ -278,9 +279,10 @@ class GrainFinder(nn.Module):
 
     def unknown(self, rows: Tensor, atoms: Tensor, bonds: int, number: int) -> str:
         """What to say of a molecule that is none of the types, of so many such ones."""
-        more = "" if number == 1 else f" ({number} molecules are so)"
+        more = "" if number == 1 else " (one of " + str(number) + " such molecules)"
+        own = "1 bond" if bonds == 1 else str(bonds) + " bonds"  # a script has no `counted`
         return (
-            f"atoms {self.atoms_in_words(atoms)} are {self.formula(rows[atoms])} with {bonds} bonds between them, no "
+            f"atoms {self.atoms_in_words(atoms)} are {self.formula(rows[atoms])} with {own} between them, no "
             f"molecule of this model, which knows {self.known_types}{more}. Atoms are bonded that are closer than "
             f"{self.told}: give all atoms of each molecule, and relax what is torn or overlaps"
         )
