@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from conftest import LIQUID
 
 from openmm_cgaa import cli
 from openmm_cgaa.cli import info, main
@@ -28,28 +30,38 @@ def test_head_is_no_failure():
     assert status == 0 and len(out.splitlines()) == 1 and err == ""
 
 
+# commands that need no torch: to import it takes most of a short command's time
+EXPORT, FAILS = f"openmm-cgaa data export {LIQUID} new.extxyz", "openmm-cgaa data export none.h5 new.extxyz"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&-", "<&-"])
 def test_closed_descriptors_are_no_failure(closed):
-    status, out, err = shell(f"openmm-cgaa info ec-emc {closed}")
-    assert status == 0 and err == "" and ("ec-emc" in out) == (">&-" not in closed.split())
-    status, out, err = shell(f"openmm-cgaa info none {closed}")
-    assert status == 2 and out == "" and err.count("openmm-cgaa info: none: no such file") == ("2>&-" not in closed)
+    status, out, err = shell(f"{EXPORT} {closed}")
+    assert status == 0 and err == "" and ("new.extxyz: 6 frames" in out) == (">&-" not in closed.split())
+    assert Path("new.extxyz").read_text().startswith("240\n")
+    status, out, err = shell(f"{FAILS} {closed}")
+    assert status == 2 and out == "" and err.count("openmm-cgaa data: none.h5: no such file") == ("2>&-" not in closed)
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
 def test_a_full_disk_behind_the_output_is_a_failure_and_behind_the_messages_is_none():
-    status, out, err = shell("openmm-cgaa info ec-emc > /dev/full")
+    status, out, err = shell(f"{EXPORT} > /dev/full")
     assert status == 2 and err.count("\n") == 1 and "the standard output: cannot be written (No space left" in err
-    status, out, err = shell("openmm-cgaa info ec-emc 2> /dev/full")
-    assert status == 0 and "ec-emc" in out
-    status, out, err = shell("openmm-cgaa info none 2> /dev/full")
+    status, out, err = shell(f"{EXPORT} 2> /dev/full")
+    assert status == 0 and "6 frames" in out
+    status, out, err = shell(f"{FAILS} 2> /dev/full")
     assert status == 2 and out == err == ""
 
 
 def test_ascii_terminals_get_letters_that_they_have():
     status, out, err = shell("openmm-cgaa info ec-emc", **ASCII)
     assert status == 0 and err == "" and out.isascii() and "eV/A" in out
-    status, out, err = shell("openmm-cgaa build Å–².yaml", **ASCII)
+    status, out, err = shell("openmm-cgaa data export Å–².h5 new.extxyz", **ASCII)
     assert status == 2 and err.isascii() and "Traceback" not in err
 
 
