@@ -61,7 +61,7 @@ def gone(pids, seconds=10):
     return True
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
 def test_simulate_leaves_a_checkpoint(number, solvent, tiny_conserving_path, tmp_path):
     write_structure(tmp_path / "box.cif", *solvent[:2])
     options = "--picoseconds 1000 --timestep 0.01 --report-interval 2 --max-stretch 50 --threads 1 --backend python"
@@ -75,7 +75,7 @@ def test_simulate_leaves_a_checkpoint(number, solvent, tiny_conserving_path, tmp
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at /proc")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_no_worker_of_sample_survives_it(number, tmp_path):
     run = {"kind": "molecule", "temperatures": 300, "copies": 1000, "equilibration": 0.01, "spacing": 0.01, "frames": 2}
     plan = {"molecules": [EC], "sampler": {"forcefield": [str(SYSTEM / "forcefield.xml")]}, "runs": [run]}
