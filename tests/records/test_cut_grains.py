@@ -1,5 +1,6 @@
 """EMC in two and three pieces: everything else stays as it was."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ from openmm_cgaa.training.labelled import common_types
 SYSTEM = Path(__file__).parents[2] / "systems" / "ec_emc_lipf6"
 RECORDS = Path(__file__).parents[2] / "records" / "ec_emc_lipf6"
 sys.path.insert(0, str(RECORDS))
-from cut_grains import cut  # noqa: E402 - a script of its folder, not of the package
+from cut_grains import cut, main  # noqa: E402 - a script of its folder, not of the package
 
 FORMULAS = {2: {"MOCO": "C2H3O2", "OET": "C2H5O"}, 3: {"MEO": "CH3O", "CO": "CO", "OET": "C2H5O"}}
 LABELLED = ("energy", "forces", "stress")
@@ -136,7 +137,7 @@ def test_what_cannot_be_cut_is_said(whole, pieced):
         cut(pieced, 2)
 
 
-def test_the_script(tmp_path):
+def test_the_script(tmp_path, monkeypatch, capsys):
     out = tmp_path / "cut.h5"
     command = [sys.executable, RECORDS / "cut_grains.py"]
     done = subprocess.run(
@@ -144,5 +145,7 @@ def test_the_script(tmp_path):
     )
     assert done.returncode == 0 and str(out) in done.stdout
     assert {"MEO", "CO", "OET"} < {name for frames in Dataset.load(out).sets for name in frames.residue_names}
-    done = subprocess.run([*command, out, out, "--pieces", "2"], capture_output=True, text=True)
-    assert done.returncode == 2 and "no whole EMC" in done.stderr and "Traceback" not in done.stderr
+    monkeypatch.setattr(sys, "argv", ["cut_grains.py", str(out), str(out), "--pieces", "2"])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert re.fullmatch("error: .*no whole EMC.*\n", capsys.readouterr().err)
