@@ -15,7 +15,7 @@ export OPENMM_CPU_THREADS ?= $(OMP_NUM_THREADS)
 # small boxes: two threads wait for each other longer than they work, and so two processes work
 test: export OMP_NUM_THREADS := 1
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 demo: $(STAMP)
 	$(BIN)/python scripts/demo.py

@@ -1,5 +1,6 @@
 """A small liquid, and two tiny models with random weights."""
 
+import gc
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from openmm_cgaa.mapping.grains import GrainMap
 from openmm_cgaa.model.file import save_model
 from openmm_cgaa.nn import build_network
 
+gc.disable()  # until all is imported and collected: a million objects that stay, looked through again and again
 # fixtures of several rooms
 pytest_plugins = [
     "classical_run",
@@ -21,6 +23,8 @@ pytest_plugins = [
     "sampled_kinds",
     "training_sets",
 ]
+LONG = ("test_compiled.py", "test_site.py", "test_fused.py", "test_notebooks.py", "test_distilling.py")
+LONG += ("test_validate.py", "test_kills.py", "test_signals.py", "test_active.py", "test_cuda_conserving.py")
 EC_EMC = Path(__file__).parents[1] / "systems/ec_emc"
 LIQUID = Path(__file__).parent / "files/liquid.h5"
 TINY_CONSERVING = {
@@ -29,6 +33,17 @@ TINY_CONSERVING = {
     **dict(grain_scalars=8, grain_vectors=4, pair_channels=4),
 }
 TINY_PUBLISHED = {"network": "published", "scalars": 8, "vectors": 8, "cutoff": 6.0, "num_basis": 4}
+
+
+def pytest_collection_modifyitems(items):
+    """Files that take long, so that none is begun when the other processes have ended."""
+    items.sort(key=lambda item: item.path.name not in LONG)
+
+
+def pytest_collection_finish():
+    """What is there now stays to the end, and no later collection looks at it."""
+    gc.freeze()
+    gc.enable()
 
 
 def topology_of(elements, bonds, residues, names, box=None):
