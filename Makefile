@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 # in one pip call, so that the torch which openmmtorch needs is the one chosen
-EXTRAS := dev,ase,openmmml,train,build,plot,teacher,xtb,label,metis,torchforce,docs,release
+EXTRAS := dev,ase,openmmml,train,build,plot,teacher,xtb,label,metis,torchforce,completion,docs,release
 
 export OMP_NUM_THREADS ?= 2
 export MKL_NUM_THREADS ?= $(OMP_NUM_THREADS)

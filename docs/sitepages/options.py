@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Iterator
 
 from openmm_cgaa.cli import COMMANDS, parser_of
+from openmm_cgaa.cli.examples import EXAMPLES
 
 from .markdown import escaped
 
@@ -49,7 +50,8 @@ def markdown() -> str:
             usage = argparse.HelpFormatter(parser.prog, width=88)
             usage.add_usage(None, parser._actions, parser._mutually_exclusive_groups)
             lines += [f"##{'#' * name.count(' ')} {name}", "", escaped(parser.description or COMMANDS[command]), ""]
-            lines += ["```text", usage.format_help().strip(), "```", "", "```{program} " + parser.prog, "```", ""]
+            lines += ["```text", usage.format_help().strip(), "```", "", "Example:", ""]
+            lines += ["```", *EXAMPLES[name], "```", "", "```{program} " + parser.prog, "```", ""]
             for action in parser._actions:
                 if not isinstance(action, argparse._HelpAction | argparse._SubParsersAction):
                     lines += _entry(parser, action)

@@ -167,7 +167,7 @@ class Peer(Checked):
     name: str
     calculator: str
     settings: dict = field(default_factory=dict)
-    python: str = sys.executable
+    python: str | None = None
     folder: str = field(default=".", metadata={"internal": True})
     expensive: bool = field(default=True, metadata={"internal": True})
 
@@ -185,15 +185,28 @@ class Peer(Checked):
             "cell": np.asarray(atoms.cell).tolist(),
             "calls": amount.calls,
         }
-        command = [self.python, ase_timer.__file__]
+        command = [self.python or sys.executable, ase_timer.__file__]
         done = subprocess.run(command, input=json.dumps(given), capture_output=True, text=True, cwd=self.folder)
         found = [line for line in done.stdout.splitlines() if line.startswith(ase_timer.MARK)]
         if done.returncode or not found:
             said = (done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"])[-1]
-            raise EngineError(f"{self.name}: {self.calculator} cannot be timed by {self.python}: {said}")
+            raise EngineError(f"{self.name}: {self.calculator} cannot be timed by {command[0]}: {said}")
         result = json.loads(found[-1].removeprefix(ase_timer.MARK))
         where = "CUDA" if torch.cuda.is_available() else "CPU"
         return timers.summarised(self.name, where, result["ms"], amount.calls), result["kb"]
+
+
+@dataclass(frozen=True)
+class Peers(Checked):
+    """What ``openmm-cgaa benchmark --peers`` reads; paths are relative to the YAML file.
+
+    Attributes
+    ----------
+    peers : list of Peer
+        Calculators to time beside the models.
+    """
+
+    peers: list[Peer]
 
 
 def read_peers(path: FilePath) -> list[Peer]:
@@ -205,9 +218,8 @@ def read_peers(path: FilePath) -> list[Peer]:
         The file cannot be read, a key is not known, or a file that it names is not there.
     """
     folder, found = Path(path).resolve().parent, []
-    for number, entry in enumerate(from_mapping(_Peers, read_yaml(path, "a list of peers"), str(path)).peers, 1):
-        peer = from_mapping(Peer, entry, f"{path}: peer {number}")
-        python = str(folder / Path(peer.python).expanduser())
+    for peer in from_mapping(Peers, read_yaml(path, "a list of peers"), str(path)).peers:
+        python = str(folder / Path(peer.python or sys.executable).expanduser())
         place, _, attribute = peer.calculator.rpartition(":")
         if not place or not attribute.isidentifier():
             raise CGAAError(
@@ -218,8 +230,3 @@ def read_peers(path: FilePath) -> list[Peer]:
                 raise CGAAError(f"{path}: {peer.name}: {needed}: no such file; name one that is there")
         found.append(replace(peer, folder=str(folder), python=python))
     return found
-
-
-@dataclass(frozen=True)
-class _Peers(Checked):
-    peers: list[dict]

@@ -54,6 +54,7 @@ class BoxConfig(Checked):
     temperature, picoseconds : float
         K and ps, of the relaxation.
     seed : int
+        Of the packing and of the relaxation's velocities.
     tolerance : float
         Least distance between atoms of different molecules, Å.
     timeout : float
@@ -63,9 +64,10 @@ class BoxConfig(Checked):
     teacher : str, optional
         Teacher whose minima give the force field its lengths and angles; those of MMFF94 without it.
     teacher_settings : dict
+        Of the teacher.
     """
 
-    molecules: list
+    molecules: list[Molecule]
     density: float | None = bounded(None, *DENSITIES)
     box: float | list[float] | None = bounded(None, *EDGES)
     crystal: Crystal | None = None
@@ -82,9 +84,8 @@ class BoxConfig(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        molecules = read_molecules(self.molecules)
-        object.__setattr__(self, "molecules", molecules)
-        for molecule in molecules:
+        check_molecules(self.molecules)
+        for molecule in self.molecules:
             if molecule.count < 1 and self.crystal is None:
                 raise CGAAError(f"molecule {molecule.name}: count is {molecule.count}; how many of it has the box?")
         if sum(given is not None for given in (self.density, self.box, self.crystal)) != 1:
@@ -95,16 +96,14 @@ class BoxConfig(Checked):
             raise CGAAError("a teacher is of use for the force field alone; say with forcefield where that goes")
 
 
-def read_molecules(values: object) -> list[Molecule]:
-    """A list of `Molecule` from a list of mappings; each name once."""
-    if not isinstance(values, list) or not values:
-        raise CGAAError("molecules: expected a list of molecules, each with a name and smiles or structure")
-    molecules = [v if isinstance(v, Molecule) else from_mapping(Molecule, v, "molecules") for v in values]
+def check_molecules(molecules: Sequence[Molecule]) -> None:
+    """Refuse a list of none, and one in which a name stands twice."""
+    if not molecules:
+        raise CGAAError("molecules is []; give at least one, each with a name and smiles or structure")
     names = [molecule.name for molecule in molecules]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise CGAAError(f"molecules: {twice[0]} stands there twice; give each kind a name of its own")
-    return molecules
 
 
 def check_edges(box: float | list[float]) -> list[float]:

@@ -48,7 +48,7 @@ class Crystal(Checked):
     spacegroup: str | int | None = None
     setting: int = one_of(1, 2)
     cell: list[float] | None = None
-    sites: list[list] | None = None
+    sites: list[list[str | float]] | None = None
     supercell: list[int] = bounded(lambda: [1, 1, 1], 1, 1000)
 
     def __post_init__(self) -> None:

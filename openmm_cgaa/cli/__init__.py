@@ -1,10 +1,13 @@
 """``openmm-cgaa COMMAND``: one module a command, imported when it is asked for. No work is done here."""
 
+import argparse
 import importlib
 import sys
+from collections.abc import Callable
 
 from ..errors import CGAAError, MissingPackageError
 from ..host import signals
+from .completion import SHELLS, Completion
 from .options import Parser
 from .terminal import usable, words
 
@@ -33,13 +36,15 @@ COMMANDS = {
 }
 
 
-def parser_of(command: str | None = None) -> Parser:
-    """The parser of all commands, with the arguments of one of them."""
+def parser_of(*commands: str | None) -> Parser:
+    """The parser of all commands, with the arguments of some of them."""
     parser = Parser(prog="openmm-cgaa", description="Coarse-grained all-atom force fields in OpenMM.")
+    help = "print the script by which this shell completes commands and options, and end"
+    parser.add_argument("--completion", action=Completion, choices=SHELLS, help=help)
     subparsers = parser.add_subparsers(dest="command", required=True)
     for name, text in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        if command == name:
+        if name in commands:
             importlib.import_module(f"{__name__}.{name}").add_arguments(subparser)
     return parser
 
@@ -52,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
         try:
             args = parser_of(command).parse_args(argv)
             with words(args):
-                status = importlib.import_module(f"{__name__}.{command}").run(args) or 0
+                status = _work(command, args)(args) or 0
             sys.stdout.flush()  # what cannot be written is told below
             return status
         except BaseException as error:
@@ -63,6 +68,16 @@ def main(argv: list[str] | None = None) -> int:
                 raise
             print(f"openmm-cgaa{f' {command}' if command else ''}: {text}", file=sys.stderr)
             return getattr(error, "status", 130 if isinstance(error, KeyboardInterrupt) else 2)
+
+
+def _work(command: str | None, args: argparse.Namespace) -> Callable:
+    """What is asked of a command: what it is for, or files that help with its YAML file."""
+    module = importlib.import_module(f"{__name__}.{command}")
+    if getattr(args, "write_template", None) or getattr(args, "write_schema", None):
+        from .yamlfiles import write_asked
+
+        return lambda args: write_asked(module, args)
+    return module.run
 
 
 def _sentence(error: BaseException) -> str | None:

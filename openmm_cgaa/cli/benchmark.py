@@ -11,7 +11,7 @@ from ..inputs.arguments import FilePath
 from ..inputs.ranges import THREADS, Range
 from ..structures.structure import read_structure
 from ..wording import counted
-from .options import add_number, add_teacher, teacher_settings
+from .options import add_number, add_teacher, add_writes, teacher_settings
 from .tables import new_table, show
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     words = "not timed; without a name: the one that the first model learned from"
     add_teacher(parser, None, words, nargs="?", const=True)
     parser.add_argument("--peers", metavar="FILE", help="ASE calculators of other packages (YAML, docs/benchmark.md)")
+    add_writes(parser)
     help = "threads of all, one number after the other (default: 2)"
     parser.add_argument("--threads", type=Range(int, *THREADS), nargs="+", default=[2], metavar="N", help=help)
     help = "copies of the box along each of its vectors, one number after the other (default: 1)"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from ..inputs.ranges import Range
 from ..wording import counted
 from .bars import Bar
-from .options import add_number, add_teacher, given_smiles, teacher_settings
+from .options import add_number, add_teacher, add_writes, given_smiles, teacher_settings
 from .tables import new_table, show
 from .terminal import tell
 
@@ -23,8 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "files",
         nargs="*",
-        help="a plan (.yaml), as --write-plan prints one; or the files of a topology: mmCIF, PDB, prmtop and inpcrd, "
-        "top and gro, psf and its parameters, a System in XML with any",
+        help="a plan (.yaml), as --write-template writes one; or the files of a topology: mmCIF, PDB, prmtop and "
+        "inpcrd, top and gro, psf and its parameters, a System in XML with any",
     )
     parser.add_argument(
         "--smiles",
@@ -43,10 +43,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_number(parser, "--workers", Range(int, 1, 512), help="processes that sample, label and make runs")
     add_number(parser, "--budget", HOURS, help="hours by the clock that all may take")
     parser.add_argument("--dry-run", action="store_true", help="times this machine and prints the stages, and ends")
-    parser.add_argument("--write-plan", action="store_true", help="prints the whole plan as YAML, and ends")
+    add_writes(parser)
 
 
-def run(args: argparse.Namespace) -> int | None:
+def template_values(args: argparse.Namespace) -> dict | None:
+    """The whole plan of what is given, for ``--write-template``; None where nothing is."""
+    from ..inputs.yamlfile import parse_yaml
+
+    if not args.files and not args.smiles:
+        return None
+    values = parse_yaml(_plan(args).text())
+    assert isinstance(values, dict)
+    return values
+
+
+def _plan(args: argparse.Namespace) -> "DistillPlan":
+    """What the command line asks for."""
     from dataclasses import replace
     from pathlib import Path
 
@@ -77,9 +89,15 @@ def run(args: argparse.Namespace) -> int | None:
         raise CGAAError("give a plan (.yaml), the files of a topology, or molecules by --smiles")
     if plan.warm_start is not None and Path(plan.warm_start).is_file():
         plan = replace(plan, warm_start=str(Path(plan.warm_start).resolve()))
-    if args.write_plan:
-        print(plan.text(), end="")
-        return None
+    return plan
+
+
+def run(args: argparse.Namespace) -> int | None:
+    from pathlib import Path
+
+    from ..errors import CGAAError
+
+    plan = _plan(args)
     if args.out is None and not args.dry_run:
         raise CGAAError("say with --out which folder everything goes into")
     if args.dry_run or args.budget is not None:

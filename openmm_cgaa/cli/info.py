@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..errors import CGAAError
 from ..inputs.ranges import Range
 from ..wording import counted
-from .options import add_number, add_structure, given_smiles
+from .options import add_number, add_structure, add_writes, given_smiles
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="which atoms make which bead (YAML, or a name): tell what to expect of a model of these beads. The first "
         "path is then a trajectory of the atoms, and a System (.xml) among the others lets the noise of forces be told",
     )
+    add_writes(parser)
     add_number(parser, "--temperature", Range(float, 1.0, 1e5, "K"), None, "of the run; for the noise of forces")
     add_number(parser, "--frames", Range(int, 1, 10**6), None, "of the trajectory of a mapping, at most")
 

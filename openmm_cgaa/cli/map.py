@@ -5,7 +5,7 @@ import argparse
 from ..errors import CGAAError
 from ..inputs.ranges import Range
 from ..wording import counted
-from .options import add_number, add_structure, given_smiles
+from .options import add_number, add_structure, add_writes, given_smiles
 from .terminal import tell
 
 FORCES = "sum", "uniform", "optimised"  # the names of mapping.forcemaps.FORCE_MAPS, which takes long to import
@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mapping", required=True, help="which atoms make which bead: a YAML file, or the name of a mapping"
     )
+    add_writes(parser)
     parser.add_argument("-o", "--output", required=True, help="data set of beads (.h5)")
     parser.add_argument("--structure", metavar="OUT.cif", help="write the last frame's beads to this file, too")
     parser.add_argument(

@@ -13,12 +13,35 @@ from ..errors import CGAAError
 from ..inputs.ranges import Range
 from ..inputs.settings import Dataclass, range_of
 from ..labelling.named import NAMED
+from .examples import EXAMPLES
 
 
 class Parser(argparse.ArgumentParser):
     """Takes files before and after options, and says in one line what is wrong with a command line."""
 
     _sorting = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.added: list[argparse.Action] = []
+        self.below: dict[str, Parser] = {}  # by subcommand
+        super().__init__(*args, **kwargs)
+
+    def add_argument(self, *args: Any, **kwargs: Any) -> argparse.Action:
+        """As of all parsers."""
+        self.added.append(super().add_argument(*args, **kwargs))
+        return self.added[-1]
+
+    def add_subparsers(self, **kwargs: Any) -> Any:
+        """As of all parsers."""
+        action = super().add_subparsers(**kwargs)
+        self.below = action.choices
+        return action
+
+    def format_help(self) -> str:
+        """As of all parsers, and examples at the end."""
+        lines = EXAMPLES[self.prog.removeprefix("openmm-cgaa").strip()]
+        told = "example, in the folder of the repository" if any("/" in line for line in lines) else "example"
+        return "\n".join([super().format_help(), f"{told}:", *(f"  {line}" for line in lines), ""])
 
     def parse_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def, override]  # argparse overloads it
         """No word may be empty: a variable of the shell that is not set would drop an output without a word."""
@@ -29,6 +52,9 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def, override]  # the same
         """What stands among options and is none of them is a file: ``validate SYSTEM.yaml --short ROW``."""
+        if any(word.partition("=")[0] in WRITES for word in args or ()):  # nothing else is done, so nothing is needed
+            for action in self.added:
+                action.required = False
         if self._sorting or self._subparsers or "--" in (args or ()):  # who writes -- has sorted them
             return super().parse_known_args(args, namespace)
         self._sorting = True  # the next line calls this method for the options, and for what is left
@@ -41,6 +67,7 @@ class Parser(argparse.ArgumentParser):
         raise CGAAError(f"{message}; see {self.prog} --help")
 
 
+WRITES = ("--write-template", "--write-schema")
 FILES = (
     "PDBx/mmCIF or PDB; prmtop and inpcrd (Amber); top, gro and a folder of includes (GROMACS); psf and pdb or crd "
     "(CHARMM)"
@@ -127,6 +154,16 @@ def add_description(parser: argparse.ArgumentParser, name: str, what: str, more:
     """The argument that is a `Description` of something."""
     text = f"{what} (YAML); paths in it are relative to it{more}"
     parser.add_argument(name, type=Description, help=text)
+    add_writes(parser)
+
+
+def add_writes(parser: argparse.ArgumentParser) -> None:
+    """Options that write what helps with the YAML file of a command, in place of its work (see `yamlfiles`)."""
+    template, schema = WRITES
+    help = "write a YAML file to begin with, every key explained, and end; FILE must not be there"
+    parser.add_argument(template, metavar="FILE", help=help)
+    help = "write the JSON schema of the YAML file, by which editors complete and check it, and end"
+    parser.add_argument(schema, metavar="FILE.json", help=help)
 
 
 def add_number(parser: argparse.ArgumentParser, flag: str, allowed: Range, default: Any = None, help: str = "") -> None:

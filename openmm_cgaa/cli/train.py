@@ -31,6 +31,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_number(parser, "--minutes", minutes, help="time budget, instead of the configuration's max_minutes")
 
 
+def template_values(args: argparse.Namespace) -> dict:
+    """What a template holds: of a propagator, if ``--set`` asks for one, and all that it sets."""
+    from ..inputs.yamlfile import changed
+    from ..propagate.fitsettings import OBJECTIVE
+    from .yamlfiles import PROPAGATOR, TRAINING
+
+    given: dict = {}
+    for change in args.set:
+        changed(given, change)
+    values = dict(PROPAGATOR if given.get("objective") == OBJECTIVE else TRAINING)
+    for change in args.set:
+        changed(values, change)
+    return values
+
+
 def run(args: argparse.Namespace) -> None:
     from ..propagate.fitsettings import is_propagation
 

@@ -23,6 +23,7 @@ class ClassicalFrames(Checked):
     npt : list of float
         Temperatures of boxes at constant pressure.
     equilibration, spacing : float, ps
+        Before the first frame, and between frames.
     frames : int
         Of a box.
     validation, test : int
@@ -58,7 +59,10 @@ class OwnFrames(Checked):
         Of the boxes at constant volume, as of `ClassicalFrames`.
     npt : list of float
         Temperatures of boxes at constant pressure.
-    equilibration, npt_equilibration, spacing : float, ps
+    equilibration, npt_equilibration : float, ps
+        Before the first frame of a box at constant volume, and at constant pressure.
+    spacing : float, ps
+        Between frames.
     frames : int
         Of a box.
     """
@@ -110,7 +114,9 @@ class Steps(Checked):
     last : int
         Steps of the model that is kept: it goes on from the last of these, with all labels. 0: that one is kept.
     batch_grains : int
+        Grains of a batch.
     lr : float
+        Learning rate.
     """
 
     first: int = bounded(6000, 10, 10**9)
@@ -129,6 +135,7 @@ class Proof(Checked):
     nvt, nve, npt, hot : float, ps
         At the temperature; `hot` at `hottest` times it.
     hottest : float
+        Factor of the temperature.
     large : int
         Atoms of the box of `nvt` and `nve`; the others have those of `ClassicalFrames`.
     teacher_frames, structure_frames : int

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from ..building.boxes import DENSITIES, read_molecules
+from ..building.boxes import DENSITIES, check_molecules
 from ..building.crystals import Crystal
 from ..building.molecules import Molecule, parse_smiles
 from ..errors import CGAAError
@@ -67,11 +67,12 @@ class DistillPlan(Checked):
     workers : int
         Processes that sample, label, and make the runs of the proof.
     seed : int
+        Of all that is random.
     classical, own, solid, training, proof
         How much work.
     """
 
-    molecules: list = field(default_factory=list)
+    molecules: list[Molecule] = field(default_factory=list)
     start: list[str] | None = None
     smiles: dict[str, str] = field(default_factory=dict)
     crystal: Crystal | None = None
@@ -105,7 +106,9 @@ class DistillPlan(Checked):
             raise CGAAError("a phase is crystal where the key crystal says which, and only there; give both or none")
         if self.smiles and not self.start:
             raise CGAAError("smiles are of the residues of start; give those of molecules with each of them")
-        molecules = [replace(one, count=one.count or 1) for one in self.molecules and read_molecules(self.molecules)]
+        if self.molecules:
+            check_molecules(self.molecules)
+        molecules = [replace(one, count=one.count or 1) for one in self.molecules]
         object.__setattr__(self, "molecules", molecules)
         if self.forcefield is None and any(one.smiles is None for one in molecules):
             named = ", ".join(one.name for one in molecules if one.smiles is None)

@@ -266,7 +266,7 @@ def fitted(plan: DistillPlan, rates: Rates, minutes: float) -> DistillPlan:
         need = total(min(least, 1.0)) / 60.0
         raise CGAAError(
             f"the budget is {minutes / 60.0:.2g} h, but this plan takes {need:.2g} h with the fewest steps of "
-            "training; give more, or make less of it: --quick, or --write-plan and smaller numbers"
+            "training; give more, or make less of it: --quick, or --write-template and smaller numbers"
         )
     low, high = least, 1.0
     for _ in range(30):

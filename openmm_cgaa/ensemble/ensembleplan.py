@@ -23,6 +23,7 @@ class Sweep(Checked):
     Attributes
     ----------
     temperatures : list of float, K
+        Of the NVT part and the first velocities.
     densities : list of float, g/cm3
         Of the description of a box.
     compositions : dict
@@ -64,6 +65,7 @@ class EnsemblePlan(SimulationSettings):
     replicas : int
         Members of each point, which differ by their seed.
     sweep : Sweep
+        What differs between the points.
     exchange : int, optional
         Steps after which the temperatures of a sweep may change places, see `exchange`.
     begin : float

@@ -40,6 +40,8 @@ class Bead(Checked):
         Its own in the residue.
     atoms : list of str or int
         By name, or by place in the residue, from 0. All of them count for the mass.
+    smarts : str
+        A pattern of RDKit, in place of `atoms`: the atoms that it matches.
     species : str
         What a model tells beads apart by; the name without it.
     position : str
@@ -47,7 +49,7 @@ class Bead(Checked):
     """
 
     name: str
-    atoms: list = field(default_factory=list)
+    atoms: list[str | int] = field(default_factory=list)
     smarts: str = ""
     species: str = ""
     position: str = one_of("mass", "geometric", "atom")
@@ -58,9 +60,6 @@ class Bead(Checked):
             raise GrainError(f"name {self.name!r}: a bead needs a name without spaces")
         if bool(self.atoms) == bool(self.smarts):
             raise GrainError(f"bead {self.name}: give its atoms, by name or place in the residue, or a smarts pattern")
-        for atom in self.atoms:
-            if not isinstance(atom, str | int) or isinstance(atom, bool):
-                raise GrainError(f"bead {self.name}: atom {atom!r}, expected a name or a place in the residue, from 0")
         object.__setattr__(self, "species", self.species or self.name)
 
 
@@ -71,6 +70,7 @@ class MappedResidue(Checked):
     Attributes
     ----------
     beads : list of Bead
+        At least one.
     left_out : list of str or int
         Atoms that are in none, by name or place.
     rigid : bool
@@ -78,23 +78,22 @@ class MappedResidue(Checked):
         lies: two show an axis, three everything.
     """
 
-    beads: list = field(default_factory=list)
-    left_out: list = field(default_factory=list)
+    beads: list[Bead] = field(default_factory=list)
+    left_out: list[str | int] = field(default_factory=list)
     rigid: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        beads = [b if isinstance(b, Bead) else from_mapping(Bead, b, f"bead {n}") for n, b in enumerate(self.beads, 1)]
-        if not beads:
+        if not self.beads:
             raise GrainError("beads: none; a residue without beads belongs to left_out of the mapping")
-        twice = [name for name, number in Counter(bead.name for bead in beads).items() if number > 1]
+        twice = [name for name, number in Counter(bead.name for bead in self.beads).items() if number > 1]
         if twice:
             raise GrainError(f"beads: {twice[0]} stands there twice; each bead of a residue needs a name of its own")
-        if self.rigid and len(beads) not in SITES:
+        if self.rigid and len(self.beads) not in SITES:
             raise GrainError(
-                f"beads: {counted(len(beads), 'bead')} in a rigid residue; take two, which show an axis of it, or three"
+                f"beads: {counted(len(self.beads), 'bead')} in a rigid residue; take two, which show an axis of it, or "
+                "three"
             )
-        object.__setattr__(self, "beads", beads)
 
 
 @dataclass(frozen=True)
@@ -104,13 +103,14 @@ class Mapping(Checked):
     Attributes
     ----------
     residues : dict of str to MappedResidue
+        Beads of each kind of residue, by its name.
     left_out : list of str
         Names of residues that no bead stands for.
     bare : bool
         Every bead is a grain of its own without bonds, as networks see it that know no topology: to compare with these.
     """
 
-    residues: dict = field(default_factory=dict)
+    residues: dict[str, MappedResidue] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     bare: bool = False
 
@@ -118,15 +118,11 @@ class Mapping(Checked):
         super().__post_init__()
         if not self.residues:
             raise GrainError("residues: none; a mapping names the beads of each kind of residue")
-        kinds = {}
-        for name, value in self.residues.items():
-            made = value if isinstance(value, MappedResidue) else from_mapping(MappedResidue, value, f"residue {name}")
-            kinds[str(name)] = made
-            if self.bare and made.rigid:
+        for name, residue in self.residues.items():
+            if self.bare and residue.rigid:
                 raise GrainError(
                     f"residue {name} is rigid, and beads without bonds cannot be; set bare: false, or leave rigid away"
                 )
-        object.__setattr__(self, "residues", kinds)
 
     @classmethod
     def load(cls, mapping: FilePath) -> "Mapping":

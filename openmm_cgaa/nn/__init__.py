@@ -6,6 +6,7 @@ from typing import List
 from ..errors import CGAAError
 from ..host.torchstate import building
 from ..inputs.settings import Checked, from_mapping
+from ..inputs.yamlschema import any_of_kinds, schema_of
 from .conserving import ConservingNetwork
 from .forms import PRESETS, Preset
 from .graph import Graph, batch_graphs
@@ -21,6 +22,7 @@ __all__ = [
     "batch_graphs",
     "build_network",
     "complete_config",
+    "network_schema",
 ]
 
 NETWORKS = {"conserving": ConservingNetwork, "published": PublishedNetwork}
@@ -51,6 +53,17 @@ def complete_config(config: dict) -> dict:
     `CGAAError` as in `build_network`.
     """
     return {"network": named(config), **asdict(form_of(config))}
+
+
+def network_schema() -> dict:
+    """The JSON schema of a configuration, as YAML files have it."""
+    kinds = {}
+    for name, network in NETWORKS.items():
+        kinds[name] = schema_of(network.form)
+        if PRESETS[name]:
+            text = "A set of options by its name; what stands beside it goes before it."
+            kinds[name]["properties"]["preset"] = {"enum": [*PRESETS[name]], "description": text}
+    return any_of_kinds("network", kinds, "Which network.")
 
 
 def named(config: dict) -> str:

@@ -20,6 +20,7 @@ class ConservingForm(Checked):
     Attributes
     ----------
     atom_cutoff, grain_cutoff : float, Å
+        How far atoms see atoms of other grains, and grains see grains.
     num_basis, intra_basis : int
         Radial functions between and inside grains.
     scalars, vectors, tensors : int

@@ -49,6 +49,7 @@ class Round(Checked):
     teacher : str, optional
         As ``openmm-cgaa label`` takes it; by default the one that labelled the training data.
     teacher_settings : dict
+        Of the teacher.
     changes : list of str
         Changes of the training configuration, ``key=value``.
     workers : int

@@ -16,14 +16,42 @@ OBJECTIVE = "propagate"
 
 @dataclass(frozen=True)
 class PropagationConfig(Checked):
-    """One training of a propagator; paths are relative to the YAML file.
+    """One training of a propagator, as ``openmm-cgaa train`` reads it; paths are relative to the YAML file.
 
-    `data` are files of sequences, whose splits train and validate. A batch has `batch` windows of a sequence. The
-    positions of a window's history get noise of one size, between `noise_from` and `noise_to` by the rms displacement
-    of a step, evenly in its logarithm; 0 for none. The learning rate falls exponentially from `lr` to `final` times
-    that at `max_steps`. Gradients are clipped to the norm `clip`, with 0 not at all. Every `validate_every` steps the
-    likelihood of validation windows is taken, and a checkpoint written; the best weights are kept. `max_minutes` ends a
-    run early; the learning rate follows the steps.
+    Attributes
+    ----------
+    data : list of str
+        Files of sequences (.h5), whose splits train and validate.
+    output : str
+        Folder of the run and of the propagator.
+    max_steps : int
+        Length of the run; a multiple of `validate_every`.
+    objective : str
+        Tells this file from the training of a model.
+    name : str
+        Of the propagator.
+    model : PropagatorForm
+        Its networks.
+    batch : int
+        Windows of a sequence in a batch.
+    noise_from, noise_to : float
+        The positions of a window's history get noise of one size, between these times the rms displacement of a step,
+        evenly in its logarithm; 0 for none.
+    lr : float
+        Learning rate at the beginning.
+    final : float
+        The rate falls exponentially to this times `lr`, at `max_steps`.
+    clip : float
+        Gradients are clipped to this norm, with 0 not at all.
+    validate_every : int
+        Steps after which the likelihood of validation windows is taken, and a checkpoint written; the best weights are
+        kept.
+    max_minutes : float, optional
+        Ends a run early; the learning rate follows the steps.
+    seed : int
+        Of the first weights, the windows and their noise.
+    threads : int, optional
+        Of the CPU; as many as torch takes by itself without it.
     """
 
     data: list[str]

@@ -27,12 +27,26 @@ from .scoring import GroupScore
 class PropagatorForm(Checked):
     """What a propagator's networks are.
 
-    `form` is ``plain``, as in paper 002 (docs/papers.md), or ``equivariant``. `radius` (Å) is as far as groups see each
-    other besides bonds. `history` counts velocities that are looked at, the present one among them. `floor` is the
-    least sigma, by the rms displacement of a step. `embedding` and `width` are widths of latent nodes,
-    `embedding_layers` and `layers` exchanges of messages; without embedding layers a group is the mean of its kinds of
-    bead. `stochastic: false` takes the mean acceleration at each step. `levels` counts noise levels of the score, 0 for
-    none, from `largest` to `smallest` Å.
+    Attributes
+    ----------
+    form : str
+        ``plain``, as in paper 002 (docs/papers.md), or ``equivariant``.
+    radius : float
+        As far as groups see each other besides bonds.
+    history : int
+        Velocities that are looked at, the present one among them.
+    floor : float
+        The least sigma, by the rms displacement of a step.
+    embedding, width : int
+        Widths of the latent nodes of the embedding, and of the propagator.
+    embedding_layers, layers : int
+        Exchanges of messages of both. Without those of the embedding a group is the mean of its kinds of bead.
+    stochastic : bool
+        False takes the mean acceleration at each step.
+    levels : int
+        Noise levels of the score; 0 for none.
+    largest, smallest : float
+        The first and the last of these levels.
     """
 
     form: str = one_of(*CORES)

@@ -119,9 +119,11 @@ class Bursts(Cut):
     thermostat : str
         ``langevin``, or ``none``: velocity Verlet from velocities at the temperature.
     step : float, fs
+        Time step.
     steps, save_every : int
         Length of a burst, and steps between two frames.
     friction : float, 1/ps
+        Of the Langevin thermostat.
     """
 
     name: str = "dynamics"

@@ -112,6 +112,7 @@ class Molecules(Recipe):
     species : list of str, optional
         Names of molecules; all by default.
     temperatures : float or list, K
+        Each makes a trajectory of each molecule.
     copies : int
         Independent trajectories of each.
     equilibration, spacing, frames, step, friction

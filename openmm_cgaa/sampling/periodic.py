@@ -16,6 +16,7 @@ class Periodic(Recipe):
     structure : str or list of str, optional
         Structure file to begin with, or files that belong together (see `structures.given`).
     temperatures : float or list, K
+        Each makes a trajectory.
     ensemble : str
         ``NVT`` or ``NPT``.
     pressures : float or list, bar
@@ -25,13 +26,17 @@ class Periodic(Recipe):
     equilibration, spacing : float
         ps before the first frame is due, and between frames.
     frames : int
+        Of each trajectory.
     step : float, fs, optional
         1.0, or 0.5 with a CGAA model.
     friction : float, 1/ps
+        Of the Langevin thermostat.
     strain : float
-        Å; above 0 one to three atoms of every molecule of the species `strained` (a list; by default all) are moved at
-        random by up to so much, in every frame: see `Molecules`. For ions, which do not exist alone. Such frames are
-        filed under ``scan``, as others that are not in equilibrium.
+        Å; above 0 one to three atoms of every molecule are moved at random by up to so much, in every frame: see
+        `Molecules`. For ions, which do not exist alone. Such frames are filed under ``scan``, as others that are not
+        in equilibrium.
+    strained : list of str, optional
+        Species of which atoms are moved by `strain`; all by default.
     """
 
     structure: str | list[str] | None = None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from openmm import app, unit
 
-from ..building.boxes import read_molecules
+from ..building.boxes import check_molecules
 from ..building.conformers import Shape
 from ..building.molecules import Molecule, append_molecule
 from ..data.dataset import Dataset
@@ -21,6 +21,7 @@ from ..inputs.arguments import FilePath
 from ..inputs.ranges import PROCESSES, SEEDS, bounded
 from ..inputs.settings import Checked, from_mapping
 from ..inputs.yamlfile import read_yaml
+from ..inputs.yamlschema import Schema, any_of_kinds, required_of, schema_of, unless_filled
 from ..mapping.grains import GrainMap
 from ..mapping.soundness import faults
 from ..structures.given import content_digest, contents
@@ -33,6 +34,16 @@ from .sampler import Sampler
 if TYPE_CHECKING:
     from ..labelling.teachers import Teacher
     from .periodic import Periodic
+
+
+def _runs_schema() -> Schema:
+    kinds = {kind: schema_of(maker.keys, filled=True) for kind, maker in MAKERS.items()}
+    return {"type": "array", "items": any_of_kinds("kind", kinds, "What the trajectories are of.")}
+
+
+def _defaults_schema() -> Schema:
+    kinds = {kind: schema_of(maker.keys, filled=True) for kind, maker in MAKERS.items()}
+    return {"type": "object", "properties": kinds, "additionalProperties": False}
 
 
 @dataclass(frozen=True)
@@ -54,17 +65,18 @@ class Plan(Checked):
     output : str
         Data set (.h5) without labels.
     seed : int
+        Seeds of trajectories follow from it and from their names.
     workers : int
         Processes; each makes one trajectory at a time.
     folder : Path
         Of the YAML file; not a key of it.
     """
 
-    runs: list
-    sampler: dict | Sampler | None = None
-    molecules: list = field(default_factory=list)
+    runs: list = field(metadata={"schema": _runs_schema})
+    sampler: Sampler | None = None
+    molecules: list[Molecule] = field(default_factory=list)
     compositions: dict[str, dict[str, int]] = field(default_factory=dict)
-    defaults: dict[str, dict] = field(default_factory=dict)
+    defaults: dict[str, dict] = field(default_factory=dict, metadata={"schema": _defaults_schema})
     output: str = "frames.h5"
     seed: int = bounded(1, *SEEDS)
     workers: int = bounded(1, *PROCESSES)
@@ -76,6 +88,8 @@ class Plan(Checked):
             raise CGAAError(f"output is {self.output}; a data set is an .h5 file")
         if not self.runs:
             raise CGAAError("runs is empty; there is nothing to sample")
+        if self.molecules:
+            check_molecules(self.molecules)
 
     @property
     def parts(self) -> Path:
@@ -90,7 +104,7 @@ class Plan(Checked):
     @property
     def _own(self) -> dict[str, tuple[app.Topology, unit.Quantity]]:
         """Molecules of the sampler's system, whose atoms stand in the order of its force field."""
-        return self.sampler.molecules() if isinstance(self.sampler, Sampler) else {}
+        return self.sampler.molecules() if self.sampler else {}
 
     def check(self, name: str, where: str) -> None:
         """Refuse the name of a molecule that is not known; `where` is for the message."""
@@ -113,7 +127,7 @@ class Plan(Checked):
     def shapes(self, name: str) -> tuple[app.Topology, list[Shape]]:
         """Topology of a molecule, and its shapes in a liquid, as `Molecule.shapes` gives them."""
         self.check(name, "molecules")
-        if isinstance(self.sampler, Sampler) and name in self._own:
+        if self.sampler and name in self._own:
             return self._own[name][0], self.sampler.shapes[name]
         molecule = self._listed(name)
         return _shapes_of_molecule(*self._key(molecule))
@@ -175,9 +189,22 @@ class Plan(Checked):
             inputs |= {
                 key: content_digest([self.folder / file for file in files]) for key, files in recipe.files.items()
             }
-            if isinstance(self.sampler, Sampler):
+            if self.sampler:
                 inputs["sampler"] = self.sampler.identity()
         return json.loads(json.dumps({"run": recipe.settings(), "inputs": inputs}))
+
+
+def plan_schema() -> Schema:
+    """The JSON schema of the YAML file."""
+    conditions: list[Schema] = []
+    for kind, maker in MAKERS.items():
+        of_kind: Schema = {"properties": {"kind": {"const": kind}}, "required": ["kind"]}
+
+        def runs(needed: Schema, of_kind: Schema = of_kind) -> Schema:
+            return {"runs": {"items": {"if": of_kind, "then": needed}}}
+
+        conditions += unless_filled(runs, ["defaults", kind], required_of(maker.keys))
+    return schema_of(Plan) | {"allOf": conditions}
 
 
 def load_plan(
@@ -203,10 +230,6 @@ def load_plan(
     """
     plan = from_mapping(Plan, read_yaml(path, "a plan of what to sample"), str(path))
     folder = Path(path).resolve().parent
-    try:
-        molecules = read_molecules(plan.molecules) if plan.molecules else []
-    except CGAAError as error:
-        raise CGAAError(f"{path}: {error}") from None
     for kind in plan.defaults:
         if kind not in MAKERS:
             raise CGAAError(f"{path}: defaults: {kind!r} is no kind of run; there are {', '.join(MAKERS)}")
@@ -224,9 +247,7 @@ def load_plan(
         recipes.append(recipe)
     sampler = None
     if plan.sampler is not None:
-        sampler = replace(
-            from_mapping(Sampler, plan.sampler, f"{path}: sampler").within(folder), smiles=_smiles(molecules)
-        )
+        sampler = replace(plan.sampler.within(folder), smiles=_smiles(plan.molecules))
     if model is not None:
         model = str(Path(model).resolve()) if Path(model).exists() else str(model)
         sampler = replace(sampler, model=model) if sampler else Sampler(model=model)
@@ -236,11 +257,11 @@ def load_plan(
             f"{path}: run {moved[0]} needs a sampler; say which force field, system or model moves the atoms"
         )
     place = str(Path(output).resolve() if output else folder / plan.output)
-    files = [file for molecule in molecules for file in molecule.files]
+    files = [file for molecule in plan.molecules for file in molecule.files]
     files += [file for recipe in recipes for listed in recipe.files.values() for file in listed]
     inputs = [path, *(folder / name for name in files if name), *(sampler.files if sampler else ())]
     check_output(place, DATA_SET, inputs)
-    plan = replace(plan, runs=recipes, molecules=molecules, sampler=sampler, output=place, folder=folder)
+    plan = replace(plan, runs=recipes, sampler=sampler, output=place, folder=folder)
     for name, counts in plan.compositions.items():
         for molecule in counts:
             plan.check(molecule, f"{path}: compositions: {name}")

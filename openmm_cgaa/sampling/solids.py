@@ -41,7 +41,7 @@ class Solid(Periodic):
         that would turn molecules, or bend them to another shape, then keeps those of the crystal. Of NVT.
     """
 
-    strains: list | None = None
+    strains: list[float | list[float]] | None = None
     barostat: str = one_of(ANISOTROPIC, FLEXIBLE, ISOTROPIC)
     held: float = bounded(0.0, 0.0, 10.0, "Å")
 

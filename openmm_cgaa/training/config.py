@@ -11,26 +11,36 @@ from ..inputs.arguments import FilePath
 from ..inputs.ranges import SEEDS, THREADS, bounded, one_of, required
 from ..inputs.settings import Checked, from_mapping
 from ..inputs.yamlfile import changed, read_yaml
+from ..inputs.yamlschema import Schema
 from ..mapping.prior import LONGEST, SHORTEST, Prior
 
 
 @dataclass(frozen=True)
 class DataConfig(Checked):
-    """Which frames train and select: those of the data sets in `paths` whose trajectories have that split.
+    """Which frames train and select; validation is on liquids and crystals where there are any.
 
-    `kinds` (liquid, crystal, molecule, pair, cluster, scan, dynamics) limits training to some of them; validation is on
-    liquids and crystals where there are any. `max_grains` limits training to as many labelled grains of a kind, taken
-    evenly from its trajectories; a smaller limit takes a part of what a larger one does. `align` settles equivalent
-    slots by a reference geometry, which a network with ordered slots needs. `cuts` cuts molecules into grains, by the
-    name of each: a SMILES in which the number of an atom is that of its grain, ``{grain: [names of its atoms]}``, or
-    atoms a grain (`mapping.cutting.make_cuts`). Atoms are named by element and place: C1, C2, O3.
+    Attributes
+    ----------
+    paths : list of str
+        Labelled data sets (.h5). Their trajectories of split ``train`` train, those of split ``validation`` select.
+    kinds : list of str, optional
+        Training is on these alone: liquid, crystal, molecule, pair, cluster, scan, dynamics.
+    max_grains : dict, optional
+        Training is limited to as many labelled grains of a kind, taken evenly from its trajectories. A smaller limit
+        takes a part of what a larger one does.
+    align : bool
+        Equivalent slots are settled by a reference geometry, which a network with ordered slots needs.
+    cuts : dict, optional
+        Cuts molecules into grains, by the name of each: a SMILES in which the number of an atom is that of its grain,
+        ``{grain: [names of its atoms]}``, or atoms a grain (`mapping.cutting.make_cuts`). Atoms are named by element
+        and place: C1, C2, O3.
     """
 
     paths: list[str]
     kinds: list[str] | None = None
     max_grains: dict[str, int] | None = bounded(None, 0, 10**12, "grains")
     align: bool = False
-    cuts: dict | None = None
+    cuts: dict[str, str | int | dict[str, list[str]]] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -45,7 +55,18 @@ class DataConfig(Checked):
 class LossConfig(Checked):
     """Weights of the loss terms; see `objectives` for their definitions. Energies and virials in eV, forces in eV/Å.
 
-    `grain_energy` needs labels with the teacher's energies of grains, and the conserving network.
+    Attributes
+    ----------
+    energy : float
+        Of the energy.
+    forces : float
+        Of the forces on atoms.
+    net_force, torque : float
+        Of the net force and torque on grains.
+    stress : float
+        Of the virial of periodic frames.
+    grain_energy : float
+        Of energies of grains. Needs labels with the teacher's, and the conserving network.
     """
 
     energy: float = bounded(1.0, 0.0, 1e12)
@@ -63,10 +84,25 @@ class LossConfig(Checked):
 
 @dataclass(frozen=True)
 class OptimizerConfig(Checked):
-    """``adam`` (AdamW where `weight_decay` > 0) or ``soap``; linear warm-up, then `cosine` or `exponential` decay.
+    """How the weights are changed.
 
-    SOAP (`soap.SOAP`) takes fewer steps to the same error; each costs more. The rate ends at `final` times
-    `lr` at `max_steps`. Gradients are clipped to the norm `clip`, with 0 not at all.
+    Attributes
+    ----------
+    method : str
+        ``adam`` (AdamW where `weight_decay` > 0) or ``soap`` (`soap.SOAP`), which takes fewer steps to the same error;
+        each costs more.
+    lr : float
+        Learning rate after the warm-up.
+    final : float
+        The rate ends at this times `lr`, at `max_steps`.
+    schedule : str
+        How it decays: ``cosine`` or ``exponential``.
+    warmup_steps : int
+        Steps in which the rate rises linearly.
+    weight_decay : float
+        Of AdamW and of SOAP.
+    clip : float
+        Gradients are clipped to this norm, with 0 not at all.
     """
 
     method: str = one_of("adam", "soap")
@@ -82,8 +118,14 @@ class OptimizerConfig(Checked):
 class PriorConfig(Checked):
     """OpenMM forces between beads that a network's come on top of, see `mapping.prior`.
 
-    An OpenMM ForceField and the cutoff of its nonbonded forces. They are subtracted from the labels, and travel in the
-    model file.
+    They are subtracted from the labels, and travel in the model file.
+
+    Attributes
+    ----------
+    file : str
+        An OpenMM ForceField (XML), as ``openmm-cgaa prior`` makes one.
+    cutoff : float
+        Of its nonbonded forces.
     """
 
     file: str
@@ -93,22 +135,64 @@ class PriorConfig(Checked):
         return Prior.load(self.file, self.cutoff)
 
 
+def _model_schema() -> Schema:
+    from ..nn import network_schema  # takes torch
+
+    return network_schema()
+
+
 @dataclass(frozen=True)
 class TrainingConfig(Checked):
-    """One training run; paths are relative to the YAML file.
+    """One training run, as ``openmm-cgaa train`` reads it; paths are relative to the YAML file.
 
-    `model` goes to `build_network`. A batch is filled with frames up to `batch_grains` grains. `init` is a model file
-    to go on with: of the same network, and knowing all grains of the data. `warm_start` is a model, by name or file,
-    whose weights are taken over as far as they serve the grains of the data: of the same form, whatever its grains.
-    Every `validate_every` steps the averaged weights are validated and a checkpoint is written. `score_energy` (Å)
-    weighs the energy in the score that selects the best weights: force rmse per component (eV/Å) + score_energy *
-    energy rmse (eV/atom). Where forces have no weight, as in rigid residues of beads, the mean of the relative errors
-    of net force and torque is in their place. `max_minutes` ends a run early; the learning rate follows the steps.
-    `half` writes the parameters of the model file in float16. `prior` is for models of beads. `compile` makes a program
-    of the training step (`compiled.py`): minutes at first, then three times as fast.
+    Attributes
+    ----------
+    model : dict
+        The network and the options of its form, see `build_network`.
+    data : DataConfig
+        Frames to learn from.
+    output : str
+        Folder of the run and of its model file.
+    max_steps : int
+        Length of the run; a multiple of `validate_every`.
+    name : str
+        Of the model.
+    loss : LossConfig
+        Weights of the loss terms.
+    optimizer : OptimizerConfig
+        How the weights are changed.
+    batch_grains : int
+        A batch is filled with frames up to so many.
+    init : str, optional
+        A model file to go on with: of the same network, and knowing all grains of the data.
+    warm_start : str, optional
+        A model, by name or file, whose weights are taken over as far as they serve the grains of the data: of the same
+        form, whatever its grains.
+    ema_decay : float
+        Weights are averaged over steps, exponentially; this is kept of the average at each.
+    validate_every : int
+        Steps after which the averaged weights are validated, and a checkpoint is written.
+    score_energy : float
+        Weighs the energy in the score that selects the best weights: force rmse per component (eV/Å) + score_energy *
+        energy rmse (eV/atom). Where forces have no weight, as in rigid residues of beads, the mean of the relative
+        errors of net force and torque is in their place.
+    max_minutes : float, optional
+        Ends a run early; the learning rate follows the steps.
+    seed : int
+        Of the first weights and of the order of frames.
+    threads : int, optional
+        Of the CPU; as many as torch takes by itself without it.
+    accelerator : str
+        What the training is done on.
+    half : bool
+        Writes the parameters of the model file in float16.
+    prior : PriorConfig, optional
+        For models of beads.
+    compile : bool
+        Makes a program of the training step (`compiled.py`): minutes at first, then three times as fast.
     """
 
-    model: dict
+    model: dict = field(metadata={"schema": _model_schema})
     data: DataConfig
     output: str
     max_steps: int = required(1, 10**12)

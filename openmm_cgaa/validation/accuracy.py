@@ -32,6 +32,7 @@ class Along(Row):
     Attributes
     ----------
     runs : list of str
+        Runs of the system.
     frames : int
         Of each run.
     test_set : dict
@@ -118,7 +119,17 @@ class Along(Row):
 
 @dataclass(frozen=True)
 class BurstGroup(Checked):
-    """Bursts from runs of one temperature: how many of each run, and how many frames of each are labelled."""
+    """Bursts from runs of one temperature.
+
+    Attributes
+    ----------
+    runs : list of str
+        Where they begin.
+    count : int
+        Of each run.
+    frames : int
+        Of each burst, that the teacher labels.
+    """
 
     runs: list[str]
     count: int = bounded(8, 2, 10_000)
@@ -135,6 +146,7 @@ class TeacherLiquid(Row):
     Attributes
     ----------
     groups : list of BurstGroup
+        Bursts whose frames are labelled.
     """
 
     groups: list[BurstGroup]

@@ -18,6 +18,7 @@ class Jacobian(Row):
     Attributes
     ----------
     box : str
+        Of the system's boxes.
     models : list of str
         Others to show beside the one that is validated.
     largest : float

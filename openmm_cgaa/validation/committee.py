@@ -20,6 +20,7 @@ class Spread(Row):
     Attributes
     ----------
     runs : list of str
+        Runs of the system.
     frames : int
         Of each run.
     factor : float

@@ -24,7 +24,15 @@ COLORS = {"teacher": "0.35", "student": "tab:blue"}
 
 @dataclass(frozen=True)
 class AtomPairs(Checked):
-    """Atoms of different grains: two MDTraj selections, and the width (Å) of the Gaussian that smooths g(r)."""
+    """Atoms of different grains.
+
+    Attributes
+    ----------
+    first, second : str
+        Two selections of MDTraj.
+    width : float
+        Of the Gaussian that smooths g(r).
+    """
 
     first: str
     second: str

@@ -17,6 +17,7 @@ class Mistakes(Row):
     Attributes
     ----------
     runs : list of str
+        Runs of the system.
     frames : int
         Of each, that the teacher labels.
     beside : list of str

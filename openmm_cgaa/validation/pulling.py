@@ -24,6 +24,7 @@ class Ligand(Checked):
     Attributes
     ----------
     molecule : str
+        Of the system's molecules.
     distance : float, Å
         From the center, of the atom `through` or of the middle of the molecule.
     through : int, optional
@@ -58,6 +59,7 @@ class Cluster(Checked):
     center : str
         Molecule of one atom.
     ligands : list of Ligand
+        Around the center.
     label : str
         What names of bonds call the center; by default its name.
     """

@@ -25,9 +25,11 @@ class VacuumScans(Row):
     Attributes
     ----------
     pairs : list of lists of two names
+        Molecules that are pulled apart.
     starts : int
         Random ones of each pair, of which the deepest minimum is taken.
     clusters : list of Cluster
+        Centers with ligands, which are pulled away and stretched.
     torsions, modes, stretches : list of str
         Molecules.
     depth, wavenumber : float

@@ -20,6 +20,7 @@ class Stability(Row):
     Attributes
     ----------
     runs : list of str
+        Runs of the system.
     where_made : list of str
         Runs that count where somebody has made them (on a GPU), and are not made here.
     largest : float, Å

@@ -4,11 +4,13 @@ import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ..building.boxes import BoxConfig, read_molecules
+from ..building.boxes import BoxConfig, check_molecules
+from ..building.molecules import Molecule
 from ..errors import CGAAError
 from ..inputs.ranges import bounded
 from ..inputs.settings import Checked, from_mapping
 from ..inputs.yamlfile import is_yaml, read_yaml
+from ..inputs.yamlschema import any_of_kinds, required_of, schema_of, unless_filled
 from ..simulation.run import SimulationSettings
 from .row import Row
 from .rows import ROW_KINDS
@@ -61,12 +63,15 @@ class BurstPlan(Checked):
     Attributes
     ----------
     runs : list of str
+        Where the bursts begin.
     count : int
         Of each run.
     steps, every : int
         Length, and steps between frames.
     timestep : float, fs
+        Length of a step.
     friction : float, 1/ps
+        Of the Langevin thermostat.
     dropped : float, ps
         That a burst has to move away from its start.
     """
@@ -80,6 +85,19 @@ class BurstPlan(Checked):
     dropped: float = bounded(0.1, 0.0, 1e6, "ps")
 
 
+def _runs_schema() -> dict:
+    return {"type": "object", "additionalProperties": schema_of(PlannedRun, filled=True)}
+
+
+def _rows_schema() -> dict:
+    """A row of a kind's name is of that kind, if it names none; one without keys may be empty."""
+    whole, rows = {"$ref": "#/definitions/row"}, {}
+    for name, kind in ROW_KINDS.items():
+        empty = {} if required_of(kind) else {"type": ["object", "null"]}
+        rows[name] = {"oneOf": [schema_of(kind) | empty, whole]}
+    return {"type": "object", "properties": rows, "additionalProperties": whole}
+
+
 @dataclass(frozen=True)
 class ValidatedSystem(Checked):
     """What ``openmm-cgaa validate`` reads; paths are relative to the YAML file.
@@ -91,6 +109,7 @@ class ValidatedSystem(Checked):
     boxes : dict
         Of each box a description, as ``openmm-cgaa build`` reads it (YAML), or a structure file.
     runs : dict of PlannedRun
+        Simulations under a name.
     rows : dict of Row
         In the file: mappings with the keys of the row; ``kind`` where it is another one than the name says.
     forcefield : list of str
@@ -99,14 +118,17 @@ class ValidatedSystem(Checked):
     defaults : dict
         Values of keys that runs do not give.
     models : dict of OtherModel
+        Under a name each; runs and rows use it.
     molecules : list of Molecule
         For what is measured on single molecules and clusters.
     teacher : str, optional
         See `labelling.teachers.load_teacher`; by default the one that the model learned from.
     teacher_settings : dict
+        Of the teacher.
     committee : list of str
         Model files of other seeds.
     bursts : BurstPlan, optional
+        Which some rows need.
     output : str
         Folder of the simulations.
     results : str
@@ -116,18 +138,19 @@ class ValidatedSystem(Checked):
     template : str, optional
         Text of the page, with ``{{ NAME }}`` for each table; all of them, one after the other, without it.
     images : str, optional
+        Folder of the pictures.
     folder : Path
         Of the YAML file; not a key of it.
     """
 
     model: str
     boxes: dict[str, str]
-    runs: dict
-    rows: dict
+    runs: dict = field(metadata={"schema": _runs_schema})
+    rows: dict = field(metadata={"schema": _rows_schema})
     forcefield: list[str] = field(default_factory=list)
-    defaults: dict = field(default_factory=dict)
+    defaults: dict = field(default_factory=dict, metadata={"schema": lambda: schema_of(PlannedRun, filled=True)})
     models: dict[str, OtherModel] = field(default_factory=dict)
-    molecules: list = field(default_factory=list)
+    molecules: list[Molecule] = field(default_factory=list)
     teacher: str | None = None
     teacher_settings: dict = field(default_factory=dict)
     committee: list[str] = field(default_factory=list)
@@ -138,6 +161,11 @@ class ValidatedSystem(Checked):
     template: str | None = None
     images: str | None = None
     folder: Path = field(default=Path(), metadata={"internal": True})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.molecules:
+            check_molecules(self.molecules)
 
     def path(self, name) -> Path:
         """Of a file that the YAML file names."""
@@ -170,6 +198,17 @@ class ValidatedSystem(Checked):
         return [*map(self.path, names), *(path for path in models if path.is_file())]  # others are bundled
 
 
+def system_schema() -> dict:
+    """The JSON schema of the YAML file."""
+    row = any_of_kinds("kind", {name: schema_of(kind) for name, kind in ROW_KINDS.items()}, "Which row.")
+
+    def runs(needed):
+        return {"runs": {"additionalProperties": needed}}
+
+    conditions = unless_filled(runs, ["defaults"], required_of(PlannedRun))
+    return schema_of(ValidatedSystem) | {"allOf": conditions, "definitions": {"row": row}}
+
+
 def read_system(path) -> ValidatedSystem:
     """Read and check the description of a validation.
 
@@ -181,8 +220,7 @@ def read_system(path) -> ValidatedSystem:
     values = read_yaml(path, "a system to validate")
     system = from_mapping(ValidatedSystem, values, str(path))
     where = f"{path}: "
-    molecules = _placed(where, read_molecules, system.molecules) if system.molecules else []
-    system = replace(system, molecules=molecules, folder=Path(path).resolve().parent)
+    system = replace(system, folder=Path(path).resolve().parent)
     runs = {_word(where, name): _run(name, one, system, f"{where}run {name}") for name, one in system.runs.items()}
     rows = {_word(where, name): _row(name, one, f"{where}row {name}") for name, one in system.rows.items()}
     if not rows:

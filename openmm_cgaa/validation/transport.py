@@ -13,7 +13,19 @@ from .row import Row, estimate, markdown_table, panels, plus_minus
 
 @dataclass(frozen=True)
 class Experiment(Checked):
-    """Self-diffusion (1e-9 m2/s) of some species at a temperature (K), where it is from, and what a figure says."""
+    """Self-diffusion of some species at a temperature, as it was measured.
+
+    Attributes
+    ----------
+    values : dict of float
+        1e-9 m2/s, by species.
+    temperature : float
+        Of the measurement.
+    source : str
+        Where it is from.
+    label : str
+        What a figure says.
+    """
 
     values: dict[str, float]
     temperature: float = bounded(300.0, 1.0, 1e4, "K")
@@ -41,7 +53,9 @@ class Transport(Row):
     species : list of str
         With a panel of the figure each.
     lags : list of two numbers, ps
+        Between which the mean square displacement gives the diffusion.
     experiment : Experiment, optional
+        For the table and the figure.
     """
 
     runs: list[str]

@@ -34,7 +34,7 @@ CIS = 80.0  # kJ/mol by which the force field lifts cis above trans, and gauche 
 
 def plan(how: str, folder: Path) -> dict:
     """What is given to `openmm-cgaa distill`."""
-    base = ["openmm-cgaa", "distill", "--smiles", SMILES, "--names", NAME, "--quick", "--write-plan"]
+    base = ["openmm-cgaa", "distill", "--smiles", SMILES, "--names", NAME, "--quick", "--write-template", "/dev/stdout"]
     whole = yaml.safe_load(subprocess.run(base, check=True, capture_output=True, text=True).stdout)
     for changes in [PLAN, FEW] if how == "frames" else [PLAN]:
         for key, values in changes.items():

@@ -159,7 +159,11 @@ BOX = {"spacegroup": "P 1", "cell": [6, 6, 6], "sites": FORMALDEHYDE}
         (BOX | {"supercell": [2, 2, 0]}, [ALDEHYDE], "supercell is .* expected a whole number from 1"),
         (BOX | {"spacegroup": "P 21/n"}, [ALDEHYDE], "no space group 'P 21/n'.* need a CIF"),
         (BOX | {"spacegroup": "P a -3", "cell": [6, 6, 7]}, [ALDEHYDE], "cell does not have the symmetry"),
-        (BOX | {"sites": [["Xx", 0, 0, 0]]}, [ALDEHYDE], r"entry 1 of sites is \['Xx', 0, 0, 0\]; expected \[element"),
+        (
+            BOX | {"sites": [["Xx", 0, 0, 0]]},
+            [ALDEHYDE],
+            r"entry 1 of sites is \['Xx', 0.0, 0.0, 0.0\]; expected \[element",
+        ),
         (BOX | {"sites": [["C", 0, 0, "a"]]}, [ALDEHYDE], "entry 1 of sites"),
         (BOX | {"sites": [*FORMALDEHYDE, ["C", 1.1, 0.2, 0.15]]}, [ALDEHYDE], "C1 and an atom C5 are 0.00 Å apart"),
         (BOX | {"sites": FORMALDEHYDE[:3]}, [ALDEHYDE], "CHO, which is none of .*FAL is CH2O.*hydrogens"),

@@ -37,10 +37,11 @@ def test_another_teacher_takes_no_settings_of_the_plans_own(tmp_path, monkeypatc
         (given[:2], "gfn2-xtb", {"charges": {}}),
         (given, "gfn2-xtb", {"accuracy": 0.5, "charges": {}}),
     ]:
-        assert main(["distill", "plan.yaml", "--write-plan", *words]) == 0
-        plan = yaml.safe_load(capsys.readouterr().out)
+        (tmp_path / "whole.yaml").unlink(missing_ok=True)
+        assert main(["distill", "plan.yaml", "--write-template", "whole.yaml", *words]) == 0
+        plan = yaml.safe_load((tmp_path / "whole.yaml").read_text())
         assert (plan["teacher"], plan["teacher_settings"]) == (teacher, settings)
-    assert main(["distill", "plan.yaml", "--write-plan", "--setting", "accuracy=0.5"]) == 2
+    assert main(["distill", "plan.yaml", "--write-template", "new.yaml", "--setting", "accuracy=0.5"]) == 2
     assert "name it with --teacher NAME" in capsys.readouterr().err
 
 

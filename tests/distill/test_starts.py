@@ -209,14 +209,14 @@ def test_a_changed_file_is_another_start(files, tmp_path):
 
 def test_the_command_takes_files(files, monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(files)
-    assert main(["distill", "box.prmtop", "box.inpcrd", "--quick", "--write-plan"]) == 0
-    written = yaml.safe_load(capsys.readouterr().out)
+    place = tmp_path / "plan.yaml"
+    assert main(["distill", "box.prmtop", "box.inpcrd", "--quick", "--write-template", str(place)]) == 0
+    written = yaml.safe_load(place.read_text())
     assert written["start"] == [str(files / "box.prmtop"), str(files / "box.inpcrd")] and "molecules" not in written
-    (tmp_path / "plan.yaml").write_text(yaml.safe_dump(written))
-    assert read_distill_plan(tmp_path / "plan.yaml").own.rounds == 2
+    assert read_distill_plan(place).own.rounds == 2
     smiles = ["--smiles", "DMT=COC", "DFE=FCCF"]
-    assert main(["distill", "bare.pdb", *smiles, "--write-plan"]) == 0
-    assert yaml.safe_load(capsys.readouterr().out)["smiles"] == {"DMT": "COC", "DFE": "FCCF"}
+    assert main(["distill", "bare.pdb", *smiles, "--write-template", str(tmp_path / "bare.yaml")]) == 0
+    assert yaml.safe_load((tmp_path / "bare.yaml").read_text())["smiles"] == {"DMT": "COC", "DFE": "FCCF"}
     for words, message in (
         (["box.prmtop"], "no coordinates; give also its .inpcrd or .rst7"),
         (["box.cif", "--names", "A"], "--names are of molecules by --smiles"),
@@ -224,7 +224,7 @@ def test_the_command_takes_files(files, monkeypatch, capsys, tmp_path):
         (["box.cif", "plan.yaml"], "plan.yaml is a plan, which says all"),
         (["nowhere.pdb"], "nowhere.pdb cannot be read"),
     ):
-        assert main(["distill", *words, "--write-plan"]) == 2
+        assert main(["distill", *words, "--write-template", str(tmp_path / "no.yaml")]) == 2
         assert message in " ".join(capsys.readouterr().err.split())
 
 

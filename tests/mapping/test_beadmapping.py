@@ -128,10 +128,10 @@ def test_what_does_not_fit_a_topology_is_told(made, told):
     "residues, told",
     [
         ({}, "residues: none"),
-        ({"HOH": {"beads": []}}, "residue HOH: beads: none"),
-        ({"HOH": {"beads": [{"name": "W"}]}}, "residue HOH: bead 1: bead W: give its atoms"),
+        ({"HOH": {"beads": []}}, "residues of HOH: beads: none"),
+        ({"HOH": {"beads": [{"name": "W"}]}}, "residues of HOH: entry 1 of beads: bead W: give its atoms"),
         ({"HOH": {"beads": [{"name": "W W", "atoms": [0]}]}}, "needs a name without spaces"),
-        ({"HOH": {"beads": [{"name": "W", "atoms": [0.5]}]}}, "atom 0.5, expected a name or a place"),
+        ({"HOH": {"beads": [{"name": "W", "atoms": [0.5]}]}}, "entry 1 of atoms is 0.5, expected str or int"),
         ({"HOH": {"beads": 2 * [{"name": "W", "atoms": [0]}]}}, "W stands there twice"),
         ({"HOH": {"beads": [{"name": "W", "atoms": [0], "position": "middle"}]}}, "position is 'middle'"),
         ({"HOH": {"beads": [{"name": "W", "atom": [0]}]}}, "unknown key atom"),
