@@ -141,8 +141,8 @@ def build(path: FilePath, output: FilePath | None = None, progress: Callable | N
     if output.suffix.lower() not in (".cif", ".mmcif", ".pdbx"):
         raise CGAAError(f"{output}: the box is written as PDBx/mmCIF, which keeps all bonds; let its name end on .cif")
     named = [file for molecule in config.molecules for file in molecule.files] + (config.relax or [])
-    named += [config.crystal.cif] if config.crystal else []
-    inputs = [path, *(folder / name for name in named if name)]
+    named += [config.crystal.cif] if config.crystal and config.crystal.cif else []
+    inputs = [path, *(folder / name for name in named)]
     forcefield = folder / config.forcefield if config.forcefield else None
     check_outputs([(output, STRUCTURE), (forcefield, FORCEFIELD)], inputs)
     text = _generic_forcefield(config) if forcefield else None  # may refuse
@@ -194,10 +194,10 @@ def _generic_forcefield(config: BoxConfig) -> str:
 
         teacher = load_teacher(config.teacher, **config.teacher_settings)
         calculator, name = teacher.calculator, teacher.identity["name"]
-    molecules = [molecule for molecule in config.molecules if molecule.smiles is not None]
+    molecules = [(molecule.name, molecule.smiles) for molecule in config.molecules if molecule.smiles is not None]
     if not molecules:
         raise CGAAError("the generic force field is made from SMILES, and no molecule has one")
-    return forcefield_xml([parametrize(m.name, m.smiles, calculator, name) for m in molecules])
+    return forcefield_xml([parametrize(*molecule, calculator, name) for molecule in molecules])
 
 
 def box_length(molecules: Sequence[tuple[app.Topology, object, int]], density: float) -> float:

@@ -76,7 +76,7 @@ class Crystal(Checked):
         assert self.spacegroup is not None and self.cell is not None and self.sites is not None
         cell = cell_vectors(self.cell[:3], self.cell[3:] or [90.0] * 3)
         operations = space_group(self.spacegroup, self.setting)
-        elements = [site[0] for site in self.sites]
+        elements = [str(site[0]) for site in self.sites]
         labels = [f"{element}{number}" for number, element in enumerate(elements, start=1)]
         return AsymmetricUnit(elements, labels, np.array([s[1:] for s in self.sites], float), cell, *operations)
 

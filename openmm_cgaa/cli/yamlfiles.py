@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import NamedTuple
 
 from ..errors import OutputError
-from ..host.files import SCHEMA, check_outputs, is_standard_output, write_bytes
+from ..host.files import SCHEMA, TEMPLATE, check_outputs, is_standard_output, write_bytes
 from ..inputs.template import commented
 from ..inputs.yamlschema import Schema, document, schema_of, with_name
 
@@ -161,7 +161,7 @@ def write_asked(module: ModuleType, args: argparse.Namespace) -> None:
     command, place, schema = args.command, args.write_template, args.write_schema
     if place and os.path.lexists(place) and not is_standard_output(place):
         raise OutputError(f"{place}: is there, and a template replaces no file; name another, or move it away")
-    check_outputs([(schema, SCHEMA)])
+    check_outputs([(place, TEMPLATE), (schema, SCHEMA)])
     texts = {}
     if schema:
         texts[schema] = json.dumps(schema_document(command), indent=1, ensure_ascii=False) + "\n"

@@ -124,6 +124,7 @@ NOT_HERE = {
     "pip install 'openmm-cgaa[metis]'; or give a SMILES": "a network; test_cutting.py cuts in both ways",
     "pip install 'openmm-cgaa[build]'": "a network; test_messages.py looks whether the extra is there",
     "get Parameters": "a name, no message",
+    "to set one, remove that # in each": "a template, no message; test_yamlschema.py and test_yamlfiles.py do so",
     "direct, read out of 1o": "a contract, no message",
     "; update it": "a version that is not there yet",
     "which cannot be imported ( ): pip install mpi4py": "a network",

@@ -46,7 +46,7 @@ def no_room(w):
     "how many of it has the box?",
     "stands there twice; give each kind a name of its own",
     ": give smiles, or structure (a file), or both where bonds are missing",
-    "molecules: expected a list of molecules, each with a name and smiles or structure",
+    "; give at least one, each with a name and smiles or structure",
     "say with forcefield where that goes",
     "; list each under a name of its own",
     "it may have letters, digits, _, + and -",

@@ -269,6 +269,8 @@ def test_every_command_that_reads_yaml_writes_both(folder, capsys):
     assert main(["map", *words]) == 2
     assert "sub/new.yaml: is there, and a template replaces no file" in capsys.readouterr().err
     assert (folder / "sub/new.yaml").read_text() == text
+    assert main(["map", "--write-template", "one", "--write-schema", "./one"]) == 2
+    assert "is the place of two outputs" in capsys.readouterr().err and not Path("one").exists()
     assert main(["map", "--write-schema", "map.json"]) == 0  # of an older version, say
     assert main(["map", "--write-schema", "forcefield.xml"]) == 2
     assert "no schema of a YAML file (JSON)" in capsys.readouterr().err
