@@ -1,4 +1,4 @@
-"""Examples at the end of each help: they work when pasted, those with files in the folder of the repository."""
+"""Examples at the end of each help, to be pasted as they are; those with files in the folder of the repository."""
 
 BOX = "openmm_cgaa/models/ec-emc.cif"
 RUN = f"openmm-cgaa simulate {BOX} --model ec-emc --out run --picoseconds 1"

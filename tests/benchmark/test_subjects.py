@@ -70,7 +70,7 @@ def test_a_peer_that_fails_says_why(box, peers):
     [
         ("peers: {}", "peers"),
         ("pears: []", "pears"),
-        ("peers: [{name: a}]", "peer 1: .*calculator"),
+        ("peers: [{name: a}]", "entry 1 of peers: .*calculator"),
         ("peers: [{name: a, calculator: still}]", "give FILE.py:NAME or package.module:NAME"),
         ("peers: [{name: a, calculator: 'absent.py:A'}]", "absent.py: no such file"),
         ("peers: [{name: a, calculator: 'a.b:C', python: env/bin/python}]", "env/bin/python: no such file"),

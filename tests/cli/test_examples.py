@@ -1,6 +1,6 @@
 """`examples` of the helps can be parsed, their files are there, and cheap ones run. `completion`: scripts of shells.
 
-Those that are not run here were run by hand.
+Those that are not run here take minutes, or a package that few have.
 """
 
 import shlex
