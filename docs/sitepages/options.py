@@ -51,7 +51,7 @@ def markdown() -> str:
             usage.add_usage(None, parser._actions, parser._mutually_exclusive_groups)
             lines += [f"##{'#' * name.count(' ')} {name}", "", escaped(parser.description or COMMANDS[command]), ""]
             lines += ["```text", usage.format_help().strip(), "```", "", "Example:", ""]
-            lines += ["```", *EXAMPLES[name], "```", "", "```{program} " + parser.prog, "```", ""]
+            lines += ["```text", *EXAMPLES[name], "```", "", "```{program} " + parser.prog, "```", ""]
             for action in parser._actions:
                 if not isinstance(action, argparse._HelpAction | argparse._SubParsersAction):
                     lines += _entry(parser, action)
