@@ -11,7 +11,7 @@ PACKAGE = Path(openmm_cgaa.__file__).parent
 FLOORS = [
     {"errors", "former", "units", "wording"},
     {"host", "inputs"},
-    {"structures"},
+    {"structures", "pages"},
     {"mapping"},
     {"nn"},
     {"neighbors"},

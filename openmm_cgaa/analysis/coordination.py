@@ -7,7 +7,7 @@ import mdtraj
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.ndimage import gaussian_filter1d
-from scipy.signal import find_peaks
+from scipy.signal import find_peaks, peak_widths
 
 from .drift import Estimate
 from .rdf import CHUNK, RDF, PairCounts
@@ -84,10 +84,47 @@ class NeighborCounts(PairCounts):
         (pairs,) = super().counted(bins, times)
         return np.stack([pairs, pairs * times if isinstance(times, int) else np.bincount(bins, times, len(pairs))])
 
-    def coordination(self) -> Coordination:
+    def parts(self) -> "PairBlocks":
+        """What was counted, by blocks in time."""
         edges, (counts, frames) = self.edges(), self.counts.blocks()
-        near = counts[:, 1, : len(edges) - 1].cumsum(axis=1)
-        return Coordination(edges[1:], *ratio(near, self.number_of_first * frames[:, None]))
+        counts, ideal = counts[:, :, : len(edges) - 1], self._ideal.blocks()[0]
+        shells = 4.0 / 3.0 * np.pi * np.diff(edges**3)
+        expected = ideal[:, None] * self.number * shells
+        return PairBlocks(edges, counts[:, 0], expected, counts[:, 1].cumsum(axis=1), self.number_of_first * frames)
+
+    def coordination(self) -> Coordination:
+        return self.parts().coordination()
+
+
+class PairBlocks(NamedTuple):
+    """What `NeighborCounts` has counted, by blocks in time.
+
+    Attributes
+    ----------
+    edges : array [bins + 1], nm
+    pairs, expected : arrays [blocks, bins]
+        Pairs in each bin, and those of an ideal gas.
+    near : array [blocks, bins]
+        Neighbours within the upper edge of each bin.
+    centers : array [blocks]
+        What has neighbours, in all frames of a block.
+    """
+
+    edges: np.ndarray
+    pairs: np.ndarray
+    expected: np.ndarray
+    near: np.ndarray
+    centers: np.ndarray
+
+    def rdf(self) -> RDF:
+        return RDF(0.5 * (self.edges[1:] + self.edges[:-1]), *ratio(self.pairs, self.expected))
+
+    def coordination(self) -> Coordination:
+        return Coordination(self.edges[1:], *ratio(self.near, self.centers[:, None]))
+
+    def without(self, block: int) -> "PairBlocks":
+        """The others, for a jackknife."""
+        return PairBlocks(self.edges, *(np.delete(each, block, axis=0) for each in self[1:]))
 
 
 def coordination(
@@ -117,12 +154,33 @@ def coordination(
     return counts.rdf(), counts.coordination()
 
 
-def first_minimum(rdf: RDF) -> float | None:
-    """Where g(r) is smallest between its first peak and the next, nm; None where there is no such place.
+class ClearPeak(NamedTuple):
+    """The first peak of a smoothed g(r) [bins] that is no chance.
 
-    g(r) is smoothed by a Gaussian of `SMOOTH`, and peaks stand out by `PROMINENCE`. There is none if the first one
-    does so by less than three standard errors. Without a second peak it is where g(r) is smallest beyond the first, if
-    that lies as far below 1. There is none without errors, which tell a peak from chance.
+    Attributes
+    ----------
+    smooth : array [bins]
+    top, end : int
+        Bins of the peak, and of the next one or the end.
+    first, last : int
+        Ends of its upper third, both included.
+    deep : bool
+        Whether there is a next one, or g(r) falls clearly below 1.
+    """
+
+    smooth: np.ndarray
+    top: int
+    end: int
+    first: int
+    last: int
+    deep: bool
+
+
+def first_clear_peak(rdf: RDF) -> ClearPeak | None:
+    """g(r) is smoothed by a Gaussian of `SMOOTH`, and peaks stand out by `PROMINENCE`.
+
+    There is none if the first one does so by less than three standard errors, and none without errors, which tell a
+    peak from chance.
     """
     if not np.isfinite(rdf.error).all():
         return None
@@ -134,8 +192,20 @@ def first_minimum(rdf: RDF) -> float | None:
     peaks, found = find_peaks(smooth, prominence=PROMINENCE)
     if not len(peaks) or found["prominences"][0] < least[peaks[0]]:
         return None
-    end = peaks[1] if len(peaks) > 1 else len(smooth)
+    end = int(peaks[1]) if len(peaks) > 1 else len(smooth)
     lowest = int(peaks[0] + smooth[peaks[0] : end].argmin())
-    if len(peaks) == 1 and smooth[lowest] > 1.0 - least[lowest]:
+    _, _, (first,), (last,) = peak_widths(smooth, peaks[:1], rel_height=1.0 / 3.0)
+    deep = len(peaks) > 1 or bool(smooth[lowest] <= 1.0 - least[lowest])
+    return ClearPeak(smooth, int(peaks[0]), end, int(np.ceil(first)), int(np.floor(last)), deep)
+
+
+def first_minimum(rdf: RDF) -> float | None:
+    """Where g(r) is smallest between its first peak and the next, nm; None where there is no such place.
+
+    The peak is that of `first_clear_peak`. Without a second peak it is where g(r) is smallest beyond the first, if that
+    lies clearly below 1.
+    """
+    peak = first_clear_peak(rdf)
+    if peak is None or not peak.deep:
         return None
-    return float(rdf.r[lowest])
+    return float(rdf.r[peak.top + peak.smooth[peak.top : peak.end].argmin()])

@@ -15,7 +15,7 @@ from .orientation import Axes
 from .profile import Layers, Profile
 
 if TYPE_CHECKING:
-    from .report import Report
+    from .reporting import Report
 
 PANELS = 16  # of a figure at most
 

@@ -13,7 +13,7 @@ from .observables import Observables, ions_of
 from .onepass import Look, Section
 
 if TYPE_CHECKING:
-    from .report import Report
+    from .reporting import Report
 
 
 def add_diffusion(run: RunOutput, report: "Report", lags: Sequence[float], viscosity: float | None = None) -> Section:
@@ -33,7 +33,7 @@ def add_diffusion(run: RunOutput, report: "Report", lags: Sequence[float], visco
     lines, more = [f"{kind} {with_error(one)} 1e-9 m²/s" for kind, one in found.items()], None
     if viscosity is not None:
         try:
-            more = box_correction(run.settings["temperature"], viscosity, run.frames.box)
+            more = box_correction(run.settings["temperature"], viscosity, run.box)
         except SimulationError as error:
             report.skip(f"diffusion: {error}")
     lines.append(f"lags of {begin:g} to {end:g} ps; not corrected for the size of the box")
@@ -72,7 +72,7 @@ def add_conductivity(run: RunOutput, report: "Report", asked: Observables) -> Se
     ]
     if asked.viscosity is not None:
         try:
-            more = box_correction(temperature, asked.viscosity, run.frames.box)
+            more = box_correction(temperature, asked.viscosity, run.box)
         except SimulationError as error:
             report.skip(f"conductivity: {error}")
         else:

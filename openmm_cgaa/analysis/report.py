@@ -1,14 +1,13 @@
 """All of the analysis of a run: numbers, figures and one summary, as JSON and as text."""
 
-import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from ..errors import CGAAError, EngineError, MissingPackageError
-from ..host.files import CURVES, FIGURE, SUMMARY, check_folder, check_output, check_spared, owned, write_bytes
+from ..errors import CGAAError, EngineError
+from ..host.files import owned
 from ..inputs.arguments import FilePath
 from ..labelling.label import Progress
 from ..labelling.teachers import Teacher, as_teacher, known_teacher
@@ -28,6 +27,7 @@ from .motion_report import add_conductivity, add_diffusion
 from .observables import Observables
 from .onepass import Centers, Look, Section, go_by
 from .pressures import mean_pressure
+from .reporting import Report, Unwritten
 from .salt_report import add_residence, add_speciation
 from .structure_report import add_angles, add_distances
 from .trust import density_of
@@ -35,91 +35,10 @@ from .trust import density_of
 MOTIONS = ("translation", "rotation", "vibration")
 
 
-class Report:
-    """Collects the sections of a summary, the figures, and what could not be done.
-
-    Parameters
-    ----------
-    out : path
-        Folder of all files.
-    tell : callable
-        Takes a line of progress.
-    inputs : iterable of path or None
-        What no file may replace.
-    kind : str
-        Of ``summary.json``, as `files.HEADS` has it: what its first section is called.
-    """
-
-    def __init__(
-        self,
-        out: FilePath,
-        tell: Callable[[str], object] = print,
-        inputs: Iterable[FilePath | None] = (),
-        kind: str = SUMMARY,
-    ) -> None:
-        self.out, self.tell, self.inputs = Path(out), tell, [*inputs]
-        check_folder(self.out, "summary.json", ["summary.txt"])
-        check_output(self.out / "summary.json", kind, self.inputs)
-        check_spared(self.out / "summary.txt", self.inputs)
-        self.out.mkdir(parents=True, exist_ok=True)
-        self.summary: dict[str, dict] = {}
-        self.lines: list[str] = []
-        self.figures: list[str] = []
-        self.skipped: list[str] = []
-        missing = MissingPackageError.needed("matplotlib")
-        self.draws = missing is None
-        if missing:
-            self.skip(f"figures: {missing}")
-
-    def add(self, name: str, numbers: dict, *lines: str) -> None:
-        """One section: numbers for the JSON, lines for the text."""
-        self.summary[name] = numbers
-        self.lines += [f"{name if i == 0 else '':<13}{line}" for i, line in enumerate(lines)]
-        self.tell(f"{name}: done")
-
-    def skip(self, why: str) -> None:
-        """Something that is not there."""
-        self.skipped.append(why)
-        self.tell(f"left out: {why}")
-
-    def draw(self, function: str, file: str, *arguments: object, **options: object) -> None:
-        """Call a function of `figures` by name, where matplotlib is installed."""
-        if self.draws:
-            from . import figures
-
-            check_output(self.out / file, FIGURE, self.inputs)
-            self.figures.append(str(getattr(figures, function)(*arguments, self.out / file, **options)))
-
-    def curves(self, file: str, r: np.ndarray, columns: dict[str, np.ndarray], of: str = "r_nm") -> None:
-        """Write a table (CSV) of functions of the distance r [bins], nm, or of `of`; each column [bins] has a name."""
-        check_output(self.out / file, CURVES, self.inputs)
-        rows = [",".join([of, *columns])]
-        rows += [",".join(f"{x:.5f}" for x in row) for row in np.column_stack([r, *columns.values()])]
-        write_bytes(self.out / file, ("\n".join(rows) + "\n").encode())
-
-    def write(self) -> dict:
-        """Write ``summary.json`` and ``summary.txt``; returns the former's content."""
-        data = _finite({**self.summary, "figures": self.figures, "left_out": self.skipped})
-        lines = [*self.lines, *(f"{'left out':<13}{why}" for why in self.skipped)]
-        lines += [f"{'figure':<13}{path}" for path in self.figures]
-        write_bytes(self.out / "summary.json", (json.dumps(data, indent=2) + "\n").encode())
-        write_bytes(self.out / "summary.txt", ("\n".join(lines) + "\n").encode())
-        return data
-
-
-def _finite(value: Any) -> Any:
-    """The same for JSON, which has no NaN: an error that is not known becomes null."""
-    if isinstance(value, dict):
-        return {name: _finite(own) for name, own in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(own) for own in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
-
-
 def analyze(
     folder: FilePath,
     out: FilePath | None = None,
-    reference: FilePath | None = None,
+    reference: FilePath | Unwritten | None = None,
     model: FilePath | None = None,
     teacher_frames: int = 20,
     pairs: Sequence[tuple[str, str]] = (),
@@ -139,8 +58,9 @@ def analyze(
         Output of `simulate`.
     out : path, optional
         ``FOLDER/analysis`` by default.
-    reference : path, optional
-        Trajectory or data set (h5) of the same atoms, whose radial distributions are drawn as well.
+    reference : path or Unwritten, optional
+        Trajectory or data set (h5) of the same atoms, or folder of a run; or what `reference_report` gives of one. Its
+        radial distributions are drawn as well.
     model : str, optional
         Bundled name or model file to hold against the teacher; by default the one that made the run.
     teacher_frames : int
@@ -181,31 +101,91 @@ def analyze(
     asked = observables or Observables()
     run = read_run(folder, begin)
     asked.check(run)
-    inputs = [reference, model, *(Path(folder, name) for name in ("run.json", *FILES))]
+    known, path = (reference, None) if isinstance(reference, Unwritten) else (None, reference)
+    inputs = [path, model, *(Path(folder, name) for name in ("run.json", *FILES))]
     report = Report(out or Path(folder) / "analysis", tell, inputs)
     with owned(report.out):
+        if path is not None:
+            known = reference_report(path, run, pairs, begin, angles, lags, asked)
         _run(run, report, folder)
         _outside(run, report)
-        _temperatures(run, report)
-        _density(run, report)
-        _cell(run, report)
-        _pressure(run, report, model)
-        _drift(run, report)
-        other = None if reference is None else read_reference(reference, run.frames.topology)
-        label = None if reference is None else "/".join(Path(reference).parts[-2:])
-        centers = Centers(run.grain_map)
-        sections = [_bonds(run, report), _contacts(run, report)]
-        if lags is not None:
-            sections.append(add_diffusion(run, report, lags, asked.viscosity))
-        for add in (add_conductivity, add_speciation, add_residence, add_histograms, add_orientation, add_profile):
-            sections.append(add(run, report, asked))
-        sections.append(add_distances(run, report, centers, other, label, pairs))
-        if angles is not None:
-            sections.append(add_angles(run, report, centers, other, label, angles))
-        go_by(sections)
+        _sections(run, report, model, pairs, angles, lags, asked, known)
         _teacher(run, report, model, teacher, teacher_frames)
         report.write()
     return report
+
+
+def reference_report(
+    path: FilePath,
+    run: RunOutput,
+    pairs: Sequence[tuple[str, str]] = (),
+    begin: float = 0.0,
+    angles: float | None = None,
+    lags: Sequence[float] | None = None,
+    observables: Observables | None = None,
+) -> Unwritten:
+    """What a reference of a run tells: all that it has, of a trajectory structure alone. No file is made.
+
+    Parameters
+    ----------
+    path : path
+        Trajectory or data set (h5) of the run's atoms, or the folder of a run, whose box may be another one.
+    run : RunOutput
+        Other parameters are those of `analyze`.
+
+    Raises
+    ------
+    CGAAError
+        It cannot be read, or has other atoms.
+    """
+    asked, report = observables or Observables(), Unwritten("/".join(Path(path).parts[-2:]))
+    if Path(path).is_dir():
+        own = read_run(path, begin)
+        _sections(own, report, None, pairs, angles, lags, asked, None)
+    else:
+        own = replace(run, frames=read_reference(path, run.frames.topology), settings={}, state=None, nve=None)
+        sections = [add_speciation(own, report, asked), add_histograms(own, report, asked)]
+        go_by([*sections, *_structure(own, report, Centers(run.grain_map), pairs, angles, None)])
+    return report
+
+
+def _sections(
+    run: RunOutput,
+    report: Report,
+    model: FilePath | None,
+    pairs: Sequence[tuple[str, str]],
+    angles: float | None,
+    lags: Sequence[float] | None,
+    asked: Observables,
+    known: Unwritten | None,
+) -> None:
+    """All that a run tells by itself, beside a reference that is known."""
+    _temperatures(run, report)
+    _density(run, report)
+    _cell(run, report)
+    _pressure(run, report, model)
+    _drift(run, report)
+    centers = Centers(run.grain_map)
+    sections = [_bonds(run, report), _contacts(run, report)]
+    if lags is not None:
+        sections.append(add_diffusion(run, report, lags, asked.viscosity))
+    for add in (add_conductivity, add_speciation, add_residence, add_histograms, add_orientation, add_profile):
+        sections.append(add(run, report, asked))
+    go_by([*sections, *_structure(run, report, centers, pairs, angles, known)])
+
+
+def _structure(
+    run: RunOutput,
+    report: Report,
+    centers: Centers,
+    pairs: Sequence[tuple[str, str]],
+    angles: float | None,
+    known: Unwritten | None,
+) -> list[Section]:
+    sections = [add_distances(run, report, centers, known, pairs)]
+    if angles is not None:
+        sections.append(add_angles(run, report, centers, known, angles))
+    return sections
 
 
 def _run(run: RunOutput, report: Report, folder: FilePath) -> None:
@@ -274,7 +254,7 @@ def _cell(run: RunOutput, report: Report) -> None:
 
 
 def _pressure(run: RunOutput, report: Report, model: FilePath | None) -> None:
-    if run.settings.get("pressure") is not None or run.frames.box is None:
+    if run.settings.get("pressure") is not None or run.box is None:
         return
     model = model or run.provenance.get("model")
     if model is None:

@@ -17,7 +17,7 @@ from .residence import Stays
 from .speciation import KINDS, IonClusters
 
 if TYPE_CHECKING:
-    from .report import Report
+    from .reporting import Report
 
 
 def add_speciation(run: RunOutput, report: "Report", asked: Observables) -> Section:

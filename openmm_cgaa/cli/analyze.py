@@ -1,6 +1,6 @@
 """``openmm-cgaa analyze RUN``: radial distributions, drift, temperatures, bonds and errors of a run.
 
-Of a propagation: sizes and shapes of its chains.
+Of several runs, and of a reference: how far their numbers are from each other. Of a propagation: its chains.
 """
 
 import argparse
@@ -12,12 +12,18 @@ from .terminal import tell
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", help="output folder of openmm-cgaa simulate or openmm-cgaa propagate")
-    parser.add_argument("--out", help="folder for figures and summary (default: RUN/analysis)")
-    parser.add_argument(
-        "--reference",
-        help="trajectory or a data set (.h5) of the same atoms, for comparison; of a propagation, a file of sequences",
-    )
+    help = "output folders of openmm-cgaa simulate, or one of openmm-cgaa propagate; several are held side by side"
+    parser.add_argument("run", nargs="+", help=help)
+    help = "folder for figures and summary (default: RUN/analysis; of several runs each has a folder in it)"
+    parser.add_argument("--out", help=help)
+    help = "folder of another run, or a trajectory or a data set (.h5) of the same atoms, for comparison (default: of "
+    help += "several runs the first one); of a propagation, a file of sequences"
+    parser.add_argument("--reference", help=help)
+    help = "one page with all numbers and figures (without FILE: report.html beside the summary)"
+    parser.add_argument("--html", nargs="?", const=True, metavar="FILE", help=help)
+    help = "analyse a run again and again while it is written, and end with it; the page of --html loads itself anew"
+    parser.add_argument("--watch", action="store_true", help=help)
+    add_number(parser, "--every", Range(float, 0.1, 86400.0, "s"), 10.0, "between two looks of --watch")
     parser.add_argument("--model", help="model to hold against the teacher (default: the one that made the run)")
     add_teacher(parser, None, "the one that the model learned from")
     add_number(parser, "--teacher-frames", Range(int, 0, 10**6), 20, "frames to label, with 0 none")
@@ -68,23 +74,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from ..analysis.chainreport import analyze_propagation, is_propagation_folder
     from ..analysis.observables import Observables, Shell
-    from ..analysis.report import analyze
+    from ..analysis.sidebyside import compare_runs, watch_run
 
-    if is_propagation_folder(args.run):
+    if len(args.run) > 1 and args.watch:
+        raise CGAAError(f"--watch: is for one run, but {len(args.run)} are given; give one of them")
+    for folder in filter(is_propagation_folder, args.run):
+        if len(args.run) > 1:
+            raise CGAAError(f"{folder}: holds a propagation, which is analysed by itself; give it alone")
         of_atoms = "model teacher setting pairs angles diffusion conductivity charges viscosity speciation shell away"
-        of_atoms += " histograms axis profile profile_of"
+        of_atoms += " histograms axis profile profile_of html watch"
         given = {f"--{name.replace('_', '-')}": getattr(args, name) or None for name in of_atoms.split()}
         if other := [option for option, value in given.items() if value is not None]:
             raise CGAAError(
                 f"{', '.join(other)}: not for a propagation, which has no atoms and no forces; leave it out"
             )
-        told = analyze_propagation(args.run, args.out, args.reference, args.begin, tell)
+        told = analyze_propagation(folder, args.out, args.reference, args.begin, tell)
         print((told.out / "summary.txt").read_text(), end="")
         return
-    report = analyze(
-        args.run,
+    options = dict(
         out=args.out,
         reference=args.reference,
+        page=args.html,
+        tell=tell,
         model=args.model,
         teacher=args.teacher,
         settings=teacher_settings(args),
@@ -105,9 +116,14 @@ def run(args: argparse.Namespace) -> None:
             layers_of=args.profile_of,
             viscosity=args.viscosity,
         ),
-        tell=tell,
     )
-    print((report.out / "summary.txt").read_text(), end="")
+    made = watch_run(args.run[0], args.every, **options) if args.watch else compare_runs(args.run, **options)
+    for report in made.reports.values():
+        print((report.out / "summary.txt").read_text(), end="")
+    for line in made.compared.lines():
+        print(line)
+    if made.page is not None:
+        print(f"{'page':<13}{made.page}")
 
 
 def _distance(word: str) -> float:

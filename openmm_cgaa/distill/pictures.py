@@ -1,24 +1,17 @@
 """The figures of a report, as SVG from small arrays: lines differ by dash or marker, never by colour alone."""
 
-import io
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from ..errors import MissingPackageError
+from ..pages.svgpanels import BLUE, GREY, ORANGE, Picture, drawing, new_panel, svg_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#666666"  # told apart by all kinds of eyes (Okabe and Ito)
 POINTS = 4000  # of a parity that are drawn
-
-
-class Picture(NamedTuple):
-    """SVG files side by side, what they show, and what to see in them."""
-
-    title: str
-    caption: str
-    panels: list[bytes]
 
 
 def pictures_of(figures: dict[str, dict]) -> dict[str, Picture]:
@@ -37,38 +30,19 @@ def pictures_of(figures: dict[str, dict]) -> dict[str, Picture]:
     dict
         In the order above. Empty without matplotlib.
     """
-    try:
-        import matplotlib
-    except ImportError:
+    if MissingPackageError.needed("matplotlib"):
         return {}
     drawn = {}
     for name, (title, caption, draw) in KINDS.items():
         if figures.get(name):
-            # text stays text, and the same numbers give the same bytes
-            with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name, "font.family": "sans-serif"}):
-                drawn[name] = Picture(title, caption, [_svg(figure) for figure in draw(figures[name])])
+            with drawing(name):
+                drawn[name] = Picture(title, caption, [svg_of(figure) for figure in draw(figures[name])])
     return drawn
-
-
-def _svg(figure: "Figure") -> bytes:
-    picture = io.BytesIO()
-    figure.savefig(picture, format="svg", dpi=120, metadata={"Date": None})
-    return picture.getvalue()
-
-
-def _axes(width: float = 4.2, height: float = 2.9) -> tuple["Figure", Any]:
-    """One panel a figure: a telephone shows them below each other."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    ax = figure.subplots()
-    ax.spines[["top", "right"]].set_visible(False)
-    return figure, ax
 
 
 def _parity(kinds: dict[str, dict]) -> Iterator["Figure"]:
     for kind, forces in kinds.items():
-        figure, ax = _axes(height=3.8)
+        figure, ax = new_panel(height=3.8)
         teacher, model = (np.asarray(forces[who], dtype=float) for who in ("teacher", "model"))
         some = slice(None, None, max(1, len(teacher) // POINTS))
         limit = 1.05 * max(np.abs(teacher).max(), np.abs(model).max())
@@ -83,7 +57,7 @@ def _parity(kinds: dict[str, dict]) -> Iterator["Figure"]:
 
 def _rdf(pairs: dict[str, dict]) -> Iterator["Figure"]:
     for pair, curves in pairs.items():
-        figure, ax = _axes()
+        figure, ax = new_panel()
         ax.axhline(1.0, color="0.85", linewidth=0.8)
         if curves.get("teacher") is not None:
             ax.plot(curves["r"], curves["teacher"], color=ORANGE, linestyle="--", linewidth=1.4, label="teacher")
@@ -94,7 +68,7 @@ def _rdf(pairs: dict[str, dict]) -> Iterator["Figure"]:
 
 
 def _density(run: dict) -> Iterator["Figure"]:
-    figure, ax = _axes(width=5.2)
+    figure, ax = new_panel(width=5.2)
     low, high = run["labelled"]
     ax.axhspan(low, high, facecolor="0.92", edgecolor="0.6", hatch="//", linewidth=0.5, label="labelled")
     ax.plot(run["time"], run["density"], color=BLUE, linewidth=1.0, label="model")
@@ -107,7 +81,7 @@ def _density(run: dict) -> Iterator["Figure"]:
 
 
 def _drift(run: dict) -> Iterator["Figure"]:
-    figure, ax = _axes(width=5.2)
+    figure, ax = new_panel(width=5.2)
     time, energy = (np.asarray(run[key], dtype=float) for key in ("time", "energy"))
     ax.plot(time, energy, color=BLUE, linewidth=0.7, label="total energy")
     line = energy.mean() + run["slope"] * (time - time.mean())

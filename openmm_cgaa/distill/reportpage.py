@@ -1,6 +1,5 @@
 """What a distillation has led to: one page that needs nothing else, and the same as data."""
 
-import base64
 import json
 import math
 from pathlib import Path
@@ -11,6 +10,7 @@ import jinja2
 from ..errors import CGAAError, MissingPackageError
 from ..host.files import DISTILL_PAGE, DISTILL_REPORT, check_outputs, write_bytes
 from ..inputs.arguments import FilePath
+from ..pages.webpage import rendered
 from .pictures import pictures_of
 from .verdict import FAILED, MET, NOT_MEASURED, NOT_READY, READY, UNDECIDED, WEAK, WITHIN_LIMITS, value_text
 
@@ -63,31 +63,21 @@ def write_report(folder: FilePath, report: dict[str, Any]) -> Path:
 
 
 def _page(report: dict[str, Any]) -> str:
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    environment.filters |= {
-        "base64": lambda data: base64.b64encode(data).decode(),
-        "duration": duration,
-        "value": lambda check: "" if check["value"] is None else value_text(check["value"], check["error"]),
-    }
-    template = environment.from_string(TEMPLATE.read_text("utf-8"))
     figures = report.get("figures") or {}
     absent = MissingPackageError.needed("matplotlib") if figures else None
-    return template.render(
-        {"command": None, "warnings": [], **report},
-        marks=MARKS,
-        facts=[*report["teacher"].items(), *report["versions"].items()],
-        labels=sum(one.get("labels") or 0 for one in report["stages"]),
-        pictures=[*pictures_of(figures).values()],
-        no_pictures=f"There are no pictures: {absent}" if absent else "",
-    )
+    values = {
+        **{"command": None, "warnings": [], **report},
+        "marks": MARKS,
+        "facts": [*report["teacher"].items(), *report["versions"].items()],
+        "labels": sum(one.get("labels") or 0 for one in report["stages"]),
+        "pictures": [*pictures_of(figures).values()],
+        "no_pictures": f"There are no pictures: {absent}" if absent else "",
+    }
+    return rendered(TEMPLATE, values, value=_value)
 
 
-def duration(seconds: float) -> str:
-    """A time as people say it."""
-    if seconds < 90.0:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60.0)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+def _value(check: dict[str, Any]) -> str:
+    return "" if check["value"] is None else value_text(check["value"], check["error"])
 
 
 def _plain(value: Any) -> Any:

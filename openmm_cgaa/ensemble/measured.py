@@ -64,7 +64,7 @@ def measured_run(plan: EnsemblePlan, member: Member) -> Measured:
     for table in tables[:1]:
         if np.isfinite(table["density_gml"]).all():
             numbers["density_g_per_ml"] = mean(table["density_gml"])
-    if run.settings.get("pressure") is None and run.frames.box is not None:
+    if run.settings.get("pressure") is None and run.box is not None:
         try:
             numbers["pressure_MPa"] = mean_pressure(run, LoadedModel(member.model))
         except CGAAError as error:
@@ -90,7 +90,7 @@ def measured_run(plan: EnsemblePlan, member: Member) -> Measured:
 
 
 def _curves(run: RunOutput) -> dict[str, dict[str, RDF]]:
-    if run.frames.box is None:
+    if run.box is None:
         return {}
     wanted = {"centers": center_pairs(run.grain_map), "atoms": contact_pairs(run.grain_map)}
     counts = {kind: {name: PairCounts(pairs) for name, pairs in own.items()} for kind, own in wanted.items()}

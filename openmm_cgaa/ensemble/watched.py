@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..simulation.underway import TABLES, last_row
 from .members import Member
-
-TAIL = 4096  # bytes of a table that hold its last row
 
 
 class Watched:
@@ -71,15 +70,5 @@ class Watched:
 
 def _reached(run: Path) -> float:
     """ps of the last row of the table that a run writes at present."""
-    for name in ("nve.csv", "state.csv"):
-        path = run / name
-        try:
-            with open(path, "rb") as file:
-                header = file.readline().decode().split(",")
-                file.seek(max(0, path.stat().st_size - TAIL))
-                rows = file.read().decode(errors="replace").splitlines(keepends=True)
-            cells = next(row.split(",") for row in reversed(rows) if row.endswith("\n") and row[:1].isdigit())
-            return float(cells[header.index("time_ps")])
-        except (OSError, ValueError, StopIteration, IndexError):
-            continue
-    return 0.0
+    rows = (last_row(run / name) for name in TABLES)
+    return next((row["time_ps"] for row in rows if row and "time_ps" in row), 0.0)

@@ -43,6 +43,8 @@ HEADS = {  # how a file of each kind begins
     "schema of a YAML file (JSON)": rb'\s*\{\s*"\$schema"',
     "page of openmm-cgaa validate (Markdown)": rb"<!-- openmm-cgaa validate ",
     "model of metatomic (TorchScript)": rb"(?s)PK\x03\x04.{0,60}extra/extensions",
+    "report of openmm-cgaa analyze (HTML)": rb"<!doctype html>\s*<!-- openmm-cgaa analyze ",
+    "comparison of runs (JSON)": rb'\s*\{\s*"comparison"',
     "report of openmm-cgaa distill (HTML)": rb"<!doctype html>\s*<!-- openmm-cgaa distill ",
     "report of openmm-cgaa distill (JSON)": rb'\s*\{\s*"report"',
 }
@@ -65,7 +67,7 @@ HEADS = {  # how a file of each kind begins
     METATOMIC,
     *_,
 ) = HEADS
-*_, DISTILL_PAGE, DISTILL_REPORT = HEADS
+*_, RUNS_PAGE, COMPARISON, DISTILL_PAGE, DISTILL_REPORT = HEADS
 SEAL = b"sha256:"
 
 

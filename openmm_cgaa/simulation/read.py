@@ -32,8 +32,8 @@ class RunOutput:
 
     Attributes
     ----------
-    frames : LazyFrames
-        Of the trajectory, read when they are looked at; times in ps.
+    frames : LazyFrames or mdtraj.Trajectory
+        Of the trajectory, read when they are looked at; times in ps. In memory where they come from a data set.
     grain_map : GrainMap
     settings, provenance : dict
         As in ``run.json``.
@@ -43,13 +43,20 @@ class RunOutput:
         Rows of ``state.csv`` and ``nve.csv``.
     """
 
-    frames: LazyFrames
+    frames: LazyFrames | mdtraj.Trajectory
     grain_map: GrainMap
     settings: dict
     provenance: dict
     outside: dict | None
     state: np.ndarray | None
     nve: np.ndarray | None
+
+    @cached_property
+    def box(self) -> np.ndarray | None:
+        """Vectors of the first frame, [3, 3], nm; None without a box."""
+        if isinstance(self.frames, LazyFrames):
+            return self.frames.box
+        return None if self.frames.unitcell_vectors is None else self.frames.unitcell_vectors[0]
 
     @cached_property
     def trajectory(self) -> mdtraj.Trajectory:

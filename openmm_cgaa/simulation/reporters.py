@@ -19,7 +19,7 @@ from ..structures.beads import without_element
 from ..structures.density import density, mass_of_atom, mass_of_topology
 from ..structures.lattice import edges_and_angles
 from ..structures.structure import write_structure
-from ..units import ANGSTROM_PER_NM, BOLTZMANN_KJMOL
+from ..units import ANGSTROM_PER_NM, BOLTZMANN_KJMOL, KJMOL_PER_EV
 from ..wording import counted
 from .temperature import Moving, element_temperatures, kinetic_temperatures
 
@@ -61,6 +61,8 @@ class GrainStateReporter:
         if not new:
             with open(path, newline="") as file:
                 columns = next(csv.reader(file))
+        self._latest: tuple[float, float] | None = None
+        self._slope = _Slope()
         self._file = open(path, "a", newline="")  # open for as long as the run lasts
         self._rows = csv.DictWriter(self._file, columns, restval="", extrasaction="ignore")
         if new:
@@ -109,9 +111,43 @@ class GrainStateReporter:
         row |= dict(zip((f"{element}_K" for element in own), of_elements))
         self._rows.writerow(row | {COLUMNS[-1]: f"{speed:.4f}"})
         self._file.flush()
+        self._latest = kelvin.total, float(row.get("density_gml") or "nan")
+        self._slope.add(now.value_in_unit(unit.picosecond), potential + kinetic)
+
+    def said(self, conserved: bool) -> str:
+        """The last row in a few words; of a run without a thermostat also how fast the energy drifts."""
+        if self._latest is None:
+            return ""
+        kelvin, grams = self._latest
+        words = [f"{kelvin:.0f} K"] + ([f"{grams:.3f} g/cm3"] if np.isfinite(grams) and not conserved else [])
+        drift = self._slope.value()
+        if conserved and drift is not None:
+            words.append(f"drift {1000.0 / KJMOL_PER_EV / self.grain_map.num_atoms * drift:.2g} meV/atom/ps")
+        return ", ".join(words)
 
     def close(self) -> None:
         self._file.close()
+
+
+class _Slope:
+    """A straight line of least squares that grows point by point."""
+
+    LEAST = 10  # points
+
+    def __init__(self) -> None:
+        self._count, self._means = 0, (0.0, 0.0)
+        self._square = self._product = 0.0
+
+    def add(self, x: float, y: float) -> None:
+        self._count += 1
+        off = x - self._means[0], y - self._means[1]
+        self._means = self._means[0] + off[0] / self._count, self._means[1] + off[1] / self._count
+        self._square += off[0] * (x - self._means[0])
+        self._product += off[0] * (y - self._means[1])
+
+    def value(self) -> float | None:
+        """None of few points."""
+        return self._product / self._square if self._count >= self.LEAST and self._square else None
 
 
 class StabilityReporter:

@@ -311,7 +311,8 @@ def _advance(
             simulation.step(steps)
             bar.update(steps)
             speed = (bar.n - done) * settings.timestep * 1e-6 / max(bar.format_dict["elapsed"], 1e-9) * 86400
-            bar.set_postfix_str(f"{speed:.3g} ns/day", refresh=False)
+            told = filter(None, (rows.said(part.name == "NVE"), f"{speed:.3g} ns/day"))
+            bar.set_postfix_str(", ".join(told), refresh=False)
             if simulation.currentStep % settings.checkpoint_interval == 0:
                 _keep(part.checkpoint, simulation.context)
         _keep(part.checkpoint, simulation.context)

@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..inputs.settings import Checked
+from ..wording import measured_text
 
 TRACE = 300  # points of a curve that is kept for a figure
 WIDEST, SHORT = 200, 40  # characters of a table's row, and of a cell that stays in it
@@ -79,11 +80,7 @@ def thinned(length) -> slice:
 
 def plus_minus(found, digits=2, scale=1.0) -> str:
     """Value ± error, to so many digits of the error."""
-    value, error = scale * found["value"], scale * found["error"]
-    if not np.isfinite(error) or error <= 0.0:
-        return f"{value:.3g}"
-    places = max(0, digits - 1 - int(np.floor(np.log10(error))))
-    return f"{value:.{places}f} ± {error:.{places}f}"
+    return measured_text(scale * found["value"], scale * found["error"], digits)
 
 
 def markdown_table(head, lines) -> str:

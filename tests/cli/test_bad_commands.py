@@ -80,7 +80,8 @@ COMMANDS = {
     "resume": f"simulate box.cif --model model.safetensors --out run {SHORT.replace('4e-5', '6e-5')} --resume",
     "ensemble": "ensemble ensemble.yaml --output newfolder --workers 1",
     "lammps": "lammps model.safetensors box.cif --out newfolder",
-    "analyze": "analyze run --out newfolder --teacher-frames 0 --pairs element==O element==H --viscosity 1 --away 1",
+    "analyze": "analyze run --out newfolder --html new.html --teacher-frames 0 --pairs element==O element==H "
+    "--viscosity 1 --away 1",
     "validate": "validate system.yaml jacobian --short --out newfolder",
     "benchmark": "benchmark box.cif --model model.safetensors --forcefield forcefield.xml --json new.json "
     "--threads 1 --steps 5",

@@ -1,4 +1,6 @@
-"""The report of a distillation: whole in one file, readable by people and by scripts. Tests of `pictures`, too."""
+"""The report of a distillation: whole in one file, readable by people and by scripts.
+
+Tests of `pictures`, `pages.webpage` and `pages.svgpanels`, too."""
 
 import base64
 import json
@@ -13,8 +15,9 @@ import pytest
 from sample_report import figures, sample_report
 
 from openmm_cgaa.distill.pictures import pictures_of
-from openmm_cgaa.distill.reportpage import KEYS, MARKS, duration, write_report
+from openmm_cgaa.distill.reportpage import KEYS, MARKS, write_report
 from openmm_cgaa.errors import CGAAError, OutputError
+from openmm_cgaa.pages.webpage import duration
 
 VOID = {"meta", "img", "br"}
 needs_figures = pytest.mark.skipif("not __import__('importlib.util').util.find_spec('matplotlib')")

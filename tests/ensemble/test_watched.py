@@ -5,7 +5,8 @@ from ensembles import plan_file
 
 from openmm_cgaa.ensemble.ensembleplan import read_ensemble
 from openmm_cgaa.ensemble.members import members_of
-from openmm_cgaa.ensemble.watched import TAIL, Watched
+from openmm_cgaa.ensemble.watched import Watched
+from openmm_cgaa.simulation.underway import TAIL
 
 HEADER = "step,time_ps,volume_nm3\n"
 
