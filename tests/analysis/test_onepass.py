@@ -227,17 +227,17 @@ def peak_after(folder, frames):
     assert feed(run.frames, *seen) == frames
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000.0
 
-few, many = peak_after("few", 90), peak_after("many", 750)
+few, many = peak_after("few", 300), peak_after("many", 750)
 print(json.dumps([Path("many/trajectory.dcd").stat().st_size / 1e6, many - few]))
 """
 
 
 def test_memory_does_not_grow_with_the_trajectory(tmp_path):
-    """A trajectory of 106 MB after one of 13 MB; `records/streaming/memory.py` does so with 10 GB."""
+    """A trajectory of 106 MB after one of 42 MB, which has whole pieces, too; `records/streaming/memory.py` does so with 10 GB."""
     records = Path(__file__).parents[2] / "records/streaming"
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, str(records)], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     size, grown = json.loads(done.stdout.splitlines()[-1])
-    assert size > 100.0 and grown < 40.0
+    assert size > 100.0 and grown < 20.0
