@@ -233,7 +233,10 @@ print(json.dumps([Path("many/trajectory.dcd").stat().st_size / 1e6, many - few])
 
 
 def test_memory_does_not_grow_with_the_trajectory(tmp_path):
-    """A trajectory of 106 MB after one of 42 MB, which has whole pieces, too; `records/streaming/memory.py` does so with 10 GB."""
+    """A trajectory of 106 MB after one of 42 MB, which has whole pieces, too.
+
+    `records/streaming/memory.py` does so with 10 GB.
+    """
     records = Path(__file__).parents[2] / "records/streaming"
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, str(records)], cwd=tmp_path, capture_output=True, text=True, check=False
