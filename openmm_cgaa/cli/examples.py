@@ -8,6 +8,7 @@ EXAMPLES = {  # by command, with its subcommand; lines of a shell
     "model": ("openmm-cgaa model verify ec-emc-lipf6",),
     "model verify": ("openmm-cgaa model verify ec-emc-lipf6 ec-emc-lipf6-fast",),
     "model diff": ("openmm-cgaa model diff ec-emc-lipf6 ec-emc-lipf6-fast",),
+    "model export": (f"openmm-cgaa model export ec-emc --metatomic ec-emc.pt --box {BOX}",),
     "doctor": ("openmm-cgaa doctor",),
     "build": ("openmm-cgaa build --write-template box.yaml", "openmm-cgaa build box.yaml"),
     "sample": ("openmm-cgaa sample systems/ec_emc_lipf6/sample_turned.yaml --output turned.h5 --workers 2",),
