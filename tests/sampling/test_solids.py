@@ -109,7 +109,7 @@ def test_what_is_cut_from_a_crystal_and_what_is_strained(tmp_path, crystal):
         ({"structure": None}, "structure is missing; give the file of a crystal"),
         ({"strains": [3.0]}, r"strains holds 3.0; expected a number from 0.5 to 2, or three"),
         ({"strains": [[1.0, 1.0]]}, r"strains holds \[1.0, 1.0\]"),
-        ({"strains": ["wide"]}, "strains holds wide"),
+        ({"strains": ["wide"]}, "entry 1 of strains is 'wide'"),
         ({"strains": []}, "strains is an empty list; leave the key out"),
         ({"strains": [0.98], "ensemble": "NPT"}, "strains are of NVT; .* leave them out"),
         ({"held": 0.3, "ensemble": "NPT"}, "held is of NVT: sites are those of one cell"),
