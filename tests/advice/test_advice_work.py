@@ -272,6 +272,7 @@ def test_a_benchmark_of_other_force_fields(solvent, tiny_conserving_path, tmp_pa
     topology, positions, _ = solvent
     write_structure(tmp_path / "box.cif", topology, positions)
     words = ["benchmark", tmp_path / "box.cif", "--model", tiny_conserving_path, "--threads", 1, "--steps", 1]
+    words += ["--engines", "pythonforce"]  # each engine is a process of its own
     (tmp_path / "diary.xml").write_text("a diary")
     (tmp_path / "nothing.xml").write_text("<ForceField></ForceField>")
     for name, advice in (
