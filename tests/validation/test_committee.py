@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import mdtraj
 import numpy as np
 import pytest
 
@@ -14,15 +15,10 @@ FRAMES = 12
 
 def place(*pushes):
     """A run of two grains, in which member m pushes the first atom along x by `pushes[m]` eV/Å times 1 + t."""
-    run = SimpleNamespace(
-        trajectory=SimpleNamespace(
-            n_frames=FRAMES,
-            time=np.arange(float(FRAMES)),
-            xyz=np.arange(FRAMES)[:, None, None] * np.ones((1, 3, 3)),
-            unitcell_vectors=np.repeat(np.eye(3)[None], FRAMES, axis=0),
-        ),
-        grain_map=SimpleNamespace(slots=[np.array([0, 1]), np.array([2])]),
-    )
+    xyz = np.arange(FRAMES)[:, None, None] * np.ones((1, 3, 3))
+    frames = mdtraj.Trajectory(xyz, None, time=np.arange(float(FRAMES)))
+    frames.unitcell_vectors = np.repeat(np.eye(3)[None], FRAMES, axis=0)
+    run = SimpleNamespace(frames=frames, grain_map=SimpleNamespace(slots=[np.array([0, 1]), np.array([2])]))
 
     def member(push):
         def evaluate(grain_map, positions, box):

@@ -44,7 +44,7 @@ def test_a_run_that_blows_up_has_the_slope_of_its_first_half(monkeypatch, tmp_pa
     nve = np.zeros(40, dtype=[("time_ps", float), ("total_kjmol", float), ("temperature_K", float)])
     nve["time_ps"], nve["temperature_K"] = time, 300.0 + 50.0 * time
     nve["total_kjmol"] = np.where(time < 0.3, 96.485 * time, 1e6)  # 1 eV/ps, until it ends
-    half = SimpleNamespace(nve=nve, trajectory=SimpleNamespace(n_atoms=10))
+    half = SimpleNamespace(nve=nve, frames=SimpleNamespace(n_atoms=10))
 
     def ends(name):
         raise SimulationError("EMC 3 falls apart")
