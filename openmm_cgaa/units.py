@@ -18,6 +18,7 @@ JOULE_PER_EV = 1.602176634e-19  # exact
 S_PER_M_PER_PS_NM_EV = 160.2176634  # e^2 nm^2/ps over nm^3 and eV, in S/m: e * 1e21, exact
 PS_PER_AKMA = 0.04888821  # CHARMM's unit of time, in which DCD files have their step; as OpenMM writes it
 M2_PER_S_PER_NM2_PER_PS = 1e-6
+MPA_S_PER_MPA2_PS_NM3_EV = 1e-24 / JOULE_PER_EV  # MPa^2 ps nm^3 over eV, in millipascal seconds
 PA_S_PER_MPA_S = 1e-3  # of viscosities: millipascal seconds
 WAVENUMBER_PER_THZ = 33.35640951981521  # 1/c, exact: 1/cm per 1e12/s
 # sqrt(eV/Å^2/Da), an angular frequency, in 1/cm: kJ/mol/Da is (nm/ps)^2

@@ -1,16 +1,20 @@
-"""Sections of a run's report about motion: diffusion of molecules, and of the charge of a salt."""
+"""Sections of a run's report about motion: diffusion of molecules and of the charge of a salt, and viscosity."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..errors import SimulationError
 from ..simulation.read import RunOutput
+from ..simulation.stresses import PARTS
 from .conductivity import Motions
 from .diffusion import GrainWalks, box_correction
 from .drift import Estimate
 from .lines import Line
 from .observables import Observables, ions_of
 from .onepass import Look, Section
+from .viscosity import shear_viscosity
 
 if TYPE_CHECKING:
     from .reporting import Report
@@ -88,6 +92,40 @@ def add_conductivity(run: RunOutput, report: "Report", asked: Observables) -> Se
     report.draw(
         "lines_figure", "conductivity.png", panels, axes=("lag (ps)", "mean square, over e² (nm²)"), spans=(begin, end)
     )
+
+
+def add_viscosity(run: RunOutput, report: "Report", asked: Observables) -> None:
+    """Shear viscosity by Green and Kubo: of the NVE part where the stress of one was written, else of the NVT part."""
+    if asked.green_kubo is None:
+        return
+    if run.stress is None or run.box is None:
+        report.skip("viscosity: the run has no stress.csv; simulate with --stress-interval 10")
+        return
+    rows, (begin, end) = run.stress, asked.green_kubo
+    nve = rows[rows["time_ps"] > run.settings["picoseconds"] + 1e-9]
+    part = "NVE" if len(nve) else "NVT"
+    rows = nve if len(nve) else rows[rows["time_ps"] >= run.frames.time[0] - 1e-9]
+    stress = np.empty((len(rows), 3, 3))
+    for name, (i, j) in PARTS.items():
+        stress[:, i, j] = stress[:, j, i] = rows[f"{name}_MPa"]
+    volume, temperature = float(abs(np.linalg.det(run.box.astype(float)))), run.settings["temperature"]
+    try:
+        found = shear_viscosity(rows["time_ps"], stress, volume, temperature, begin, end)
+    except SimulationError as error:
+        report.skip(str(error))
+        return
+    length = float(rows["time_ps"][-1] - rows["time_ps"][0])
+    numbers = {"lags_ps": [begin, end], "part": part, "picoseconds": length}
+    numbers |= {"mPa_s": found.shear.value, "error": found.shear.error}
+    lines = [f"{with_error(found.shear)} mPa s, by the stress of {length:.4g} ps of {part}"]
+    lines.append(f"running integral, lags of {begin:g} to {end:g} ps")
+    if part == "NVT":
+        lines.append("a Langevin thermostat changes how long stress lives on; trust an NVE part alone")
+    report.add("viscosity", numbers, *lines)
+    curve = found.integral
+    report.curves("viscosity.csv", found.lags, {"integral_mPa_s": curve.value, "error": curve.error}, of="lag_ps")
+    panels = {"Running integral": [Line(found.lags, curve.value, curve.error)]}
+    report.draw("lines_figure", "viscosity.png", panels, axes=("lag (ps)", "viscosity (mPa s)"), spans=(begin, end))
 
 
 def with_error(one: Estimate) -> str:

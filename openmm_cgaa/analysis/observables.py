@@ -57,6 +57,8 @@ class Observables(Checked):
         Axis of the box along which the density is measured: x, y or z.
     layers_of : list of str
         Selections whose density is measured there; by default each type of grain.
+    green_kubo : (float, float), ps, optional
+        Between these lags the running integral of the stress's correlation gives the shear viscosity.
     viscosity : float, mPa s, optional
         Of the liquid; with it diffusion is also told without the effect of a periodic cubic box (Yeh and Hummer).
 
@@ -75,11 +77,13 @@ class Observables(Checked):
     axes: list[list[str]] = field(default_factory=list)
     profile: str | None = one_of(None, *AXES)
     layers_of: list[str] = field(default_factory=list)
+    green_kubo: list[float] | None = bounded(None, 0.0, 1e9, "ps")
     viscosity: float | None = bounded(None, 1e-6, 1e12, "mPa s", "viscosity of the liquid, to correct diffusion by")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _two("conductivity", self.conductivity, "lags")
+        _two("green_kubo", self.green_kubo, "lags")
         _two("speciation", self.speciation, "distances")
         if any(len(ends) != 2 for ends in self.axes):
             raise CGAAError(f"axes are {self.axes}, expected pairs of selections: from where and to where")

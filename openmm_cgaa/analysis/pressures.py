@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from ..engines.binding import Binding
-from ..errors import EngineError
+from ..engines.grainvirial import GrainVirial
 from ..mapping.whole import whole_frames
 from ..model.loaded import LoadedModel
 from ..simulation.read import RunOutput
@@ -38,22 +37,12 @@ def mean_pressure(run: RunOutput, model: LoadedModel, count: int = 100) -> Estim
     EngineError
         The model has no virial: its forces are no gradient, or a part of them is a prior.
     """
-    if not model.conserving or model.prior is not None:
-        what = "it has a prior" if model.conserving else "its forces are no gradient"
-        raise EngineError(f"the model {model.source} has no virial, for {what}")
     frames, grain_map = run.frames, run.grain_map
+    virial = GrainVirial(model, grain_map)
     chosen = frames[np.unique(np.linspace(0, frames.n_frames - 1, min(count, frames.n_frames)).round().astype(int))]
     positions = ANGSTROM_PER_NM * chosen.xyz.astype(float)
     boxes = ANGSTROM_PER_NM * chosen.unitcell_vectors.astype(float)
     whole = whole_frames(grain_map, positions, boxes)
     ideal = grain_map.num_grains * BOLTZMANN_EV * run.settings["temperature"]
-    binding, found = Binding(model, model.grain_map(grain_map), True), []
-    for frame, box in zip(whole, boxes):
-        evaluator = binding(frame / ANGSTROM_PER_NM, box / ANGSTROM_PER_NM)
-        answer = evaluator.compute(evaluator.tensor(frame), evaluator.tensor(box))
-        forces, virial = (each.detach().double().cpu().numpy() for each in answer[1:])
-        inside = 0.0
-        for slots in grain_map.slots:
-            inside += ((frame[slots] - frame[slots].mean(0)) * forces[slots]).sum()
-        found.append((ideal + (np.trace(virial) - inside) / 3.0) / np.linalg.det(box))
+    found = [(ideal + np.trace(virial(frame, box)) / 3.0) / np.linalg.det(box) for frame, box in zip(whole, boxes)]
     return mean(MPA_PER_EV_PER_ANGSTROM3 * np.array(found))

@@ -23,7 +23,7 @@ from .cell import cell
 from .closest import ClosestContact
 from .drift import energy_drift, mean
 from .molecule_report import add_histograms, add_orientation, add_profile
-from .motion_report import add_conductivity, add_diffusion
+from .motion_report import add_conductivity, add_diffusion, add_viscosity
 from .observables import Observables
 from .onepass import Centers, Look, Section, go_by
 from .pressures import mean_pressure
@@ -143,7 +143,9 @@ def reference_report(
         own = read_run(path, begin)
         _sections(own, report, None, pairs, angles, lags, asked, None)
     else:
-        own = replace(run, frames=read_reference(path, run.frames.topology), settings={}, state=None, nve=None)
+        own = replace(
+            run, frames=read_reference(path, run.frames.topology), settings={}, state=None, nve=None, stress=None
+        )
         sections = [add_speciation(own, report, asked), add_histograms(own, report, asked)]
         go_by([*sections, *_structure(own, report, Centers(run.grain_map), pairs, angles, None)])
     return report
@@ -169,6 +171,7 @@ def _sections(
     sections = [_bonds(run, report), _contacts(run, report)]
     if lags is not None:
         sections.append(add_diffusion(run, report, lags, asked.viscosity))
+    add_viscosity(run, report, asked)
     for add in (add_conductivity, add_speciation, add_residence, add_histograms, add_orientation, add_profile):
         sections.append(add(run, report, asked))
     go_by([*sections, *_structure(run, report, centers, pairs, angles, known)])

@@ -111,6 +111,8 @@ def _motion(summary: dict[str, Any]) -> Iterator[tuple]:
         for key, by in (("einstein", "Einstein"), ("nernst_einstein", "Nernst-Einstein")):
             subject, number = f"conductivity by {by}", one[f"{key}_S_per_m"]
             yield f"conductivity/{key}", "Motion", subject, "S/m", number, one[f"{key}_error"]
+    if one := summary.get("viscosity"):
+        yield "viscosity", "Motion", "shear viscosity", "mPa s", one["mPa_s"], one["error"]
     for name, one in summary.get("orientation", {}).items():
         for order in ("c1", "c2"):
             subject = f"time in which {name} turns ({order.upper()})"

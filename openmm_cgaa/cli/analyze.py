@@ -43,6 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--diffusion", nargs=2, type=lag, metavar=("PS", "PS"), help=help)
     help = "conductivity of a salt, from displacements between these lags"
     parser.add_argument("--conductivity", nargs=2, type=lag, metavar=("PS", "PS"), help=help)
+    help = "shear viscosity, from the running integral between these lags, of a run with --stress-interval"
+    parser.add_argument("--green-kubo", nargs=2, type=lag, metavar=("PS", "PS"), help=help)
     distance = Range(float, 0.1, 1000.0, "Å")
     help = (
         "which ions are free, share solvent, are in pairs, in aggregates; ions nearer than the first distance are in "
@@ -82,7 +84,7 @@ def run(args: argparse.Namespace) -> None:
         if len(args.run) > 1:
             raise CGAAError(f"{folder}: holds a propagation, which is analysed by itself; give it alone")
         of_atoms = "model teacher setting pairs angles diffusion conductivity charges viscosity speciation shell away"
-        of_atoms += " histograms axis profile profile_of html watch"
+        of_atoms += " green_kubo histograms axis profile profile_of html watch"
         given = {f"--{name.replace('_', '-')}": getattr(args, name) or None for name in of_atoms.split()}
         if other := [option for option, value in given.items() if value is not None]:
             raise CGAAError(
@@ -106,6 +108,7 @@ def run(args: argparse.Namespace) -> None:
         lags=args.diffusion,
         observables=Observables(
             conductivity=args.conductivity,
+            green_kubo=args.green_kubo,
             charges=given_charges(args.charges),
             speciation=args.speciation,
             shells=[Shell(first, second, _distance(word)) for first, second, word in args.shell],

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .run import SimulationSettings
 
 LENGTHS = ("picoseconds", "nve_picoseconds")  # what a resumed run may change
-FILES = ("topology.cif", "trajectory.dcd", "state.csv", "nve.csv", "nvt.chk", "nve.chk", "last_good.cif")
+FILES = ("topology.cif", "trajectory.dcd", "state.csv", "nve.csv", "stress.csv", "nvt.chk", "nve.chk", "last_good.cif")
 
 
 def make_record(settings: "SimulationSettings", provenance: dict, topology: app.Topology) -> dict:

@@ -36,6 +36,8 @@ class ModelledRun:
         Of the model, the structure files, and how the former was called.
     minimize : bool
         Whether a raw packing is minimised.
+    model : CGAAPotential
+        That made the forces.
     """
 
     system: openmm.System
@@ -44,6 +46,7 @@ class ModelledRun:
     settings: SimulationSettings
     provenance: dict
     minimize: bool
+    model: CGAAPotential
 
     def check(self, out: FilePath, resume: bool) -> None:
         """Make sure that it may begin in a folder, or go on there; raises `SimulationError` as `simulate` does."""
@@ -54,7 +57,7 @@ class ModelledRun:
         """Make the run, or go on with it, with the threads of the settings; True where it came to its end."""
         given = self.system, self.topology, self.positions, out, self.settings, resume, self.provenance, progress
         with threads(self.settings.threads or torch.get_num_threads()):
-            return simulate(*given, minimize=self.minimize)
+            return simulate(*given, minimize=self.minimize, model=self.model)
 
 
 def modelled_run(
@@ -105,7 +108,7 @@ def modelled_run(
         "backend": backend,
         "outside": _outside(potential, topology, positions),
     }
-    return ModelledRun(system, topology, positions, settings, provenance, minimize and potential.conserving)
+    return ModelledRun(system, topology, positions, settings, provenance, minimize and potential.conserving, potential)
 
 
 def check_model(potential: CGAAPotential, settings: SimulationSettings) -> None:

@@ -41,6 +41,8 @@ class RunOutput:
         What lay outside of the training, {what: one sentence}, as ``run.json`` has it; None of older runs.
     state, nve : numpy structured arrays, or None where the part was not run
         Rows of ``state.csv`` and ``nve.csv``.
+    stress : numpy structured array, or None
+        Rows of ``stress.csv``, of both parts.
     """
 
     frames: LazyFrames | mdtraj.Trajectory
@@ -50,6 +52,7 @@ class RunOutput:
     outside: dict | None
     state: np.ndarray | None
     nve: np.ndarray | None
+    stress: np.ndarray | None
 
     @cached_property
     def box(self) -> np.ndarray | None:
@@ -102,6 +105,7 @@ def read_run(folder: FilePath, begin: float = 0.0) -> RunOutput:
         outside=record.get("outside"),
         state=state if state is not None and len(state) else None,
         nve=_table(folder / "nve.csv"),
+        stress=_table(folder / "stress.csv"),
     )
 
 

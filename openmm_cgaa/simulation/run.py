@@ -22,6 +22,7 @@ from ..mapping.grains import GrainMap
 from ..mapping.whole import whole_frame
 from ..model import checks
 from ..model.domain import SAME_TEMPERATURE, beyond
+from ..model.loaded import LoadedModel
 from ..neighbors.forgetting import forget_neighbors
 from ..structures import geometry
 from ..structures.structure import holds, write_structure
@@ -30,6 +31,7 @@ from .folder import FILES, check_run, load_checkpoint, make_record, read_record,
 from .integrators import INTRA_GROUP, chosen_platform, integrators, on_platform
 from .reporters import GrainStateReporter, StabilityReporter
 from .start import minimize_if_strained
+from .stresses import GrainStress, StressReporter
 
 CHUNK = 10  # steps between looks at the clock, the checkpoint and ctrl-C
 
@@ -64,6 +66,8 @@ class SimulationSettings(Checked):
         Of OpenMM's CPU platform.
     platform : str, optional
         OpenMM platform; the fastest by default.
+    stress_interval : int, optional
+        Steps between rows of ``stress.csv``, from which a viscosity comes; at constant volume.
     barostat : str
         How the box changes at constant pressure: ``isotropic`` (`MonteCarloBarostat`), ``anisotropic`` (each edge by
         itself, `MonteCarloAnisotropicBarostat`) or ``flexible`` (angles, too, `MonteCarloFlexibleBarostat`).
@@ -82,12 +86,15 @@ class SimulationSettings(Checked):
     max_stretch: float = bounded(0.5, 0.001, 100.0, "Å", "a bond may be off its start")
     threads: int | None = bounded(None, *THREADS, "", "CPU threads of the model and of OpenMM")
     platform: str | None = field(default=None, metadata={"help": "OpenMM platform; the fastest one without it"})
+    stress_interval: int | None = bounded(None, 1, 10**9, "steps", "between rows of the stress, for a viscosity")
     barostat: str = one_of(*SHAPES, help="how the box changes: all edges alike, each by itself, or angles, too")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.barostat != ISOTROPIC and self.pressure is None:
             raise CGAAError(f"barostat is {self.barostat}, but no pressure is given; give pressure (bar)")
+        if self.stress_interval is not None and self.pressure is not None:
+            raise CGAAError("stress_interval is for a run at constant volume, but a pressure is given; leave one out")
 
     def steps(self, picoseconds: float) -> int:
         """Time steps in a length of time."""
@@ -104,6 +111,7 @@ def simulate(
     provenance: dict | None = None,
     progress: bool = True,
     minimize: bool = False,
+    model: LoadedModel | None = None,
 ) -> bool:
     """Run NVT dynamics and then, if asked for, NVE dynamics.
 
@@ -112,6 +120,7 @@ def simulate(
     - ``topology.cif``: the start, with bonds
     - ``trajectory.dcd``: both parts, whole grains, never wrapped
     - ``state.csv`` of NVT and ``nve.csv``: see `GrainStateReporter`
+    - ``stress.csv`` of both, if asked for: see `StressReporter`
     - ``nvt.chk``, ``nve.chk``: OpenMM's checkpoints, a checksum at their end. The same machine, platform and version
       read them.
     - ``run.json``: settings, versions, provenance, and what lay outside of the training (``outside``)
@@ -146,6 +155,8 @@ def simulate(
     minimize : bool
         Minimise the start of a new run if its forces are far beyond those of thermal motion (`start`). What was done
         stands in ``run.json`` (``minimised``). The forces must be the gradient of the energy.
+    model : CGAAPotential, optional
+        That made the forces; of which `stress_interval` writes the stress.
 
     Returns
     -------
@@ -159,6 +170,8 @@ def simulate(
         is in ``last_good.cif``).
     OutputError
         A file cannot be written, another process runs in the folder, or it holds files of others.
+    EngineError
+        The stress is asked for, and there is no box or no model that tells it.
     GeometryError, GrainError
         Positions, box or topology cannot be used.
     """
@@ -176,6 +189,7 @@ def simulate(
     positions = whole_frame(grain_map, positions, box)
     record = make_record(settings, provenance or {}, topology)
     check_run(out, record, resume, SimulationSettings)
+    stress = None if settings.stress_interval is None else GrainStress.of(model, system, grain_map, box)
     contact, density = ((provenance or {}).get(f"trained_{key}") for key in ("contact", "density"))
 
     def note(what: str, text: str) -> None:
@@ -232,7 +246,7 @@ def simulate(
                     write_structure(out / "topology.cif", topology, positions)
                 if resume:
                     write_bytes(out / "run.json", json.dumps(record, indent=1).encode())
-            _advance(simulation, part, settings, grain_map, guard, stop, progress)
+            _advance(simulation, part, settings, grain_map, guard, stop, progress, stress)
             if simulation.currentStep < part.end:
                 return False
             last = simulation
@@ -282,6 +296,8 @@ def _trim(out: Path, step: int, part: _Part, settings: SimulationSettings, num_a
     trim_csv(part.table, range(begin // interval * interval + interval, step + 1, interval))
     if part.name == "NVT":
         (out / "nve.csv").unlink(missing_ok=True)
+    if settings.stress_interval is not None:
+        trim_csv(out / "stress.csv", range(settings.stress_interval, step + 1, settings.stress_interval))
     trim_dcd(out / "trajectory.dcd", step // interval, num_atoms)
 
 
@@ -293,18 +309,22 @@ def _advance(
     guard: StabilityReporter,
     stop: signals.Stop,
     progress: bool,
+    stress: GrainStress | None,
 ) -> None:
     """Step to the end of a part, or until asked to stop; then write the checkpoint."""
     out, length, done = part.table.parent, part.end - part.begin, simulation.currentStep - part.begin
     pause = 0.2 if sys.stderr.isatty() else 10.0  # s; a log file needs fewer lines
     bar = tqdm(total=length, initial=done, desc=part.name, unit="step", disable=not progress, mininterval=pause)
-    rows = None
+    rows = stresses = None
     try:
         rows = GrainStateReporter(part.table, settings.report_interval, grain_map)
         trajectory = out / "trajectory.dcd"
         old = trajectory.exists() and trajectory.stat().st_size > 0
         frames = app.DCDReporter(str(trajectory), settings.report_interval, append=old, enforcePeriodicBox=False)
         simulation.reporters = [guard, rows, frames]  # the guard first: what it refuses is not written
+        if settings.stress_interval is not None and stress is not None:
+            stresses = StressReporter(out / "stress.csv", settings.stress_interval, stress)
+            simulation.reporters.append(stresses)
         while simulation.currentStep < part.end and not stop:
             to_checkpoint = settings.checkpoint_interval - simulation.currentStep % settings.checkpoint_interval
             steps = min(CHUNK, part.end - simulation.currentStep, to_checkpoint)
@@ -328,8 +348,9 @@ def _advance(
     finally:
         bar.close()
         simulation.reporters = []
-        if rows is not None:
-            rows.close()
+        for table in (rows, stresses):
+            if table is not None:
+                table.close()
 
 
 def _say(what: str) -> None:
