@@ -21,6 +21,8 @@ def inefficiency(series: ArrayLike) -> float:
 
     Chodera et al., J. Chem. Theory Comput. 3, 26 (2007), eq. 20, the sum ended where noise takes over; at least 1.
     """
+    # pymbar.timeseries gives the same number (tests/analysis/test_equilibrium.py). It is no dependency: it sums lag by
+    # lag, needs numexpr, prints notices when it is imported, and imports jax where that is installed.
     values = np.asarray(series, dtype=float)
     fluctuation = values - values.mean()
     n = len(fluctuation)

@@ -14,7 +14,7 @@ from ..labelling.teachers import Teacher, as_teacher, known_teacher
 from ..model.loaded import LoadedModel
 from ..simulation.barostats import ISOTROPIC
 from ..simulation.folder import FILES
-from ..simulation.read import RunOutput, read_reference, read_run
+from ..simulation.read import RunOutput, read_reference
 from ..structures.topologies import symbol
 from ..units import ANGSTROM_PER_NM
 from ..wording import counted
@@ -22,6 +22,7 @@ from .bonds import StretchedBonds
 from .cell import cell
 from .closest import ClosestContact
 from .drift import energy_drift, mean
+from .equilibrium import AUTO, Equilibrium, read_begun
 from .molecule_report import add_histograms, add_orientation, add_profile
 from .motion_report import add_conductivity, add_diffusion, add_viscosity
 from .observables import Observables
@@ -42,7 +43,7 @@ def analyze(
     model: FilePath | None = None,
     teacher_frames: int = 20,
     pairs: Sequence[tuple[str, str]] = (),
-    begin: float = 0.0,
+    begin: float | str = 0.0,
     tell: Callable = print,
     teacher: str | Teacher | None = None,
     settings: dict | None = None,
@@ -74,8 +75,8 @@ def analyze(
         Between these lags the mean square displacement gives the diffusion of each type of grain (`diffusion`).
     observables : Observables, optional
         What is measured besides: the conductivity of a salt, and more.
-    begin : float
-        ps; what comes before is left out, but for the NVE run.
+    begin : float or str
+        ps; what comes before is left out, but for the NVE run. ``auto``: what comes before equilibrium (`equilibrium`).
     tell : callable
         Takes a line of progress.
     teacher : str or labelling.teachers.Teacher, optional
@@ -99,7 +100,7 @@ def analyze(
         raise EngineError("settings are for a teacher; name it with teacher")
     teacher = None if teacher is None else as_teacher(teacher, settings)
     asked = observables or Observables()
-    run = read_run(folder, begin)
+    run, settling = read_begun(folder, begin)
     asked.check(run)
     known, path = (reference, None) if isinstance(reference, Unwritten) else (None, reference)
     inputs = [path, model, *(Path(folder, name) for name in ("run.json", *FILES))]
@@ -109,6 +110,7 @@ def analyze(
             known = reference_report(path, run, pairs, begin, angles, lags, asked)
         _run(run, report, folder)
         _outside(run, report)
+        _equilibrium(settling, report, begin)
         _sections(run, report, model, pairs, angles, lags, asked, known)
         _teacher(run, report, model, teacher, teacher_frames)
         report.write()
@@ -119,7 +121,7 @@ def reference_report(
     path: FilePath,
     run: RunOutput,
     pairs: Sequence[tuple[str, str]] = (),
-    begin: float = 0.0,
+    begin: float | str = 0.0,
     angles: float | None = None,
     lags: Sequence[float] | None = None,
     observables: Observables | None = None,
@@ -140,7 +142,7 @@ def reference_report(
     """
     asked, report = observables or Observables(), Unwritten("/".join(Path(path).parts[-2:]))
     if Path(path).is_dir():
-        own = read_run(path, begin)
+        own, _ = read_begun(path, begin)
         _sections(own, report, None, pairs, angles, lags, asked, None)
     else:
         own = replace(
@@ -209,6 +211,12 @@ def _outside(run: RunOutput, report: Report) -> None:
     """What the run warned of as it went."""
     if run.outside is not None:
         report.add("outside", run.outside, *run.outside.values())
+
+
+def _equilibrium(found: Equilibrium | None, report: Report, begin: float | str) -> None:
+    if found is not None:
+        more = "" if begin == AUTO or not found.begin else "; --begin auto leaves out what comes before"
+        report.add("equilibrium", found.numbers, found.numbers["text"] + more)
 
 
 def _temperatures(run: RunOutput, report: Report) -> None:

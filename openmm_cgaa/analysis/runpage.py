@@ -100,6 +100,7 @@ def _about(report: Report) -> list[tuple[str, str]]:
     if run:
         begin, end = run["picoseconds"]
         told.append(("frames", f"{run['frames']}, from {begin:g} to {end:g} ps"))
+        told.append(("equilibrium", report.summary.get("equilibrium", {}).get("text")))
     if settings:
         told.append(("temperature that is set", f"{settings.get('temperature'):g} K"))
         told.append(("pressure that is set", "none" if pressure is None else f"{pressure:g} bar"))

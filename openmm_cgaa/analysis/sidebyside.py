@@ -10,9 +10,9 @@ from ..host import signals
 from ..host.files import COMPARISON, RUNS_PAGE, check_outputs
 from ..inputs.arguments import FilePath
 from ..simulation.folder import FILES
-from ..simulation.read import read_run
 from ..simulation.underway import RUNNING, Underway, has_frames, look_at
 from .compared import Comparison, compared_reports, names_of
+from .equilibrium import read_begun
 from .report import analyze, reference_report
 from .reporting import Report, Unwritten
 from .runpage import hold_still, progress_line, write_comparison, write_runs_page
@@ -171,7 +171,7 @@ def _compared(
 ) -> Analyzed:
     if known is None and places.reference is not None:
         own = {name: options[name] for name in OF_REFERENCE if name in options}
-        first = read_run(places.folders[0], options.get("begin", 0.0))
+        first, _ = read_begun(places.folders[0], options.get("begin", 0.0))
         known = reference_report(places.reference, first, **own)
         tell("reference: done")
     reports = {

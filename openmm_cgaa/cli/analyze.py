@@ -70,7 +70,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--charges", nargs="+", default=(), metavar="NAME=CHARGE", help=help)
     more = "viscosity of the liquid, by which diffusion is corrected for the size of a cubic box"
     add_number(parser, "--viscosity", Range(float, 1e-6, 1e12, "mPa s"), None, more)
-    add_number(parser, "--begin", Range(float, 0.0, 1e9, "ps"), 0.0, "leave out what comes before")
+    help = "leave out what comes before; auto: what comes before equilibrium, as far as energy and density tell it"
+    add_number(parser, "--begin", Range(float, 0.0, 1e9, "ps", word="auto"), 0.0, help)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -90,6 +91,8 @@ def run(args: argparse.Namespace) -> None:
             raise CGAAError(
                 f"{', '.join(other)}: not for a propagation, which has no atoms and no forces; leave it out"
             )
+        if args.begin == "auto":
+            raise CGAAError("--begin auto: not for a propagation, which has no energy; give a number of ps")
         told = analyze_propagation(folder, args.out, args.reference, args.begin, tell)
         print((told.out / "summary.txt").read_text(), end="")
         return

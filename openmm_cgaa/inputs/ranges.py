@@ -23,22 +23,28 @@ class Range:
     low, high : int or float
     unit : str
         Of the limits, for messages.
+    word : str
+        Of an option: may stand in place of a number, and is read as it is.
     """
 
     kind: type
     low: float
     high: float
     unit: str = ""
+    word: str = ""
 
     def __str__(self) -> str:
         low, high = (str(n) if self.kind is int else f"{n:g}" for n in (self.low, self.high))
         whole = "whole number" if self.kind is int else "number"
-        return f"a {whole} from {low} to {high} {self.unit}".rstrip()
+        more = f", or {self.word}" if self.word else ""
+        return f"a {whole} from {low} to {high} {self.unit}".rstrip() + more
 
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high  # so nan is in none
 
-    def __call__(self, text: str) -> float:
+    def __call__(self, text: str) -> float | str:
+        if self.word and text == self.word:
+            return text
         try:
             value = self.kind(text)
         except ValueError:
