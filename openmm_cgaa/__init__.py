@@ -28,6 +28,8 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time each name is imp
     from .labelling.label import label as label
     from .labelling.mapped import map_trajectories as map_trajectories
     from .mapping.beadmapping import Mapping as Mapping
+    from .mapping.grainpicture import draw_grains as draw_grains
+    from .mapping.grainpicture import view_grains as view_grains
     from .mapping.grains import GrainMap as GrainMap
     from .mapping.grains import GrainType as GrainType
     from .pipeline.active import improve as improve
@@ -64,6 +66,7 @@ _HOMES = {
     "analyze": "analysis.report",
     "build": "building.boxes",
     "diagnose_mapping": "analysis.mapping_diagnosis",
+    "draw_grains": "mapping.grainpicture",
     "evaluate": "training.evaluation",
     "export_metatomic": "engines.metatomic",
     "export_xyz": "data.extxyz",
@@ -77,6 +80,7 @@ _HOMES = {
     "sample": "sampling.sample",
     "simulate": "simulation.run",
     "train": "training.train",
+    "view_grains": "mapping.grainpicture",
     "write_structure": "structures.structure",
 }
 __all__ = list(_HOMES)

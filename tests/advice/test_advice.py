@@ -71,6 +71,7 @@ ELSEWHERE = {
     "CUDA device: give device='cpu', or": "nn/test_runner.py test_what_is_missing_is_told",
     "twin on a CPU needs g++, which is not here: install": "nn/test_runner.py test_errors_of_the_host_compiler",
     "nor the model knows one; take the topology from Mapping": "engines/test_engines_of_beads.py test_a_bead_without",
+    "no grain is so near to the front; give a larger": "mapping/test_grainpicture.py test_depth_leaves_the_grains",
     "its atoms have no mass; set position: geometric": "mapping/test_beadmapping.py test_beads_of_atoms_without_masses",
     "tells no orders: write ~ between": "mapping/test_beadmapping.py test_beads_by_smarts",
     "give its atoms, by name or place in the residue": "mapping/test_beadmapping.py test_beads_by_name_place_and",
