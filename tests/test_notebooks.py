@@ -15,6 +15,19 @@ LESS = {
         ("CGAAPotential(MODEL)", f"CGAAPotential(MODEL, {SLOW})"),
         ("PICOSECONDS, ALONE = 1.5, 0.5", "PICOSECONDS, ALONE = 0.01, 0.01"),
     ],
+    "analysis_against_reference": [
+        ('CGAAPotential("ec-emc-lipf6")', 'CGAAPotential("ec-emc-lipf6-fast")'),
+        ('CGAAPotential("ec-emc-lipf6-fast")', f'CGAAPotential("ec-emc-lipf6-fast", {SLOW})'),
+        ("PICOSECONDS, BEGIN, EVERY = 8.0, 2.0, 10", "PICOSECONDS, BEGIN, EVERY = 0.02, 0.0, 2"),
+        ('[OUT / "fast", OUT / "classical"]', '[OUT / "fast"]'),
+        ('Observables(histograms="all")', 'Observables(), pairs=[("element H", "element O")]'),
+    ],
+    "distil_a_liquid": [
+        ("STEPS, PROOF = 4.0, 200, 1000, 8.0", "STEPS, PROOF = 0.01, 5, 8, 0.01"),
+        ("CGAAPotential(model)", f"CGAAPotential(model, {SLOW})"),
+        ("CGAAPotential(second)", f"CGAAPotential(second, {SLOW})"),
+    ],
+    "propagator": [("FRAMES, STEPS, PROPAGATED = 4000, 3000, 4000", "FRAMES, STEPS, PROPAGATED = 100, 5, 60")],
     "choosing_a_mapping": [("PICOSECONDS, STEPS, RUN = 400.0, 2000, 50.0", "PICOSECONDS, STEPS, RUN = 10.0, 5, 1.0")],
     "water_beads": [("STEPS, PICOSECONDS = 800, 20.0", "STEPS, PICOSECONDS = 5, 1.0")],
 }
@@ -23,7 +36,7 @@ LESS = {
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
 def test_a_notebook_runs(path, tmp_path, monkeypatch):
     pyplot = pytest.importorskip("matplotlib.pyplot")
-    for name in ("lightning", "ase"):
+    for name in ("lightning", "ase", "packmol", "pymetis", "rdkit"):
         pytest.importorskip(name)
     pyplot.switch_backend("agg")
     monkeypatch.chdir(tmp_path)
