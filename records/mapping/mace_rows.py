@@ -4,8 +4,7 @@
     python records/mapping/hexane_rows.py --table
 
 ENV is an environment with mace-torch and this repository in it: `python -m venv ENV; ENV/bin/pip install mace-torch
--e '.[train,ase]'`. mace-torch asks for e3nn 0.4.4, this package for 0.5 and later; what this script needs of it does
-with either. The number is how many neighbours a term of a layer is about. Frames, runs and results are those of
+-e '.[train,ase]'`. The number is how many neighbours a term of a layer is about. Frames, runs and results are those of
 `hexane_rows`; the networks are small: 32 channels, two layers. A training that is interrupted begins anew.
 """
 
