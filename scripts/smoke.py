@@ -1,6 +1,7 @@
 """Does this installation work? From its import to an analysed run, and a bundled model's numbers as they were stored.
 
-`scripts/release.py` runs it in fresh environments, in an empty folder: ``python smoke.py VERSION REGRESSION.npz``.
+`scripts/release.py` runs it in fresh environments, in an empty folder: ``python smoke.py VERSION FILES``. FILES is the
+folder of the stored numbers and frames (`tests/files`).
 """
 
 import subprocess
@@ -11,15 +12,15 @@ import numpy as np
 from openmm import Context, LangevinMiddleIntegrator, Platform, Vec3, app, unit
 
 import openmm_cgaa
-from openmm_cgaa import CGAAPotential, SimulationSettings, analyze, read_structure, simulate, write_structure
+from openmm_cgaa import CGAAPotential, Dataset, SimulationSettings, read_structure, simulate, write_structure
 
 KJMOL_PER_EV = 96.48533212331
 MODELS = ("ec-emc", "ec-emc-lipf6", "ec-emc-lipf6-fast")
 CLOSE = 1e-9  # relative: OpenMM turns units and adds forces in double precision
 
 
-def main(version, path):
-    stored = dict(np.load(path))
+def main(version, files):
+    stored = dict(np.load(Path(files) / "regression.npz"))
     told = openmm_cgaa.__version__
     assert told == version, f"the version is {told}, not {version}"
     assert "doctor" in command("--help")
@@ -36,8 +37,12 @@ def main(version, path):
     apart = abs(in_nm(read) - in_nm(positions)).max()
     assert apart < 1e-3, f"positions are {apart:.1e} nm off where they were written and read"
     system = CGAAPotential(MODELS[0]).createSystem(again, positions=read)
-    simulate(system, again, read, "run", SimulationSettings(picoseconds=0.01, report_interval=5), progress=False)
-    analyze("run")  # of 20 steps
+    simulate(system, again, read, "run", SimulationSettings(picoseconds=0.01, report_interval=5))  # with its bar
+    command("analyze", "run", "--html", "page.html")  # of 20 steps
+    assert Path("page.html").stat().st_size > 1000
+    dataset = Dataset.load(Path(files) / "liquid.h5")
+    dataset.save("frames.h5")
+    assert len(Dataset.load("frames.h5")) == len(dataset)
     print("the installation works")
 
 
