@@ -36,7 +36,7 @@ def test_modules_that_moved_are_where_the_changelog_says():
 
 
 def test_old_names_stay_no_longer_than_was_said():
-    """From that version on former.py goes, with these tests; its release candidates are without them, too."""
+    """From that version on former.py has `grains` alone, for Systems of 0.1.0; release candidates count, too."""
     assert Version(Version(__version__).base_version) < Version(former.GONE)
 
 
