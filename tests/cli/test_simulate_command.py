@@ -92,7 +92,7 @@ def test_respa(box, tiny_conserving_path, tiny_published_path, tmp_path, capsys)
 def test_threads_are_those_of_the_command_alone(box, tiny_conserving_path, tmp_path, monkeypatch):
     before, seen = torch.get_num_threads(), []
 
-    def simulated(*_, minimize):
+    def simulated(*_, minimize, model):
         return seen.append(torch.get_num_threads()) or minimize
 
     monkeypatch.setattr("openmm_cgaa.simulation.modelled.simulate", simulated)
