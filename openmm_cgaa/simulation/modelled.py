@@ -36,8 +36,8 @@ class ModelledRun:
         Of the model, the structure files, and how the former was called.
     minimize : bool
         Whether a raw packing is minimised.
-    model : CGAAPotential
-        That made the forces.
+    model : CGAAPotential, optional
+        That made the forces; without it no stress is told.
     """
 
     system: openmm.System
@@ -46,7 +46,7 @@ class ModelledRun:
     settings: SimulationSettings
     provenance: dict
     minimize: bool
-    model: CGAAPotential
+    model: CGAAPotential | None = None
 
     def check(self, out: FilePath, resume: bool) -> None:
         """Make sure that it may begin in a folder, or go on there; raises `SimulationError` as `simulate` does."""
