@@ -122,8 +122,11 @@ class EnsemblePlan(SimulationSettings):
     def _check_exchange(self, every: int) -> None:
         if len(self.sweep.temperatures) < 2:
             raise CGAAError("exchange needs two temperatures or more in sweep: they are what is exchanged")
-        if self.pressure is not None or self.nve_picoseconds:
-            raise CGAAError("exchange is at constant volume and temperature; leave pressure and nve_picoseconds out")
+        if self.pressure is not None or self.nve_picoseconds or self.stress_interval is not None:
+            raise CGAAError(
+                "exchange is at constant volume and temperature, and tells no stress; leave pressure, nve_picoseconds "
+                "and stress_interval out"
+            )
         if self.lags is not None:
             raise CGAAError("exchange makes positions jump from one frame to the next, so that lags tell no diffusion")
         steps = {name: getattr(self, name) for name in ("report_interval", "checkpoint_interval")}

@@ -38,7 +38,8 @@ WRONG = [  # what is changed, what is told, and what is changed as it says
     ({"begin": 0.08}, "run longer", {"begin": 0.08, "picoseconds": 0.05}),
     ({"lags": [3, 2]}, "expected where they begin and where they end, in ps", {"lags": [2, 3]}),
     (LADDER | {"sweep": {}}, "exchange needs two temperatures or more", LADDER),
-    (LADDER | {"pressure": 1.0}, "leave pressure and nve_picoseconds out", LADDER),
+    (LADDER | {"pressure": 1.0}, "leave pressure, nve_picoseconds and stress_interval out", LADDER),
+    (LADDER | {"stress_interval": 10}, "tells no stress; leave pressure", LADDER),
     (LADDER | {"exchange": 7}, "with exchange take a multiple of 7 steps", LADDER),
     (LADDER | {"lags": [0.01, 0.02]}, "lags tell no diffusion", LADDER),
 ]
