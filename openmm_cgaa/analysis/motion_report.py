@@ -11,6 +11,7 @@ from ..simulation.stresses import PARTS
 from .conductivity import Motions
 from .diffusion import GrainWalks, box_correction
 from .drift import Estimate
+from .kinisiwalks import KinisiWalks
 from .lines import Line
 from .observables import Observables, ions_of
 from .onepass import Look, Section
@@ -20,14 +21,15 @@ if TYPE_CHECKING:
     from .reporting import Report
 
 
-def add_diffusion(run: RunOutput, report: "Report", lags: Sequence[float], viscosity: float | None = None) -> Section:
-    """Diffusion of each type of grain between two lags, ps; with a viscosity (mPa s) also that of a large box."""
+def add_diffusion(run: RunOutput, report: "Report", lags: Sequence[float], asked: Observables) -> Section:
+    """Diffusion of each type of grain between two lags, ps; with a viscosity also that of a large box."""
     begin, end = lags
+    viscosity, by_kinisi = asked.viscosity, asked.diffusion_by == "kinisi"
     if run.settings.get("pressure") is not None:
         report.skip("diffusion: the box changes, and moves all positions; run at constant volume")
         return
     try:
-        walks = GrainWalks(run.grain_map, run.frames.time, begin, end)
+        walks = (KinisiWalks if by_kinisi else GrainWalks)(run.grain_map, run.frames.time, begin, end)
         yield [Look(run.frames, [walks])]
         found = walks.diffusion()
     except SimulationError as error:
@@ -40,12 +42,13 @@ def add_diffusion(run: RunOutput, report: "Report", lags: Sequence[float], visco
             more = box_correction(run.settings["temperature"], viscosity, run.box)
         except SimulationError as error:
             report.skip(f"diffusion: {error}")
-    lines.append(f"lags of {begin:g} to {end:g} ps; not corrected for the size of the box")
+    how = "; errors by kinisi, of molecules that move independently" if by_kinisi else ""
+    lines.append(f"lags of {begin:g} to {end:g} ps; not corrected for the size of the box{how}")
     if more is not None:
         for own in numbers.values():
             own["of_a_large_box"] = own["1e-9_m2_per_s"] + more
         lines.append(f"a large box has {more:.3g} more of each, at {viscosity:g} mPa s")
-    report.add("diffusion", {"lags_ps": [begin, end]} | numbers, *lines)
+    report.add("diffusion", {"lags_ps": [begin, end], "errors_by": asked.diffusion_by} | numbers, *lines)
 
 
 def add_conductivity(run: RunOutput, report: "Report", asked: Observables) -> Section:

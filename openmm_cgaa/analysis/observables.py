@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from ..errors import CGAAError
+from ..errors import CGAAError, MissingPackageError
 from ..inputs.ranges import bounded, one_of, required
 from ..inputs.settings import Checked
 from ..simulation.read import RunOutput
@@ -59,6 +59,8 @@ class Observables(Checked):
         Selections whose density is measured there; by default each type of grain.
     green_kubo : (float, float), ps, optional
         Between these lags the running integral of the stress's correlation gives the shear viscosity.
+    diffusion_by : str
+        Where the errors of diffusion come from: ``blocks`` in time, or the package ``kinisi``, whose are sharper.
     viscosity : float, mPa s, optional
         Of the liquid; with it diffusion is also told without the effect of a periodic cubic box (Yeh and Hummer).
 
@@ -78,6 +80,7 @@ class Observables(Checked):
     profile: str | None = one_of(None, *AXES)
     layers_of: list[str] = field(default_factory=list)
     green_kubo: list[float] | None = bounded(None, 0.0, 1e9, "ps")
+    diffusion_by: str = one_of("blocks", "kinisi")
     viscosity: float | None = bounded(None, 1e-6, 1e12, "mPa s", "viscosity of the liquid, to correct diffusion by")
 
     def __post_init__(self) -> None:
@@ -102,7 +105,11 @@ class Observables(Checked):
         ------
         CGAAError
             It has no ions, no such grains, or no atoms of a selection.
+        MissingPackageError
+            kinisi is asked for, and not installed.
         """
+        if self.diffusion_by == "kinisi" and (missing := MissingPackageError.needed("kinisi")):
+            raise missing
         if self.conductivity or self.speciation:
             ions_of(run, self.charges)
         chosen = [("--shell", end) for shell in self.shells for end in (shell.first, shell.second)]

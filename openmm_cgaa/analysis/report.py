@@ -172,7 +172,7 @@ def _sections(
     centers = Centers(run.grain_map)
     sections = [_bonds(run, report), _contacts(run, report)]
     if lags is not None:
-        sections.append(add_diffusion(run, report, lags, asked.viscosity))
+        sections.append(add_diffusion(run, report, lags, asked))
     add_viscosity(run, report, asked)
     for add in (add_conductivity, add_speciation, add_residence, add_histograms, add_orientation, add_profile):
         sections.append(add(run, report, asked))

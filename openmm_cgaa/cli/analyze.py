@@ -41,6 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     lag = Range(float, 0.0, 1e9, "ps")
     help = "diffusion of each type of grain, from mean square displacements between these lags"
     parser.add_argument("--diffusion", nargs=2, type=lag, metavar=("PS", "PS"), help=help)
+    help = "where the errors of diffusion come from: blocks in time, or the package kinisi, whose are sharper"
+    parser.add_argument("--diffusion-by", choices=("blocks", "kinisi"), help=f"{help} (default: blocks)")
     help = "conductivity of a salt, from displacements between these lags"
     parser.add_argument("--conductivity", nargs=2, type=lag, metavar=("PS", "PS"), help=help)
     help = "shear viscosity, from the running integral between these lags, of a run with --stress-interval"
@@ -84,8 +86,8 @@ def run(args: argparse.Namespace) -> None:
     for folder in filter(is_propagation_folder, args.run):
         if len(args.run) > 1:
             raise CGAAError(f"{folder}: holds a propagation, which is analysed by itself; give it alone")
-        of_atoms = "model teacher setting pairs angles diffusion conductivity charges viscosity speciation shell away"
-        of_atoms += " green_kubo histograms axis profile profile_of html watch"
+        of_atoms = "model teacher setting pairs angles diffusion diffusion_by conductivity charges viscosity"
+        of_atoms += " speciation shell away green_kubo histograms axis profile profile_of html watch"
         given = {f"--{name.replace('_', '-')}": getattr(args, name) or None for name in of_atoms.split()}
         if other := [option for option, value in given.items() if value is not None]:
             raise CGAAError(
@@ -96,6 +98,8 @@ def run(args: argparse.Namespace) -> None:
         told = analyze_propagation(folder, args.out, args.reference, args.begin, tell)
         print((told.out / "summary.txt").read_text(), end="")
         return
+    if args.diffusion_by and not args.diffusion:
+        raise CGAAError("--diffusion-by: diffusion is not asked for; give --diffusion with two lags, too")
     options = dict(
         out=args.out,
         reference=args.reference,
@@ -120,6 +124,7 @@ def run(args: argparse.Namespace) -> None:
             axes=args.axis,
             profile=args.profile,
             layers_of=args.profile_of,
+            diffusion_by=args.diffusion_by or "blocks",
             viscosity=args.viscosity,
         ),
     )

@@ -1,8 +1,5 @@
 """Diffusion of random walks."""
 
-import sys
-from pathlib import Path
-
 import mdtraj
 import numpy as np
 import pytest
@@ -28,20 +25,6 @@ def test_diffusion_of_a_random_walk():
     assert found.value == pytest.approx(1.5, abs=4 * found.error) and 0.0 < found.error < 0.2
     with pytest.raises(SimulationError, match="longer than the last lag"):
         diffusion(0.1 * np.arange(4000), steps, 2.0, 100.0)
-
-
-def test_kinisi_finds_the_same():
-    """Displacements are equal. Coefficients agree within errors, and the errors are alike."""
-    pytest.importorskip("kinisi.diffusion", reason="kinisi is not installed: pip install kinisi")
-    sys.path.insert(0, str(Path(__file__).parents[2] / "records/statistics"))
-    import walks
-
-    positions = walks.walk(2)
-    squares, value, error = walks.theirs(positions)
-    assert squares == pytest.approx(mean_square_displacement(positions)[walks.LAGS], rel=1e-6)
-    ours = diffusion(walks.SPACING * np.arange(walks.FRAMES), positions, walks.FIRST, walks.LAST)
-    assert abs(value - walks.TRUE) < 3 * error and abs(ours.value - walks.TRUE) < 3 * ours.error
-    assert abs(value - ours.value) < 2 * np.hypot(error, ours.error) and 0.4 < ours.error / error < 2.5
 
 
 def test_centers_move_against_that_of_all_masses():
