@@ -4,12 +4,17 @@ import os
 
 import yaml
 
+try:
+    from yaml import CSafeLoader as SafeLoader  # several times faster
+except ImportError:  # PyYAML was built without libyaml
+    from yaml import SafeLoader  # type: ignore[assignment]  # both read the same
+
 from ..errors import CGAAError
 
 LARGEST = 10_000_000  # bytes of a file, and values that its aliases stand for
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(SafeLoader):
     """Refuses a key that stands there twice, of which YAML would take the last one without a word."""
 
     def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict:

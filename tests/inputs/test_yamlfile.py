@@ -29,10 +29,10 @@ def test_aliases_that_grow_without_end():
     [
         (b"", "expected a plan: keys and values, but the file is empty"),
         (b"- 1\n", "but the file holds"),
-        (b"a:\n\t- 1\n", "not YAML .*found character '.t' that cannot start any token"),
+        (b"a:\n\t- 1\n", "not YAML .*found character .*that cannot start any token"),
         (b"a: \xff\xfe\n", "not YAML"),
         (b"\x00\x01", "not YAML"),
-        (b"[" * 3000, "nested too deep"),
+        (b"[" * 3000, "nested too deep|nesting depth"),
         (b"a: 2001-99-99\n", "not YAML"),
         (b"a: " + b"9" * 5000, "not YAML|seed"),
         (b"a: !!python/object/apply:os.getcwd []\n", "not YAML"),
