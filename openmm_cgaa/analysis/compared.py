@@ -13,6 +13,7 @@ from .reporting import Report
 from .values import Value, values_of
 
 AGREE = 2.0  # standard errors: nearer than this two numbers agree
+ANOTHER_PEAK = 1.0  # Å: first peaks further apart are not the same peak
 AGREES, DIFFERS, UNDECIDED, MISSING, ALONE = VERDICTS = ("agrees", "differs", "undecided", "missing", "no reference")
 
 
@@ -81,7 +82,7 @@ class Comparison(NamedTuple):
         agree = "agrees" if judged == 1 else "agree"
         text = f"{run}: {agreed} of {counted(judged, 'number')} {agree} with {self.reference}"
         text += f", {differing} {'differs' if differing == 1 else 'differ'}." if differing else "."
-        return text + (f" {counted(undecided, 'number')} cannot be judged without errors." if undecided else "")
+        return text + (f" {counted(undecided, 'number')} cannot be judged." if undecided else "")
 
     def lines(self) -> list[str]:
         """For the terminal, the runs one after the other: what differs comes first."""
@@ -153,6 +154,8 @@ def compared_reports(
                 runs[run] = Compared(ALONE, value, None, None, None, "")
             elif isinstance(beside, Largest):
                 runs[run] = _of_curves(first, value, beside)
+            elif value and (places := _peaks_apart(key, own, its)):
+                runs[run] = _of_another_peak(first, value, its[key], *places)
             else:
                 runs[run] = judged(first, value, beside or its.get(key), run, reference)
         rows.append(ComparedRow(key, first.group, first.subject, first.unit, its.get(key), runs))
@@ -218,6 +221,24 @@ def judged(named: Value, value: Value | None, known: Value | None, run: str, ref
     way = "above" if off > 0.0 else "below"
     said = f"The {named.subject} is {apart} {way} the reference, {distance:.1f} standard errors."
     return Compared(DIFFERS, value, known, Estimate(off, error), distance, said)
+
+
+def _peaks_apart(
+    key: str, own: Mapping[str, tuple[Value, Any]], known: Mapping[str, Value]
+) -> tuple[float, float] | None:
+    """Where first peaks are, Å, if a number is of one and the reference's is another, which noise may have hidden."""
+    pair, _, what = key.rpartition("/")
+    place = f"{pair}/first_peak_nm"
+    if what not in ("first_peak_nm", "first_peak") or place not in own or place not in known or key not in known:
+        return None
+    ours, theirs = own[place][0].value, known[place].value
+    return (ours, theirs) if abs(ours - theirs) > ANOTHER_PEAK else None
+
+
+def _of_another_peak(named: Value, value: Value, known: Value, ours: float, theirs: float) -> Compared:
+    said = f"The {named.subject} is that of another peak: the first clear one is at {ours:.2f} Å, and that of the "
+    said += f"reference at {theirs:.2f} Å. Judge by the largest difference of both curves."
+    return Compared(UNDECIDED, value, known, None, None, said)
 
 
 def _of_curves(named: Value, value: Value | None, found: Largest) -> Compared:

@@ -19,10 +19,10 @@ from browser import laid_out
 from made_runs import made_run
 
 from openmm_cgaa.analysis import sidebyside
-from openmm_cgaa.analysis.compared import AGREES, ALONE, DIFFERS, MISSING, UNDECIDED, judged, names_of
+from openmm_cgaa.analysis.compared import AGREES, ALONE, DIFFERS, MISSING, UNDECIDED, compared_reports, judged, names_of
 from openmm_cgaa.analysis.coordination import PairBlocks
 from openmm_cgaa.analysis.firstshell import first_shell, largest_difference
-from openmm_cgaa.analysis.reporting import Report
+from openmm_cgaa.analysis.reporting import Report, Unwritten
 from openmm_cgaa.analysis.runpage import progress_line
 from openmm_cgaa.analysis.sidebyside import compare_runs, watch_run
 from openmm_cgaa.analysis.values import Value, values_of
@@ -188,6 +188,28 @@ def test_the_largest_of_many_differences_is_rarely_beyond_two_by_chance():
     assert 0.01 < np.mean(np.array(found) > 2.0) < 0.12
     moved = largest_difference(drawn(random), drawn(random, 0.21))
     assert moved.distance > 3.0 and 0.1 < moved.at < 0.3
+
+
+def test_two_peaks_that_are_not_the_same_are_not_judged():
+    def report(place, height):
+        made = Unwritten("it")
+        made.summary["rdf"] = {
+            "A-B": {"pairs": "centers", "first_peak_nm": place, "first_peak_error_nm": 0.01}
+            | {"first_peak": height, "first_peak_error": 0.1}
+        }
+        return made
+
+    found = compared_reports({"run": report(0.45, 1.5)}, report(0.60, 2.0), "reference")
+    for row, subject in zip(found.rows, ("first peak", "height of the first peak")):
+        one = row.runs["run"]
+        assert one.verdict == "undecided" and one.distance is None
+        assert one.sentence.startswith(
+            f"The {subject} of A-B centers is that of another peak: the first clear one is at 4.50 Å, and that of the "
+            "reference at 6.00 Å."
+        )
+    assert found.sentence("run") == "No number of run can be judged by reference."
+    near = compared_reports({"run": report(0.45, 1.5)}, report(0.46, 2.0), "reference")
+    assert [row.runs["run"].verdict for row in near.rows] == ["agrees", "differs"]
 
 
 def test_numbers_of_all_sections_are_found():
