@@ -9,6 +9,7 @@ import pytest
 import torch
 from openmm import app, unit
 
+from openmm_cgaa import errors
 from openmm_cgaa.data.dataset import Dataset
 from openmm_cgaa.mapping.grains import GrainMap
 from openmm_cgaa.model.file import save_model
@@ -116,6 +117,13 @@ def device(request):
     if request.param == "cuda" and not torch.cuda.is_available():
         pytest.skip("torch finds no CUDA device")
     return request.param
+
+
+@pytest.fixture
+def without_figures(monkeypatch):
+    """A report's figures take most of its time; they are left out, as where matplotlib is not installed."""
+    find = errors.find_spec
+    monkeypatch.setattr(errors, "find_spec", lambda name: None if name == "matplotlib" else find(name))
 
 
 @pytest.fixture(autouse=True)

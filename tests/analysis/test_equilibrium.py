@@ -18,12 +18,6 @@ from openmm_cgaa.errors import SimulationError
 KEYS = "mean_g_per_ml", "error_g_per_ml"
 
 
-@pytest.fixture
-def no_figures(monkeypatch):
-    """They are drawn by other tests."""
-    monkeypatch.setattr("openmm_cgaa.errors.find_spec", lambda _: None)
-
-
 def relaxing(size, memory, height, decay, seed=1):
     """A correlated series of spread 1 that comes down from a height."""
     return correlated_noise(np.random.default_rng(seed), size, memory) + height * np.exp(-np.arange(size) / decay)
@@ -92,7 +86,7 @@ def relaxing_run(folder, **changed):
     return folder
 
 
-def test_analyze_tells_where_equilibrium_begins_and_begins_there(no_figures, tmp_path, capsys):
+def test_analyze_tells_where_equilibrium_begins_and_begins_there(tmp_path, capsys, without_figures):
     run = relaxing_run(tmp_path / "run")
     found = analyze(run, teacher_frames=0, tell=lambda line: None).summary
     begin = found["equilibrium"]["begin_ps"]
@@ -108,14 +102,14 @@ def test_analyze_tells_where_equilibrium_begins_and_begins_there(no_figures, tmp
     assert all_of_it > 1.203 and abs(rest - 1.2) < 3 * error
 
 
-def test_a_reference_begins_where_its_own_equilibrium_does(no_figures, tmp_path):
+def test_a_reference_begins_where_its_own_equilibrium_does(tmp_path, without_figures):
     run, other = made_run(tmp_path / "run", frames=400, pressure=1.0), relaxing_run(tmp_path / "other", seed=2)
     made = compare_runs([run], reference=other, begin="auto", teacher_frames=0, tell=lambda line: None)
     found = made.known.summary["density"]
     assert abs(found["mean_g_per_ml"] - 1.2) < 3 * found["error_g_per_ml"]
 
 
-def test_what_does_not_tell_is_said(no_figures, tmp_path, capsys):
+def test_what_does_not_tell_is_said(tmp_path, capsys, without_figures):
     run = made_run(tmp_path / "run")  # at constant volume, and its table has no potential energy
     assert main(["analyze", str(run), "--teacher-frames", "0", "--begin", "auto"]) == 0
     assert "equilibrium  not told by the table, without energies\n" in capsys.readouterr().out

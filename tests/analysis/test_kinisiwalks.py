@@ -42,7 +42,7 @@ def test_kinisi_finds_what_is_true_and_what_we_find(installed):
     assert 0.01 < theirs.error < 0.1
 
 
-def test_a_report_tells_who_found_the_errors(installed, salt, tmp_path):
+def test_a_report_tells_who_found_the_errors(installed, salt, tmp_path, without_figures):
     options = dict(lags=(0.1, 0.3), teacher_frames=0, tell=lambda line: None)
     asked = Observables(diffusion_by="kinisi")
     found = analyze(salt, tmp_path / "kinisi", observables=asked, **options).summary["diffusion"]

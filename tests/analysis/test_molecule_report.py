@@ -59,8 +59,7 @@ def test_what_cannot_be_asked(run, tmp_path, capsys, options, message):
     assert message in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
-def test_what_molecules_cannot_tell_is_left_out(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("openmm_cgaa.errors.find_spec", lambda _: None)  # no figures
+def test_what_molecules_cannot_tell_is_left_out(run, tmp_path, without_figures):
     asked = Observables(histograms="name Na", axes=[("name Na", "name Cl")])
     report = analyze(run, tmp_path, observables=asked, teacher_frames=0, tell=lambda line: None)
     told = " ".join(report.skipped)

@@ -21,11 +21,6 @@ def cube(tmp_path_factory):
     return salt_run(tmp_path_factory.mktemp("cube") / "run", 2, 2, 0, picoseconds=2.0, box=2.5 * np.eye(3))
 
 
-@pytest.fixture
-def without_figures(monkeypatch):
-    monkeypatch.setattr("openmm_cgaa.errors.find_spec", lambda _: None)
-
-
 def test_a_salt_conducts_as_its_friction_tells(salt, tmp_path, capsys):
     words = ["analyze", str(salt), "--out", str(tmp_path), "--teacher-frames", "0", "--conductivity", "0.3", "1.5"]
     assert main([*words, "--diffusion", "0.3", "1.5", "--viscosity", "1"]) == 0

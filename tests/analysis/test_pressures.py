@@ -51,7 +51,7 @@ def test_a_model_without_a_virial_has_none(run_folder, tiny_published_path):
         mean_pressure(read_run(run_folder), LoadedModel(tiny_published_path))
 
 
-def test_analyze_tells_it(run_folder, tiny_conserving_path, tmp_path):
+def test_analyze_tells_it(run_folder, tiny_conserving_path, tmp_path, without_figures):
     report = analyze(run_folder, tmp_path / "out", model=tiny_conserving_path, teacher_frames=0, tell=lambda line: None)
     found = report.summary["pressure"]
     value, error = mean_pressure(read_run(run_folder), LoadedModel(tiny_conserving_path))

@@ -27,8 +27,10 @@ from openmm_cgaa.simulation.read import read_run
         (None, None, None, None, "g/cm3 at 1 bar\n"),
     ],
 )
-def test_report_tells_the_density_at_constant_pressure(run_folder, tmp_path, low, high, inside, left, told):
+def test_report_tells_the_density_at_constant_pressure(run_folder, tmp_path, request, low, high, inside, left, told):
     """Half of the rows are at the density of the run and half 0.04 g/cm3 above; ends are given from the first."""
+    if left != 0.0:
+        request.getfixturevalue("without_figures")
     folder = tmp_path / "npt"
     shutil.copytree(run_folder, folder)
     rows = read_run(folder).state
@@ -48,10 +50,10 @@ def test_report_tells_the_density_at_constant_pressure(run_folder, tmp_path, low
     assert found["mean_g_per_ml"] == pytest.approx(density.mean(), abs=1e-4) and found["pressure_bar"] == 1.0
     assert (found.get("inside"), found.get("left"), found["trained_g_per_ml"]) == (inside, left, trained)
     assert re.search(told, (folder / "analysis" / "summary.txt").read_text())
-    assert (folder / "analysis" / "density.png").stat().st_size > 1000
+    assert left != 0.0 or (folder / "analysis" / "density.png").stat().st_size > 1000
 
 
-def test_what_a_run_warned_of_stands_in_its_summary(run_folder, tmp_path):
+def test_what_a_run_warned_of_stands_in_its_summary(run_folder, tmp_path, without_figures):
     folder = tmp_path / "run"
     shutil.copytree(run_folder, folder)
     assert analyze(folder, teacher_frames=0).summary["outside"] == {}
@@ -100,7 +102,7 @@ def test_an_error_that_is_not_known_is_null(tmp_path):
     assert report.write()["some"] == known == json.loads((tmp_path / "summary.json").read_text())["some"]
 
 
-def test_missing_parts_are_told_and_left_out(run_folder, tmp_path):
+def test_missing_parts_are_told_and_left_out(run_folder, tmp_path, without_figures):
     folder = tmp_path / "run"
     shutil.copytree(run_folder, folder)
     (folder / "nve.csv").unlink()
@@ -130,7 +132,7 @@ def taught(liquid, tmp_path):
     return make
 
 
-def test_the_teacher_is_the_one_that_the_model_names(run_folder, taught, tmp_path):
+def test_the_teacher_is_the_one_that_the_model_names(run_folder, taught, tmp_path, without_figures):
     pytest.importorskip("ase")
     name, settings = "ase.calculators.lj:LennardJones", {"sigma": 1.5, "rc": 3.0}
     model = taught(load_teacher(name, **settings).identity)
@@ -149,7 +151,9 @@ def test_the_teacher_is_the_one_that_the_model_names(run_folder, taught, tmp_pat
     ],
     ids=["absent", "other", "text", "none"],
 )
-def test_a_teacher_that_cannot_be_made_here_is_told_with_advice(run_folder, taught, tmp_path, teacher, reason, capsys):
+def test_a_teacher_that_cannot_be_made_here_is_told_with_advice(
+    run_folder, taught, tmp_path, teacher, reason, capsys, without_figures
+):
     pytest.importorskip("ase")
     model = str(taught(teacher))
     arguments = ["analyze", str(run_folder), "--out", str(tmp_path / "out"), "--model", model, "--teacher-frames", "1"]
@@ -165,7 +169,7 @@ def test_a_teacher_that_cannot_be_made_here_is_told_with_advice(run_folder, taug
         assert "teacher" in json.loads((tmp_path / "out" / "summary.json").read_text())
 
 
-def test_a_teacher_is_taken_by_name_or_made(run_folder, tiny_conserving_path, tmp_path):
+def test_a_teacher_is_taken_by_name_or_made(run_folder, tiny_conserving_path, tmp_path, without_figures):
     pytest.importorskip("ase")
     name, settings = "ase.calculators.lj:LennardJones", {"sigma": 1.5, "rc": 3.0}
     options = dict(model=tiny_conserving_path, teacher_frames=2, tell=lambda line: None)

@@ -58,8 +58,7 @@ def test_what_cannot_be_asked(salt, tmp_path, capsys, options, message):
     assert message in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
-def test_shells_that_tell_nothing_are_left_out(salt, tmp_path, monkeypatch):
-    monkeypatch.setattr("openmm_cgaa.errors.find_spec", lambda _: None)  # no figures
+def test_shells_that_tell_nothing_are_left_out(salt, tmp_path, without_figures):
     shells = [
         {"first": "name Na", "second": "name Cl", "cutoff": 0.1},
         {"first": "index 0", "second": "index 0", "cutoff": 3},

@@ -90,7 +90,7 @@ def test_pressure_between_molecules_is_what_scaling_their_centers_costs(
     assert abs(numbers["atomic"]["mean"] - numbers["molecular"]["mean"]) > 10.0  # inside of molecules they differ most
 
 
-def test_a_pressure_that_is_off_is_told_with_its_error(run_folder, tiny_conserving_path, tmp_path):
+def test_a_pressure_that_is_off_is_told_with_its_error(run_folder, tiny_conserving_path, tmp_path, without_figures):
     """The teacher is the model itself with 1e-4 eV/Å^3 more tension: 16.02 MPa less pressure."""
     pytest.importorskip("ase")
     from openmm_cgaa.engines.ase import CGAACalculator
@@ -117,7 +117,7 @@ def test_a_pressure_that_is_off_is_told_with_its_error(run_folder, tiny_conservi
     assert "mean pressure off by +16 ± 0 MPa, that between molecules by +16 ± 0 MPa" in told
 
 
-def test_no_pressure_where_one_of_them_has_none(run_folder, tiny_published_path, tmp_path):
+def test_no_pressure_where_one_of_them_has_none(run_folder, tiny_published_path, tmp_path, without_figures):
     pytest.importorskip("ase")
     report = analyze(
         run_folder,

@@ -166,7 +166,7 @@ def test_nothing_moves():
     assert np.isnan(got).all()
 
 
-def test_a_run_with_a_frozen_molecule_is_made_and_read(tmp_path):
+def test_a_run_with_a_frozen_molecule_is_made_and_read(tmp_path, without_figures):
     system, topology, positions = methanols(count=2, frozen=[0, 1], ions=6, com_removed=False)
     topology.setPeriodicBoxVectors(np.eye(3) * 5.0 * unit.nanometer)
     system.setDefaultPeriodicBoxVectors(*np.eye(3) * 5.0)

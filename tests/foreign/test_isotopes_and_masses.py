@@ -59,7 +59,7 @@ def test_deuterium_has_the_potential_of_hydrogen(solvent, heavy, liquid, tiny_co
     assert all(abs(mass - 1.008) < 0.01 for mass, symbol in zip(masses, symbols) if symbol == "H")
 
 
-def test_deuterium_from_a_file_to_the_report(solvent, heavy, tiny_conserving_path, tmp_path):
+def test_deuterium_from_a_file_to_the_report(solvent, heavy, tiny_conserving_path, tmp_path, without_figures):
     """simulate and analyze take it (grimme-lab/xtb#116)."""
     write_structure(tmp_path / "box.cif", heavy, solvent[1])
     run = [str(tmp_path / "box.cif"), "--model", str(tiny_conserving_path), "--out", str(tmp_path / "run")]

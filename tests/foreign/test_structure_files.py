@@ -162,7 +162,7 @@ def test_pdbx_of_more_than_26_chains(tmp_path):
     assert contents(read_structure(path)[0]) == contents(topology)
 
 
-def test_a_run_of_many_chains_of_number_1_is_analyzed(solvent, tiny_conserving_path, tmp_path):
+def test_a_run_of_many_chains_of_number_1_is_analyzed(solvent, tiny_conserving_path, tmp_path, without_figures):
     """Modeller.add makes each molecule a chain with residue 1 (openmm#815, #1907); a run of it must be readable."""
     topology, positions, box = solvent
     box = box * [2, 1, 1]

@@ -116,7 +116,7 @@ def test_what_a_barostat_moves_as_one_are_the_molecules(tiny_conserving_path, so
     assert sorted(map(sorted, context.getMolecules())) == residues
 
 
-def test_a_model_runs_in_a_flexible_box(solvent, tmp_path):
+def test_a_model_runs_in_a_flexible_box(solvent, tmp_path, without_figures):
     """On the command line; analyze tells the cell."""
     from openmm_cgaa.structures.structure import write_structure
 

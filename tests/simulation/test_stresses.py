@@ -100,7 +100,7 @@ def test_a_run_writes_it_and_goes_on_with_it(start, tmp_path):
     assert (tmp_path / "two/stress.csv").read_bytes() == (tmp_path / "one/stress.csv").read_bytes()
 
 
-def test_analyze_tells_the_viscosity(start, tmp_path):
+def test_analyze_tells_the_viscosity(start, tmp_path, without_figures):
     start(nve_picoseconds=0.004).simulate(tmp_path / "run", progress=False)
     asked = Observables(green_kubo=[0.0002, 0.0004])
     report = analyze(tmp_path / "run", tmp_path / "out", observables=asked, teacher_frames=0, tell=lambda line: None)
