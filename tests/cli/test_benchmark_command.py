@@ -104,9 +104,9 @@ def test_a_box_is_needed(solvent, tiny_conserving_path, tmp_path, capsys):
 
 
 def test_the_package_alone_has_a_box(tiny_conserving_path, tmp_path):
-    """As after pip install: no folder of the repository but the package is there."""
+    """As after pip install: no folder of the repository but the package is there, with what is compiled of it."""
     package = Path(openmm_cgaa.__file__).parent
-    shutil.copytree(package, tmp_path / "openmm_cgaa", ignore=shutil.ignore_patterns("*.safetensors", "__pycache__"))
+    shutil.copytree(package, tmp_path / "openmm_cgaa", ignore=shutil.ignore_patterns("*.safetensors"))
     words = [
         "benchmark",
         "--model",
