@@ -28,8 +28,12 @@ LESS = {
         ("CGAAPotential(second)", f"CGAAPotential(second, {SLOW})"),
     ],
     "propagator": [("FRAMES, STEPS, PROPAGATED = 4000, 3000, 4000", "FRAMES, STEPS, PROPAGATED = 100, 5, 60")],
-    "choosing_a_mapping": [("PICOSECONDS, STEPS, RUN = 400.0, 2000, 50.0", "PICOSECONDS, STEPS, RUN = 10.0, 5, 1.0")],
-    "water_beads": [("STEPS, PICOSECONDS = 800, 20.0", "STEPS, PICOSECONDS = 5, 1.0")],
+    "choosing_a_mapping": [
+        ("PICOSECONDS, STEPS, RUN = 400.0, 2000, 50.0", "PICOSECONDS, STEPS, RUN = 5.0, 5, 0.2"),
+        ("simulation.step(5000)", "simulation.step(50)"),
+        ("CGAAPotential(path)", f"CGAAPotential(path, {SLOW})"),
+    ],
+    "water_beads": [("STEPS, PICOSECONDS = 800, 20.0", "STEPS, PICOSECONDS = 5, 0.3")],
 }
 
 
