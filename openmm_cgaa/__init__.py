@@ -43,8 +43,8 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time each name is imp
     from .training.evaluation import evaluate as evaluate
     from .training.train import train as train
 
-__version__ = "0.1.0"
-importlib.import_module(f"{__name__}.former")  # old names of modules are found from here on
+__version__ = "1.0.0rc1"
+importlib.import_module(f"{__name__}.former")  # Systems in XML of 0.1.0 can be read from here on
 
 _HOMES = {
     "CGAACalculator": "engines.ase",
