@@ -43,7 +43,7 @@ clean:
 	rm -rf $(VENV) build dist demo *.egg-info .pytest_cache .ruff_cache .mypy_cache
 
 # Python compiles what is imported, which is a small part of it
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml openmm_cgaa/__init__.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python >= 3.11 is needed; try make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --no-compile -e '.[$(EXTRAS)]'

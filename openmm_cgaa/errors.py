@@ -6,6 +6,7 @@ EXTRAS = {  # packages that an installation may lack, and what brings them
     **{"lightning": "train", "ase": "ase", "sevenn": "teacher", "dftd3": "teacher", "matplotlib": "plot"},
     **{"dask": "label", "distributed": "label", "rdkit": "build", "packmol": "build", "shtab": "completion"},
     **{"metatomic": "metatomic", "metatensor": "metatomic", "metatomic_ase": "metatomic"},
+    **{"tblite": "xtb", "pymetis": "metis", "openmmml": "openmmml"},
     **{"py3Dmol": "notebook", "kinisi": "kinisi", "scipp": "kinisi"},
 }
 

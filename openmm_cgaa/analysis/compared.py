@@ -229,14 +229,19 @@ def _peaks_apart(
     """Where first peaks are, Å, if a number is of one and the reference's is another, which noise may have hidden."""
     pair, _, what = key.rpartition("/")
     place = f"{pair}/first_peak_nm"
-    if what not in ("first_peak_nm", "first_peak") or place not in own or place not in known or key not in known:
+    if (
+        what not in ("first_peak_nm", "first_peak", "first_minimum_nm")
+        or place not in own
+        or place not in known
+        or key not in known
+    ):
         return None
     ours, theirs = own[place][0].value, known[place].value
     return (ours, theirs) if abs(ours - theirs) > ANOTHER_PEAK else None
 
 
 def _of_another_peak(named: Value, value: Value, known: Value, ours: float, theirs: float) -> Compared:
-    said = f"The {named.subject} is that of another peak: the first clear one is at {ours:.2f} Å, and that of the "
+    said = f"The {named.subject} belongs to another peak: the first clear one is at {ours:.2f} Å, and that of the "
     said += f"reference at {theirs:.2f} Å. Judge by the largest difference of both curves."
     return Compared(UNDECIDED, value, known, None, None, said)
 

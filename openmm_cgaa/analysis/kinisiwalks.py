@@ -81,15 +81,22 @@ def kinisi_diffusion(time: ArrayLike, positions: np.ndarray, begin: float, end: 
     except ImportError as error:
         raise MissingPackageError.of(error) from error
     time = np.asarray(time, dtype=float)
-    fitted = Diffusion(_squares(time, np.asarray(positions, dtype=float), _lags(time, begin, end)))
-    with _own_random_numbers():
-        fitted.bayesian_regression(
-            scipp.scalar(0.0, unit="ps"),
-            n_samples=SAMPLES,
-            n_burn=BURNED,
-            progress=False,
-            random_state=np.random.RandomState(1),  # noqa: NPY002 - the one that it takes
-        )
+    squares = _squares(time, np.asarray(positions, dtype=float), _lags(time, begin, end))
+    try:
+        with _own_random_numbers(), np.errstate(invalid="ignore"):
+            fitted = Diffusion(squares)
+            fitted.bayesian_regression(
+                scipp.scalar(0.0, unit="ps"),
+                n_samples=SAMPLES,
+                n_burn=BURNED,
+                progress=False,
+                random_state=np.random.RandomState(1),  # noqa: NPY002 - the one that it takes
+            )
+    except (ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
+        raise SimulationError(
+            f"kinisi cannot fit these displacements ({error}); look at them, whether anything moves, or take errors "
+            "from blocks"
+        ) from error
     coefficients = 1e9 * M2_PER_S_PER_NM2_PER_PS * fitted.gradient.values / 6.0
     return Estimate(float(coefficients.mean()), float(coefficients.std()))
 
@@ -99,23 +106,24 @@ def _spacing(time: np.ndarray) -> float:
 
 
 def _lags(time: np.ndarray, begin: float, end: float) -> np.ndarray:
-    """Lags that are fitted, in frames, and that of the whole run: the last one tells kinisi how long the run is."""
+    """Lags that are fitted, in frames."""
     spacing = _spacing(time)
     lags = spacing * np.arange(len(time))
     chosen = np.flatnonzero((lags >= begin - 1e-9) & (lags <= end + 1e-9) & (lags > 0.0))
-    if len(chosen) < 3 or lags[-1] <= end:
+    if len(chosen) < 3 or lags[-1] <= end + 1e-9:
         raise SimulationError(
             f"diffusion by kinisi from lags of {begin} to {end} ps: found {counted(len(time), 'frame')} {spacing:.4g} "
             "ps apart; the run must be longer than the last lag, with some frames between both"
         )
     places = np.linspace(0, len(chosen) - 1, min(LAGS, len(chosen))).round().astype(int)
-    return np.append(chosen[places], len(time) - 1)
+    return chosen[places]
 
 
 def _squares(time: np.ndarray, positions: np.ndarray, lags: np.ndarray) -> Any:
     """Mean square displacements with their variances, nm^2, as kinisi keeps them.
 
-    kinisi unwraps what it is given, and so gets atoms wrapped into a cube that no step crosses.
+    kinisi unwraps what it is given, and so gets atoms wrapped into a cube that no step crosses. It takes the longest
+    lag for the length of the run; so that is added, and taken away again, for nobody asked for it to be fitted.
     """
     import scipp
     from kinisi.displacement import calculate_msd
@@ -127,9 +135,11 @@ def _squares(time: np.ndarray, positions: np.ndarray, lags: np.ndarray) -> Any:
     boxes = scipp.array(dims=["time", "row", "column"], values=np.tile(box * np.eye(3), (frames, 1, 1)), unit="nm")
     every, none = (scipp.array(dims=["particle"], values=np.arange(size)) for size in (particles, 0))
     spacing = _spacing(time)
-    times = scipp.array(dims=["time interval"], values=spacing * lags, unit="ps")
+    times = scipp.array(dims=["time interval"], values=spacing * np.append(lags, frames - 1), unit="ps")
     parser = Parser(wrapped, boxes, scipp.scalar(spacing, unit="ps"), scipp.scalar(1), times, every, none)
-    return calculate_msd(parser, progress=False)
+    squares = calculate_msd(parser, progress=False)
+    squares["da"] = squares["da"]["time interval", : len(lags)]
+    return squares
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """What `analyze` measures of a run if it is asked to."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..errors import CGAAError, MissingPackageError
@@ -60,7 +61,8 @@ class Observables(Checked):
     green_kubo : (float, float), ps, optional
         Between these lags the running integral of the stress's correlation gives the shear viscosity.
     diffusion_by : str
-        Where the errors of diffusion come from: ``blocks`` in time, or the package ``kinisi``, whose are sharper.
+        Where the errors of diffusion come from: ``blocks`` in time, or the package ``kinisi``, for molecules that
+        move independently.
     viscosity : float, mPa s, optional
         Of the liquid; with it diffusion is also told without the effect of a periodic cubic box (Yeh and Hummer).
 
@@ -85,9 +87,9 @@ class Observables(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _two("conductivity", self.conductivity, "lags")
-        _two("green_kubo", self.green_kubo, "lags")
-        _two("speciation", self.speciation, "distances")
+        rising("conductivity", self.conductivity, "lags")
+        rising("green_kubo", self.green_kubo, "lags")
+        rising("speciation", self.speciation, "distances")
         if any(len(ends) != 2 for ends in self.axes):
             raise CGAAError(f"axes are {self.axes}, expected pairs of selections: from where and to where")
         if self.layers_of and self.profile is None:
@@ -128,6 +130,7 @@ def ions_of(run: RunOutput, charges: dict[str, float] | None) -> dict[str, float
     )
 
 
-def _two(name: str, values: list[float] | None, what: str) -> None:
+def rising(name: str, values: Sequence[float] | None, what: str) -> None:
+    """`CGAAError` unless two numbers are given, the smaller first, or none."""
     if values is not None and not (len(values) == 2 and values[0] < values[1]):
         raise CGAAError(f"{name} is {values}, expected two {what}, the smaller first")

@@ -25,7 +25,7 @@ from .drift import energy_drift, mean
 from .equilibrium import AUTO, Equilibrium, read_begun
 from .molecule_report import add_histograms, add_orientation, add_profile
 from .motion_report import add_conductivity, add_diffusion, add_viscosity
-from .observables import Observables
+from .observables import Observables, rising
 from .onepass import Centers, Look, Section, go_by
 from .pressures import mean_pressure
 from .reporting import Report, Unwritten
@@ -100,6 +100,7 @@ def analyze(
         raise EngineError("settings are for a teacher; name it with teacher")
     teacher = None if teacher is None else as_teacher(teacher, settings)
     asked = observables or Observables()
+    rising("diffusion", lags, "lags")
     run, settling = read_begun(folder, begin)
     asked.check(run)
     known, path = (reference, None) if isinstance(reference, Unwritten) else (None, reference)

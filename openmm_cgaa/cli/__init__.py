@@ -5,6 +5,7 @@ import importlib
 import sys
 from collections.abc import Callable
 
+from .. import __version__
 from ..errors import CGAAError, MissingPackageError
 from ..host import signals
 from .completion import SHELLS, Completion
@@ -39,6 +40,8 @@ COMMANDS = {
 def parser_of(*commands: str | None) -> Parser:
     """The parser of all commands, with the arguments of some of them."""
     parser = Parser(prog="openmm-cgaa", description="Coarse-grained all-atom force fields in OpenMM.")
+    help = "print the version of this package, and end"
+    parser.add_argument("--version", action="version", version=__version__, help=help)
     help = "print the script by which this shell completes commands and options, and end"
     parser.add_argument("--completion", action=Completion, choices=SHELLS, help=help)
     subparsers = parser.add_subparsers(dest="command", required=True)

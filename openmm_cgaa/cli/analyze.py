@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--html", nargs="?", const=True, metavar="FILE", help=help)
     help = "analyse a run again and again while it is written, and end with it; the page of --html loads itself anew"
     parser.add_argument("--watch", action="store_true", help=help)
-    add_number(parser, "--every", Range(float, 0.1, 86400.0, "s"), 10.0, "between two looks of --watch")
+    add_number(parser, "--every", Range(float, 0.1, 86400.0, "s"), None, "between two looks of --watch (default: 10)")
     parser.add_argument("--model", help="model to hold against the teacher (default: the one that made the run)")
     add_teacher(parser, None, "the one that the model learned from")
     add_number(parser, "--teacher-frames", Range(int, 0, 10**6), 20, "frames to label, with 0 none")
@@ -41,7 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     lag = Range(float, 0.0, 1e9, "ps")
     help = "diffusion of each type of grain, from mean square displacements between these lags"
     parser.add_argument("--diffusion", nargs=2, type=lag, metavar=("PS", "PS"), help=help)
-    help = "where the errors of diffusion come from: blocks in time, or the package kinisi, whose are sharper"
+    help = "where the errors of diffusion come from: blocks in time, or the package kinisi, for molecules that move "
+    help += "independently"
     parser.add_argument("--diffusion-by", choices=("blocks", "kinisi"), help=f"{help} (default: blocks)")
     help = "conductivity of a salt, from displacements between these lags"
     parser.add_argument("--conductivity", nargs=2, type=lag, metavar=("PS", "PS"), help=help)
@@ -83,6 +84,8 @@ def run(args: argparse.Namespace) -> None:
 
     if len(args.run) > 1 and args.watch:
         raise CGAAError(f"--watch: is for one run, but {len(args.run)} are given; give one of them")
+    if args.every and not args.watch:
+        raise CGAAError("--every: is between two looks of --watch, which is not given; give that, too")
     for folder in filter(is_propagation_folder, args.run):
         if len(args.run) > 1:
             raise CGAAError(f"{folder}: holds a propagation, which is analysed by itself; give it alone")
@@ -128,7 +131,7 @@ def run(args: argparse.Namespace) -> None:
             viscosity=args.viscosity,
         ),
     )
-    made = watch_run(args.run[0], args.every, **options) if args.watch else compare_runs(args.run, **options)
+    made = watch_run(args.run[0], args.every or 10.0, **options) if args.watch else compare_runs(args.run, **options)
     for report in made.reports.values():
         print((report.out / "summary.txt").read_text(), end="")
     for line in made.compared.lines():

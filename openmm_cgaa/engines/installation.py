@@ -9,11 +9,12 @@ from importlib.metadata import PackageNotFoundError, version
 import openmm
 import torch
 
+from .. import __version__
 from ..errors import EXTRAS, CGAAError
 from ..nn.cuda import nvrtc
 from .backends import missing_torchforce
 
-NEEDED = ("openmm-cgaa", "openmm", "torch", "numpy", "numba", "mdtraj", "safetensors", "h5py")
+NEEDED = ("openmm", "torch", "numpy", "numba", "mdtraj", "safetensors", "h5py")
 INSTALLED_AS = {"metatomic": "metatomic-torch", "metatensor": "metatensor-torch"}  # where it is not as imported
 FINE, MISSING, WRONG = "fine", "missing", "wrong"
 
@@ -41,7 +42,7 @@ class Found:
 
 def packages() -> list[Found]:
     """Those that are needed always, then those of extras."""
-    found = [_package(name, "") for name in NEEDED]
+    found = [Found("openmm-cgaa", FINE, __version__), *(_package(name, "") for name in NEEDED)]
     return found + [_package(name, extra) for name, extra in EXTRAS.items()]
 
 
@@ -68,10 +69,14 @@ def surroundings() -> list[Found]:
     names = [openmm.Platform.getPlatform(index).getName() for index in range(openmm.Platform.getNumPlatforms())]
     found.append(Found("OpenMM's platforms", FINE, ", ".join(names)))
     for failure in openmm.Platform.getPluginLoadFailures():
-        if "OpenMMTorch" not in failure:  # told below
-            found.append(
-                Found("a plugin of OpenMM", MISSING, " ".join(failure.split()), "only what needs it does not work")
-            )
+        if "OpenMMTorch" in failure or "libOpenCL" in failure:  # told below
+            continue
+        found.append(
+            Found("a plugin of OpenMM", MISSING, " ".join(failure.split()), "only what needs it does not work")
+        )
+    if "OpenCL" not in names:
+        cure = "install the driver's libOpenCL.so.1, where OpenMM's platform OpenCL is wanted"
+        found.append(Found("OpenCL", MISSING, "its library cannot be loaded", cure))
     reason = missing_torchforce()
     cure = "pip install 'openmm-cgaa[torchforce]', where TorchForce is wanted"
     found.append(Found("TorchForce", MISSING, reason, cure) if reason else Found("TorchForce", FINE, "it can be used"))

@@ -55,7 +55,7 @@ def verified(data: bytes) -> list[Agreement]:
         Its reference frame cannot be read.
     """
     model = LoadedModel(data, "double", "cpu", fused=False)
-    frame = ReferenceFrame.of_metadata(model.metadata)
+    frame = ReferenceFrame.of_file(data, model.metadata)
     if frame is None:
         return []
     found = [_beside(frame, "torch, double precision", "double", lambda: frame.computed(model))]

@@ -1,6 +1,9 @@
 """A frame with its energy and forces inside of a model file: by it any machine tells whether it computes the same."""
 
+import hashlib
+import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,6 +13,7 @@ from ..mapping.grains import GrainMap
 from .loaded import LoadedModel
 
 KEY = "reference_frame"  # of the metadata
+OLDER = Path(__file__).parents[1] / "models/older_frames.json"  # of bundled models whose files have none
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,19 @@ class ReferenceFrame:
     box: list[list[float]] | None
     energy: float
     forces: list[list[float]]
+
+    @classmethod
+    def of_file(cls, data: bytes, metadata: dict) -> "ReferenceFrame | None":
+        """That of a model file in memory with this metadata, or of a bundled one of 0.1.0; None where there is none.
+
+        Raises
+        ------
+        CGAAError
+            It cannot be read.
+        """
+        if KEY not in metadata and OLDER.is_file():
+            metadata = {KEY: json.loads(OLDER.read_text()).get(hashlib.sha256(data).hexdigest())}
+        return cls.of_metadata(metadata)
 
     @classmethod
     def of_metadata(cls, metadata: dict) -> "ReferenceFrame | None":

@@ -71,3 +71,14 @@ def test_without_kinisi_nothing_begins(salt, tmp_path, monkeypatch, capsys):
         KinisiWalks(None, TIME, 1.0, 10.0)
     assert main(words) == 2
     assert "give --diffusion with two lags, too" in capsys.readouterr().err
+
+
+def test_what_moves_in_a_well_has_the_slope_of_the_lags_alone(installed):
+    """kinisi is told how long the run is, by a lag that must not be fitted: there the walk has stopped to spread."""
+    random, walls, positions = np.random.default_rng(4), np.exp(-SPACING / 30.0), np.zeros((len(TIME), 30, 3))
+    for now in range(1, len(TIME)):
+        positions[now] = walls * positions[now - 1] + random.normal(scale=np.sqrt(2e-3 * TRUE * SPACING), size=(30, 3))
+    theirs, ours = kinisi_diffusion(TIME, positions, 1.0, 5.0), diffusion(TIME, positions, 1.0, 5.0)
+    assert abs(theirs.value - ours.value) < 2 * np.hypot(theirs.error, ours.error) and theirs.error < 0.15
+    with pytest.raises(SimulationError, match="kinisi cannot fit these displacements"):
+        kinisi_diffusion(TIME, np.ones((len(TIME), 5, 3)), 1.0, 5.0)

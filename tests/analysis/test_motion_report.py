@@ -58,6 +58,7 @@ def test_a_cube_is_corrected(cube, tmp_path, without_figures):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (["--diffusion", "1", "0.5"], "diffusion is [1.0, 0.5], expected two lags, the smaller first"),
         (["--conductivity", "1", "0.5"], "conductivity is [1.0, 0.5], expected two lags, the smaller first"),
         (["--charges", "NA=1"], "ask for one of them by --conductivity or --speciation"),
         (["--conductivity", "0.3", "1", "--charges", "LI=1"], "there is no grain LI; the grains are NA, CL"),

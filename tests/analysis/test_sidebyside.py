@@ -145,6 +145,7 @@ def test_what_cannot_be_compared_is_refused(tmp_path, capsys):
     for words, told in (
         ([str(a), str(a)], "is named twice"),
         ([str(a), str(a / "b"), "--watch"], "--watch: is for one run"),
+        ([str(a), "--every", "3"], "--every: is between two looks of --watch"),
         ([str(a), "--html", str(a / "mine.html")], "is no report of openmm-cgaa analyze"),
         ([str(a), "--html", str(a / "run.json")], "would be lost"),
         ([str(a), "--reference", str(tmp_path)], "holds no run"),
@@ -196,20 +197,21 @@ def test_two_peaks_that_are_not_the_same_are_not_judged():
         made.summary["rdf"] = {
             "A-B": {"pairs": "centers", "first_peak_nm": place, "first_peak_error_nm": 0.01}
             | {"first_peak": height, "first_peak_error": 0.1}
+            | {"first_minimum_nm": place + 0.1, "first_minimum_error_nm": 0.01}
         }
         return made
 
     found = compared_reports({"run": report(0.45, 1.5)}, report(0.60, 2.0), "reference")
-    for row, subject in zip(found.rows, ("first peak", "height of the first peak")):
+    for row, subject in zip(found.rows, ("first peak", "height of the first peak", "first minimum")):
         one = row.runs["run"]
         assert one.verdict == "undecided" and one.distance is None
         assert one.sentence.startswith(
-            f"The {subject} of A-B centers is that of another peak: the first clear one is at 4.50 Å, and that of the "
+            f"The {subject} of A-B centers belongs to another peak: the first clear one is at 4.50 Å, and that of the "
             "reference at 6.00 Å."
         )
     assert found.sentence("run") == "No number of run can be judged by reference."
     near = compared_reports({"run": report(0.45, 1.5)}, report(0.46, 2.0), "reference")
-    assert [row.runs["run"].verdict for row in near.rows] == ["agrees", "differs"]
+    assert [row.runs["run"].verdict for row in near.rows] == ["agrees", "differs", "agrees"]
 
 
 def test_numbers_of_all_sections_are_found():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import openmm_cgaa
 from openmm_cgaa.cli import COMMANDS, main, parser_of
 from openmm_cgaa.cli.completion import SHELLS, completion
 from openmm_cgaa.cli.examples import EXAMPLES
@@ -58,6 +59,12 @@ def test_a_cheap_example_runs(name, tmp_path, monkeypatch):
         (tmp_path / folder).symlink_to(ROOT / folder)
     for line in EXAMPLES[name]:
         assert main(shlex.split(line)[1:]) == (1 if name == "model diff" else 0)
+
+
+def test_the_version_is_told(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0 and capsys.readouterr().out == f"{openmm_cgaa.__version__}\n"
 
 
 def test_without_shtab_a_sentence_names_the_command(whole, monkeypatch, capsys):

@@ -3,6 +3,7 @@
 import openmm
 import pytest
 
+import openmm_cgaa
 from openmm_cgaa.cli import main
 from openmm_cgaa.engines import installation
 from openmm_cgaa.errors import EXTRAS
@@ -18,7 +19,8 @@ def test_what_is_needed_is_found_with_its_version():
 def test_a_missing_package_comes_with_its_command(monkeypatch):
     monkeypatch.setattr(installation, "EXTRAS", {"no-such-package": "train"})
     monkeypatch.setattr(installation, "NEEDED", ("neither-this",))
-    needed, extra = installation.packages()
+    own, needed, extra = installation.packages()
+    assert (own.what, own.told) == ("openmm-cgaa", openmm_cgaa.__version__)
     assert (extra.state, extra.cure) == (installation.MISSING, "pip install 'openmm-cgaa[train]'")
     assert (needed.state, needed.cure) == (installation.WRONG, "pip install openmm-cgaa")
 

@@ -10,7 +10,7 @@ from conftest import TINY_CONSERVING, tiny_model
 from openmm_cgaa import CGAAError, CGAAPotential
 from openmm_cgaa.cli import main
 from openmm_cgaa.engines.verification import verified
-from openmm_cgaa.model.file import changed_metadata, load_model, read_metadata, save_model
+from openmm_cgaa.model.file import bundled_models, changed_metadata, load_model, model_bytes, read_metadata, save_model
 from openmm_cgaa.model.loaded import LoadedModel
 from openmm_cgaa.model.referenceframe import KEY, ReferenceFrame
 from openmm_cgaa.training import reference
@@ -35,6 +35,16 @@ def test_it_is_what_the_model_says_of_the_frame(model, liquid):
     potential = CGAAPotential(model, precision="double", device="cpu", fused=False)
     energy, forces = frame.computed(potential)
     assert energy == pytest.approx(frame.energy, abs=1e-9)
+    np.testing.assert_allclose(forces, frame.forces, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", bundled_models())
+def test_bundled_models_have_one(name):
+    """Those of 0.1.0 have it beside their files, with what that version gave."""
+    model = CGAAPotential(name, precision="double", device="cpu", fused=False)
+    frame = ReferenceFrame.of_file(model_bytes(name), model.metadata)
+    energy, forces = frame.computed(model)
+    assert energy == pytest.approx(frame.energy, abs=1e-9) and len(frame.elements) > 100
     np.testing.assert_allclose(forces, frame.forces, atol=1e-9)
 
 
