@@ -106,7 +106,7 @@ def test_every_name_and_option_has_an_address(site, pages):
     addresses = pages[site / "docs/options.html"].anchors
     wanted = {(command, flag) for command in COMMANDS for flag in options_of(command) if flag.startswith("--")}
     assert len(wanted) > 100
-    own = {"--help", "--completion"}  # the latter is of no command: docs/commands.md tells of it
+    own = {"--help", "--completion", "--version"}  # but the first of no command: docs/commands.md tells of them
     for command, flag in {(command, flag) for command, flag in wanted if flag not in own}:
         assert any(re.fullmatch(rf"cmdoption-openmm-cgaa-{command}(-\w+)?{flag[1:]}", str(one)) for one in addresses), (
             f"{command} {flag}"
