@@ -68,15 +68,13 @@ def surroundings() -> list[Found]:
     ]
     names = [openmm.Platform.getPlatform(index).getName() for index in range(openmm.Platform.getNumPlatforms())]
     found.append(Found("OpenMM's platforms", FINE, ", ".join(names)))
-    for failure in openmm.Platform.getPluginLoadFailures():
-        if "OpenMMTorch" in failure or "libOpenCL" in failure:  # told below
-            continue
-        found.append(
-            Found("a plugin of OpenMM", MISSING, " ".join(failure.split()), "only what needs it does not work")
-        )
-    if "OpenCL" not in names:
-        cure = "install the driver's libOpenCL.so.1, where OpenMM's platform OpenCL is wanted"
-        found.append(Found("OpenCL", MISSING, "its library cannot be loaded", cure))
+    failures = [" ".join(failure.split()) for failure in openmm.Platform.getPluginLoadFailures()]
+    for failure in failures:
+        if "OpenMMTorch" not in failure and "OpenCL" not in failure:  # told below
+            found.append(Found("a plugin of OpenMM", MISSING, failure, "only what needs it does not work"))
+    if without := [failure for failure in failures if "OpenCL" in failure]:  # several plugins lack one library
+        cure = "install the GPU's driver for OpenCL, where OpenMM's platform OpenCL is wanted"
+        found.append(Found("OpenCL", MISSING, without[0], cure))
     reason = missing_torchforce()
     cure = "pip install 'openmm-cgaa[torchforce]', where TorchForce is wanted"
     found.append(Found("TorchForce", MISSING, reason, cure) if reason else Found("TorchForce", FINE, "it can be used"))

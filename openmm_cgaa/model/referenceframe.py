@@ -55,7 +55,7 @@ class ReferenceFrame:
         CGAAError
             It cannot be read.
         """
-        if KEY not in metadata and OLDER.is_file():
+        if KEY not in metadata:
             metadata = {KEY: json.loads(OLDER.read_text()).get(hashlib.sha256(data).hexdigest())}
         return cls.of_metadata(metadata)
 

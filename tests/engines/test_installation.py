@@ -36,6 +36,10 @@ def test_a_plugin_that_does_not_load_is_told(monkeypatch):
     monkeypatch.setattr(openmm.Platform, "getPluginLoadFailures", lambda: ["Error loading library libFoo.so: no bar"])
     told = [one.told for one in installation.surroundings() if one.what == "a plugin of OpenMM"]
     assert told == ["Error loading library libFoo.so: no bar"]
+    lines = [f"Error loading library {name}.so: libOpenCL.so.1: no such file" for name in ("libOne", "libTwo")]
+    for failures, rows in ((lines, 1), ([], 0)):
+        monkeypatch.setattr(openmm.Platform, "getPluginLoadFailures", lambda own=failures: own)
+        assert [one.what for one in installation.surroundings()].count("OpenCL") == rows
 
 
 def test_a_torchforce_that_is_missing_is_told(monkeypatch):
