@@ -121,6 +121,7 @@ NOT_HERE = {
     "whole installation; install anew": "a network",
     "pip install 'openmm-cgaa[torchforce]', where TorchForce is wanted": "a network; test_installation.py looks for it",
     "install g++ for compiled trainings": "of the machine; test_compiled.py trains in both ways",
+    "install the GPU's driver for OpenCL, where": "a GPU; test_installation.py looks for the row",
     "pip install openmm-cgaa": "a network; test_installation.py looks for it",
     "pip install 'openmm-cgaa[metis]'; or give a SMILES": "a network; test_cutting.py cuts in both ways",
     "pip install 'openmm-cgaa[build]'": "a network; test_messages.py looks whether the extra is there",
