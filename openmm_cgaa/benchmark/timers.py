@@ -13,6 +13,7 @@ from openmm import app, unit
 from ..building.boxes import classical_system
 from ..engines.backends import missing_torchforce
 from ..labelling.teachers import Teacher
+from ..structures.beads import atomic_number
 from ..units import ANGSTROM_PER_NM
 from .ase_timer import time_calls
 
@@ -140,12 +141,12 @@ def time_classical(
 
 
 def ase_atoms(topology: app.Topology, positions: unit.Quantity) -> "Atoms":
-    """The same in ASE, with its box where it has one."""
+    """The same in ASE, with its box where it has one; beads have no element there, X."""
     from ase import Atoms
 
     box = topology.getPeriodicBoxVectors()
     cell = None if box is None else np.array(box.value_in_unit(unit.angstrom))
-    numbers = [atom.element.atomic_number for atom in topology.atoms()]
+    numbers = [atomic_number(atom) for atom in topology.atoms()]
     xyz = ANGSTROM_PER_NM * np.asarray(positions.value_in_unit(unit.nanometer))
     return Atoms(numbers, xyz, cell=cell, pbc=cell is not None)
 

@@ -9,6 +9,7 @@ from ..errors import CGAAError, GrainError
 from ..host.files import FIGURE, TIMINGS, check_outputs, write_bytes
 from ..inputs.arguments import FilePath
 from ..inputs.ranges import THREADS, Range
+from ..structures.beads import atomic_number
 from ..structures.structure import read_structure
 from ..wording import counted
 from .options import add_number, add_teacher, add_writes, teacher_settings
@@ -124,7 +125,7 @@ def subjects_of(args: argparse.Namespace, models: list[str], topology: "app.Topo
     found += [subjects.ModelInEngine(model, engine) for model in models for engine in engines]
     if args.teacher is not None:
         teacher = subjects.Taught(None if args.teacher is True else args.teacher, tuple(settings.items()), models[0])
-        numbers = [atom.element.atomic_number for atom in topology.atoms()]
+        numbers = [atomic_number(atom) for atom in topology.atoms()]
         teacher.teacher().check(numbers, True, "the box")
         found.append(teacher)
     return [*found, *(subjects.read_peers(args.peers) if args.peers else [])]

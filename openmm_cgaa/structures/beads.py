@@ -25,6 +25,11 @@ def without_element(atom: "app.topology.Atom | mdtraj.core.topology.Atom") -> bo
     return atom.element is None or atom.element.atomic_number == 0
 
 
+def atomic_number(atom: "app.topology.Atom | mdtraj.core.topology.Atom") -> int:
+    """Of an atom of an OpenMM or mdtraj Topology; 0, which ASE calls X, of what has no element."""
+    return 0 if without_element(atom) else atom.element.atomic_number
+
+
 def is_bead(symbol: str) -> bool:
     """Whether a symbol is that of a bead."""
     return symbol.startswith(BEAD)

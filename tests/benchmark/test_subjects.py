@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+from bead_boxes import bead_box, save_bead_model
 from openmm import unit
 
 from openmm_cgaa.benchmark import ase_timer, subjects
@@ -56,6 +57,14 @@ def test_a_peer_has_its_own_process_and_folder(box, peers):
     timing, kb = peer.time(*box, Amount(1, 5, 2))
     assert timing.what == "Still" and timing.steps == 2 and 0.0 < timing.ms < 1e4
     assert kb is None or kb > 0
+
+
+@pytest.mark.parametrize("engine", ["pythonforce", "ase"])
+def test_a_model_of_beads(engine, tmp_path):
+    topology, positions = bead_box()
+    subject = subjects.ModelInEngine(str(save_bead_model(tmp_path / "beads.safetensors")), engine)
+    timing, _ = subject.time(topology, positions * unit.nanometer, Amount(1, 5, 2))
+    assert timing.what == subject.named and timing.ms > 0.0
 
 
 def test_a_peer_that_fails_says_why(box, peers):

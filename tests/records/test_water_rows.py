@@ -113,6 +113,19 @@ def test_a_peer_moves_beads_in_openmm(monkeypatch):
     assert forces[7, 1] == pytest.approx(-(energies[0] - energies[1]) / (2 * step), rel=1e-3)
 
 
+def test_beads_are_shown_to_peers_as_oxygen(monkeypatch):
+    pytest.importorskip("ase")
+    import bead_peers
+    from ase import Atoms
+    from ase.calculators.lj import LennardJones
+
+    monkeypatch.setattr(bead_peers.peers, "calculator", lambda path: LennardJones(sigma=2.5, epsilon=0.02, rc=6.0))
+    beads = Atoms("X2", [[0.0, 0.0, 0.0], [2.7, 0.0, 0.0]], cell=[20.0] * 3, pbc=True)
+    beads.calc = bead_peers.calculator("model.pb")
+    assert bead_peers.peers.calculator("").get_potential_energy(Atoms("O2", beads.positions)) < 0.0
+    assert beads.get_potential_energy() < 0.0 and beads.get_forces()[0, 0] == -beads.get_forces()[1, 0] != 0.0
+
+
 def test_two_beads_of_a_water_have_its_center_and_its_distributions():
     import distributions
     import mdtraj

@@ -10,7 +10,7 @@ from openmm_cgaa.data.extxyz import export_xyz
 from openmm_cgaa.data.frames import arrays_of
 from openmm_cgaa.errors import DatasetError, GrainError
 from openmm_cgaa.mapping.grains import GrainMap, GrainType
-from openmm_cgaa.structures.beads import tell_beads, told_beads
+from openmm_cgaa.structures.beads import atomic_number, tell_beads, told_beads
 from openmm_cgaa.structures.density import mass_of_topology
 from openmm_cgaa.structures.structure import read_structure, write_structure
 
@@ -70,6 +70,13 @@ def test_what_was_told_can_be_told_again():
 def test_what_is_known_of_other_beads_is_not_told():
     for kinds in ({}, {"HEX": {"A1": ("A", 29.0)}}, {"OCT": KINDS["HEX"], "NON": KINDS["HEX"]}):
         assert not any(hasattr(atom, "species") for atom in hexanes(kinds=kinds).atoms())
+
+
+def test_beads_have_no_atomic_number():
+    topology = hexanes(1)
+    topology.addAtom("O", app.element.oxygen, next(topology.residues()))
+    assert [atomic_number(atom) for atom in topology.atoms()] == [0, 0, 0, 8]
+    assert [atomic_number(atom) for atom in mdtraj.Topology.from_openmm(topology).atoms] == [0, 0, 0, 8]
 
 
 def test_beads_of_mdtraj():
