@@ -11,7 +11,7 @@ import numpy as np
 from regression import FILE, frames, key
 
 MODELS = Path(__file__).parents[2] / "openmm_cgaa/models"
-CHOSEN = {"ec-emc": 0, "ec-emc-lipf6": 1, "ec-emc-lipf6-fast": 1}  # frame, of those in the file: 1 has ions
+CHOSEN = {"ec-emc": 0, "ec-emc-lipf6": 1}  # frame, of those in the file: 1 has ions
 
 
 def older_frames():

@@ -2,10 +2,11 @@
 
 `python tests/helpers/regression.py` wrote tests/files/regression.npz, before the rooms of the package were moved.
 Run it again only where a change of numbers is meant, and say so. A liquid of EC
-and EMC, one with ions, and a cluster with ions.
+and EMC, one with ions, and a cluster with ions. ``--again`` computes models anew on the frames in the file.
 
     D=systems/ec_emc_lipf6/data
     python tests/helpers/regression.py systems/ec_emc/data/ec_emc_240.h5:0:0 $D/strained_ions.h5:0:0 $D/cuts.h5:5:0
+    python tests/helpers/regression.py --again ec-emc-lipf6-fast
 """
 
 import sys
@@ -62,8 +63,13 @@ def write(sources):
         stored |= {f"{k}/elements": [str(element) for element in found.elements]}
         stored |= {f"{k}/bonds": found.bonds, f"{k}/residues": found.residues, f"{k}/box": found.cell[f].astype(float)}
         stored[f"{k}/positions"] = found.positions[f].astype(float)
+    add(stored, MODELS)
+
+
+def add(stored, models):
+    """Write the file with what these models give on its frames."""
     for k, grains, positions, box in list(frames({name: np.asarray(value) for name, value in stored.items()})):
-        for name in MODELS:
+        for name in models:
             for part in parts_of(name):
                 result = computed(name, grains, positions, box, part)
                 if result is not None:
@@ -72,5 +78,8 @@ def write(sources):
     np.savez_compressed(FILE, **stored)
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and sys.argv[1:2] == ["--again"]:
+    with np.load(FILE) as known:
+        add(dict(known), sys.argv[2:])
+elif __name__ == "__main__":
     write([(path, int(s), int(f)) for path, s, f in (source.split(":") for source in sys.argv[1:])])
