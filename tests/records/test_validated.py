@@ -33,7 +33,7 @@ def test_kinetic_energies_are_those_of_the_temperature(thermal):
 def test_potential_energies_at_two_temperatures_are_of_one_ensemble(thermal):
     """Of exp(-U / kT), however the energies themselves are distributed."""
     assert validated.ensemble_error(*thermal) < FAR
-    assert validated.ensemble_error(*thermal, temperature=LOW - 10.0) > FAR
+    assert validated.ensemble_error(*thermal, temperature=LOW - 30.0) > FAR
 
 
 def test_the_total_energy_spreads_as_the_square_of_the_step(tmp_path):
