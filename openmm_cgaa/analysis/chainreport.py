@@ -1,6 +1,6 @@
-"""What chains of a propagation do: sizes, shapes, relaxation, and how far they are from a reference run."""
+"""What a propagation does: sizes, shapes and relaxation of chains, the liquid that they make, beside a reference."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,15 +9,27 @@ from scipy.stats import wasserstein_distance
 from ..errors import SimulationError
 from ..host.files import owned
 from ..inputs.arguments import FilePath
+from ..propagate.beadgroups import GroupedGraph
 from ..propagate.propagation import FRAMES, RECORD, RUN, STATE
 from ..propagate.sequences import GroupSequence, Sequences
+from ..units import ANGSTROM_PER_NM
 from ..wording import counted
 from .chains import autocorrelation, contact_map, distribution_of, internal_distances, relaxation_time
 from .drift import mean
+from .groupliquid import NEAR, between_molecules, motion, nearness
 from .lines import Line
-from .report import Report
+from .motion_report import with_error
+from .observables import rising
+from .reporting import Report
 
 LEAST = 10  # frames
+DRAWN = {  # figures, and what their axes are
+    "sizes.png": ("squared radius of gyration (Å$^2$)", "density"),
+    "memory.png": ("time (ps)", "autocorrelation of the size"),
+    "distances.png": ("groups apart", "mean distance (Å)"),
+    "rdf.png": ("r (Å)", "g(r)"),
+}
+Curves = dict[str, dict[str, list[Line]]]  # by figure and panel
 
 
 def is_propagation_folder(folder: FilePath) -> bool:
@@ -31,8 +43,9 @@ def analyze_propagation(
     reference: FilePath | None = None,
     begin: float = 0.0,
     tell: Callable = print,
+    lags: Sequence[float] | None = None,
 ) -> Report:
-    """Analyse the chains of a propagation.
+    """Analyse a propagation: its chains, how near groups come to each other, and in a box what stands around them.
 
     Parameters
     ----------
@@ -46,6 +59,8 @@ def analyze_propagation(
         What comes before is left out, of the propagation alone.
     tell : callable
         Takes a line of progress.
+    lags : (float, float), ps, optional
+        Between these lags the mean square displacement gives the diffusion of molecules of each kind.
 
     Raises
     ------
@@ -64,37 +79,25 @@ def analyze_propagation(
         raise SimulationError(
             f"{reference}: no sequence {missing[0]}, there are {', '.join(others)}; give those of {path}"
         )
+    rising("diffusion", lags, "lags")
     inputs = [reference, *(Path(folder, name) for name in (RECORD, FRAMES, STATE, RUN))]
     report = Report(out or Path(folder) / "analysis", tell, inputs)
     with owned(report.out):
         _overview(report, run, folder)
-        sizes, decays, shapes = {}, {}, {}
+        curves: Curves = {file: {} for file in DRAWN}
         for one in run.members:
-            chains = _chains(one)
-            if not len(chains):
-                report.skip(f"{one.name}: no molecule of several groups")
-                continue
             first = int(np.ceil(begin / one.spacing))
             if len(one) - first < LEAST:
                 raise SimulationError(
                     f"{one.name}: {counted(max(len(one) - first, 0), 'frame')} from {begin:g} ps on, and {LEAST} are "
                     "needed; propagate longer, or begin earlier (--begin)"
                 )
-            sizes[one.name], decays[one.name], shapes[one.name] = _chain(
-                report, one, chains, first, others.get(one.name)
-            )
-        if sizes:
-            size, apart = "squared radius of gyration (Å$^2$)", "mean distance (Å)"
-            report.draw("lines_figure", "sizes.png", _lines(sizes), axes=(size, "density"))
-            report.draw("lines_figure", "memory.png", _lines(decays), axes=("time (ps)", "autocorrelation of the size"))
-            report.draw("lines_figure", "distances.png", _lines(shapes), axes=("groups apart", apart))
+            _sequence(report, _Both(one, first, others.get(one.name)), lags, curves)
+        for file, axes in DRAWN.items():
+            if curves[file]:
+                report.draw("lines_figure", file, curves[file], axes=axes)
         report.write()
     return report
-
-
-def _lines(panels: dict[str, dict]) -> dict[str, list[Line]]:
-    """Curves by their runs, as lines without errors."""
-    return {name: [Line(x, y, np.zeros_like(y), run) for run, (x, y) in own.items()] for name, own in panels.items()}
 
 
 def _overview(report: Report, run: Sequences, folder: FilePath) -> None:
@@ -107,42 +110,111 @@ def _overview(report: Report, run: Sequences, folder: FilePath) -> None:
     )
 
 
-def _chains(one: GroupSequence) -> np.ndarray:
+def _chains(graph: GroupedGraph) -> np.ndarray:
     """Numbers of molecules of more than one group."""
-    return np.flatnonzero(np.bincount(one.graph.molecules) > 1)
+    return np.flatnonzero(np.bincount(graph.molecules) > 1)
 
 
-def _chain(
-    report: Report, one: GroupSequence, chains: np.ndarray, first: int, other: GroupSequence | None
-) -> tuple[dict, dict, dict]:
-    """Numbers of a sequence in the report; its curves of sizes, of memory and of distances, with the reference's."""
-    both = {"propagated": (one, first)} | ({} if other is None else {"reference": (other, 0)})
-    values = {name: each.gyration()[begin:, chains] for name, (each, begin) in both.items()}
+class _Both:
+    """A sequence from a frame on, and beside it that of the reference, where there is one."""
+
+    def __init__(self, one: GroupSequence, first: int, other: GroupSequence | None) -> None:
+        self.name, self.graph, self.box = one.name, one.graph, one.box
+        self.of_runs = {"propagated": (one, first)} | ({} if other is None else {"reference": (other, 0)})
+
+    def lines(self, values: dict[str, tuple]) -> list[Line]:
+        """Curves by their runs; those without an error have none to be drawn."""
+        return [Line(x, y, np.zeros_like(y) if not error else error[0], run) for run, (x, y, *error) in values.items()]
+
+
+def _sequence(report: Report, both: _Both, lags: Sequence[float] | None, curves: Curves) -> None:
+    """All numbers of a sequence, and its curves for the figures."""
+    numbers: dict[str, dict] = {run: {} for run in both.of_runs}
+    lines: list[str] = []
+    chains = _chains(both.graph)
+    if len(chains):
+        _add_chains(numbers, lines, both, chains, curves)
+    else:
+        report.skip(f"{both.name}: sizes: no molecule of several groups")
+    _add_nearness(numbers, lines, both)
+    if both.box is not None:
+        _add_distributions(numbers, lines, both, curves)
+    if lags:
+        for run, (each, begin) in both.of_runs.items():
+            try:
+                found = motion(each, lags[0], lags[1], begin)
+            except SimulationError as error:
+                report.skip(f"{both.name}, {run}: {error}")
+                continue
+            own = {kind: {"1e-9_m2_per_s": one.value, "error": one.error} for kind, one in found.items()}
+            numbers[run]["diffusion"] = {"lags_ps": list(lags)} | own
+            told = ", ".join(f"{kind} {with_error(one)}" for kind, one in found.items())
+            lines.append(f"{run}: diffusion {told}, 1e-9 m²/s (lags of {lags[0]:g} to {lags[1]:g} ps)")
+    report.add(both.name, numbers, *lines)
+
+
+def _add_chains(numbers: dict, lines: list, both: _Both, chains: np.ndarray, curves: Curves) -> None:
+    """Sizes and shapes of the molecules of several groups."""
+    values = {run: each.gyration()[begin:, chains] for run, (each, begin) in both.of_runs.items()}
     ends = min(map(np.min, values.values())), max(map(np.max, values.values()))
-    numbers: dict[str, dict] = {}
-    sizes, decays, shapes, lines = {}, {}, {}, []
-    for name, (each, begin) in both.items():
-        estimate = mean(values[name].mean(1))
-        correlation = autocorrelation(values[name])
+    sizes: dict[str, tuple] = {}
+    decays: dict[str, tuple] = {}
+    shapes: dict[str, tuple] = {}
+    longest = np.flatnonzero(both.graph.molecules == np.bincount(both.graph.molecules).argmax())
+    for run, (each, begin) in both.of_runs.items():
+        estimate = mean(values[run].mean(1))
+        correlation = autocorrelation(values[run])
         time = relaxation_time(correlation, each.spacing)
-        longest = np.flatnonzero(each.graph.molecules == np.bincount(each.graph.molecules).argmax())
         positions = each.positions[begin:, longest].astype(float)
         distances = internal_distances(positions)
         known = time if np.isfinite(time) else None
-        numbers[name] = {
-            **{"mean_A2": estimate.value, "error_A2": estimate.error, "deviation_A2": float(values[name].std())},
+        numbers[run] |= {
+            **{"mean_A2": estimate.value, "error_A2": estimate.error, "deviation_A2": float(values[run].std())},
             **{"relaxation_ps": known, "distances_A": distances.tolist()},
             "contact_map_A": contact_map(positions).tolist(),
         }
-        edges, density = distribution_of(values[name], between=ends)
-        sizes[name] = (edges[1:] + edges[:-1]) / 2.0, density
-        decays[name] = each.spacing * np.arange(len(correlation)), correlation
-        shapes[name] = np.arange(1, len(distances) + 1), distances
+        edges, density = distribution_of(values[run], between=ends)
+        sizes[run] = (edges[1:] + edges[:-1]) / 2.0, density
+        decays[run] = each.spacing * np.arange(len(correlation)), correlation
+        shapes[run] = np.arange(1, len(distances) + 1), distances
         remembered = "longer than the run shows" if known is None else f"{time:.4g} ps"
-        lines.append(f"{name}: Rg^2 {estimate.value:.4g} ± {estimate.error:.2g} Å^2, relaxation {remembered}")
-    if other is not None:
+        lines.append(f"{run}: Rg^2 {estimate.value:.4g} ± {estimate.error:.2g} Å^2, relaxation {remembered}")
+    if "reference" in values:
         apart = float(wasserstein_distance(values["propagated"].ravel(), values["reference"].ravel()))
         numbers["earth_movers_distance_A2"] = {"value": apart}
         lines.append(f"earth mover's distance of Rg^2 to the reference: {apart:.4g} Å^2")
-    report.add(one.name, numbers, *lines)
-    return sizes, decays, shapes
+    for file, own in zip(DRAWN, (sizes, decays, shapes)):
+        curves[file][both.name] = both.lines(own)
+
+
+def _add_nearness(numbers: dict, lines: list, both: _Both) -> None:
+    """How many groups are on top of each other."""
+    for run, (each, begin) in both.of_runs.items():
+        if each.graph.num_groups < 2:
+            continue
+        found = nearness(each, begin)
+        means = found.pairs.mean(0)
+        numbers[run] |= {
+            "closest_A": float(found.closest.min()),
+            "pairs_nearer_than_A": {f"{distance:g}": float(value) for distance, value in zip(NEAR, means)},
+        }
+        told = ", ".join(f"{value:.3g} within {distance:g} Å" for distance, value in zip(NEAR, means))
+        lines.append(f"{run}: pairs of groups a frame: {told}; the nearest {found.closest.min():.3g} Å apart")
+
+
+def _add_distributions(numbers: dict, lines: list, both: _Both, curves: Curves) -> None:
+    """Radial distributions between molecules, and how far they are from the reference's."""
+    found = {run: between_molecules(each, begin) for run, (each, begin) in both.of_runs.items()}
+    for kind in found["propagated"]:
+        own = {run: rdfs[kind] for run, rdfs in found.items()}
+        panel = {run: (ANGSTROM_PER_NM * rdf.r, rdf.g, np.nan_to_num(rdf.error)) for run, rdf in own.items()}
+        curves["rdf.png"][f"{both.name}: {kind}"] = both.lines(panel)
+        for run, rdf in own.items():
+            top = int(np.argmax(rdf.g))
+            peaks = numbers[run].setdefault("largest_g", {})
+            peaks[kind] = {"r_A": float(ANGSTROM_PER_NM * rdf.r[top]), "g": float(rdf.g[top])}
+        if "reference" in own:
+            bins = min(len(rdf.g) for rdf in own.values())
+            apart = float(np.abs(own["propagated"].g[:bins] - own["reference"].g[:bins]).mean())
+            numbers.setdefault("difference_of_g", {})[kind] = apart
+            lines.append(f"{kind}: g(r) is {apart:.3g} off the reference's in the mean")

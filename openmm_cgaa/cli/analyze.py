@@ -39,7 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     near = "angles between neighbours, of grains whose centers are nearer than this"
     add_number(parser, "--angles", Range(float, 0.1, 1000.0, "Å"), None, near)
     lag = Range(float, 0.0, 1e9, "ps")
-    help = "diffusion of each type of grain, from mean square displacements between these lags"
+    help = "diffusion of each type of grain (of a propagation, of molecules), from mean square displacements between "
+    help += "these lags"
     parser.add_argument("--diffusion", nargs=2, type=lag, metavar=("PS", "PS"), help=help)
     help = "where the errors of diffusion come from: blocks in time, or the package kinisi, for molecules that move "
     help += "independently"
@@ -89,7 +90,7 @@ def run(args: argparse.Namespace) -> None:
     for folder in filter(is_propagation_folder, args.run):
         if len(args.run) > 1:
             raise CGAAError(f"{folder}: holds a propagation, which is analysed by itself; give it alone")
-        of_atoms = "model teacher setting pairs angles diffusion diffusion_by conductivity charges viscosity"
+        of_atoms = "model teacher setting pairs angles diffusion_by conductivity charges viscosity"
         of_atoms += " speciation shell away green_kubo histograms axis profile profile_of html watch"
         given = {f"--{name.replace('_', '-')}": getattr(args, name) or None for name in of_atoms.split()}
         if other := [option for option, value in given.items() if value is not None]:
@@ -98,7 +99,7 @@ def run(args: argparse.Namespace) -> None:
             )
         if args.begin == "auto":
             raise CGAAError("--begin auto: not for a propagation, which has no energy; give a number of ps")
-        told = analyze_propagation(folder, args.out, args.reference, args.begin, tell)
+        told = analyze_propagation(folder, args.out, args.reference, args.begin, tell, args.diffusion)
         print((told.out / "summary.txt").read_text(), end="")
         return
     if args.diffusion_by and not args.diffusion:

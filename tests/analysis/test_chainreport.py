@@ -79,4 +79,31 @@ def test_molecules_of_one_group_have_no_size(here):
     Sequences([chain_sequence("ions", "test", beads=12, size=9)]).save("out/run.h5")
     analyze_propagation("out", tell=lambda line: None)
     found = json.loads((here / "out/analysis/summary.json").read_text())
-    assert "ions" not in found and "ions: no molecule of several groups" in found["left_out"]
+    assert "mean_A2" not in found["ions"]["propagated"]
+    assert "ions: sizes: no molecule of several groups" in found["left_out"]
+
+
+def test_a_liquid_beside_its_reference(here):
+    """Chains that meet in a box; the propagated ones are the same, shifted by a part of the box."""
+    box = np.full(3, 40.0)
+    one = chain_sequence("melt", "test", chains=4, box=box, frames=100)
+    Sequences([one]).save("melt.h5")
+    Sequences([moved(one, one.positions + 13.0, box)]).save("out/run.h5")
+    report = analyze_propagation("out", reference="melt.h5", tell=lambda line: None, lags=(10.0, 50.0))
+    found = json.loads((here / "out/analysis/summary.json").read_text())["melt"]
+    for ours, theirs in zip(*(found[run]["pairs_nearer_than_A"].items() for run in ("propagated", "reference"))):
+        assert ours == theirs
+    assert found["propagated"]["closest_A"] == pytest.approx(found["reference"]["closest_A"], rel=1e-3)
+    assert found["difference_of_g"] == {"A+B-A+B": pytest.approx(0.0, abs=0.02)}
+    first, second = (found[run]["diffusion"] for run in ("propagated", "reference"))
+    assert first["lags_ps"] == [10.0, 50.0] and first["A+B"] == pytest.approx(second["A+B"], rel=1e-3)
+    text = (here / "out/analysis/summary.txt").read_text()
+    assert "pairs of groups a frame" in text and "diffusion A+B" in text and "off the reference's in the mean" in text
+    if report.draws:
+        assert (here / "out/analysis/rdf.png").is_file()
+    with pytest.raises(CGAAError, match="expected two lags, the smaller first"):
+        analyze_propagation("out", tell=lambda line: None, lags=(50.0, 10.0))
+    analyze_propagation("out", tell=lambda line: None, lags=(10.0, 5000.0))
+    assert (
+        "melt, propagated: diffusion from lags of 10.0 to 5000.0 ps" in (here / "out/analysis/summary.txt").read_text()
+    )
