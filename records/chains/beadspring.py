@@ -1,6 +1,7 @@
 """Bead-spring chains of systems/chains/chains.yaml as OpenMM has them: sequences, topologies, forces."""
 
 import functools
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from openmm import app
 
 from openmm_cgaa.structures.beads import tell_beads
 from openmm_cgaa.units import BOLTZMANN_KJMOL
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from bead_bonds import fene_bonds  # noqa: E402 - of the folder above
 
 SYSTEM = Path(__file__).parents[2] / "systems/chains"
 APART = 150.0  # sigma between chains at the start
@@ -91,17 +95,11 @@ def system_of(topology: app.Topology) -> openmm.System:
     kinds = [atom.species for atom in topology.atoms()]
     for _ in kinds:
         system.addParticle(1.0)
-    # a parabola beyond 0.99 of the longest, 130 kT above the minimum, where a minimiser may come
-    bonds = openmm.CustomBondForce(
-        "-0.5*k*longest^2*log(max(1-(r/longest)^2,0.0199)) + 1e4*max(0,r-0.99*longest)^2 + "
-        "step(2^(1/6)*sigma-r)*(4*((sigma/r)^12-(sigma/r)^6)+1)"
-    )
-    for name in ("k", "longest", "sigma"):
-        bonds.addPerBondParameter(name)
+    bonds = fene_bonds()
     for first, second in topology.bonds():
         sigma, _ = pair(values, kinds[first.index], kinds[second.index])
         own = values["bond"]
-        bonds.addBond(first.index, second.index, [own["k"] / sigma**2, own["longest"] * sigma, sigma])
+        bonds.addBond(first.index, second.index, [own["k"] / sigma**2, own["longest"] * sigma, sigma, 1.0])
     angles = openmm.CustomAngleForce("k*(theta-theta0)^2")
     angles.addPerAngleParameter("k")
     angles.addPerAngleParameter("theta0")
