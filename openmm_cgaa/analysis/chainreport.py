@@ -1,5 +1,6 @@
 """What a propagation does: sizes, shapes and relaxation of chains, the liquid that they make, beside a reference."""
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -23,6 +24,9 @@ from .observables import rising
 from .reporting import Report
 
 LEAST = 10  # frames
+SAME = 1e-3  # relative, of edges of two boxes
+PANELS = 12  # radial distributions in one figure
+EXPECTED = 5.0  # pairs that an ideal gas would have in a bin, of which it takes so many to tell something
 DRAWN = {  # figures, and what their axes are
     "sizes.png": ("squared radius of gyration (Å$^2$)", "density"),
     "memory.png": ("time (ps)", "autocorrelation of the size"),
@@ -80,19 +84,22 @@ def analyze_propagation(
             f"{reference}: no sequence {missing[0]}, there are {', '.join(others)}; give those of {path}"
         )
     rising("diffusion", lags, "lags")
+    for one in run.members:  # whatever cannot be compared is told before anything is computed
+        first = int(np.ceil(begin / one.spacing))
+        if len(one) - first < LEAST:
+            raise SimulationError(
+                f"{one.name}: {counted(max(len(one) - first, 0), 'frame')} from {begin:g} ps on, and {LEAST} are "
+                "needed; propagate longer, or begin earlier (--begin)"
+            )
+        if others:
+            _check_reference(one, others[one.name], reference)
     inputs = [reference, *(Path(folder, name) for name in (RECORD, FRAMES, STATE, RUN))]
     report = Report(out or Path(folder) / "analysis", tell, inputs)
     with owned(report.out):
         _overview(report, run, folder)
         curves: Curves = {file: {} for file in DRAWN}
         for one in run.members:
-            first = int(np.ceil(begin / one.spacing))
-            if len(one) - first < LEAST:
-                raise SimulationError(
-                    f"{one.name}: {counted(max(len(one) - first, 0), 'frame')} from {begin:g} ps on, and {LEAST} are "
-                    "needed; propagate longer, or begin earlier (--begin)"
-                )
-            _sequence(report, _Both(one, first, others.get(one.name)), lags, curves)
+            _sequence(report, _Both(one, int(np.ceil(begin / one.spacing)), others.get(one.name)), lags, curves)
         for file, axes in DRAWN.items():
             if curves[file]:
                 report.draw("lines_figure", file, curves[file], axes=axes)
@@ -113,6 +120,27 @@ def _overview(report: Report, run: Sequences, folder: FilePath) -> None:
 def _chains(graph: GroupedGraph) -> np.ndarray:
     """Numbers of molecules of more than one group."""
     return np.flatnonzero(np.bincount(graph.molecules) > 1)
+
+
+def _check_reference(one: GroupSequence, other: GroupSequence, path: FilePath | None) -> None:
+    """`SimulationError` where the reference is of another system, or tells too little."""
+    reason = ""
+    if not one.graph.same_as(other.graph):
+        reason = f"has {counted(other.graph.num_groups, 'group')}, {one.graph.num_groups} are propagated"
+        if one.graph.num_groups == other.graph.num_groups:
+            reason = "has other beads, bonds or groups than what is propagated"
+    elif (one.box is None) != (other.box is None):
+        reason = f"has {'no box' if other.box is None else 'a box'}, unlike what is propagated"
+    elif one.box is not None and other.box is not None and not np.allclose(one.box, other.box, rtol=SAME):
+        reason = f"has a box of {_edges(other)} Å, {_edges(one)} Å are propagated"
+    elif len(other) < LEAST:
+        reason = f"has {counted(len(other), 'frame')}, and {LEAST} are needed"
+    if reason:
+        raise SimulationError(f"{path}: sequence {other.name} {reason}; give a longer run of the same system")
+
+
+def _edges(one: GroupSequence) -> str:
+    return " x ".join(f"{edge:g}" for edge in np.asarray(one.box))
 
 
 class _Both:
@@ -136,9 +164,9 @@ def _sequence(report: Report, both: _Both, lags: Sequence[float] | None, curves:
         _add_chains(numbers, lines, both, chains, curves)
     else:
         report.skip(f"{both.name}: sizes: no molecule of several groups")
-    _add_nearness(numbers, lines, both)
+    _add_nearness(report, numbers, lines, both)
     if both.box is not None:
-        _add_distributions(numbers, lines, both, curves)
+        _add_distributions(report, numbers, lines, both, curves)
     if lags:
         for run, (each, begin) in both.of_runs.items():
             try:
@@ -187,11 +215,12 @@ def _add_chains(numbers: dict, lines: list, both: _Both, chains: np.ndarray, cur
         curves[file][both.name] = both.lines(own)
 
 
-def _add_nearness(numbers: dict, lines: list, both: _Both) -> None:
+def _add_nearness(report: Report, numbers: dict, lines: list, both: _Both) -> None:
     """How many groups are on top of each other."""
+    if both.graph.num_groups < 2:
+        report.skip(f"{both.name}: pairs of groups: there is one group alone")
+        return
     for run, (each, begin) in both.of_runs.items():
-        if each.graph.num_groups < 2:
-            continue
         found = nearness(each, begin)
         means = found.pairs.mean(0)
         numbers[run] |= {
@@ -202,19 +231,37 @@ def _add_nearness(numbers: dict, lines: list, both: _Both) -> None:
         lines.append(f"{run}: pairs of groups a frame: {told}; the nearest {found.closest.min():.3g} Å apart")
 
 
-def _add_distributions(numbers: dict, lines: list, both: _Both, curves: Curves) -> None:
+def _add_distributions(report: Report, numbers: dict, lines: list, both: _Both, curves: Curves) -> None:
     """Radial distributions between molecules, and how far they are from the reference's."""
     found = {run: between_molecules(each, begin) for run, (each, begin) in both.of_runs.items()}
+    if not found["propagated"]:
+        report.skip(f"{both.name}: radial distributions: there is one molecule alone")
+        return
+    columns: dict[str, np.ndarray] = {}
+    drawn = curves["rdf.png"]
     for kind in found["propagated"]:
         own = {run: rdfs[kind] for run, rdfs in found.items()}
-        panel = {run: (ANGSTROM_PER_NM * rdf.r, rdf.g, np.nan_to_num(rdf.error)) for run, rdf in own.items()}
-        curves["rdf.png"][f"{both.name}: {kind}"] = both.lines(panel)
-        for run, rdf in own.items():
-            top = int(np.argmax(rdf.g))
-            peaks = numbers[run].setdefault("largest_g", {})
-            peaks[kind] = {"r_A": float(ANGSTROM_PER_NM * rdf.r[top]), "g": float(rdf.g[top])}
-        if "reference" in own:
-            bins = min(len(rdf.g) for rdf in own.values())
-            apart = float(np.abs(own["propagated"].g[:bins] - own["reference"].g[:bins]).mean())
-            numbers.setdefault("difference_of_g", {})[kind] = apart
-            lines.append(f"{kind}: g(r) is {apart:.3g} off the reference's in the mean")
+        told = np.all([each.expected >= EXPECTED for each in own.values()], axis=0)  # the same bins, of the same box
+        panel = {
+            run: (ANGSTROM_PER_NM * each.rdf.r, each.rdf.g, np.nan_to_num(each.rdf.error)) for run, each in own.items()
+        }
+        if len(drawn) < PANELS:
+            drawn[f"{both.name}: {kind}"] = both.lines(panel)
+        for run, each in own.items():
+            columns |= {f"{kind} {run}": each.rdf.g, f"{kind} {run} error": each.rdf.error}
+            if told.any():
+                top = int(np.argmax(np.where(told, each.rdf.g, -1.0)))
+                peak = {"r_A": float(ANGSTROM_PER_NM * each.rdf.r[top]), "g": float(each.rdf.g[top])}
+                numbers[run].setdefault("largest_g", {})[kind] = peak
+        if "reference" in own and told.any():
+            ours, theirs = (own[run].rdf for run in ("propagated", "reference"))
+            apart = float(np.abs(ours.g - theirs.g)[told].mean())
+            # the mean of a Gaussian's absolute value
+            chance = float(np.sqrt(2.0 / np.pi) * np.hypot(ours.error, theirs.error)[told].mean())
+            numbers.setdefault("difference_of_g", {})[kind] = {"value": apart, "by_chance": chance}
+            known = f" ({chance:.2g} by chance)" if np.isfinite(chance) else ""
+            lines.append(f"{kind}: g(r) is {apart:.3g} off the reference's in the mean{known}")
+    if len(found["propagated"]) > PANELS:
+        lines.append(f"{counted(len(found['propagated']), 'radial distribution')}; the figure has {PANELS} of them")
+    (some, *_) = found["propagated"].values()
+    report.curves(f"rdf_{re.sub(r'[^A-Za-z0-9_.-]', '_', both.name)}.csv", some.rdf.r, columns)

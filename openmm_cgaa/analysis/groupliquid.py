@@ -1,11 +1,12 @@
 """Groups of a propagation among each other: pairs that are too near, radial distributions, motion of molecules."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations_with_replacement
 from typing import NamedTuple
 
 import mdtraj
 import numpy as np
+from scipy.sparse import csr_matrix, diags
 from scipy.spatial import cKDTree
 
 from ..errors import GeometryError
@@ -15,9 +16,12 @@ from ..structures.beads import BEAD
 from ..units import ANGSTROM_PER_NM
 from .diffusion import Walks
 from .drift import Estimate
-from .rdf import RDF, radial_distribution
+from .rdf import RDF, PairCounts
+from .streaming import feed
 
 NEAR = 0.5, 1.0, 2.0  # Å, below which paper 002 (docs/papers.md) counts collisions
+FRAMES = 2000  # of radial distributions, about
+PIECE = 100  # frames at a time
 
 
 class Nearness(NamedTuple):
@@ -62,8 +66,15 @@ def nearness(one: GroupSequence, first: int = 0, distances: Sequence[float] = NE
     return Nearness(np.array(count), np.array(closest))
 
 
-def between_molecules(one: GroupSequence, first: int = 0) -> dict[str, RDF]:
-    """Radial distributions of groups of different molecules, by the names of both, ``A-B``.
+class Around(NamedTuple):
+    """A radial distribution, and how many pairs an ideal gas would have in each bin of it, [bins]."""
+
+    rdf: RDF
+    expected: np.ndarray
+
+
+def between_molecules(one: GroupSequence, first: int = 0) -> dict[str, Around]:
+    """Radial distributions of groups of different molecules, by the names of both, ``A-B``; of `FRAMES` at most.
 
     Raises
     ------
@@ -73,13 +84,22 @@ def between_molecules(one: GroupSequence, first: int = 0) -> dict[str, RDF]:
     if one.box is None:
         raise GeometryError(f"{one.name}: radial distributions need a box; group without --separate")
     names, molecules = np.array(names_of_groups(one.graph)), one.graph.molecules
-    trajectory, found = _as_trajectory(one, first), {}
+    counts: dict[str, PairCounts] = {}
     for a, b in combinations_with_replacement(sorted(set(names)), 2):
-        pairs = np.argwhere((names == a)[:, None] & (names == b) & (molecules[:, None] != molecules))
+        firsts, seconds = np.flatnonzero(names == a), np.flatnonzero(names == b)
+        rows, columns = np.nonzero(molecules[firsts][:, None] != molecules[seconds])
+        pairs = np.stack([firsts[rows], seconds[columns]], 1).astype(np.int32)
         if a == b:
             pairs = pairs[pairs[:, 0] < pairs[:, 1]]
         if len(pairs):
-            found[f"{a}-{b}"] = radial_distribution(trajectory, pairs)
+            counts[f"{a}-{b}"] = PairCounts(pairs)
+    chosen = one.positions[first :: max(1, (len(one) - first) // FRAMES)]
+    feed(_pieces(one, chosen), *counts.values())
+    found = {}
+    for name, own in counts.items():
+        rdf = own.rdf()
+        shells = 4.0 * np.pi * rdf.r**2 * own.bin_width * ANGSTROM_PER_NM**3  # Å^3
+        found[name] = Around(rdf, len(chosen) * own.number * shells / float(np.prod(np.asarray(one.box))))
     return found
 
 
@@ -94,15 +114,18 @@ def motion(one: GroupSequence, begin: float, end: float, first: int = 0) -> dict
         As of `diffusion.diffusion`.
     """
     graph, masses = one.graph, one.graph.group_masses
-    positions = one.positions[first:].astype(float) / ANGSTROM_PER_NM
-    of_molecule = np.equal.outer(np.arange(graph.molecules.max() + 1), graph.molecules) * masses
-    centers = np.einsum("mg,fgx->fmx", of_molecule / of_molecule.sum(1, keepdims=True), positions)
-    if len(of_molecule) > 1:
-        centers -= np.einsum("g,fgx->fx", masses / masses.sum(), positions)[:, None]
     names = np.array(names_of_molecules(graph))
     order = {name: np.flatnonzero(names == name) for name in dict.fromkeys(names.tolist())}
-    walks = Walks(one.spacing * np.arange(len(positions)), [len(own) for own in order.values()], begin, end)
-    walks.add(centers[:, np.concatenate(list(order.values()))])
+    walks = Walks(one.spacing * np.arange(len(one) - first), [len(own) for own in order.values()], begin, end)
+    weights = csr_matrix((masses, (graph.molecules, np.arange(graph.num_groups))))
+    weights = diags(1.0 / np.bincount(graph.molecules, masses)) @ weights
+    for start in range(first, len(one), PIECE):
+        positions = one.positions[start : start + PIECE].astype(float) / ANGSTROM_PER_NM  # [frames, groups, 3]
+        flat = np.moveaxis(positions, 1, 0).reshape(graph.num_groups, -1)
+        centers = np.moveaxis((weights @ flat).reshape(len(names), -1, 3), 0, 1)
+        if len(names) > 1:
+            centers = centers - (masses @ flat / masses.sum()).reshape(-1, 1, 3)
+        walks.add(centers[:, np.concatenate(list(order.values()))])
     return dict(zip(order, walks.estimates()))
 
 
@@ -112,13 +135,14 @@ def _wrapped(positions: np.ndarray, box: np.ndarray | None) -> np.ndarray:
     return found if box is None else np.minimum(found % box, np.nextafter(np.asarray(box, float), 0.0))
 
 
-def _as_trajectory(one: GroupSequence, first: int) -> mdtraj.Trajectory:
-    """Groups as atoms without an element, wrapped into the box."""
+def _pieces(one: GroupSequence, positions: np.ndarray) -> Iterator[mdtraj.Trajectory]:
+    """Groups as atoms without an element, wrapped into the box, some frames at a time."""
     topology = mdtraj.Topology()
     chain = topology.add_chain()
     for name in names_of_groups(one.graph):
         topology.add_atom(name, mdtraj.element.virtual, topology.add_residue(name, chain))
-    made = mdtraj.Trajectory(_wrapped(one.positions[first:], one.box) / ANGSTROM_PER_NM, topology)
-    if one.box is not None:
+    for start in range(0, len(positions), PIECE):
+        places = _wrapped(positions[start : start + PIECE], one.box) / ANGSTROM_PER_NM
+        made = mdtraj.Trajectory(places, topology)
         made.unitcell_vectors = np.tile(np.diag(np.asarray(one.box)) / ANGSTROM_PER_NM, (len(made), 1, 1))
-    return made
+        yield made

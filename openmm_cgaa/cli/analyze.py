@@ -91,11 +91,15 @@ def run(args: argparse.Namespace) -> None:
         if len(args.run) > 1:
             raise CGAAError(f"{folder}: holds a propagation, which is analysed by itself; give it alone")
         of_atoms = "model teacher setting pairs angles diffusion_by conductivity charges viscosity"
-        of_atoms += " speciation shell away green_kubo histograms axis profile profile_of html watch"
+        of_atoms += " speciation shell away green_kubo histograms axis profile profile_of"
         given = {f"--{name.replace('_', '-')}": getattr(args, name) or None for name in of_atoms.split()}
         if other := [option for option, value in given.items() if value is not None]:
             raise CGAAError(
                 f"{', '.join(other)}: not for a propagation, which has no atoms and no forces; leave it out"
+            )
+        if other := [f"--{name}" for name in ("html", "watch") if getattr(args, name)]:
+            raise CGAAError(
+                f"{', '.join(other)}: not for a propagation so far; leave it out, and look into summary.txt"
             )
         if args.begin == "auto":
             raise CGAAError("--begin auto: not for a propagation, which has no energy; give a number of ps")

@@ -10,8 +10,10 @@ quarters of its run, too: how far molecular dynamics of that length is from its 
 """
 
 import argparse
+import hashlib
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import saltbeads
@@ -26,6 +28,7 @@ from openmm_cgaa.propagate.sequences import Sequences
 RESULTS = Path(__file__).parent / "rows.json"
 BEGIN, LAGS, EQUILIBRIUM = 10, (200.0, 1000.0), 400.0  # frame; ps; ps that are left out of a propagation
 PARTS = 4
+FLEW = "a group moves by"
 
 
 def read_results() -> dict:
@@ -35,7 +38,8 @@ def read_results() -> dict:
 def made(model: Path, run: str, steps: int, refine: bool) -> dict:
     """What a propagation of a run is like."""
     start = saltbeads.SYSTEM / f"runs/{run}.h5"
-    out = saltbeads.SYSTEM / f"runs/rows/{run}{'' if refine else '-no-refine'}"
+    digest = hashlib.sha256(model.read_bytes()).hexdigest()[:8]  # a model that was trained anew has a folder of its own
+    out = saltbeads.SYSTEM / f"runs/rows/{digest}-{run}{'' if refine else '-no-refine'}"
     ended = ""
     try:
         told = propagate(model, start, steps, out, frame=BEGIN, refine=refine, resume=(out / "run.json").is_file())
@@ -43,9 +47,11 @@ def made(model: Path, run: str, steps: int, refine: bool) -> dict:
             raise SystemExit("interrupted; the same command goes on")
         speed = told.ns_per_day
     except SimulationError as error:
+        if FLEW not in str(error):  # what else is wrong is no result
+            raise
         ended, speed = str(error), None
     frames = len(Sequences.load(out / RUN).members[0])
-    row = {"steps": frames, "ended": ended, "ns_per_day": speed}
+    row = {"model": digest, "steps": frames, "ended": ended, "ns_per_day": speed}
     begin = EQUILIBRIUM if not ended else 0.0
     try:
         report = analyze_propagation(out, reference=start, begin=begin, tell=lambda line: None, lags=LAGS)
@@ -63,16 +69,8 @@ def parts_of_reference(run: str) -> list[dict]:
     (one,) = Sequences.load(saltbeads.SYSTEM / f"runs/{run}.h5").members
     length, found = len(one) // PARTS, []
     for part in range(PARTS):
-        own = type(one)(
-            one.name,
-            one.split,
-            one.graph,
-            one.positions[part * length : (part + 1) * length],
-            one.inner[part * length : (part + 1) * length],
-            one.spacing,
-            one.box,
-        )
-        told = motion(own, LAGS[0] / 2, LAGS[1] / 2)  # lags that a quarter bears
+        some = slice(part * length, (part + 1) * length)
+        told = motion(replace(one, positions=one.positions[some], inner=one.inner[some]), *LAGS)
         found.append({kind: value.value for kind, value in told.items()})
     return found
 
@@ -92,16 +90,17 @@ def table(results: dict) -> str:
         ours, theirs = row["propagated"], row["reference"]
         near = ", ".join(f"{value:.2g}" for value in ours["pairs_nearer_than_A"].values())
         of = ", ".join(f"{value:.2g}" for value in theirs["pairs_nearer_than_A"].values())
-        off = ", ".join(f"{kind} {value:.3f}" for kind, value in row["difference_of_g"].items())
-        moved = " ".join(
-            f"{one['diffusion'][kind]['1e-9_m2_per_s']:.3g} ± {one['diffusion'][kind]['error']:.1g}"
-            for kind in ("EO", "LI", "TFSI")
-            for one in (ours, theirs)
-            if "diffusion" in one
-        )
+        off = ", ".join(f"{kind} {one['value']:.3f}" for kind, one in row["difference_of_g"].items())
+        moved = ", ".join(f"{_diffusion(ours, kind)} ({_diffusion(theirs, kind)})" for kind in ("EO", "LI", "TFSI"))
         nearest = f"{ours['closest_A']:.2f} ({theirs['closest_A']:.2f})"
-        lines.append(f"| {run} | {refined} | {row['steps']} | {near} ({of}) | {nearest} | {off} | {moved} |")
+        until = f"{row['steps']}{', then ' + row['ended'] if row['ended'] else ''}"
+        lines.append(f"| {run} | {refined} | {until} | {near} ({of}) | {nearest} | {off} | {moved} |")
     return "\n".join(lines)
+
+
+def _diffusion(side: dict, kind: str) -> str:
+    own = side.get("diffusion", {}).get(kind)
+    return f"{own['1e-9_m2_per_s']:.3g} ± {own['error']:.1g}" if own else "–"
 
 
 def main() -> int:

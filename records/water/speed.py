@@ -6,8 +6,8 @@
 Models are those of `rows` and `peer_rows` with 100 frames and the first seed, as far as they are there; peers run in
 the environments that systems/water/peers/README.md makes, or in those that ``--deepmd`` and ``--allegro`` name. The
 atoms are those of systems/water/runs/tip3p, or tip3p-large: rigid waters with PME. Each is timed in a process of its
-own, on one thread, one after the other; results stand in speed.json. Ours and the atoms are moved by OpenMM, with all
-that a step has; the peers are called through ASE for energy and forces, which a step of theirs would need at least.
+own, on one thread of the CPU, one after the other; results stand in speed.json. Ours and the atoms are moved by OpenMM,
+with all that a step has; peers are called through ASE for energy and forces, which a step of theirs needs at least.
 """
 
 import argparse
@@ -107,7 +107,8 @@ def main() -> int:
         found.append(cost.as_json() | {"what": name})
         print(f"{name}: {cost.failed or f'{cost.ms:.3g} ms ({cost.low:.3g} to {cost.high:.3g})'}", flush=True)
 
-    cases.take(of_rows, 512, ended)
+    for case in of_rows:
+        cases.take([case], read_structure(case.box)[0].getNumAtoms(), ended)
     stored = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
     stored["3916" if args.large else "512"] = {**cases.machine(), "timings": found}
     write_bytes(RESULTS, (json.dumps(stored, indent=1) + "\n").encode())

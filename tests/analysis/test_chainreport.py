@@ -94,13 +94,28 @@ def test_a_liquid_beside_its_reference(here):
     for ours, theirs in zip(*(found[run]["pairs_nearer_than_A"].items() for run in ("propagated", "reference"))):
         assert ours == theirs
     assert found["propagated"]["closest_A"] == pytest.approx(found["reference"]["closest_A"], rel=1e-3)
-    assert found["difference_of_g"] == {"A+B-A+B": pytest.approx(0.0, abs=0.02)}
+    assert found["difference_of_g"] == {
+        "A+B-A+B": {"value": pytest.approx(0.0, abs=0.02), "by_chance": pytest.approx(0.5, abs=0.5)}
+    }
+    table = np.loadtxt(here / "out/analysis/rdf_melt.csv", delimiter=",", skiprows=1)
+    assert table.shape[1] == 5 and np.allclose(table[:, 1], table[:, 3], atol=0.5)
     first, second = (found[run]["diffusion"] for run in ("propagated", "reference"))
     assert first["lags_ps"] == [10.0, 50.0] and first["A+B"] == pytest.approx(second["A+B"], rel=1e-3)
     text = (here / "out/analysis/summary.txt").read_text()
     assert "pairs of groups a frame" in text and "diffusion A+B" in text and "off the reference's in the mean" in text
     if report.draws:
         assert (here / "out/analysis/rdf.png").is_file()
+    others = {
+        "has 16 groups, 12 are propagated; give a longer run of the same system": {"chains": 4, "size": 3},
+        r"a box of 50 x 50 x 50 Å, 40 x 40 x 40 Å are propagated": {"chains": 4, "box": np.full(3, 50.0)},
+        "no box, unlike what is propagated": {"chains": 4, "box": None},
+        "has 5 frames, and 10 are needed": {"chains": 4, "frames": 5},
+        "other beads, bonds or groups": {"chains": 4, "kinds": "BA"},
+    }
+    for message, options in others.items():
+        Sequences([chain_sequence("melt", "test", **({"box": box, "frames": 100} | options))]).save("other.h5")
+        with pytest.raises(SimulationError, match=f"other.h5: sequence melt .*{message}"):
+            analyze_propagation("out", reference="other.h5", tell=lambda line: None)
     with pytest.raises(CGAAError, match="expected two lags, the smaller first"):
         analyze_propagation("out", tell=lambda line: None, lags=(50.0, 10.0))
     analyze_propagation("out", tell=lambda line: None, lags=(10.0, 5000.0))

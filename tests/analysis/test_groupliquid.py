@@ -64,13 +64,16 @@ def test_an_ideal_gas_of_molecules_has_no_structure_between_them():
     places[:, 1:40:2] = places[:, 0:40:2] + [2.0, 0.0, 0.0]  # each B sits beside its own A
     found = between_molecules(moved(one, places + 7.0 * EDGE))
     assert set(found) == {"A-A", "A-B", "A-C", "B-B", "B-C", "C-C"}
-    for kind, rdf in found.items():
+    for kind, (rdf, expected) in found.items():
+        number = 400 * {"A-A": 190, "A-B": 380, "A-C": 400, "B-B": 190, "B-C": 400, "C-C": 190}[kind]
+        inside = 4.0 / 3.0 * np.pi * (10.0 * rdf.r[-1] + 0.05) ** 3
+        assert expected.sum() == pytest.approx(number * inside / EDGE**3, rel=1e-3)
         far = rdf.r > 0.15
         assert rdf.g[far].mean() == pytest.approx(1.0, abs=0.02), kind
     with pytest.raises(GeometryError, match="liquid: radial distributions need a box; group without --separate"):
         between_molecules(liquid(2, box=None))
-    near = np.abs(found["A-B"].r - 0.2) < 0.01
-    assert found["A-B"].g[near].max() < 3.0  # its own partner would stand there as a spike of hundreds
+    near = np.abs(found["A-B"].rdf.r - 0.2) < 0.01
+    assert found["A-B"].rdf.g[near].max() < 3.0  # its own partner would stand there as a spike of hundreds
 
 
 def test_molecules_move_as_random_walks_and_the_box_does_not():

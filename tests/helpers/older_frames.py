@@ -11,6 +11,7 @@ import numpy as np
 from regression import FILE, frames, key
 
 MODELS = Path(__file__).parents[2] / "openmm_cgaa/models"
+KEPT = MODELS / "older_frames.json"
 CHOSEN = {"ec-emc": 0, "ec-emc-lipf6": 1}  # frame, of those in the file: 1 has ions
 
 
@@ -39,5 +40,7 @@ def older_frames():
 
 
 if __name__ == "__main__":
-    lines = [f"{json.dumps(sha)}: {json.dumps(frame)}" for sha, frame in older_frames().items()]
-    (MODELS / "older_frames.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    # those of models that were replaced stay, for copies of their files
+    found = json.loads(KEPT.read_text()) | older_frames()
+    lines = [f"{json.dumps(sha)}: {json.dumps(frame)}" for sha, frame in found.items()]
+    KEPT.write_text("{\n" + ",\n".join(lines) + "\n}\n")

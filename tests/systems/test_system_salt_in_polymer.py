@@ -95,6 +95,12 @@ def test_a_spring():
     assert found == pytest.approx(fene + lennard_jones(r, sigma, 3.3, 2 ** (1 / 6) * sigma), rel=1e-6)
 
 
+def test_a_spring_that_is_torn_goes_on_with_its_slope():
+    edge, step = 0.99 * 1.5 * 0.39, 1e-4
+    below, at, above = (energy_of(["EO", "EO"], [[0, 0, 0], [edge + d, 0, 0]], [(0, 1)]) for d in (-step, 0.0, step))
+    assert (above - at) / (at - below) == pytest.approx(1.0, abs=0.05)
+
+
 def test_the_configuration_can_be_read():
     config = load_propagation(ROOT / "systems/salt_in_polymer/propagator.yaml")
     assert config.model.levels == 20 and config.model.form == "equivariant"
