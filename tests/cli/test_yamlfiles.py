@@ -33,7 +33,13 @@ from openmm_cgaa.training.config import load_config  # noqa: E402
 from openmm_cgaa.validation.system import read_system  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
-OF_OTHERS = {"allegro.yaml", "nequip.yaml", "chains.yaml", "liquids.yaml"}  # trainers, and what a record reads itself
+OF_OTHERS = {
+    "allegro.yaml",
+    "nequip.yaml",
+    "chains.yaml",
+    "liquids.yaml",
+    "salt.yaml",
+}  # trainers, and what a record reads itself
 
 
 def _training(path):
