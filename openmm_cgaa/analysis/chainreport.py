@@ -240,8 +240,10 @@ def _add_distributions(report: Report, numbers: dict, lines: list, both: _Both, 
     columns: dict[str, np.ndarray] = {}
     drawn = curves["rdf.png"]
     for kind in found["propagated"]:
-        own = {run: rdfs[kind] for run, rdfs in found.items()}
-        told = np.all([each.expected >= EXPECTED for each in own.values()], axis=0)  # the same bins, of the same box
+        # two boxes that are the same but for rounding may have one bin more or less
+        bins = min(len(rdfs[kind].expected) for rdfs in found.values())
+        own = {run: rdfs[kind].up_to(bins) for run, rdfs in found.items()}
+        told = np.all([each.expected >= EXPECTED for each in own.values()], axis=0)
         panel = {
             run: (ANGSTROM_PER_NM * each.rdf.r, each.rdf.g, np.nan_to_num(each.rdf.error)) for run, each in own.items()
         }
@@ -263,5 +265,5 @@ def _add_distributions(report: Report, numbers: dict, lines: list, both: _Both, 
             lines.append(f"{kind}: g(r) is {apart:.3g} off the reference's in the mean{known}")
     if len(found["propagated"]) > PANELS:
         lines.append(f"{counted(len(found['propagated']), 'radial distribution')}; the figure has {PANELS} of them")
-    (some, *_) = found["propagated"].values()
-    report.curves(f"rdf_{re.sub(r'[^A-Za-z0-9_.-]', '_', both.name)}.csv", some.rdf.r, columns)
+    places = next(iter(found["propagated"].values())).rdf.r[: len(next(iter(columns.values())))]
+    report.curves(f"rdf_{re.sub(r'[^A-Za-z0-9_.-]', '_', both.name)}.csv", places, columns)

@@ -72,6 +72,10 @@ class Around(NamedTuple):
     rdf: RDF
     expected: np.ndarray
 
+    def up_to(self, bins: int) -> "Around":
+        """The same as far as so many bins."""
+        return Around(RDF(*(values[:bins] for values in self.rdf)), self.expected[:bins])
+
 
 def between_molecules(one: GroupSequence, first: int = 0) -> dict[str, Around]:
     """Radial distributions of groups of different molecules, by the names of both, ``A-B``; of `FRAMES` at most.

@@ -105,6 +105,10 @@ def test_a_liquid_beside_its_reference(here):
     assert "pairs of groups a frame" in text and "diffusion A+B" in text and "off the reference's in the mean" in text
     if report.draws:
         assert (here / "out/analysis/rdf.png").is_file()
+    rounded = np.full(3, 39.9999)  # a bin less
+    Sequences([moved(one, one.positions, rounded)]).save("rounded.h5")
+    analyze_propagation("out", reference="rounded.h5", tell=lambda line: None)
+    assert len(np.loadtxt(here / "out/analysis/rdf_melt.csv", delimiter=",", skiprows=1)) == len(table) - 1
     others = {
         "has 16 groups, 12 are propagated; give a longer run of the same system": {"chains": 4, "size": 3},
         r"a box of 50 x 50 x 50 Å, 40 x 40 x 40 Å are propagated": {"chains": 4, "box": np.full(3, 50.0)},
