@@ -8,7 +8,7 @@ import torch
 from ..wording import counted
 from .file import load_model_bytes
 
-TOLD_APART = ("config", "types", "cuts", "prior", "domain", "errors", "provenance")
+TOLD_APART = ("config", "types", "cuts", "beads", "prior", "domain", "errors", "provenance")
 MANY = 60  # letters of a value that are shown
 
 

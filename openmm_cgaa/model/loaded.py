@@ -103,10 +103,15 @@ class LoadedModel:
         return cut_map(grain_map, self.cuts).match(self.types)
 
     def tell_beads(self, topology: "app.Topology") -> None:
-        """Give the beads of a Topology the species and masses that the model knows by their names, in place."""
-        species = {t.name: [element.removeprefix(BEAD) for element in t.elements] for t in self.types}
-        kinds = {t.name: dict(zip(t.names, zip(species[t.name], t.masses))) for t in self.types}
-        tell_beads(topology.residues(), kinds)
+        """Give the beads of a Topology the species and masses that the model knows by their names, in place.
+
+        Beads that have them from a mapping or a data set keep them.
+        """
+        kinds = self.metadata.get("beads")
+        if kinds is None:  # a file of before 1.0 knows one residue of each type
+            species = {t.name: [element.removeprefix(BEAD) for element in t.elements] for t in self.types}
+            kinds = {t.name: dict(zip(t.names, zip(species[t.name], t.masses))) for t in self.types}
+        tell_beads(topology.residues(), kinds, guess=True)
 
     def evaluator(self, topology: "app.Topology | GrainMap", periodic: bool, part: int = Part.TOTAL) -> Evaluator:
         """The model's network bound to one Topology or GrainMap, in the potential's precision and on its device.

@@ -52,6 +52,7 @@ def check_metadata(metadata: dict, source: str) -> list:
         _check_both_ways(types)
         _check_domain(metadata["domain"], set(names))
         _check_cuts(metadata.get("cuts", []))
+        _check_beads(metadata.get("beads", {}))
         Prior.of_metadata(metadata)
     except ValueError as error:
         raise ModelFileError(f"{source}: {error}; it was not written by openmm_cgaa, or was changed") from None
@@ -143,6 +144,16 @@ def _check_cuts(cuts: Any) -> None:
             GrainCut.from_dict(cut)
     except (GrainError, LookupError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"cuts: {error}") from None
+
+
+def _check_beads(beads: Any) -> None:
+    """Species and mass of each bead by residue and name: residues of several names may be one type."""
+    _expect(isinstance(beads, dict), "beads is no dict")
+    for residue, own in beads.items():
+        _expect(isinstance(own, dict) and own, f"beads of {residue}: {own}, expected a dict")
+        for name, told in own.items():
+            good = isinstance(told, list) and len(told) == 2 and isinstance(told[0], str) and told[0] and _mass(told[1])
+            _expect(good, f"bead {name} of {residue}: {told}, expected [species, mass]")
 
 
 def _check_domain(domain: dict, names: set) -> None:

@@ -51,26 +51,60 @@ def residues_of_beads(residues: Iterable) -> list[list]:
     return [atoms for atoms in own if all(map(without_element, atoms))]
 
 
-def tell_beads(residues: Iterable, kinds: Kinds) -> None:
+def tell_beads(residues: Iterable, kinds: Kinds, guess: bool = False) -> None:
     """Give beads their species and masses, in place, as far as all names in their residue are known.
 
     Where residues of several names have beads of these names, that of the residue decides.
+
+    Parameters
+    ----------
+    residues : iterable
+        Of an OpenMM or mdtraj Topology.
+    kinds : dict
+        Species and mass (Da) by residue name and bead name.
+    guess : bool
+        Names are all that is known of the beads. Those that know better, from a mapping or a data set, stay.
     """
     for atoms in residues_of_beads(residues):
+        if guess and all(map(_knows_itself, atoms)):
+            continue
         names = {atom.name for atom in atoms}
         fitting = {name: own for name, own in kinds.items() if own.keys() == names}
         known = fitting.get(atoms[0].residue.name) or (next(iter(fitting.values())) if len(fitting) == 1 else {})
         for atom in atoms if known else ():
             atom.species, atom.mass = known[atom.name]
+            atom.guessed = guess
+
+
+def _knows_itself(atom: "app.topology.Atom | mdtraj.core.topology.Atom") -> bool:
+    """Whether a bead has a species and a mass that are no guess."""
+    return _is_told(atom) and not getattr(atom, "guessed", False)
+
+
+def _is_told(atom: "app.topology.Atom | mdtraj.core.topology.Atom") -> bool:
+    return hasattr(atom, "species") and hasattr(atom, "mass")
 
 
 def told_beads(residues: Iterable) -> dict[str, dict[str, tuple[str, float]]]:
-    """What `tell_beads` has told, as it takes it: beads whose species and mass are known, by residue and name."""
+    """What `tell_beads` has told, as it takes it: beads whose species and mass are known, by residue and name.
+
+    Where names do not tell species apart, a bead's name stands for its species, as it does where nobody was told.
+    Residues whose masses they do not tell apart are left out.
+    """
     found: dict[str, dict[str, tuple[str, float]]] = {}
+    unclear = set()
     for atoms in residues_of_beads(residues):
-        if all(hasattr(atom, "species") and hasattr(atom, "mass") for atom in atoms):
-            found.setdefault(atoms[0].residue.name, {}).update({a.name: (a.species, float(a.mass)) for a in atoms})
-    return found
+        if not all(map(_is_told, atoms)):
+            continue
+        residue = atoms[0].residue.name
+        own = found.setdefault(residue, {})
+        for atom in atoms:
+            species, mass = own.setdefault(atom.name, (atom.species, float(atom.mass)))
+            if species != atom.species:
+                own[atom.name] = atom.name, mass
+            if mass != float(atom.mass):
+                unclear.add(residue)
+    return {residue: own for residue, own in found.items() if residue not in unclear}
 
 
 def checked_beads(

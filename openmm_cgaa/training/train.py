@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -26,6 +27,7 @@ from ..mapping.grains import GrainType
 from ..mapping.prior import Prior
 from ..model.file import cuts_of_model, load_model, model_bytes, read_metadata, save_model
 from ..nn import Network, build_network, complete_config
+from ..structures.beads import told_beads
 from .batches import FrameData
 from .checkpoints import (
     AtomicCheckpointIO,
@@ -127,6 +129,9 @@ def _train(config: TrainingConfig, restart: bool) -> Path:
             metadata["prior"] = prior.to_dict()
         if "cuts" in chosen["train"].provenance:
             metadata["cuts"] = chosen["train"].provenance["cuts"]
+        residues = chain.from_iterable(frames.topology(0).residues() for frames in chosen["train"].sets)
+        if beads := told_beads(residues):  # of residues of all names that became one type
+            metadata["beads"] = beads
         average = module.average.module.cpu()
         assert isinstance(average, Network)  # as the one that it is the average of
         save_model(output / "model.safetensors", average, metadata, config.half)

@@ -5,13 +5,17 @@ import copy
 import numpy as np
 import openmm
 import pytest
-from bead_boxes import EDGE, PRIOR, bead_box, save_bead_model, topology_of_beads
+from bead_boxes import EDGE, FORM, PRIOR, bead_box, save_bead_model, topology_of_beads
 from openmm import app, unit
 
 from openmm_cgaa import CGAACalculator, CGAAPotential
 from openmm_cgaa.engines.lammpsfiles import write_lammps
 from openmm_cgaa.errors import EngineError, GrainError
+from openmm_cgaa.mapping.grains import GrainMap
 from openmm_cgaa.mapping.prior import Prior
+from openmm_cgaa.model.file import save_model
+from openmm_cgaa.nn import build_network
+from openmm_cgaa.structures.beads import tell_beads, told_beads
 from openmm_cgaa.structures.structure import read_structure, write_structure
 
 BOX = EDGE * np.eye(3)
@@ -158,3 +162,44 @@ def test_a_bead_without_a_mass(model):
     for bead in topology.atoms():
         bead.name = bead.name[::-1]  # the model's names, which the message asks for
     assert CGAAPotential(model).createSystem(topology).getParticleMass(1)._value == 28.0
+
+
+def test_residues_of_several_names_that_are_one_type(tmp_path):
+    """Two beads of one species: what a mapping told stays, and names of both residues are known to a file."""
+    topology = app.Topology()
+    chain = topology.addChain()
+    for residue, bead in (("HEAD", "C1"), ("TAIL", "C2")) * 2:
+        topology.addAtom(bead, None, topology.addResidue(residue, chain))
+    told = {"HEAD": {"C1": ("CH3", 15.0)}, "TAIL": {"C2": ("CH3", 15.0)}}
+    positions = 0.4 * np.arange(12).reshape(4, 3)
+    blank = copy.deepcopy(topology)
+    tell_beads(topology.residues(), told)
+    (kind,) = GrainMap.from_topology(topology).types
+    network = build_network(FORM, [kind]).eval()
+    about = {"config": FORM, "types": [kind.to_dict()], "provenance": {}, "domain": {}, "errors": {}}
+    save_model(tmp_path / "old.safetensors", network, about)
+    save_model(tmp_path / "new.safetensors", network, about | {"beads": told_beads(topology.residues())})
+    energies = [
+        CGAAPotential(tmp_path / name).evaluate(topology, positions)[0]
+        for name in ("old.safetensors", "new.safetensors")
+    ]
+    assert energies[0] == energies[1] and told_beads(topology.residues()) == told
+    new = CGAAPotential(tmp_path / "new.safetensors")
+    assert new.evaluate(blank, positions)[0] == energies[0] and told_beads(blank.residues()) == told
+
+
+def test_names_of_two_species_are_no_guess(tmp_path):
+    """A bead C of one residue is of another species than that of the other: neither is taken for the other."""
+    topology = app.Topology()
+    chain = topology.addChain()
+    kinds = {"ACE": {"C": ("CO", 28.0)}, "NME": {"C": ("CH3", 15.0)}}
+    for residue in kinds:
+        topology.addAtom("C", None, topology.addResidue(residue, chain))
+    tell_beads(topology.residues(), kinds)
+    types = GrainMap.from_topology(topology).types
+    network = build_network(FORM, types).eval()
+    about = {"config": FORM, "types": [t.to_dict() for t in types], "provenance": {}, "domain": {}, "errors": {}}
+    save_model(tmp_path / "model.safetensors", network, about)
+    potential = CGAAPotential(tmp_path / "model.safetensors")
+    assert len({*potential.grain_map(topology).type_index.tolist()}) == 2
+    assert told_beads(topology.residues()) == kinds

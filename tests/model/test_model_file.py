@@ -179,6 +179,15 @@ NONSENSE = {  # where: values that cannot be meant there
     "domain.temperatures": [None, "words", {}, [-1], [None], ["300"]],
     "domain.shortest_contact": BAD,
     "domain.compositions": [None, {}, [None], [{}], [{"EC": -1}], [{"EC": 0.5}], [{"XY": 1}], [{"EC": 0}]],
+    "beads": [
+        None,
+        [],
+        {"EC": None},
+        {"EC": {}},
+        {"EC": {"W": ["W"]}},
+        {"EC": {"W": ["", 1.0]}},
+        {"EC": {"W": ["W", 0]}},
+    ],
     "domain.densities": [None, {}, [[1.0, 0.5]], [[-1, 1]], [1.0], [[0.9, 1.2]] * 2],
 }
 CASES = [(where, value) for where, values in NONSENSE.items() for value in values]

@@ -72,6 +72,28 @@ def test_what_is_known_of_other_beads_is_not_told():
         assert not any(hasattr(atom, "species") for atom in hexanes(kinds=kinds).atoms())
 
 
+def test_a_guess_by_names_leaves_beads_that_know_better():
+    other = {"HEX": {"A1": ("C", 15.0), "B": ("D", 14.0), "A2": ("C", 15.0)}}
+    topology = hexanes(1)
+    tell_beads(topology.residues(), other, guess=True)
+    assert told_beads(topology.residues()) == KINDS
+    guessed = hexanes(1, kinds={})
+    tell_beads(guessed.residues(), other, guess=True)
+    tell_beads(guessed.residues(), KINDS, guess=True)  # of another model
+    assert told_beads(guessed.residues()) == KINDS
+    tell_beads(topology.residues(), other)
+    assert told_beads(topology.residues()) == other
+
+
+def test_names_that_do_not_tell_species_apart():
+    topology = hexanes(2)
+    first, last = (list(residue.atoms())[0] for residue in topology.residues())
+    last.species = "Z"
+    assert told_beads(topology.residues()) == {"HEX": KINDS["HEX"] | {"A1": ("A1", 29.0)}}
+    first.species, last.mass = "Z", 30.0
+    assert told_beads(topology.residues()) == {}
+
+
 def test_beads_have_no_atomic_number():
     topology = hexanes(1)
     topology.addAtom("O", app.element.oxygen, next(topology.residues()))

@@ -1,6 +1,7 @@
 """Priors fitted to frames: a known chain is found again, and a model learns the rest; also the command `prior`."""
 
 import io
+import json
 import re
 from dataclasses import replace
 
@@ -19,7 +20,7 @@ from openmm_cgaa.data.frames import arrays_of
 from openmm_cgaa.data.trajectory import Trajectory
 from openmm_cgaa.errors import CGAAError, DatasetError
 from openmm_cgaa.mapping.prior import Prior
-from openmm_cgaa.structures.beads import tell_beads
+from openmm_cgaa.structures.beads import tell_beads, told_beads
 from openmm_cgaa.training.evaluation import _with_prior
 from openmm_cgaa.training.fittedprior import fit_prior
 from openmm_cgaa.training.labelled import LabelledFrames, common_types
@@ -166,6 +167,7 @@ def test_a_model_learns_the_rest(chains, capsys):
     frames = Dataset.load(folder / "test.h5").sets[0]
     potential = CGAAPotential(model, precision="double")
     assert potential.prior == Prior.load(xml, block["prior"]["cutoff"])
+    assert potential.metadata["beads"] == json.loads(json.dumps(told_beads(frames.topology().residues())))
     forces = potential.evaluate(frames.topology(), frames.positions[0] / 10.0)[1] / 964.8533212331002
     off = np.sqrt(np.square(forces - frames.forces[0]).mean())
     assert off == pytest.approx(errors["force"]["component"], rel=0.2)
