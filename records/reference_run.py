@@ -31,6 +31,8 @@ def go_on(
     """
     topology, positions = read_structure(folder / structure)
     system = openmm.XmlSerializer.deserialize((folder / "system.xml").read_text())
+    if hasattr(integrator, "setRandomNumberSeed"):  # a Nosé-Hoover chain draws nothing
+        integrator.setRandomNumberSeed(seed)
     simulation = app.Simulation(topology, system, integrator, openmm.Platform.getPlatformByName(platform))
     checkpoint = folder / "run.chk"
     if checkpoint.is_file():

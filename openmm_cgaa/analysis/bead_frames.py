@@ -141,7 +141,7 @@ def read_bead_frames(
 def _read(path: FilePath, topology: mdtraj.Topology, most: int) -> tuple[np.ndarray, np.ndarray | None]:
     """Positions and boxes (nm) of at most so many frames.
 
-    How many there are is known at the end: until then every second one is let go at times.
+    How many there are is known at the end: until then twice as many are kept, and every second one is let go at times.
     """
     kept: list[tuple] = []
     stride = number = 0
@@ -151,11 +151,12 @@ def _read(path: FilePath, topology: mdtraj.Topology, most: int) -> tuple[np.ndar
             if number % (1 << stride) == 0:
                 kept.append((frame.astype(float), None if vectors is None else vectors[index].astype(float)))
             number += 1
-            if len(kept) > most:
+            if len(kept) > 2 * most:
                 kept, stride = kept[::2], stride + 1
     if not kept:
         raise CGAAError(f"{path}: there are no frames in it; give a trajectory that has some")
-    positions, boxes = zip(*kept)
+    chosen = np.linspace(0, len(kept) - 1, min(most, len(kept))).round().astype(int)
+    positions, boxes = zip(*(kept[index] for index in chosen))
     return np.stack(positions), None if any(box is None for box in boxes) else np.stack(boxes)
 
 

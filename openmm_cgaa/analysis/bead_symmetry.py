@@ -53,7 +53,7 @@ class FalseSymmetry(NamedTuple):
 
 
 def false_symmetries(frames: BeadFrames) -> list[FalseSymmetry]:
-    """For each kind of molecule the exchange that is most wrong, if there is one.
+    """For each kind of molecule the exchanges that are wrong, of each bead the worst.
 
     An exchange keeps species, bonds and residues of the beads. It is right where some exchange of equal atoms moves all
     atoms of each bead with it.
@@ -63,8 +63,12 @@ def false_symmetries(frames: BeadFrames) -> list[FalseSymmetry]:
         # where all of these are right, so are their products, which are all exchanges
         wrong = [each for each in _exchanges(kind) if not _of_atoms(kind, each)]
         told = [_difference(frames, kind, each) for each in wrong]
-        if told:
-            found.append(max(told, key=lambda each: each.difference))
+        named: set[str] = set()
+        for one in sorted(told, key=lambda each: -each.difference):
+            beads = {bead for pair in one.beads for bead in pair}
+            if not beads & named:
+                named |= beads
+                found.append(one)
     return found
 
 

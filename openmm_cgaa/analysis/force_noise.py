@@ -46,6 +46,15 @@ def constraints_of(system: openmm.System) -> list[tuple[int, int]]:
     return [tuple(system.getConstraintParameters(index)[:2]) for index in range(system.getNumConstraints())]
 
 
+def check_particles(system: openmm.System, count: int) -> None:
+    """Refuse a System of another number of atoms."""
+    if system.getNumParticles() != count:
+        raise CGAAError(
+            f"the System has {counted(system.getNumParticles(), 'particle')}, but the topology "
+            f"{counted(count, 'atom')}; make both from the same files"
+        )
+
+
 def force_noise(frames: BeadFrames, system: openmm.System, temperature: float) -> list[ForceNoise]:
     """For each species, from a few frames whose beads are held (`HeldBeads`).
 
@@ -54,12 +63,7 @@ def force_noise(frames: BeadFrames, system: openmm.System, temperature: float) -
     CGAAError
         The System is not that of the frames, or the temperature is none.
     """
-    count = frames.atoms.shape[1]
-    if system.getNumParticles() != count:
-        raise CGAAError(
-            f"the System has {counted(system.getNumParticles(), 'particle')}, but the topology "
-            f"{counted(count, 'atom')}; make both from the same files"
-        )
+    check_particles(system, frames.atoms.shape[1])
     if frames.boxes is None and system.usesPeriodicBoundaryConditions():
         raise CGAAError("the System is periodic, but the frames have no box; write them with one")
     low, high = KELVIN

@@ -11,11 +11,12 @@ from ..errors import CGAAError
 from ..inputs import arguments
 from ..inputs.arguments import FilePath
 from ..mapping.beadmapping import Mapping
+from ..mapping.soundness import check_first_frame
 from ..wording import counted
 from .bead_frames import BeadFrames, read_bead_frames
 from .bead_lengths import BondLengths, bond_lengths
 from .bead_symmetry import FalseSymmetry, Handedness, false_symmetries, handedness, needless_species, same_beads
-from .force_noise import ForceNoise, constraints_of, force_noise
+from .force_noise import ForceNoise, check_particles, constraints_of, force_noise
 from .hidden_shapes import HiddenShape, hidden_shapes
 
 OVERLAP = 1e-3  # unbonded pairs at a bond's length, for each bond
@@ -23,6 +24,7 @@ CLOSE = 10.0  # standard deviations of the bonds to the nearest other pair; bare
 TOLD = 0.8  # of a molecule's shape
 FEW = 20  # frames, from which nothing is told of turns
 MORE = "give a longer trajectory"
+MANY = 1000  # frames that one trajectory will not give
 SHOWN = 3  # hidden shapes of a molecule, at most
 
 
@@ -96,15 +98,19 @@ def diagnose_mapping(
             "the noise of forces is measured at a temperature; give that of the run, or leave out the System"
         )
     most = None if frames is None else arguments.integer(frames, "frames", 1, 10**6)
-    constraints = None if system is None else constraints_of(system)
+    constraints = None
+    if system is not None:
+        check_particles(system, topology.getNumAtoms())
+        constraints = constraints_of(system)
     read = read_bead_frames(trajectory, topology, mapping, constraints, most)
+    check_first_frame(trajectory, topology, read.atoms[0], None if read.boxes is None else read.boxes[0])
     lengths, symmetries, hands = bond_lengths(read), false_symmetries(read), handedness(read)
     shapes, needless, same = hidden_shapes(read), needless_species(read), same_beads(read)
     noises = [] if system is None or temperature is None else force_noise(read, system, temperature)
     findings = [
         *_of_lengths(lengths, mapping.bare, all(len(set(kind.residues)) == 1 for kind in read.kinds)),
         *_of_species(symmetries, needless, same),
-        *_of_hands(hands, read),
+        *_of_hands(hands, read, mapping.bare),
         *_of_shapes(shapes, read),
         *_of_noise(noises),
     ]
@@ -179,11 +185,14 @@ def _of_species(
             f"{molecule}: {a} and {b} are alike in the atoms, and not in their species: a model learns the same twice",
             "give both the same species",
         )
-    if not symmetries and not same:
+    if not symmetries and not same and not needless:
         yield Finding("species", "fine", "beads that have the same species and bonds are alike in the atoms, too")
 
 
-def _of_hands(hands: list[Handedness], read: BeadFrames) -> Iterator[Finding]:
+def _of_hands(hands: list[Handedness], read: BeadFrames, bare: bool) -> Iterator[Finding]:
+    form = "train a form with pseudoscalars"
+    if bare:  # a grain of one bead has no triple products
+        form = f"set bare: false and {form}"
     for each in hands:
         turns = f"{each.molecule}: {', '.join(each.beads)} turn more one way than the other ({each.bias:+.2f} of ±1)"
         if each.marked_by:
@@ -199,7 +208,7 @@ def _of_hands(hands: list[Handedness], read: BeadFrames) -> Iterator[Finding]:
                 "wrong",
                 f"{turns}, and no beads near by keep a hand: an energy that mirror images share gives both ways the "
                 "same weight",
-                "add a bead that shows the hand, such as CB of an amino acid, or train a form with pseudoscalars",
+                f"add a bead that shows the hand, such as CB of an amino acid, or {form}",
             )
     if not hands and len(read.beads) < FEW:
         yield Finding("mirror images", "mind", f"cannot be told from {counted(len(read.beads), 'frame')}", MORE)
@@ -246,9 +255,11 @@ def _of_noise(noises: list[ForceNoise]) -> Iterator[Finding]:
         asked = "cannot be told: the mean force is too small for a sampling so short"
         if each.mean:
             asked = f"are about {max(1, round(each.frames)):,} frames like these"
+        many = not each.frames <= MANY  # nan, too
         yield Finding(
             "noise",
-            "fine",
+            "mind" if many else "fine",
             f"forces on {each.species} scatter by {each.noise:.2f} eV/Å about mean forces of {each.mean:.2f}; wanted "
             f"for a tenth of these {asked}",
+            "average the noise out in fewer frames: openmm-cgaa map --hold" if many else "",
         )

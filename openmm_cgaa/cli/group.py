@@ -22,6 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--separate", action="store_true", help="molecules do not see each other: a sequence of each")
     add_number(parser, "--first", Range(int, 0, 10**9), 0, "frames that are skipped")
     add_number(parser, "--stride", Range(int, 1, 10**9), 1, "from one frame to the next")
+    times = "between two frames of the trajectory, where it does not tell"
+    add_number(parser, "--spacing", Range(float, 1e-6, 1e9, "ps"), None, times)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -47,6 +49,7 @@ def run(args: argparse.Namespace) -> None:
         separate=args.separate,
         first=args.first,
         stride=args.stride,
+        spacing=args.spacing,
     )
     made.save(args.output)
     first = made.members[0]

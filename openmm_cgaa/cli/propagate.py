@@ -27,6 +27,7 @@ def run(args: argparse.Namespace) -> None:
     import shlex
     from pathlib import Path
 
+    from ..analysis.chainreport import LEAST
     from ..host import signals
     from ..propagate.propagation import RUN, propagate
 
@@ -47,4 +48,5 @@ def run(args: argparse.Namespace) -> None:
         text = f"{args.out} holds step {made.step} of {args.steps}; go on with the same command and --resume"
         raise signals.Interrupted(stop.number, text)
     print(f"{Path(args.out, RUN)}: {counted(made.step, 'step')}, {made.ns_per_day:.3g} ns/day for each system")
-    print(f"look at it with: openmm-cgaa analyze {shlex.quote(args.out)}")
+    if made.step // args.every >= LEAST:
+        print(f"look at it with: openmm-cgaa analyze {shlex.quote(args.out)}")

@@ -30,6 +30,7 @@ from ..inputs.arguments import FilePath
 from ..mapping.beadmapping import Mapping
 from ..mapping.forcemaps import force_map
 from ..mapping.grains import GrainMap
+from ..mapping.soundness import check_first_frame
 from ..structures.lattice import reduced
 from ..structures.states import read_states
 from ..structures.trajectories import checked_pieces
@@ -40,6 +41,8 @@ from .held import HeldBeads
 from .parts import Label, LabelFolder
 
 CHUNK = 20  # frames in memory at a time
+HELD = 0.03  # Å, that a distance which a System holds may be off in a file; XTC rounds to 0.01
+HYDROGEN = 4.5  # Da, at most, where mass was moved to it
 SAMPLE = 20  # frames that an optimised force map is fitted to
 
 
@@ -209,6 +212,9 @@ class _Forces:
                 f"the System has {counted(system.getNumParticles(), 'particle')}, but the topology "
                 f"{counted(topology.getNumAtoms(), 'atom')}; make both from the same files"
             )
+        _check_masses(topology, system)
+        self.given, self.seen = topology, set[str]()
+        self.pairs, self.lengths = _constraints(system)
         self.topology, self.grains = mdtraj.Topology.from_openmm(topology), GrainMap.from_topology(topology)
         self.numbers = np.array([atom.element.atomic_number for atom in topology.atoms()])
         self.periodic = system.usesPeriodicBoundaryConditions()
@@ -232,6 +238,11 @@ class _Forces:
 
     def _box(self, path: FilePath, box: np.ndarray | None) -> np.ndarray | None:
         if not self.periodic:
+            if box is not None:
+                raise CGAAError(
+                    f"{path}: its frames have a box, but the System is not periodic; make the System as for the run, "
+                    "or write frames without a box"
+                )
             return None
         if box is None:
             raise CGAAError(f"{path}: its frames have no box, but the System is periodic; write them with one")
@@ -242,6 +253,9 @@ class _Forces:
         path, time, positions, box, forces = raw
         # bonds of a System do not reach over the box, and many programs write atoms one by one inside of it
         positions = self.grains.whole(positions, box)
+        if str(path) not in self.seen:
+            self._check(path, positions, box)
+            self.seen.add(str(path))
         if forces is None:
             if box is not None:
                 self.context.setPeriodicBoxVectors(*box)
@@ -253,3 +267,36 @@ class _Forces:
             raise CGAAError(f"{path}: forces are not finite at {time:g} ps; these are no frames of this System")
         box = None if box is None else box * ANGSTROM_PER_NM
         return _Frame(time, positions * ANGSTROM_PER_NM, box, forces)
+
+    def _check(self, path: FilePath, positions: np.ndarray, box: np.ndarray | None) -> None:
+        """The first frame of a file: molecules of the topology, and distances that the System holds."""
+        shape = None if box is None else ANGSTROM_PER_NM * box
+        check_first_frame(path, self.given, ANGSTROM_PER_NM * positions, shape)
+        if not len(self.pairs):
+            return
+        found = ANGSTROM_PER_NM * np.linalg.norm(positions[self.pairs[:, 0]] - positions[self.pairs[:, 1]], axis=1)
+        worst = np.abs(found - self.lengths).argmax()
+        if abs(found[worst] - self.lengths[worst]) > HELD:
+            i, j = self.pairs[worst]
+            raise CGAAError(
+                f"{path}: the System holds atoms {i} and {j} at {self.lengths[worst]:.3f} Å, but in the first frame "
+                f"they are {found[worst]:.3f} Å apart; give the System of this run"
+            )
+
+
+def _constraints(system: openmm.System) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of atoms that a System holds, and their distances, Å."""
+    held = [system.getConstraintParameters(index) for index in range(system.getNumConstraints())]
+    lengths = [ANGSTROM_PER_NM * length.value_in_unit(unit.nanometer) for _, _, length in held]
+    return np.array([pair for *pair, _ in held], dtype=int).reshape(-1, 2), np.array(lengths)
+
+
+def _check_masses(topology: app.Topology, system: openmm.System) -> None:
+    """Refuse a System whose atoms are in another order: heavy ones where the topology has hydrogens, or hydrogens."""
+    for atom in topology.atoms():
+        mass = system.getParticleMass(atom.index).value_in_unit(unit.dalton)
+        if mass and atom.element is not None and (mass > HYDROGEN) != (atom.element.atomic_number > 1):
+            raise CGAAError(
+                f"atom {atom.index} is {atom.element.symbol} in the topology, and has {mass:g} Da in the System; make "
+                "both from the same files, with their atoms in the same order"
+            )

@@ -7,6 +7,8 @@ import numpy as np
 from openmm import app
 from scipy.spatial import cKDTree
 
+from ..errors import GeometryError
+from ..inputs.arguments import FilePath
 from ..structures.lattice import reduced
 from ..wording import counted
 from .grains import GrainMap, GrainType
@@ -64,6 +66,23 @@ def faults(grains: GrainMap, positions: np.ndarray, box: np.ndarray | None) -> l
             f"{distance:.2f} Å apart"
         )
     return found
+
+
+def check_first_frame(
+    trajectory: FilePath, topology: app.Topology, positions: np.ndarray, box: np.ndarray | None
+) -> None:
+    """Refuse a trajectory whose first frame no molecules of the topology can have; parameters as of `faults`.
+
+    Raises
+    ------
+    GeometryError
+        The unit is wrong, or atoms are in another order, or of another topology.
+    """
+    if wrong := faults(GrainMap.from_topology(topology), positions, box):
+        raise GeometryError(
+            f"{trajectory}: in its first frame {'; '.join(wrong)}. Give the topology of the run, with its atoms in the "
+            "same order, and positions in the unit of the format"
+        )
 
 
 def doubts(kinds: Sequence[GrainType]) -> list[str]:

@@ -120,6 +120,14 @@ def squared_gyration(positions: np.ndarray, masses: np.ndarray) -> np.ndarray:
     return (weights * np.square(positions - center).sum(-1)).sum(-1)
 
 
+def longest_bond(positions: np.ndarray, group_bonds: np.ndarray) -> float:
+    """The longest distance of two groups that share a bond, of positions [..., groups, 3] that are not wrapped."""
+    if not len(group_bonds):
+        return 0.0
+    ways = positions[..., group_bonds[:, 0], :] - positions[..., group_bonds[:, 1], :]
+    return float(np.sqrt(np.square(ways).sum(-1).max()))
+
+
 def group_beads(beads: BondGraph, size: int) -> GroupedGraph:
     """Groups of about so many beads or atoms each.
 
@@ -141,7 +149,7 @@ def group_beads(beads: BondGraph, size: int) -> GroupedGraph:
     size = arguments.integer(size, "size", 1, 10**6)
     graph, molecules = beads.graph(), beads.molecules()
     largest = max(map(len, molecules))
-    if size >= largest > 1:
+    if largest > 1 and size > 1 and round(largest / size) < 2:
         raise GrainError(
             f"groups of {size}, but the largest molecule has {counted(largest, 'bead')}: it would have no shape; take "
             f"groups of at most {largest // 2}"
@@ -167,12 +175,21 @@ def _parts(graph: networkx.Graph, molecule: Sequence[int], size: int) -> list[in
         raise CGAAError("groups are made by METIS, which needs pymetis: pip install 'openmm-cgaa[metis]'") from None
     place = {node: number for number, node in enumerate(molecule)}
     beside = [np.array(sorted(place[other] for other in graph[node]), dtype=int) for node in molecule]
-    _, owners = pymetis.part_graph(count, adjacency=beside)
+    _, owners = pymetis.part_graph(count, adjacency=beside, options=pymetis.Options(contig=True))
     inside = networkx.Graph()
     inside.add_nodes_from(range(len(molecule)))
     inside.add_edges_from((i, j) for i, others in enumerate(beside) for j in others.tolist() if owners[i] == owners[j])
+    pieces = sorted(map(sorted, networkx.connected_components(inside)), key=len)
+    while (
+        len(pieces) > count
+    ):  # METIS may leave some beads apart all the same: each piece goes to its smallest neighbor
+        piece = pieces.pop(0)
+        near = {other for one in piece for other in beside[one].tolist()}
+        joined = next(other for other in pieces if near & {*other})
+        joined += piece
+        pieces.sort(key=len)
     found = [0] * len(molecule)
-    for number, piece in enumerate(sorted(networkx.connected_components(inside), key=min)):
-        for one in piece:  # what METIS left in pieces is several groups
+    for number, piece in enumerate(sorted(pieces, key=min)):
+        for one in piece:
             found[one] = number
     return found

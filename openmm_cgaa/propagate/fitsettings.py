@@ -44,7 +44,7 @@ class PropagationConfig(Checked):
     clip : float
         Gradients are clipped to this norm, with 0 not at all.
     validate_every : int
-        Steps after which the likelihood of validation windows is taken, and a checkpoint written; the best weights are
+        Steps after which the losses of validation windows are taken, and a checkpoint written; the best weights are
         kept.
     max_minutes : float, optional
         Ends a run early; the learning rate follows the steps.

@@ -18,6 +18,7 @@ from ..host.files import MODEL, check_folder, check_output, owned, seal, unseal,
 from ..host.formats import PROPAGATION
 from ..host.torchstate import building, flushing, threads, working
 from ..inputs.arguments import FilePath
+from .beadgroups import longest_bond
 from .fitsettings import PropagationConfig, load_propagation
 from .groupstates import check_reach
 from .propagator import Propagator, Scales
@@ -79,6 +80,7 @@ def measured_scales(sequences: list[GroupSequence]) -> Scales:
         inner_spread=float(inner.std()) if inner.std() > 1e-9 else 1.0,  # none inside of groups of one bead
         spacing=sequences[0].spacing,
         size=sequences[0].graph.size,
+        stretch=max(longest_bond(one.positions[-MEASURED:].astype(float), one.graph.group_bonds) for one in sequences),
     )
 
 
@@ -103,8 +105,9 @@ class Fitting:
         for one in both:
             check_reach(config.model.radius, one.box)
         kinds = sorted({kind for one in self.training for kind in one.graph.kinds})
+        orders = sorted({order for one in self.training for order in one.graph.orders.tolist()})
         with building(config.seed):
-            self.model = Propagator(config.model, kinds, measured_scales(self.training))
+            self.model = Propagator(config.model, kinds, measured_scales(self.training), orders)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.lr)
         factor = config.final ** (1.0 / config.max_steps)
         self.schedule = torch.optim.lr_scheduler.ExponentialLR(self.optimizer, factor)

@@ -25,11 +25,15 @@ class GroupEmbedding(nn.Module):
         Of a bead, in the mean.
     width, layers : int
         No layers: the mean of what stands for the beads' kinds.
+    orders : sequence of int, optional
+        Types of bonds that are known, by their places in `ORDERS`; all, without it.
     """
 
-    def __init__(self, kinds: Sequence[str], mass: float, width: int, layers: int) -> None:
+    def __init__(
+        self, kinds: Sequence[str], mass: float, width: int, layers: int, orders: Sequence[int] | None = None
+    ) -> None:
         super().__init__()
-        self.known, self.mass = list(kinds), mass
+        self.known, self.mass, self.orders = list(kinds), mass, orders
         self.of_bead, self.of_bond = nn.Embedding(len(kinds), width), nn.Embedding(len(ORDERS), width)
         self.network = GraphNetwork(width + 1, width, width, layers) if layers else None
 
@@ -39,13 +43,20 @@ class GroupEmbedding(nn.Module):
         Raises
         ------
         GrainError
-            A kind of bead that is not known.
+            A kind of bead or a type of bond that is not known.
         """
         unknown = sorted(set(graph.kinds) - set(self.known))
         if unknown:
             raise GrainError(
                 f"beads of kind {', '.join(unknown)}, but the propagator was trained on {', '.join(self.known)}; take "
                 "one that was trained on all kinds of beads"
+            )
+        strange = sorted(set(graph.orders.tolist()) - set(self.orders)) if self.network and self.orders else []
+        if strange:
+            told, known = (", ".join(ORDERS[one] or "not told" for one in own) for own in (strange, self.orders or ()))
+            raise GrainError(
+                f"bonds of type {told}, but the propagator was trained on bonds of type {known}; give a topology that "
+                "tells the types of bonds as that of the training did"
             )
         like = self.of_bead.weight
         places = {kind: place for place, kind in enumerate(self.known)}

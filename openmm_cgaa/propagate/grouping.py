@@ -10,7 +10,7 @@ from ..errors import CGAAError
 from ..inputs import arguments
 from ..inputs.arguments import FilePath
 from ..structures.bondgraph import BondGraph
-from ..structures.trajectories import checked_pieces
+from ..structures.trajectories import checked_pieces, tells_times
 from ..units import ANGSTROM_PER_NM
 from ..wording import counted
 from .beadgroups import GroupedGraph, group_beads
@@ -29,6 +29,7 @@ def group_trajectory(
     separate: bool = False,
     first: int = 0,
     stride: int = 1,
+    spacing: float | None = None,
 ) -> Sequences:
     """Sequences of a trajectory.
 
@@ -48,16 +49,20 @@ def group_trajectory(
         Molecules do not see each other: each is a system of its own, without a box.
     first, stride : int
         Frames that are skipped, and the step from one to the next.
+    spacing : float, ps, optional
+        From one frame of the file to the next, where it does not tell.
 
     Raises
     ------
     CGAAError
-        The trajectory is not of this topology, wrapped, not finite, at uneven times or without them, or in a skewed or
-        changing box. What `group_beads` raises besides.
+        The trajectory is not of this topology, wrapped, not finite, at uneven times, or in a skewed or changing box. It
+        tells no times and no spacing is given, or it tells others. What `group_beads` raises besides.
     """
     arguments.choice(split, "split", SPLITS)
     first = arguments.integer(first, "first", 0, 10**9)
     stride = arguments.integer(stride, "stride", 1, 10**9)
+    if spacing is not None and not (isinstance(spacing, int | float) and 1e-6 <= spacing <= 1e9):
+        raise CGAAError(f"spacing is {spacing!r}; give the time from one frame of the file to the next in ps")
     graph, title = group_beads(beads, size), name or Path(trajectory).stem
     centers, inner, times, boxes = [], [], [], []
     seen = 0
@@ -75,8 +80,9 @@ def group_trajectory(
             boxes += [] if box is None else [box]
     if sum(map(len, centers)) < 2:
         raise CGAAError(f"{trajectory}: {counted(sum(map(len, centers)), 'frame')} of it; a sequence has many")
-    spacing, edges = _spacing(trajectory, np.concatenate(times)), _one_box(trajectory, boxes)
-    whole = GroupSequence(title, split, graph, np.concatenate(centers), np.concatenate(inner), spacing, edges)
+    edges = _one_box(trajectory, boxes)
+    between = _spacing(trajectory, np.concatenate(times), stride, spacing)
+    whole = GroupSequence(title, split, graph, np.concatenate(centers), np.concatenate(inner), between, edges)
     _check_unwrapped(trajectory, whole.positions, edges)
     made = {"trajectory": Path(trajectory).name, "size": size, "first": first, "stride": stride, "separate": separate}
     return Sequences(_separate(whole) if separate else [whole], made)
@@ -139,14 +145,28 @@ def _one_box(trajectory: FilePath, boxes: Sequence[np.ndarray]) -> np.ndarray | 
     return edges[0]
 
 
-def _spacing(trajectory: FilePath, times: np.ndarray) -> float:
+def _spacing(trajectory: FilePath, times: np.ndarray, stride: int, given: float | None) -> float:
+    """Between frames that are kept, ps."""
+    if not tells_times(trajectory):
+        if given is None:
+            raise CGAAError(
+                f"{trajectory}: it does not tell the times of its frames; say how far one is from the next in ps "
+                "(--spacing), or write the run by OpenMM or as XTC"
+            )
+        return given * stride
     steps = np.diff(times.astype(float))
     if steps.mean() <= 0.0 or np.abs(steps - steps.mean()).max() > EVEN * steps.mean() + 1e-6 * abs(times[-1]):
         raise CGAAError(
             f"{trajectory}: its frames are {steps.min():g} to {steps.max():g} ps apart; a propagator learns steps of "
             "one length: write frames at equal times, in a format that keeps times"
         )
-    return float(steps.mean())
+    found = float(steps.mean())
+    if given is not None and abs(given * stride - found) > EVEN * found:
+        raise CGAAError(
+            f"{trajectory}: its frames are {found / stride:g} ps apart by its own times, not {given:g}; leave out the "
+            "spacing"
+        )
+    return found
 
 
 def _check_unwrapped(trajectory: FilePath, positions: np.ndarray, box: np.ndarray | None) -> None:

@@ -25,6 +25,7 @@ from ..host.formats import PROPAGATED
 from ..host.torchstate import working
 from ..inputs import arguments
 from ..inputs.arguments import FilePath
+from ..wording import counted
 from .groupstates import check_reach
 from .propagator import Propagator
 from .sequences import GroupSequence, Sequences
@@ -111,6 +112,8 @@ def propagate(
         does not know.
     """
     steps, every = (arguments.integer(value, name, 1, 10**12) for value, name in ((steps, "steps"), (every, "every")))
+    if every > steps:
+        raise SimulationError(f"every is {every}, more than the {counted(steps, 'step')}: no frame would be kept")
     known, given = Propagator.load(model), Sequences.load(start)
     systems = given.members if split is None else given.select(split)
     frame = min(map(len, systems)) - 1 if frame is None else arguments.integer(frame, "frame", 0, 10**12)
@@ -125,7 +128,7 @@ def propagate(
         "frame": frame,
         "every": every,
         "seed": seed,
-        "refine": refine,
+        "refine": refine and known.score is not None,
     }
     out = Path(out)
     check_folder(out, RECORD, [FRAMES, STATE, RUN])
@@ -139,7 +142,7 @@ def propagate(
         else:
             for name in (STATE, FRAMES):
                 (out / name).unlink(missing_ok=True)
-        write_bytes(out / RECORD, json.dumps(record | {"steps": steps}, indent=1).encode())
+        write_bytes(out / RECORD, json.dumps(record | {"steps": max(steps, state.step)}, indent=1).encode())
         with _Recorder(out, kept, len(stepper.embedding)) as recorder:
             try:
                 _advance(stepper, state, steps, every, recorder, stop, progress)

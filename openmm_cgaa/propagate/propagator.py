@@ -74,7 +74,8 @@ class Scales(Checked):
 
     `step` (Å) is the rms displacement of a step, for each component. `mass` and `bead_mass` (Da) are means of groups
     and of beads. `inner` and `inner_spread` (Å^2) are mean and standard deviation of the squared radius of gyration
-    inside groups. `spacing` (ps) is the time of a step, `size` the beads of a group.
+    inside groups. `spacing` (ps) is the time of a step, `size` the beads of a group. `stretch` (Å) is the longest
+    distance of two groups that share a bond; 0 where none do, or an older file does not tell.
     """
 
     step: float = required(1e-9, 1e9, "Å")
@@ -84,6 +85,7 @@ class Scales(Checked):
     inner_spread: float = required(1e-12, 1e12, "Å^2")
     spacing: float = required(1e-9, 1e15, "ps")
     size: int = required(1, 10**6, "beads")
+    stretch: float = bounded(0.0, 0.0, 1e9, "Å")
 
 
 class Propagator(nn.Module):
@@ -95,13 +97,15 @@ class Propagator(nn.Module):
     kinds : list of str
         Of beads that are known.
     scales : Scales
+    orders : list of int, optional
+        Types of bonds that are known, as in `bondgraph.ORDERS`; all, without it.
     """
 
-    def __init__(self, form: PropagatorForm, kinds: list[str], scales: Scales) -> None:
+    def __init__(self, form: PropagatorForm, kinds: list[str], scales: Scales, orders: list[int] | None = None) -> None:
         super().__init__()
-        self.form, self.kinds, self.scales = form, list(kinds), scales
+        self.form, self.kinds, self.scales, self.orders = form, list(kinds), scales, orders
         self.provenance: dict = {}
-        self.embedding = GroupEmbedding(kinds, scales.bead_mass, form.embedding, form.embedding_layers)
+        self.embedding = GroupEmbedding(kinds, scales.bead_mass, form.embedding, form.embedding_layers, orders)
         self.dynamics = GroupDynamics(form.form, form.embedding, form.history, form.floor, form.width, form.layers)
         self.inside = perceptron(form.width, form.width, 1, normalized=False)
         self.score: GroupScore | None = None
@@ -159,6 +163,7 @@ class Propagator(nn.Module):
             "kind": PROPAGATOR,
             "form": asdict(self.form),
             "kinds": self.kinds,
+            "orders": self.orders,
             "scales": asdict(self.scales),
             "provenance": provenance,
             "errors": errors,
@@ -183,7 +188,8 @@ class Propagator(nn.Module):
         try:
             with building(seed=0):  # of weights that the file's replace
                 form = from_mapping(PropagatorForm, metadata["form"], "form")
-                made = cls(form, metadata["kinds"], from_mapping(Scales, metadata["scales"], "scales"))
+                scales = from_mapping(Scales, metadata["scales"], "scales")
+                made = cls(form, metadata["kinds"], scales, metadata.get("orders"))
             made.load_state_dict(tensors)
             made.provenance = dict(metadata["provenance"])
         except (LookupError, TypeError, ValueError, RuntimeError) as error:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..errors import GrainError, SimulationError
 from ..wording import counted
+from .beadgroups import longest_bond
 from .groupstates import GroupState, joined_states
 from .predicting import NextStep, euler
 from .propagator import Propagator
@@ -17,6 +18,7 @@ from .sequences import EVEN, GroupSequence
 
 Draw = Callable[[Tensor], Tensor]
 FASTEST = 100.0  # times the rms displacement, of a step that nothing can take
+TORN = 2.0  # times the longest distance of bonded groups in training, at which a molecule has come apart
 
 
 @dataclass
@@ -133,7 +135,7 @@ class Stepper:
         Raises
         ------
         SimulationError
-            Positions are not finite, or a group would fly.
+            Positions are not finite, a group would fly, or a molecule comes apart.
         """
 
         def draw(like: Tensor) -> Tensor:
@@ -150,8 +152,21 @@ class Stepper:
                 f"step {progress.step + 1}: a group moves by {fast:.3g} Å, more than {FASTEST:g} times what it does in "
                 "training; take a propagator with a score, or one that was trained longer"
             )
-        progress.history = np.concatenate([progress.history[1:], progress.history[-1:] + moved])
+        places = progress.history[-1] + moved
+        self._check_bonds(places, progress.step + 1)
+        progress.history = np.concatenate([progress.history[1:], places[None]])
         progress.step += 1
+
+    def _check_bonds(self, places: np.ndarray, step: int) -> None:
+        """Groups that share a bond stay near each other, where the propagator knows how near that is."""
+        most = self.model.scales.stretch
+        for one, span in zip(self.systems, self.spans):
+            found = longest_bond(places[span], one.graph.group_bonds)
+            if most and not found <= TORN * most:
+                raise SimulationError(
+                    f"step {step}: {one.name} comes apart: two groups that share a bond are {found:.3g} Å apart, in "
+                    f"training {most:.3g} Å at most; take a propagator with a score, or one that was trained longer"
+                )
 
     def _refined(self, displacements: Tensor, state: GroupState, said: NextStep, draw: Draw) -> Tensor:
         """Displacements after annealed Langevin dynamics, which is in Å."""

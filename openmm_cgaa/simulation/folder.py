@@ -88,9 +88,11 @@ def read_record(folder: FilePath) -> dict:
         reason = f"its {wrong[0]} is not what it should be"
     except SimulationError:
         raise
+    except NotADirectoryError:
+        raise SimulationError(f"{folder} is a file; give the folder of the run") from None
     except FileNotFoundError:
         raise SimulationError(
-            f"{folder}: holds no run (no run.json); give the output folder of openmm-cgaa simulate"
+            f"{folder}: holds no run (no run.json); give the output folder of openmm-cgaa simulate or propagate"
         ) from None
     except (ValueError, TypeError) as error:
         reason = str(error)

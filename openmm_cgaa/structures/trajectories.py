@@ -21,6 +21,7 @@ from ..units import PS_PER_AKMA
 from ..wording import counted
 
 WITHOUT_POSITIONS = (".prmtop", ".parm7", ".prm7", ".psf")
+TIMED = (".xtc", ".trr", ".nc", ".netcdf", ".ncdf", ".h5", ".hdf5", ".dtr", ".stk", ".tng")  # formats that hold times
 
 
 def load(path: FilePath, topology: mdtraj.Topology | None = None) -> mdtraj.Trajectory:
@@ -65,6 +66,12 @@ def pieces(path: FilePath, topology: mdtraj.Topology, length: int) -> Iterator[m
             f"{path}: its header tells {counted(header.frames, 'frame')}, of which {count} can be read; the file was "
             "cut short: copy it again, or ask for fewer frames"
         )
+
+
+def tells_times(path: FilePath) -> bool:
+    """Whether times of `pieces` are those of the run: not of a DCD file of other programs than OpenMM, nor of text."""
+    header = _dcd_header(path)
+    return bool(header.interval) if header else Path(path).suffix.lower() in TIMED
 
 
 def raw_pieces(path: FilePath, topology: mdtraj.Topology, length: int, first: int = 0) -> Iterator[mdtraj.Trajectory]:

@@ -8,7 +8,7 @@ import pytest
 from bead_samples import beads, chains, molecules, written
 
 from openmm_cgaa import diagnose_mapping
-from openmm_cgaa.errors import CGAAError, GrainError
+from openmm_cgaa.errors import CGAAError, GeometryError, GrainError
 
 NITROGEN = [(0, 1), (1, 2), (2, 3)]
 
@@ -52,7 +52,7 @@ def test_few_beads_hide_what_many_show(tmp_path, amine):
 
 
 def test_partners_are_told(tmp_path):
-    topology, mapping = molecules(["C", "C"], [(0, 1)], 2), beads(["C0"], ["C1"])
+    topology, mapping = molecules(["Cs", "Cs"], [(0, 1)], 2), beads(["Cs0"], ["Cs1"])
     rng = np.random.default_rng(1)
     line = 3.0 * np.arange(4)[None, :, None] * np.array([1.0, 0.0, 0.0]) + 0.05 * rng.normal(size=(100, 4, 3))
     (found,) = (
@@ -80,12 +80,28 @@ def test_noise_takes_a_system_and_a_temperature(tmp_path, amine):
         bond.addBond(i, j, 0.15, 1e5)
     system.addForce(bond)
     found = diagnose_mapping(path, topology, mapping, system, 300.0)
-    assert [each.species for each in found.noises] == ["A"] and ("noise", "fine") in said(found)
+    assert [each.species for each in found.noises] == ["A"] and ("noise", "mind") in said(found)
     with pytest.raises(CGAAError, match="give that of the run, or leave out the System"):
         diagnose_mapping(path, topology, mapping, system)
     system.addConstraint(1, 2, 0.15)
     with pytest.raises(GrainError, match="a constraint holds atoms 1 and 2 together"):
         diagnose_mapping(path, topology, mapping, system, 300.0)
+
+
+@pytest.mark.parametrize("scale, message", [(10.0, "in Å where nm"), (0.1, "in nm where Å")])
+def test_positions_in_another_unit_are_refused(tmp_path, amine, scale, message):
+    topology, positions = amine
+    path = written(tmp_path / "run.dcd", topology, scale * positions)
+    with pytest.raises(GeometryError, match=f"run.dcd: in its first frame its bonds are .* {message}"):
+        diagnose_mapping(path, topology, beads(["C0", "C1"], ["C2", "N3"]))
+
+
+def test_a_system_of_other_molecules_is_refused(tmp_path, amine):
+    topology, positions = amine
+    path, system = written(tmp_path / "run.dcd", topology, positions), openmm.System()
+    system.addParticle(1.0)
+    with pytest.raises(CGAAError, match="the System has 1 particle, but the topology 4 atoms"):
+        diagnose_mapping(path, topology, beads(["C0", "C1"], ["C2", "N3"]), system, 300.0)
 
 
 def test_all_frames_or_some(tmp_path, amine):
@@ -101,7 +117,7 @@ def test_all_frames_or_some(tmp_path, amine):
 
 
 def test_bare_beads_are_told_of_their_bonds(tmp_path):
-    topology, mapping = molecules(["C", "C"], [(0, 1)], 2), beads(["C0"], ["C1"])
+    topology, mapping = molecules(["Cs", "Cs"], [(0, 1)], 2), beads(["Cs0"], ["Cs1"])
     line = 3.0 * np.arange(4)[None, :, None] * np.array([1.0, 0.0, 0.0])
     line = line + 0.05 * np.random.default_rng(1).normal(size=(100, 4, 3))
     path = written(tmp_path / "run.dcd", topology, line)

@@ -11,6 +11,7 @@ from chains import SMALL, chain_sequences, small_propagator
 from openmm_cgaa import train
 from openmm_cgaa.cli import main
 from openmm_cgaa.errors import CGAAError
+from openmm_cgaa.propagate import stepping
 from openmm_cgaa.propagate.propagator import Propagator
 from openmm_cgaa.propagate.sequences import Sequences
 from openmm_cgaa.propagate.stepping import Stepper
@@ -26,7 +27,8 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_from_a_configuration_to_an_analysis(here, capsys):
+def test_from_a_configuration_to_an_analysis(here, capsys, monkeypatch):
+    monkeypatch.setattr(stepping, "TORN", np.inf)  # after four steps of training chains come apart
     assert main("train train.yaml --set model.form=equivariant --output there".split()) == 0
     told = capsys.readouterr().out
     assert (
@@ -108,3 +110,12 @@ def test_a_propagation_takes_no_options_of_forces(here, capsys):
 def test_train_of_python_is_for_models_of_forces(here):
     with pytest.raises(CGAAError, match="objective is a key of propagators; train one by openmm-cgaa train"):
         train("train.yaml")
+
+
+def test_what_cannot_be_looked_at_is_not_advised(here, capsys):
+    assert main("propagate p.safetensors start.h5 --steps 3 --split test --out short".split()) == 0
+    assert "analyze" not in capsys.readouterr().out
+    assert main("propagate p.safetensors start.h5 --steps 3 --every 10 --split test --out none".split()) == 2
+    assert "every is 10, more than the 3 steps: no frame would be kept" in capsys.readouterr().err
+    assert main("analyze short/run.h5".split()) == 2
+    assert "is a file; give the folder of the run" in capsys.readouterr().err

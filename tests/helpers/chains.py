@@ -77,7 +77,7 @@ def small_propagator(form="equivariant", size=4, **options) -> Propagator:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         scales = Scales(step=2.0, mass=6.0, bead_mass=1.5, inner=10.0, inner_spread=4.0, spacing=SPACING, size=size)
-        return Propagator(PropagatorForm(form=form, **(SMALL | options)), ["*A", "*B"], scales).eval()
+        return Propagator(PropagatorForm(form=form, **(SMALL | options)), ["*A", "*B"], scales, [0]).eval()
 
 
 def moved(sequence: GroupSequence, positions: np.ndarray, box=None) -> GroupSequence:

@@ -228,6 +228,36 @@ def test_a_system_of_other_atoms(water):
         map_trajectories([folder / "run.dcd"], topology, system, Mapping.load("water-center"))
 
 
+def other_system(topology, name="tip3p.xml", method=app.PME):
+    return app.ForceField(name).createSystem(topology, nonbondedMethod=method, nonbondedCutoff=0.4)
+
+
+def test_files_that_do_not_fit_each_other_in_all_but_the_number_of_atoms(water, tmp_path):
+    """Each of these would give forces without a word, and they would mean nothing."""
+    folder, topology, system, positions, box = water
+    mapping = Mapping.load("water-center")
+    swapped = app.Topology()
+    chain = swapped.addChain()
+    for _ in range(27):
+        residue = swapped.addResidue("HOH", chain)
+        atoms = [swapped.addAtom(name, app.Element.getBySymbol(name[0]), residue) for name in ("H1", "H2", "O")]
+        swapped.addBond(atoms[2], atoms[0])
+        swapped.addBond(atoms[2], atoms[1])
+    with pytest.raises(CGAAError, match="atom 0 is H in the topology, and has 15.9994 Da in the System; .* same order"):
+        map_trajectories([folder / "run.dcd"], swapped, system, mapping)
+    angstroms = mdtraj.Trajectory(
+        10.0 * positions[:2], mdtraj.Topology.from_openmm(topology), unitcell_lengths=[[10.0 * box] * 3] * 2,
+        unitcell_angles=[[90.0] * 3] * 2,
+    )  # fmt: skip
+    angstroms.save_dcd(str(tmp_path / "run.dcd"))
+    with pytest.raises(CGAAError, match="in its first frame its bonds are .* are the coordinates in Å where nm"):
+        map_trajectories([tmp_path / "run.dcd"], topology, system, mapping)
+    with pytest.raises(CGAAError, match=r"holds atoms \d+ and \d+ at .* but in the first frame .* System of this run"):
+        map_trajectories([folder / "run.dcd"], topology, other_system(topology, "spce.xml"), mapping)
+    with pytest.raises(CGAAError, match="its frames have a box, but the System is not periodic"):
+        map_trajectories([folder / "run.dcd"], topology, other_system(topology, method=app.NoCutoff), mapping)
+
+
 def test_the_command_maps_and_a_model_learns_from_forces_alone(water, tmp_path, capsys):
     pytest.importorskip("lightning")
     folder = water[0]

@@ -30,6 +30,26 @@ def test_small_molecules_are_groups_of_their_own():
     assert group_beads(alone, 7).num_groups == 4
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_groups_of_branched_chains_are_whole_and_of_one_size(seed):
+    """METIS alone leaves pendants in pieces of one and two beads."""
+    rng, bonds = np.random.default_rng(seed), []
+    before = last = 0
+    for _ in range(99):  # a backbone whose beads have up to three pendants
+        for hangs in range(rng.integers(4)):
+            last += 1
+            bonds.append((before if hangs < 2 else last - 1, last))
+        last += 1
+        bonds.append((before, last))
+        before = last
+    graph = group_beads(
+        BondGraph(("A",) * (last + 1), np.ones(last + 1), np.array(bonds), np.ones(len(bonds), int)), 25
+    )
+    sizes, whole = np.bincount(graph.group), networkx.Graph(bonds)
+    assert len(sizes) == round((last + 1) / 25) and sizes.min() >= 12 and sizes.max() <= 38
+    assert all(networkx.is_connected(whole.subgraph(np.flatnonzero(graph.group == g))) for g in range(len(sizes)))
+
+
 def test_groups_of_one_bead_are_the_beads():
     graph, positions = group_beads(chain_graph(), 1), np.random.default_rng(0).standard_normal((2, 12, 3))
     assert graph.group.tolist() == [*range(12)] and graph.group_bonds.tolist() == graph.bonds.tolist()
@@ -64,6 +84,8 @@ def test_groups_as_large_as_a_molecule_are_refused_and_half_of_it_is_not():
     with pytest.raises(GrainError, match="groups of 12, but the largest molecule has 12 beads.* at most 6"):
         group_beads(chain_graph(), 12)
     assert group_beads(chain_graph(), 6).num_groups == 2
+    with pytest.raises(GrainError, match="groups of 11, but the largest molecule has 12 beads"):
+        group_beads(chain_graph(), 11)  # one group alone
 
 
 def test_metis_that_is_missing_is_told(monkeypatch):

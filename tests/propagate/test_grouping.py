@@ -107,3 +107,20 @@ def test_another_topology_or_no_frames(tmp_path, positions):
         group_trajectory(path, BEADS, 4, "train", first=11)
     with pytest.raises(CGAAError, match="split 'some' is not known"):
         group_trajectory(path, BEADS, 4, "some")
+
+
+def test_a_file_without_times_needs_a_spacing(tmp_path, positions):
+    """MDTraj numbers the frames of such files: 1 ps apart, whatever they are."""
+    path = written(tmp_path / "run.dcd", positions)
+    with pytest.raises(CGAAError, match="run.dcd: it does not tell the times .*--spacing"):
+        group_trajectory(path, BEADS, 4, "train")
+    (one,) = group_trajectory(path, BEADS, 4, "train", spacing=5.0, stride=2).members
+    assert one.spacing == 10.0
+    timed = written(tmp_path / "run.xtc", positions)
+    (one,) = group_trajectory(timed, BEADS, 4, "train").members
+    (same,) = group_trajectory(timed, BEADS, 4, "train", spacing=one.spacing).members
+    assert same.spacing == one.spacing
+    with pytest.raises(CGAAError, match="ps apart by its own times, not 77; leave out the spacing"):
+        group_trajectory(timed, BEADS, 4, "train", spacing=77.0)
+    with pytest.raises(CGAAError, match="spacing is -1.0; give the time"):
+        group_trajectory(path, BEADS, 4, "train", spacing=-1.0)

@@ -22,6 +22,7 @@ def test_what_is_written_is_read(tmp_path, form):
     before = torch.get_rng_state()
     found = Propagator.load(tmp_path / "p.safetensors")
     assert torch.equal(before, torch.get_rng_state())
+    assert found.orders == made.orders == [0]
     assert found.form == made.form and found.scales == made.scales and found.provenance == {"name": "some"}
     with torch.no_grad():
         pair = [m(m.state(chain.positions[:3], chain.graph, None), m.embedding(chain.graph)) for m in (made, found)]

@@ -1,5 +1,6 @@
 """Steps of a propagator: where they lead by hand, what they are sampled from, and starts that cannot be."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +10,7 @@ from chains import chain_sequence, moved, small_propagator
 from scipy.spatial.transform import Rotation
 
 from openmm_cgaa.errors import CGAAError, SimulationError
+from openmm_cgaa.propagate.beadgroups import longest_bond
 from openmm_cgaa.propagate.stepping import Stepper, check_start
 
 TURN = Rotation.from_rotvec([0.3, -1.1, 0.7]).as_matrix() @ np.diag([1.0, -1.0, 1.0])
@@ -105,6 +107,24 @@ def test_a_group_that_flies(chain):
     model = still(small_propagator("plain", stochastic=False), mean=float("nan"))
     with pytest.raises(SimulationError, match="step 1: a group moves by nan"):
         stepped(Stepper(model, [chain]))
+
+
+def test_a_molecule_that_comes_apart(chain):
+    """Each group may move by less than flies, and a bond be too long all the same."""
+    model = still(small_propagator("plain", stochastic=False), mean=0.0)
+    longest = longest_bond(chain.positions.astype(float), chain.graph.group_bonds)
+    model.scales = replace(model.scales, stretch=longest)
+    stepped(Stepper(model, [chain]))
+    model.scales = replace(model.scales, stretch=0.1)
+    with pytest.raises(SimulationError, match="step 1: a comes apart: two groups that share a bond are .* 0.1 Å at"):
+        stepped(Stepper(model, [chain]))
+
+
+def test_bonds_of_another_type_are_refused(chain):
+    model = small_propagator()
+    model.embedding.orders = [1, 2]
+    with pytest.raises(CGAAError, match="bonds of type not told, but the propagator was trained on .* Single, Double"):
+        Stepper(model, [chain])
 
 
 def test_starts_that_cannot_be(chain):
