@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_number(parser, "--temperature", Range(float, 1.0, 1e5, "K"), None, "of the run")
     parser.add_argument("--split", default="", choices=SPLITS, help="of all frames")
+    parser.add_argument("--name", help="of the frames in the data set (default: the trajectory's)")
     add_number(parser, "--first", Range(int, 0, 10**9), 0, "frames that are skipped")
     add_number(parser, "--stride", Range(int, 1, 10**9), 1, "from one frame to the next")
     help = "hold the beads of each frame, and average forces over so long a sampling of their atoms"
@@ -60,6 +61,7 @@ def run(args: argparse.Namespace) -> None:
         forces=args.forces,
         temperature=args.temperature,
         split=args.split,
+        name=args.name,
         first=args.first,
         stride=args.stride,
         frames=args.frames,

@@ -193,7 +193,7 @@ class Dataset:
                 if trajectory.name in seen:
                     raise DatasetError(
                         f"trajectory {trajectory.name} is in data sets {seen[trajectory.name]} and {number}; rename it "
-                        "in one of them, or leave out what is there twice"
+                        "in one of them (--name of openmm-cgaa map), or leave out what is there twice"
                     )
                 seen[trajectory.name] = number
             for frames in dataset.sets:

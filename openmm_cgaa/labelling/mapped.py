@@ -60,6 +60,7 @@ def map_trajectories(
     hold: float | None = None,
     parts: FilePath | None = None,
     tell: Callable[[str], object] | None = None,
+    name: str | None = None,
 ) -> Dataset:
     """A data set of beads from trajectories of one atomistic System, each of them a trajectory of the data set.
 
@@ -88,6 +89,8 @@ def map_trajectories(
         Folder for finished frames of `hold`; the same call goes on with it.
     tell : callable, optional
         Takes a line for each frame that was held.
+    name : str, optional
+        Of the trajectory; with several a number follows. Without it they are called as their files.
 
     Raises
     ------
@@ -104,7 +107,7 @@ def map_trajectories(
         "name": MAPPED,
         "settings": {"forces": forces, "mapping": asdict(mapping)}
         | ({} if hold is None else {"hold_ps": hold, "temperature": temperature}),
-        "versions": {name: version(name) for name in ("openmm", "mdtraj")},
+        "versions": {package: version(package) for package in ("openmm", "mdtraj")},
         "weights_sha256": caller.digest,
     }
     sets, made = [], []
@@ -131,9 +134,10 @@ def map_trajectories(
                     errors.append(label.errors)
             if not times:
                 raise DatasetError(f"{path}: no frames are left of it; skip fewer, or take a longer trajectory")
-            name = f"{Path(path).stem}-{number + 1}" if len(trajectories) > 1 else Path(path).stem
+            title = name or Path(path).stem
+            title += f"-{number + 1}" if len(trajectories) > 1 else ""
             kind = guess_kind(caller.periodic, beads.topology.getNumResidues())
-            made.append(Trajectory(name, kind, split, {} if temperature is None else {"temperature": temperature}))
+            made.append(Trajectory(title, kind, split, {} if temperature is None else {"temperature": temperature}))
             sets.append(
                 Frames(
                     positions=np.stack(positions),

@@ -252,6 +252,11 @@ def _by_smarts(bead: Bead, residue: app.topology.Residue) -> list[int]:
     place = {atom: number for number, atom in enumerate(own)}
     molecule = Chem.RWMol()
     for atom in own:
+        if atom.element is None:
+            raise GrainError(
+                f"residue {residue.name} {residue.id}, bead {bead.name}: {atom.name} has no element, so that no SMARTS "
+                "finds beads there; name their atoms"
+            )
         molecule.AddAtom(Chem.Atom(atom.element.symbol))
     for bond in residue.internal_bonds():
         molecule.AddBond(place[bond[0]], place[bond[1]], Chem.BondType.SINGLE)

@@ -37,6 +37,7 @@ OTHER_ROOMS = re.compile(
 )
 # followed by tests of their own
 ELSEWHERE = {
+    "Give the topology of the run, with its atoms": "labelling/test_mapped.py test_files_that_do_not_fit_each_other",
     "Mend that line, or write the file anew as PDBx": "structures/test_records.py test_a_record_that_openmm",
     "; give the path of its file, ": "model/test_model_file.py test_a_model_that_is_bundled_no_longer",
     "take the first one away with system.removeForce(": "engines/test_overlap.py test_a_second_model_on_the_same_atoms",

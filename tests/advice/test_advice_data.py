@@ -169,7 +169,7 @@ def test_frames_that_do_not_fit_together():
 def test_sets_that_do_not_mix(frames_path, tmp_path):
     label(frames_path, tmp_path / "labels.h5", SPRINGS)
     labelled, bare = Dataset.load(tmp_path / "labels.h5"), Dataset.load(frames_path)
-    with refused("rename it in one of them, or leave out what is there twice"):
+    with refused("rename it in one of them (--name of openmm-cgaa map), or leave out what is there twice"):
         Dataset.merge([labelled, labelled])
     renamed = [dataclasses.replace(t, name=f"other {t.name}") for t in bare.trajectories]
     other = dataclasses.replace(bare, trajectories=renamed)

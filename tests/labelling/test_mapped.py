@@ -220,6 +220,17 @@ def test_what_cannot_be_mapped_is_told(water, file, more, told):
         map_trajectories([folder / file], topology, system, Mapping.load("water-center"), **more)
 
 
+def test_two_runs_of_one_file_name_get_names(water):
+    folder, topology, system, _, _ = water
+    mapping = Mapping.load("water-center")
+    one, two = (
+        map_trajectories([folder / "short.dcd"], topology, system, mapping, name=name) for name in ("first", "second")
+    )
+    assert [t.name for t in Dataset.merge([one, two]).trajectories] == ["first", "second"]
+    both = map_trajectories([folder / "short.dcd"] * 2, topology, system, mapping, name="run")
+    assert [t.name for t in both.trajectories] == ["run-1", "run-2"]
+
+
 def test_a_system_of_other_atoms(water):
     folder, topology, _, _, _ = water
     system = openmm.System()
