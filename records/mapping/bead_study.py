@@ -282,11 +282,17 @@ def main(
     for row in args.rows:
         for seed in args.seeds:
             key = f"{row}-{seed}"
-            own = read_results(results).get(key) or make(row, seed)
+            own = read_results(results).get(key)
+            known = (own or {}).get("runs", {})
+            replicas = range(1, REPLICAS + 1) if args.run else ()
+            wanted = [one for one in replicas if known.get(str(one), {}).get("asked") != args.run]
+            if own is None or wanted:  # a model that is here is not trained again
+                found = make(row, seed)
+                own = own if own and own.get("data") == found.get("data") else found
             print(key, json.dumps({name: value for name, value in own.items() if name != "runs"}), flush=True)
             keep(results, key, own)
-            for replica in range(1, REPLICAS + 1) if args.run else ():
-                runs = own.setdefault("runs", {})
+            runs = own.setdefault("runs", {})
+            for replica in replicas:
                 if runs.get(str(replica), {}).get("asked") != args.run:
                     runs[str(replica)] = run(row, seed, replica, args.run) | {"asked": args.run}
                     print(key, replica, json.dumps(runs[str(replica)]), flush=True)

@@ -40,8 +40,10 @@ def names_of(frames: Frames) -> list[str]:
 
 
 def train(row: str, seed: int) -> Path:
-    """The model of a row."""
+    """The model of a row; one that is finished stays."""
     folder = hexane_rows.of_row(row, seed)
+    if (folder / "mace.model").is_file():
+        return folder / "mace.model"
     dataset = Dataset.load(hexane_rows.data_of("three", True))
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

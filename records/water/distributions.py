@@ -57,10 +57,17 @@ def curves(trajectory: mdtraj.Trajectory, grain_map: GrainMap, masses: np.ndarra
     }
 
 
+def stored(water: str) -> dict | None:
+    """The reference's curves; None where it was not run."""
+    found = json.loads(STORED.read_text()).get(water)
+    return found and {name: np.array(values) for name, values in found.items()}
+
+
 def difference(found: dict, water: str) -> dict:
     """Means over the bins of how far curves are from the reference's, and how far they would be by chance."""
-    reference = {name: np.array(values) for name, values in json.loads(STORED.read_text())[water].items()}
-    told = {}
+    reference, told = stored(water), {}
+    if reference is None:
+        raise SystemExit(f"no curves of {water} yet: python records/water/distributions.py {water}")
     for name, what in (("g", "rdf"), ("p", "angle")):
         error = np.hypot(found[f"{name}_error"], reference[f"{name}_error"])
         told[f"{what}_difference"] = float(np.abs(found[name] - reference[name]).mean())
@@ -72,8 +79,8 @@ def difference(found: dict, water: str) -> dict:
 
 def figure(path: str, water: str, rows: list[str]) -> None:
     """g(r), the same in detail, and P(theta), of the reference and of rows."""
-    reference = {name: np.array(values) for name, values in json.loads(STORED.read_text())[water].items()}
-    runs = {row: json.loads(RESULTS.read_text())[f"{water}-{row}-1"]["run"] for row in rows}
+    reference, results = stored(water), json.loads(RESULTS.read_text())
+    runs = {row: results[f"{water}-{row}-1"]["run"] for row in rows}
     made = Figure(figsize=(12.0, 3.6), layout="constrained")
     axes = made.subplots(1, 3)
     r, theta = 10.0 * reference["r_nm"], reference["theta"]
@@ -83,7 +90,9 @@ def figure(path: str, water: str, rows: list[str]) -> None:
         ax.fill_between(x, reference[name] - band, reference[name] + band, color="0.75", linewidth=0)
         ax.plot(x, reference[name], color="black", linewidth=1.6, label="atoms")
         for color, (row, found) in zip(COLORS, runs.items()):
-            ax.plot(x, found[name], color=color, linewidth=1.2, label=row)
+            if name in found:  # a run may end before its first frame
+                ended = f", ended after {found['until']:.1f} ps" if "ended" in found else ""
+                ax.plot(x, found[name], color=color, linewidth=1.2, label=row + ended)
     axes[0].set(xlabel="r (Å)", ylabel="g(r)", xlim=(2.0, 10.0), ylim=(0.0, None))
     axes[1].set(xlabel="r (Å)", ylabel="g(r), in detail", xlim=(3.0, 7.0), ylim=(0.75, 1.2))
     axes[2].set(xlabel="angle between two neighbours (degrees)", ylabel="P, 1 at its largest", ylim=(0.0, 1.05))

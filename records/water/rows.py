@@ -35,7 +35,7 @@ from openmm_cgaa import (
     simulate,
     train,
 )
-from openmm_cgaa.errors import SimulationError
+from openmm_cgaa.errors import CGAAError, SimulationError
 from openmm_cgaa.host.files import write_bytes
 from openmm_cgaa.inputs.settings import from_mapping
 from openmm_cgaa.mapping.grains import GrainMap
@@ -62,6 +62,8 @@ ROWS = {
     "invariant-100": (100, INVARIANT),
 }
 PEERS = {f"{peer}-{frames}": frames for peer in ("deepmd", "allegro") for frames in (1, 10, 100)}  # see peer_rows.py
+SECOND_SHELL = {"tip3p": 0.6, "spce": 0.45}  # nm, as the paper names them
+LAGS = 1.0, 4.0  # ps, between which the mean square displacement gives the diffusion
 KCAL = KJMOL_PER_EV / KJ_PER_KCAL  # kcal/mol per eV
 
 
@@ -185,20 +187,27 @@ def run_in(
     settings = SimulationSettings(
         temperature=300.0, timestep=2.0, picoseconds=picoseconds, report_interval=100, seed=seed, threads=1
     )
-    again = (out / "run.json").is_file()
+    again, ended = (out / "run.json").is_file(), {}
     try:
         if not simulate(system, topology, positions, out, settings, resume=again, provenance=provenance):
             raise SystemExit("interrupted; the same command goes on")
-    except SimulationError as error:
-        return {"picoseconds": picoseconds, "ended": str(error)}
-    begin = 0.1 * picoseconds
-    summary = analyze(out, tell=lambda line: None, teacher_frames=0, begin=begin).summary
-    done = read_run(out, begin)
-    masses = np.array([mass_of_atom(atom) for atom in topology.atoms()])
-    found = distributions.curves(done.trajectory, done.grain_map, masses)
-    return {
-        "picoseconds": picoseconds,
+    except SimulationError as error:  # what was written before is shown as it is
+        ended = {"ended": str(error)}
+    begin = 0.0 if ended else 0.1 * picoseconds
+    told = {"picoseconds": picoseconds, **ended}
+    try:
+        done = read_run(out, begin)
+        summary = analyze(out, tell=lambda line: None, teacher_frames=0, begin=begin, lags=LAGS).summary
+        masses = np.array([mass_of_atom(atom) for atom in topology.atoms()])
+        found = distributions.curves(done.trajectory, done.grain_map, masses)
+    except CGAAError as error:
+        if ended:  # so soon that there are no frames
+            return told
+        raise error
+    return told | {
+        "until": float(done.trajectory.time[-1]),
         "temperature": summary["temperature"]["all"],
+        "diffusion": summary.get("diffusion"),
         **distributions.difference(found, water),
         "g": np.round(found["g"], 4).tolist(),
         "p": np.round(found["p"], 4).tolist(),
@@ -209,9 +218,10 @@ def table(results: dict) -> str:
     """Of all rows, means over seeds."""
     heads = (
         "water | row | frames | seeds | force, rmse per component, kcal/mol/Å | of | of mean forces | "
-        "difference of g(r) (by chance) | of P(theta)"
+        "difference of g(r) (by chance) | of P(theta) | g at the second shell (atoms) | temperature, K | 3,916 waters: "
+        "g(r) | of P(theta) | temperature, K"
     )
-    lines = [f"| {heads} |", "|---" * 9 + "|"]
+    lines = [f"| {heads} |", "|---" * 14 + "|"]
     for key in dict.fromkeys(key.rsplit("-", 1)[0] for key in results):
         own = [value for name, value in results.items() if name.rsplit("-", 1)[0] == key]
         water, row = key.split("-", 1)
@@ -223,17 +233,34 @@ def table(results: dict) -> str:
         force = f"{found.mean():.3f}{spread} | {reference:.3f} | {mean}"
         lines.append(
             f"| {water} | `{row}` | {frames_of(row)} | {len(found)} | {force} | "
-            f"{_of_runs(own, 'rdf')} | {_of_runs(own, 'angle')} |"
+            f"{_of_runs(own, 'rdf')} | {_of_runs(own, 'angle')} | {_second_shell(own, water)} | {_temperature(own)} | "
+            f"{_of_runs(own, 'rdf', 'large')} | {_of_runs(own, 'angle', 'large')} | {_temperature(own, 'large')} |"
         )
     return "\n".join(lines)
 
 
-def _of_runs(own: list[dict], name: str) -> str:
-    runs = [value["run"] for value in own if "run" in value]
-    if any("ended" in one for one in runs):
-        return f"{sum('ended' in one for one in runs)} of {len(runs)} runs ended"
-    means = [np.mean([one[f"{name}_{of}"] for one in runs]) for of in ("difference", "by_chance") if runs]
-    return "{:.3f} ({:.3f})".format(*means) if runs else ""
+def _of_runs(own: list[dict], name: str, kind: str = "run") -> str:
+    """Means over runs, those that ended among them as far as they came; and how many ended."""
+    runs = [value[kind] for value in own if kind in value]
+    ended, shown = sum("ended" in one for one in runs), [one for one in runs if f"{name}_difference" in one]
+    means = [np.mean([one[f"{name}_{of}"] for one in shown]) for of in ("difference", "by_chance") if shown]
+    told = ["{:.3f} ({:.3f})".format(*means)] if shown else []
+    return "; ".join(told + ([f"{ended} of {len(runs)} runs ended"] if ended else []))
+
+
+def _second_shell(own: list[dict], water: str) -> str:
+    """g(r) where the atoms have a feature that no network of the paper has, of the rows and of the atoms."""
+    reference = distributions.stored(water)
+    shown = [value["run"]["g"] for value in own if "g" in value.get("run", {})]
+    if not shown or reference is None:
+        return ""
+    place = int(np.abs(reference["r_nm"] - SECOND_SHELL[water]).argmin())
+    return f"{np.mean(shown, axis=0)[place]:.3f} ({reference['g'][place]:.3f} ± {reference['g_error'][place]:.3f})"
+
+
+def _temperature(own: list[dict], kind: str = "run") -> str:
+    found = [value[kind]["temperature"]["mean_K"] for value in own if "temperature" in value.get(kind, {})]
+    return f"{np.mean(found):.0f}" if found else ""
 
 
 def main() -> int:

@@ -67,6 +67,16 @@ def test_results_are_of_these_rows_and_make_a_table():
     assert "| tip3p | `ours-1` | 1 | " in table and " ± " in table
 
 
+def test_a_run_that_ended_is_shown_as_far_as_it_came():
+    one = json.loads(rows.RESULTS.read_text())["tip3p-ours-1-1"]
+    at_once = one | {"run": {"ended": "why", "picoseconds": 20.0}}
+    later = one | {"run": one["run"] | {"ended": "why"}}
+    table = rows.table({"tip3p-ours-1-1": at_once}).splitlines()[-1]
+    assert table.count("1 of 1 runs ended") == 2 and table.count("|") == 15
+    whole = f"{one['run']['rdf_difference']:.3f} ({one['run']['rdf_by_chance']:.3f})"
+    assert f"{whole}; 1 of 2 runs ended" in rows.table({"tip3p-ours-1-1": later, "tip3p-ours-1-2": one})
+
+
 def replace_errors(result, value):
     return result | {"rmse_kcal": value}
 
