@@ -172,6 +172,11 @@ class Molecules:
         names = np.array(["-".join(sorted(pair)) for pair in zip(self.species[first], self.species[second])])
         return {name: np.stack([first, second], 1)[names == name] for name in np.unique(names)}
 
+    def unbonded(self) -> np.ndarray:
+        """All pairs without a bond, those of one molecule among them."""
+        every = {*zip(*(one.tolist() for one in np.triu_indices(len(self.species), 1)))}
+        return np.array(sorted(every - {tuple(sorted(bond)) for bond in self.bonds.tolist()}))
+
 
 def distributions(name: str, trajectory: mdtraj.Trajectory) -> dict:
     """g(r) between molecules, and lengths of bonds (Å)."""
@@ -203,11 +208,11 @@ def exchanged(name: str, trajectory: mdtraj.Trajectory, lengths: np.ndarray) -> 
     distances = lambda pairs: ANGSTROM_PER_NM * mdtraj.compute_distances(last, pairs, periodic=True).mean(0)  # noqa: E731
     lost = distances(bonds) > lengths.max() + SPREADS * lengths.std()
     partners: dict[int, set] = {}
-    for pairs in molecules.pairs().values():
-        apart = distances(pairs)
-        for i, j in pairs[(apart > lengths.min()) & (apart < lengths.max())].tolist():
-            partners.setdefault(i, set()).add(species[j])
-            partners.setdefault(j, set()).add(species[i])
+    pairs = molecules.unbonded()
+    apart = distances(pairs)
+    for i, j in pairs[(apart > lengths.min()) & (apart < lengths.max())].tolist():
+        partners.setdefault(i, set()).add(species[j])
+        partners.setdefault(j, set()).add(species[i])
     ends = [((i, species[j]), (j, species[i])) for i, j in bonds.tolist()]
     swapped = [gone and any(other in partners.get(end, ()) for end, other in two) for gone, two in zip(lost, ends)]
     count = lambda which: len(set(molecules.molecule[bonds[np.array(which, bool)][:, 0]])) / MOLECULES  # noqa: E731
@@ -243,7 +248,7 @@ def run(
     start = reference.topology(frame), reference.positions[frame] / ANGSTROM_PER_NM
     trajectory, told = replica_of(folder, *start, replica, picoseconds, make_system)
     if trajectory is None:
-        return told | {"lost": 1.0, "exchanged": 0.0}
+        return told | {"lost": 1.0}
     whole = distributions(name, as_trajectory(reference, start[0]))
     told |= exchanged(name, trajectory, whole["lengths"])
     if told["ended"] is None:
@@ -266,7 +271,7 @@ def table(results: dict) -> str:
         runs = runs_of(results, row)
         whole = [one for own in runs for one in own]
         held = sum(one["ended"] is None for one in whole)
-        told = [with_interval(of_runs(runs, lambda one: one[key]), 3) for key in ("lost", "exchanged")]  # noqa: B023
+        told = [with_interval(of_runs(runs, lambda one: one.get(key)), 3) for key in ("lost", "exchanged")]  # noqa: B023
         for key in ("rdf", "rdf_by_chance"):
             found = of_runs(runs, lambda one: np.mean(list(one[key].values())) if key in one else None)  # noqa: B023
             told.append(

@@ -94,6 +94,23 @@ def test_bonds_that_are_lost_and_exchanged(monkeypatch):
     assert found(swapped) == {"lost": 0.02, "exchanged": 0.02}
 
 
+def test_partners_inside_a_molecule_count(monkeypatch):
+    """A-C-B in place of A-B-C: a bond is gone, and its bead sits at one of the same molecule."""
+    molecules, time = object.__new__(hexane_rows.Molecules), np.arange(1.0, 5.0)
+    molecules.bonds, molecules.species = np.array([[0, 1], [1, 2]]), np.array(["1", "2", "2"])
+    molecules.molecule = np.zeros(3, int)
+    monkeypatch.setattr(hexane_rows, "Molecules", lambda name: molecules)
+    monkeypatch.setattr(hexane_rows, "MOLECULES", 1)
+    topology = mdtraj.Topology()
+    residue = topology.add_residue("HEX", topology.add_chain())
+    for _ in range(3):
+        topology.add_atom("B", mdtraj.element.virtual, residue)
+    run = mdtraj.Trajectory(np.repeat([[[0.0, 0, 0], [0.7, 0, 0], [0.35, 0, 0]]], 4, 0), topology, time)
+    run.unitcell_vectors = np.repeat(20.0 * np.eye(3)[None], 4, 0)
+    lengths = np.random.default_rng(3).normal(3.5, 0.1, size=(100, 2))
+    assert hexane_rows.exchanged("three", run, lengths) == {"lost": 1.0, "exchanged": 1.0}
+
+
 def test_torsions_of_beads_are_phi_and_psi():
     place = alanine_rows.places("core_cb_chemical")
     assert list(place) == [("ACE", "C"), ("ALA", "N"), ("ALA", "CA"), ("ALA", "CB"), ("ALA", "C"), ("NME", "N")]
