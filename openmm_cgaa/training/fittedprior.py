@@ -34,6 +34,7 @@ NARROWEST = 0.01  # Å, and the same as cosine: no time step bears the spring of
 ENOUGH = 10  # lengths, to say that they are alike
 REACH = 8.0  # Å, in which pairs are looked for
 FADED = 2.5  # times the longest repulsive distance: there a repulsion is 2e-5 kT
+STILL = 1.5  # times that distance, where less than a hundredth of kT is left
 BINS = 36
 
 
@@ -71,7 +72,7 @@ def fit_prior(
     Raises
     ------
     CGAAError
-        Frames of atoms, of no or of several temperatures; nothing to fit.
+        Frames of atoms, of no or of several temperatures; nothing to fit, or a cutoff inside of the repulsion.
     """
     for term in terms:
         arguments.choice(term, "terms", TERMS)
@@ -93,6 +94,12 @@ def fit_prior(
     if shortest:
         species = sorted({_species(kind, slot) for kind in types for slot in range(kind.num_slots)})
         said += _repulsion(root, types, species, shortest, kelvin)
+        least = STILL * max(shortest.values())
+        if cutoff is not None and cutoff < least:
+            raise CGAAError(
+                f"cutoff is {cutoff:g} Å, but beads repel each other below {max(shortest.values()):.2f} Å; give "
+                f"{least:.2f} Å or more, where that has faded"
+            )
         cutoff = cutoff or min(FADED * max(shortest.values()), LONGEST, _half_width(dataset))
     ElementTree.indent(root)
     return FittedPrior(

@@ -144,6 +144,9 @@ def test_beads_repel_each_other_below_the_shortest_distance(chains):
     assert terms["E - E"] == pytest.approx(4.0, abs=1e-3) and terms["M - M"] == pytest.approx(middle, abs=1e-3)
     nearest = min(distances[0, 1:3].min(), distances[1:3, 0].min())
     assert terms["E - M"] == pytest.approx(min(nearest, 2.0 + 0.5 * middle), abs=1e-3)  # not more than like beads'
+    with pytest.raises(CGAAError, match="cutoff is 3 Å, but beads repel each other below .*; give .* Å or more"):
+        fit_prior(near, terms=("repulsion",), cutoff=3.0)
+    assert fit_prior(near, terms=("repulsion",), cutoff=9.0).prior.cutoff == 9.0
 
 
 def test_a_model_learns_the_rest(chains, capsys):
