@@ -12,11 +12,12 @@ from itertools import chain
 from pathlib import Path
 
 import lightning.pytorch as pl
+import numpy as np
 import torch
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.plugins.environments import LightningEnvironment
 
-from ..data.dataset import Dataset, describe_teacher
+from ..data.dataset import Dataset, Frames, describe_teacher
 from ..errors import CGAAError
 from ..host import signals
 from ..host.files import MODEL, check_folder, check_output, owned, writing
@@ -104,6 +105,7 @@ def _train(config: TrainingConfig, restart: bool) -> Path:
         for split in ("train", "validation")
     )
     _check_labels(config, network, training)
+    _check_temperatures([*chosen["train"].sets, *chosen["validation"].sets], types)
     _prepare(network, types, training.items, new=not config.init, warm=bool(config.warm_start))
     bound_grains(network, chosen["train"], training)  # before the first copy of it: what is validated is what is saved
     data = FrameData(training, validation, config.batch_grains, config.max_steps, config.seed)
@@ -288,6 +290,17 @@ def _check_labels(config: TrainingConfig, network: Network, training: LabelledFr
             "loss: grain_energy has a weight, but no training frame has energies of grains. Frames that were labelled "
             "before they were known, or are cut into grains, have none: label them anew (openmm-cgaa label) by a "
             "teacher that tells energies of atoms, or set it 0"
+        )
+
+
+def _check_temperatures(sets: list[Frames], types: list[GrainType]) -> None:
+    """Mean forces on beads are those of one temperature."""
+    found = np.unique(np.concatenate([frames.temperature for frames in sets]))
+    found = found[np.isfinite(found)]
+    if any(kind.beads for kind in types) and len(found) > 1:
+        raise CGAAError(
+            f"frames of beads at {found.min():g} to {found.max():g} K: a mean force is that of one temperature; train "
+            "on frames of one"
         )
 
 

@@ -176,6 +176,14 @@ def test_a_model_learns_the_rest(chains, capsys):
     assert off == pytest.approx(errors["force"]["component"], rel=0.2)
     assert errors["force"]["reference_component"] == pytest.approx(np.sqrt(np.square(frames.forces).mean()), rel=1e-5)
 
+    hot = Dataset.load(folder / "validation.h5")
+    hot.sets[0].temperature[:] = 350.0
+    hot.save(folder / "hot.h5")
+    mixed = config | {"data": {"paths": [str(folder / "train.h5"), str(folder / "hot.h5")]}, "output": "mixed"}
+    (folder / "mixed.yaml").write_text(yaml.safe_dump(mixed))
+    with pytest.raises(CGAAError, match="frames of beads at 300 to 350 K: a mean force is that of one temperature"):
+        train(folder / "mixed.yaml")
+
     (folder / "prior.xml").write_text(xml.read_text().replace("<Bond type1", "<!-- --><Bond type1", 1))
     with pytest.raises(CGAAError, match=r"another configuration \(different: prior\)"):
         train(folder / "train.yaml")
