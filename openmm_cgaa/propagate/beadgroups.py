@@ -120,7 +120,7 @@ def squared_gyration(positions: np.ndarray, masses: np.ndarray) -> np.ndarray:
     return (weights * np.square(positions - center).sum(-1)).sum(-1)
 
 
-def longest_bond(positions: np.ndarray, group_bonds: np.ndarray) -> float:
+def longest_tie(positions: np.ndarray, group_bonds: np.ndarray) -> float:
     """The longest distance of two groups that share a bond, of positions [..., groups, 3] that are not wrapped."""
     if not len(group_bonds):
         return 0.0

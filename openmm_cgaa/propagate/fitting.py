@@ -18,7 +18,7 @@ from ..host.files import MODEL, check_folder, check_output, owned, seal, unseal,
 from ..host.formats import PROPAGATION
 from ..host.torchstate import building, flushing, threads, working
 from ..inputs.arguments import FilePath
-from .beadgroups import longest_bond
+from .beadgroups import longest_tie
 from .fitsettings import PropagationConfig, load_propagation
 from .groupstates import check_reach
 from .propagator import Propagator, Scales
@@ -80,7 +80,7 @@ def measured_scales(sequences: list[GroupSequence]) -> Scales:
         inner_spread=float(inner.std()) if inner.std() > 1e-9 else 1.0,  # none inside of groups of one bead
         spacing=sequences[0].spacing,
         size=sequences[0].graph.size,
-        stretch=max(longest_bond(one.positions[-MEASURED:].astype(float), one.graph.group_bonds) for one in sequences),
+        stretch=max(longest_tie(one.positions[-MEASURED:].astype(float), one.graph.group_bonds) for one in sequences),
     )
 
 

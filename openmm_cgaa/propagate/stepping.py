@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..errors import GrainError, SimulationError
 from ..wording import counted
-from .beadgroups import longest_bond
+from .beadgroups import longest_tie
 from .groupstates import GroupState, joined_states
 from .predicting import NextStep, euler
 from .propagator import Propagator
@@ -161,7 +161,7 @@ class Stepper:
         """Groups that share a bond stay near each other, where the propagator knows how near that is."""
         most = self.model.scales.stretch
         for one, span in zip(self.systems, self.spans):
-            found = longest_bond(places[span], one.graph.group_bonds)
+            found = longest_tie(places[span], one.graph.group_bonds)
             if most and not found <= TORN * most:
                 raise SimulationError(
                     f"step {step}: {one.name} comes apart: two groups that share a bond are {found:.3g} Å apart, in "

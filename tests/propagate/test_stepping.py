@@ -10,7 +10,7 @@ from chains import chain_sequence, moved, small_propagator
 from scipy.spatial.transform import Rotation
 
 from openmm_cgaa.errors import CGAAError, SimulationError
-from openmm_cgaa.propagate.beadgroups import longest_bond
+from openmm_cgaa.propagate.beadgroups import longest_tie
 from openmm_cgaa.propagate.stepping import Stepper, check_start
 
 TURN = Rotation.from_rotvec([0.3, -1.1, 0.7]).as_matrix() @ np.diag([1.0, -1.0, 1.0])
@@ -112,7 +112,7 @@ def test_a_group_that_flies(chain):
 def test_a_molecule_that_comes_apart(chain):
     """Each group may move by less than flies, and a bond be too long all the same."""
     model = still(small_propagator("plain", stochastic=False), mean=0.0)
-    longest = longest_bond(chain.positions.astype(float), chain.graph.group_bonds)
+    longest = longest_tie(chain.positions.astype(float), chain.graph.group_bonds)
     model.scales = replace(model.scales, stretch=longest)
     stepped(Stepper(model, [chain]))
     model.scales = replace(model.scales, stretch=0.1)
