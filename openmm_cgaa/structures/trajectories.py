@@ -93,8 +93,10 @@ def checked_pieces(path: FilePath, topology: mdtraj.Topology, length: int) -> It
     Raises
     ------
     CGAAError
-        It cannot be read, or has other atoms.
+        It is missing, cannot be read, or has other atoms.
     """
+    if not Path(path).exists():
+        raise CGAAError(f"{path}: no such file; the trajectory comes first, then the files of its topology")
     try:
         for piece in pieces(path, topology, length):
             if piece.n_atoms != topology.n_atoms:  # of a format with a topology of its own
@@ -107,6 +109,8 @@ def checked_pieces(path: FilePath, topology: mdtraj.Topology, length: int) -> It
         raise
     except Exception as error:  # MDTraj's readers raise all kinds
         reason = next(filter(None, str(error).splitlines()), type(error).__name__)
+        if isinstance(error, AttributeError):  # MDTraj's own, of formats that it reads as structures alone
+            reason = f"MDTraj has no frames of {Path(path).suffix} files"
         raise CGAAError(
             f"{path}: cannot be read as a trajectory of this topology of {counted(topology.n_atoms, 'atom')} "
             f"({reason}); the trajectory comes first, then the files of its topology"

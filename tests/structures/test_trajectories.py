@@ -117,3 +117,11 @@ def test_a_trajectory_of_other_atoms(tmp_path, suffix):
     with pytest.raises(CGAAError, match="the topology 2 atoms; give the|a trajectory of this topology of 2 atoms"):
         list(trajectories.checked_pieces(tmp_path / f"run{suffix}", read[0], 10))
     assert sum(len(piece) for piece in trajectories.checked_pieces(tmp_path / f"run{suffix}", read[1], 10)) == 4
+
+
+def test_what_is_no_trajectory_at_all(frames, tmp_path):
+    with pytest.raises(CGAAError, match="none.dcd: no such file; the trajectory comes first"):
+        next(trajectories.checked_pieces(tmp_path / "none.dcd", frames.topology, 10))
+    (tmp_path / "box.cif").write_text("data_box\n")
+    with pytest.raises(CGAAError, match="box.cif: cannot be read as a trajectory .* no frames of .cif files"):
+        next(trajectories.checked_pieces(tmp_path / "box.cif", frames.topology, 10))
