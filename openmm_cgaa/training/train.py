@@ -28,7 +28,7 @@ from ..mapping.grains import GrainType
 from ..mapping.prior import Prior
 from ..model.file import cuts_of_model, load_model, model_bytes, read_metadata, save_model
 from ..nn import Network, build_network, complete_config
-from ..structures.beads import told_beads
+from ..structures.beads import is_bead, told_beads
 from .batches import FrameData
 from .checkpoints import (
     AtomicCheckpointIO,
@@ -131,8 +131,8 @@ def _train(config: TrainingConfig, restart: bool) -> Path:
             metadata["prior"] = prior.to_dict()
         if "cuts" in chosen["train"].provenance:
             metadata["cuts"] = chosen["train"].provenance["cuts"]
-        residues = chain.from_iterable(frames.topology(0).residues() for frames in chosen["train"].sets)
-        if beads := told_beads(residues):  # of residues of all names that became one type
+        own = [frames.topology(0).residues() for frames in chosen["train"].sets if any(map(is_bead, frames.elements))]
+        if beads := told_beads(chain.from_iterable(own)):  # of residues of all names that became one type
             metadata["beads"] = beads
         average = module.average.module.cpu()
         assert isinstance(average, Network)  # as the one that it is the average of

@@ -4,14 +4,16 @@ import json
 
 import numpy as np
 import pytest
-from chains import chain_sequence, chain_sequences, moved, small_propagator
+from chains import SPACING, chain_sequence, chain_sequences, moved, small_propagator
 from scipy.stats import wasserstein_distance
 
 from openmm_cgaa.analysis.chainreport import analyze_propagation, is_propagation_folder
 from openmm_cgaa.analysis.chains import internal_distances
 from openmm_cgaa.errors import CGAAError, SimulationError
+from openmm_cgaa.propagate.beadgroups import group_beads
 from openmm_cgaa.propagate.propagation import propagate
-from openmm_cgaa.propagate.sequences import Sequences
+from openmm_cgaa.propagate.sequences import GroupSequence, Sequences
+from openmm_cgaa.structures.bondgraph import BondGraph
 
 
 @pytest.fixture
@@ -76,7 +78,10 @@ def test_what_cannot_be_told(here):
 
 
 def test_molecules_of_one_group_have_no_size(here):
-    Sequences([chain_sequence("ions", "test", beads=12, size=9)]).save("out/run.h5")
+    graph = group_beads(BondGraph(("Li",) * 4, np.ones(4), np.zeros((0, 2), int), np.zeros(0, int)), 9)
+    positions = np.cumsum(np.random.default_rng(1).normal(size=(40, 4, 3)), 0)
+    ions = GroupSequence("ions", "test", graph, positions, np.zeros((40, 4)), SPACING, None)
+    Sequences([ions]).save("out/run.h5")
     analyze_propagation("out", tell=lambda line: None)
     found = json.loads((here / "out/analysis/summary.json").read_text())
     assert "mean_A2" not in found["ions"]["propagated"]
