@@ -110,7 +110,7 @@ def checked_pieces(path: FilePath, topology: mdtraj.Topology, length: int) -> It
     except Exception as error:  # MDTraj's readers raise all kinds
         reason = next(filter(None, str(error).splitlines()), type(error).__name__)
         if isinstance(error, AttributeError):  # MDTraj's own, of formats that it reads as structures alone
-            reason = f"MDTraj has no frames of {Path(path).suffix} files"
+            reason = f"MDTraj has no frames of a file like {Path(path).name}"
         raise CGAAError(
             f"{path}: cannot be read as a trajectory of this topology of {counted(topology.n_atoms, 'atom')} "
             f"({reason}); the trajectory comes first, then the files of its topology"
